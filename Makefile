@@ -1,0 +1,76 @@
+# Vitreous: every task is one `make` word. `make help` lists them.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-complete
+# Two workers suit two cores; `make test WORKERS=8` on a larger machine.
+WORKERS ?= 2
+# Extra words for pytest, for example `make test PYTEST_ARGS="-k softmax"`.
+PYTEST_ARGS ?=
+# Folders whose Python is ours; vitreous/<room> are links to the rooms and are not named twice.
+SOURCES := $(wildcard spec golden quant compiler hw sim reports models vitreous tests benchmarks examples)
+# make's own flags must not reach the nested make of a simulation build.
+unexport MAKEFLAGS
+
+.PHONY: help demo test quick check format lint types layers bench mutants rtl setup preflight lock wheel clean distclean
+
+help: ## list the tasks
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-10s %s\n' "$$n" "$$t"; done
+
+demo: setup ## set up, then run the shipped transformer on the edge256 accelerator in simulation
+	$(BIN)/vitreous run fashion-vit --accelerator edge256 --images 16 --out build/demo
+
+test: setup ## set up, then run all tests
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+quick: setup ## run the tests that are not slow (under 90 seconds)
+	$(BIN)/python -m pytest -n $(WORKERS) -m quick $(PYTEST_ARGS)
+
+check: lint types layers test ## format, lint, types, import layers, tests: what CI runs
+
+format: setup ## rewrite the sources in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only --quiet .
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/python -m mypy
+
+layers: setup
+	$(BIN)/lint-imports --no-logo
+
+bench: setup ## measure utilization and simulation speed on one DeiT-Tiny layer
+	$(BIN)/python -m benchmarks
+
+mutants: setup ## break the RTL description in many places and count what the tests catch
+	$(BIN)/python -m tests.mutants
+
+rtl: setup ## write the Verilog and the FuseSoC core file of edge256 to build/rtl
+	$(BIN)/vitreous rtl --accelerator edge256 --out build/rtl
+
+wheel: setup ## build the wheel into build/wheel
+	$(BIN)/python -m build --wheel --no-isolation --outdir build/wheel .
+
+setup: $(STAMP) ## make the virtual environment .venv (done by every task that needs it)
+
+$(STAMP): requirements.lock pyproject.toml .ci/setup.sh | preflight
+	@PYTHON="$(PYTHON)" .ci/setup.sh $(VENV) $(STAMP)
+
+preflight: ## look for the tools that set-up cannot install
+	@PYTHON="$(PYTHON)" .ci/preflight.sh >/dev/null
+
+lock: ## resolve pyproject.toml anew and write requirements.lock
+	.ci/lock.sh
+
+clean: ## remove what was built, keep the virtual environment
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+distclean: clean ## remove the virtual environment too
+	rm -rf $(VENV)

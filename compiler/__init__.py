@@ -1,0 +1,1 @@
+"""From the integer graph to a program: fusion, tiling, memory planning, scheduling, encoding."""

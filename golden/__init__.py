@@ -1,0 +1,1 @@
+"""What every operation means: integer PyTorch kernels, the graph interpreter and the functional machine."""

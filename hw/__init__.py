@@ -1,0 +1,1 @@
+"""Everything that becomes gates, described in Amaranth, and its Verilog and FuseSoC output."""

@@ -1,0 +1,1 @@
+"""From a float nn.Module to the integer graph: import, calibration, quantization."""
