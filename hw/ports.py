@@ -1,0 +1,77 @@
+"""Interfaces between the hardware units: memory ports, commands, error reports. docs/machine.md has the contract in words."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Shape, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from vitreous.spec import isa
+
+WORD_ADDRESS_BITS = isa.ADDRESS_BITS + 2
+"""Two bits more than an instruction's addresses, so that base + offset shows an overrun instead of wrapping."""
+
+
+class Command(data.StructLayout):
+    """What a queue hands to its unit: the instruction and its program counter."""
+
+    def __init__(self) -> None:
+        super().__init__({"pc": isa.PC_BITS, "word": 8 * isa.INSTRUCTION_BYTES})
+
+
+def instruction_layout(opcode: isa.Opcode) -> data.StructLayout:
+    """The view of a 256-bit instruction word for one opcode, derived from the field table of ``spec.isa``."""
+    members = {f.name: _shape(f) for f in isa.layout(opcode)}
+    used = sum(f.width for f in isa.layout(opcode))
+    members["padding"] = unsigned(8 * isa.INSTRUCTION_BYTES - used)
+    return data.StructLayout(members)
+
+
+def _shape(f: isa.Field) -> Shape:
+    return signed(f.width) if f.signed else unsigned(f.width)
+
+
+class ErrorReport(data.StructLayout):
+    """``valid`` is a pulse or a level; the first one seen is kept by the control unit."""
+
+    def __init__(self) -> None:
+        super().__init__({"valid": 1, "code": 8, "pc": isa.PC_BITS})
+
+
+class ReadPort(wiring.Signature):
+    """A client's read port. Data is valid in the cycle after ``valid & ready`` and only there.
+
+    Members (seen from the client): ``valid`` out, ``addr`` out, ``ready`` in, ``fault`` in (combinational: the address is beyond the end,
+    ``ready`` is high and nothing is read), ``data`` in.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(
+            {
+                "valid": Out(1),
+                "addr": Out(WORD_ADDRESS_BITS),
+                "ready": In(1),
+                "fault": In(1),
+                "data": In(width),
+            }
+        )
+
+
+class WritePort(wiring.Signature):
+    """A client's write port. The word is written at the clock edge that ends a cycle with ``valid & ready & ~fault``.
+
+    ``mask`` (where ``masked``) has one bit for each byte.
+    """
+
+    def __init__(self, width: int, *, masked: bool = False) -> None:
+        members = {
+            "valid": Out(1),
+            "addr": Out(WORD_ADDRESS_BITS),
+            "ready": In(1),
+            "fault": In(1),
+            "data": Out(width),
+        }
+        if masked:
+            members["mask"] = Out(width // 8)
+        super().__init__(members)
+        self.masked = masked

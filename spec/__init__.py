@@ -1,0 +1,1 @@
+"""What hardware and software must agree on, each thing once."""

@@ -1,0 +1,259 @@
+"""The hardware configuration: one frozen object from which every width, depth and option of an accelerator follows."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot work; the sentence names the field and the value."""
+
+
+def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}")
+
+
+def _within(name: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigError(f"{name} must be an integer in {low}..{high}, not {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayConfig:
+    """The shared compute unit: ``groups`` arrays of ``lanes x lanes`` processing elements, each a ``depth``-deep dot product."""
+
+    lanes: int = 8
+    depth: int = 4
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        _choice("array.lanes", self.lanes, (4, 8, 16, 32))
+        _choice("array.depth", self.depth, (1, 2, 4, 8))
+        _choice("array.groups", self.groups, (1,))
+
+    @property
+    def macs_per_cycle(self) -> int:
+        return self.lanes * self.lanes * self.depth * self.groups
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryConfig:
+    """On-chip memories, in KiB unless the name says otherwise.
+
+    activation_kib : X, the panel memory of 8-bit activations.
+    weight_kib : W, the panel memory of weights and of attention's keys and values.
+    residual_kib : R, the 16-bit residual stream.
+    parameter_entries : P, one 64-bit bias, multiplier and shift for each output channel in flight.
+    score_keys : S, the longest score row (keys) that one query tile may have; the buffer holds two of them.
+    """
+
+    activation_kib: int = 256
+    weight_kib: int = 128
+    residual_kib: int = 160
+    parameter_entries: int = 4096
+    score_keys: int = 256
+
+    def __post_init__(self) -> None:
+        for name in ("activation_kib", "weight_kib", "residual_kib"):
+            _within(f"memory.{name}", getattr(self, name), 1, 16384)
+        _within("memory.parameter_entries", self.parameter_entries, 32, 65536)
+        _within("memory.score_keys", self.score_keys, 8, 4096)
+        if self.score_keys % 8:
+            raise ConfigError(f"memory.score_keys must be a multiple of 8, not {self.score_keys}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BusConfig:
+    """The AXI4 memory port: data width in bits, beats of the longest burst, read bursts in flight."""
+
+    data_bits: int = 64
+    burst_beats: int = 16
+    outstanding_reads: int = 8
+
+    def __post_init__(self) -> None:
+        _choice("bus.data_bits", self.data_bits, (64, 128, 256))
+        _choice("bus.burst_beats", self.burst_beats, (4, 8, 16, 32, 64))
+        _choice("bus.outstanding_reads", self.outstanding_reads, (1, 2, 4, 8, 16))
+
+    @property
+    def beat_bytes(self) -> int:
+        return self.data_bits // 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftmaxConfig:
+    """variant : ``base2`` (integer maximum, rescale by shift) or ``online`` (running maximum, rescale by multiplication).
+
+    fraction_bits : fraction bits of a score, a logarithm to base 2.
+    """
+
+    variant: str = "base2"
+    fraction_bits: int = 8
+
+    def __post_init__(self) -> None:
+        _choice("softmax.variant", self.variant, ("base2", "online"))
+        _within("softmax.fraction_bits", self.fraction_bits, 7, 8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeluConfig:
+    """``delta`` GELU: a table of ``delta`` with step ``2**-step_bits`` over ``[0, range)``, ``fraction_bits`` bits, interpolated."""
+
+    variant: str = "delta"
+    step_bits: int = 5
+    range: float = 5.5
+    fraction_bits: int = 14
+
+    def __post_init__(self) -> None:
+        _choice("gelu.variant", self.variant, ("delta",))
+        _within("gelu.step_bits", self.step_bits, 2, 8)
+        _within("gelu.fraction_bits", self.fraction_bits, 10, 16)
+        if not (0 < self.range <= 16 and self.range * (1 << self.step_bits) == int(self.range * (1 << self.step_bits))):
+            raise ConfigError(f"gelu.range must be in (0, 16] and a multiple of the table's step, not {self.range!r}")
+
+    @property
+    def entries(self) -> int:
+        """Intervals of the table; it has one value more."""
+        return int(self.range * (1 << self.step_bits))
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueConfig:
+    """depth : instructions that each of the four queues can hold."""
+
+    depth: int = 8
+
+    def __post_init__(self) -> None:
+        _choice("queue.depth", self.depth, (2, 4, 8, 16, 32))
+
+
+_PARTS: dict[str, type] = {
+    "array": ArrayConfig,
+    "memory": MemoryConfig,
+    "bus": BusConfig,
+    "softmax": SoftmaxConfig,
+    "gelu": GeluConfig,
+    "queue": QueueConfig,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceleratorConfig:
+    """A whole accelerator. ``name`` is a label and not part of the digest."""
+
+    name: str = "custom"
+    array: ArrayConfig = field(default_factory=ArrayConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    bus: BusConfig = field(default_factory=BusConfig)
+    softmax: SoftmaxConfig = field(default_factory=SoftmaxConfig)
+    gelu: GeluConfig = field(default_factory=GeluConfig)
+    queue: QueueConfig = field(default_factory=QueueConfig)
+
+    def __post_init__(self) -> None:
+        for label, depth in (("memory.activation_kib", self.x_depth), ("memory.weight_kib", self.w_depth), ("memory.residual_kib", self.r_depth)):
+            if not 2 <= depth <= 1 << 16:
+                raise ConfigError(f"{label} gives {depth} words, outside 2..65536 for this array")
+
+    # Words of the five memories. Every address in an instruction counts these words.
+    @property
+    def panel_word_bytes(self) -> int:
+        """Bytes of a word of X or W: ``lanes * depth``."""
+        return self.array.lanes * self.array.depth
+
+    @property
+    def residual_word_bytes(self) -> int:
+        """Bytes of a word of R: 16 bits for each lane."""
+        return 2 * self.array.lanes
+
+    @property
+    def x_depth(self) -> int:
+        return self.memory.activation_kib * 1024 // self.panel_word_bytes
+
+    @property
+    def w_depth(self) -> int:
+        return self.memory.weight_kib * 1024 // self.panel_word_bytes
+
+    @property
+    def r_depth(self) -> int:
+        return self.memory.residual_kib * 1024 // self.residual_word_bytes
+
+    @property
+    def p_depth(self) -> int:
+        return self.memory.parameter_entries
+
+    @property
+    def s_depth(self) -> int:
+        """Words (``lanes * depth`` scores of 16 bits) of one of the two halves of S."""
+        return self.memory.score_keys // self.array.depth
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal digest of everything but the name."""
+        contents = {key: value for key, value in self.as_dict().items() if key != "name"}
+        return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def digest32(self) -> int:
+        """The first 32 bits of the digest: the value of the machine's CONFIG register."""
+        return int(self.digest[:8], 16)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> AcceleratorConfig:
+        """Raises ConfigError that names an unknown part or field."""
+        arguments: dict[str, Any] = {}
+        for key, value in data.items():
+            if key == "name":
+                arguments[key] = str(value)
+                continue
+            part = _PARTS.get(key)
+            if part is None:
+                raise ConfigError(f"Unknown part [{key}]; the parts are name, {', '.join(_PARTS)}")
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{key} must be a table, not {value!r}")
+            known = {f.name for f in dataclasses.fields(part)}
+            for name in value:
+                if name not in known:
+                    raise ConfigError(f"Unknown field {key}.{name}; the fields are {', '.join(sorted(known))}")
+            arguments[key] = part(**value)
+        return cls(**arguments)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> AcceleratorConfig:
+        path = Path(path)
+        try:
+            data = tomllib.loads(path.read_text())
+        except OSError as error:
+            raise ConfigError(f"Cannot read the accelerator file {path}: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not valid TOML: {error}") from None
+        return cls.from_dict({"name": path.stem, **data})
+
+
+def presets_folder() -> Path:
+    """The folder of the named accelerators, in a checkout and in an installed wheel alike."""
+    return Path(__file__).absolute().parent.parent / "configs"
+
+
+def named_accelerators() -> list[str]:
+    return sorted(path.stem for path in presets_folder().glob("*.toml"))
+
+
+def load_accelerator(name_or_path: str) -> AcceleratorConfig:
+    """A named accelerator of ``configs/`` or a TOML file. Raises ConfigError that lists the known names."""
+    if name_or_path.endswith(".toml"):
+        return AcceleratorConfig.from_toml(name_or_path)
+    path = presets_folder() / f"{name_or_path}.toml"
+    if not path.is_file():
+        raise ConfigError(f"Unknown accelerator {name_or_path!r}; named ones are {', '.join(named_accelerators())}, or give a .toml file")
+    return AcceleratorConfig.from_toml(path)

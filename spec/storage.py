@@ -1,0 +1,51 @@
+"""Pairs of files for graphs and programs: arrays in a safetensors file, everything else in a JSON file beside it. No pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+
+class StorageError(ValueError):
+    """A file that is missing, truncated or of another kind."""
+
+
+def write_pair(path: str | Path, arrays: Mapping[str, np.ndarray], text: Mapping[str, Any]) -> Path:
+    """Write both files through temporary names, so that an interruption never leaves half a file behind."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".partial")
+    save_file({key: np.ascontiguousarray(array) for key, array in arrays.items()}, temporary)
+    side = path.with_suffix(".json")
+    side_temporary = side.with_name(side.name + ".partial")
+    side_temporary.write_text(json.dumps(text, indent=1))
+    os.replace(temporary, path)
+    os.replace(side_temporary, side)
+    return path
+
+
+def read_pair(path: str | Path, expected_format: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Raises StorageError that says which file is wrong and how."""
+    path = Path(path)
+    side = path.with_suffix(".json")
+    for file in (path, side):
+        if not file.is_file():
+            raise StorageError(f"{file} does not exist")
+    try:
+        text = json.loads(side.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StorageError(f"{side} is truncated or not JSON: {error}") from None
+    found = text.get("format") if isinstance(text, dict) else None
+    if found != expected_format:
+        raise StorageError(f"{side} has format {found!r}; expected {expected_format!r}")
+    try:
+        return load_file(path), text
+    except (SafetensorError, OSError) as error:
+        raise StorageError(f"{path} is truncated or not a safetensors file: {error}") from None
