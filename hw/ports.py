@@ -1,4 +1,6 @@
-"""Interfaces between the hardware units: memory ports, commands, error reports. docs/machine.md has the contract in words."""
+"""Interfaces between the hardware units: memory ports, commands, error reports. docs/machine.md has the
+contract in words.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ class ErrorReport(data.StructLayout):
 class ReadPort(wiring.Signature):
     """A client's read port. Data is valid in the cycle after ``valid & ready`` and only there.
 
-    Members (seen from the client): ``valid`` out, ``addr`` out, ``ready`` in, ``fault`` in (combinational: the address is beyond the end,
+    Members (seen from the client): ``valid`` out, ``addr`` out, ``ready`` in, ``fault`` in (combinational: the
+    address is beyond the end,
     ``ready`` is high and nothing is read), ``data`` in.
     """
 
@@ -58,7 +61,8 @@ class ReadPort(wiring.Signature):
 
 
 class WritePort(wiring.Signature):
-    """A client's write port. The word is written at the clock edge that ends a cycle with ``valid & ready & ~fault``.
+    """A client's write port. The word is written at the clock edge that ends a cycle with ``valid & ready &
+    ~fault``.
 
     ``mask`` (where ``masked``) has one bit for each byte.
     """

@@ -1,4 +1,6 @@
-"""The hardware configuration: one frozen object from which every width, depth and option of an accelerator follows."""
+"""The hardware configuration: one frozen object from which every width, depth and option of an accelerator
+follows.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def _within(name: str, value: object, low: int, high: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayConfig:
-    """The shared compute unit: ``groups`` arrays of ``lanes x lanes`` processing elements, each a ``depth``-deep dot product."""
+    """The shared compute unit: ``groups`` arrays of ``lanes x lanes`` processing elements, each a
+    ``depth``-deep dot product.
+    """
 
     lanes: int = 8
     depth: int = 4
@@ -90,7 +94,8 @@ class BusConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxConfig:
-    """variant : ``base2`` (integer maximum, rescale by shift) or ``online`` (running maximum, rescale by multiplication).
+    """variant : ``base2`` (integer maximum, rescale by shift) or ``online`` (running maximum, rescale by
+    multiplication).
 
     fraction_bits : fraction bits of a score, a logarithm to base 2.
     """
@@ -105,7 +110,9 @@ class SoftmaxConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class GeluConfig:
-    """``delta`` GELU: a table of ``delta`` with step ``2**-step_bits`` over ``[0, range)``, ``fraction_bits`` bits, interpolated."""
+    """``delta`` GELU: a table of ``delta`` with step ``2**-step_bits`` over ``[0, range)``, ``fraction_bits``
+    bits, interpolated.
+    """
 
     variant: str = "delta"
     step_bits: int = 5
@@ -116,8 +123,13 @@ class GeluConfig:
         _choice("gelu.variant", self.variant, ("delta",))
         _within("gelu.step_bits", self.step_bits, 2, 8)
         _within("gelu.fraction_bits", self.fraction_bits, 10, 16)
-        if not (0 < self.range <= 16 and self.range * (1 << self.step_bits) == int(self.range * (1 << self.step_bits))):
-            raise ConfigError(f"gelu.range must be in (0, 16] and a multiple of the table's step, not {self.range!r}")
+        if not (
+            0 < self.range <= 16
+            and self.range * (1 << self.step_bits) == int(self.range * (1 << self.step_bits))
+        ):
+            raise ConfigError(
+                f"gelu.range must be in (0, 16] and a multiple of the table's step, not {self.range!r}"
+            )
 
     @property
     def entries(self) -> int:
@@ -158,7 +170,11 @@ class AcceleratorConfig:
     queue: QueueConfig = field(default_factory=QueueConfig)
 
     def __post_init__(self) -> None:
-        for label, depth in (("memory.activation_kib", self.x_depth), ("memory.weight_kib", self.w_depth), ("memory.residual_kib", self.r_depth)):
+        for label, depth in (
+            ("memory.activation_kib", self.x_depth),
+            ("memory.weight_kib", self.w_depth),
+            ("memory.residual_kib", self.r_depth),
+        ):
             if not 2 <= depth <= 1 << 16:
                 raise ConfigError(f"{label} gives {depth} words, outside 2..65536 for this array")
 
@@ -224,7 +240,9 @@ class AcceleratorConfig:
             known = {f.name for f in dataclasses.fields(part)}
             for name in value:
                 if name not in known:
-                    raise ConfigError(f"Unknown field {key}.{name}; the fields are {', '.join(sorted(known))}")
+                    raise ConfigError(
+                        f"Unknown field {key}.{name}; the fields are {', '.join(sorted(known))}"
+                    )
             arguments[key] = part(**value)
         return cls(**arguments)
 
@@ -246,6 +264,7 @@ def presets_folder() -> Path:
 
 
 def named_accelerators() -> list[str]:
+    """The names that ``load_accelerator`` knows, sorted."""
     return sorted(path.stem for path in presets_folder().glob("*.toml"))
 
 
@@ -255,5 +274,8 @@ def load_accelerator(name_or_path: str) -> AcceleratorConfig:
         return AcceleratorConfig.from_toml(name_or_path)
     path = presets_folder() / f"{name_or_path}.toml"
     if not path.is_file():
-        raise ConfigError(f"Unknown accelerator {name_or_path!r}; named ones are {', '.join(named_accelerators())}, or give a .toml file")
+        raise ConfigError(
+            f"Unknown accelerator {name_or_path!r}; named ones are {', '.join(named_accelerators())}, "
+            "or give a .toml file"
+        )
     return AcceleratorConfig.from_toml(path)

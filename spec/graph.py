@@ -1,7 +1,9 @@
 """The integer graph: what a quantized model computes, operation by operation, before any thought of hardware.
 
-A graph is a list of nodes in execution order over named tensors. It is fully integer: real scales are kept beside each tensor as
-notes for reading results back (``value = scale * (integer - zero_point)``), no operation uses them. docs/numerics.md gives each
+A graph is a list of nodes in execution order over named tensors. It is fully integer: real scales are kept
+beside each tensor as
+notes for reading results back (``value = scale * (integer - zero_point)``), no operation uses them.
+docs/numerics.md gives each
 operation's formula; ``golden.interpreter`` executes it.
 """
 
@@ -22,6 +24,8 @@ class GraphError(ValueError):
 
 
 class Op(StrEnum):
+    """Every operation of an integer graph; ``SIGNATURES`` says what each takes."""
+
     INPUT = "input"
     PATCHES = "patches"
     LINEAR = "linear"
@@ -43,7 +47,9 @@ class Op(StrEnum):
 
 @dataclass(frozen=True)
 class Signature:
-    """Inputs (tensor names in this order), attributes and constants that an operation must have, and its number of outputs."""
+    """Inputs (tensor names in this order), attributes and constants that an operation must have, and its number
+    of outputs.
+    """
 
     inputs: int
     attributes: tuple[str, ...] = ()
@@ -54,16 +60,24 @@ class Signature:
 SIGNATURES: dict[Op, Signature] = {
     Op.INPUT: Signature(0),  # -> int8 [C, H, W]
     Op.PATCHES: Signature(1, ("patch",)),  # int8 [C, H, W] -> int8 [P, C*p*p]
-    Op.LINEAR: Signature(1, ("input_zero_point",), ("weight", "bias")),  # int8 [T, K]; int8 [O, K], int32 [O] -> int32 [T, O]
-    Op.REQUANTIZE: Signature(1, ("zero_point", "bits"), ("multiplier", "shift")),  # int32 [..., O]; [O] or [1] -> int8 / int16
+    Op.LINEAR: Signature(
+        1, ("input_zero_point",), ("weight", "bias")
+    ),  # int8 [T, K]; int8 [O, K], int32 [O] -> int32 [T, O]
+    Op.REQUANTIZE: Signature(
+        1, ("zero_point", "bits"), ("multiplier", "shift")
+    ),  # int32 [..., O]; [O] or [1] -> int8 / int16
     Op.GELU: Signature(1, ("step_bits", "range", "fraction_bits")),  # int16 Q6.10 -> int32 Q6.fraction_bits
     Op.RELU: Signature(1, ("zero_point",)),  # int8 -> int8
     Op.CONSTANT: Signature(0, (), ("value",)),  # -> int16
     Op.PAD_TOKENS: Signature(1, ("count",)),  # int16 [T, D] -> int16 [count + T, D], zeros first
     Op.ADD: Signature(2),  # int16, int16 -> int16, saturating
-    Op.LAYERNORM: Signature(1, ("multiplier", "shift", "epsilon", "zero_point")),  # int16 [T, D] -> int8 [T, D]
+    Op.LAYERNORM: Signature(
+        1, ("multiplier", "shift", "epsilon", "zero_point")
+    ),  # int16 [T, D] -> int8 [T, D]
     Op.SCORES: Signature(2, ("heads",)),  # q, k int8 [T, heads*d] -> int32 [heads, T, T]
-    Op.SOFTMAX: Signature(1, ("variant", "fraction_bits", "multiplier", "shift"), (), 3),  # int16 -> p int8, m, s int32 [heads, T]
+    Op.SOFTMAX: Signature(
+        1, ("variant", "fraction_bits", "multiplier", "shift"), (), 3
+    ),  # int16 -> p int8, m, s int32 [heads, T]
     Op.CONTEXT: Signature(2, ("heads",)),  # p int8 [heads, T, T], v int8 [T, heads*d] -> int32 [T, heads*d]
     Op.REQUANTIZE_ROWS: Signature(3, ("heads", "zero_point")),  # int32 [T, heads*d], m, s [heads, T] -> int8
     Op.SELECT_TOKEN: Signature(1, ("index",)),  # [T, D] -> [1, D]
@@ -76,7 +90,9 @@ DTYPES = ("int8", "int16", "int32")
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """A tensor of the graph: ``value = scale * (integer - zero_point)``. ``scale`` is 0 where no single real scale exists."""
+    """A tensor of the graph: ``value = scale * (integer - zero_point)``. ``scale`` is 0 where no single real
+    scale exists.
+    """
 
     name: str
     dtype: str
@@ -86,7 +102,9 @@ class Tensor:
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
-            raise GraphError(f"Tensor {self.name}: dtype must be one of {', '.join(DTYPES)}, not {self.dtype!r}")
+            raise GraphError(
+                f"Tensor {self.name}: dtype must be one of {', '.join(DTYPES)}, not {self.dtype!r}"
+            )
         if any(size < 1 for size in self.shape):
             raise GraphError(f"Tensor {self.name}: every size must be positive, not {self.shape}")
 
@@ -111,9 +129,13 @@ class Node:
         if len(self.outputs) != signature.outputs:
             raise GraphError(f"{where}: has {signature.outputs} outputs, not {len(self.outputs)}")
         if set(self.attributes) != set(signature.attributes):
-            raise GraphError(f"{where}: attributes must be {sorted(signature.attributes)}, not {sorted(self.attributes)}")
+            raise GraphError(
+                f"{where}: attributes must be {sorted(signature.attributes)}, not {sorted(self.attributes)}"
+            )
         if set(self.constants) != set(signature.constants):
-            raise GraphError(f"{where}: constants must be {sorted(signature.constants)}, not {sorted(self.constants)}")
+            raise GraphError(
+                f"{where}: constants must be {sorted(signature.constants)}, not {sorted(self.constants)}"
+            )
 
     def integer(self, name: str) -> int:
         return int(self.attributes[name])
@@ -126,7 +148,8 @@ class Graph:
     nodes : in execution order; the first is the only INPUT, the last the only OUTPUT.
     tensors : by name, one for each output of a node.
     macs : multiply-accumulates of the float model (linear, convolution and attention products; no padding).
-    preprocessing : ``mean`` and ``std`` lists, one for each channel, applied to a real image in 0..1 before quantization.
+    preprocessing : ``mean`` and ``std`` lists, one for each channel, applied to a real image in 0..1 before
+    quantization.
     notes : free JSON, e.g. quantization settings and the float model's name.
     """
 
@@ -146,7 +169,9 @@ class Graph:
             names.add(node.name)
             for name in node.inputs:
                 if name not in seen:
-                    raise GraphError(f"Node {node.name} ({node.op}): input {name!r} is not computed before it")
+                    raise GraphError(
+                        f"Node {node.name} ({node.op}): input {name!r} is not computed before it"
+                    )
             for name in node.outputs:
                 if name in seen:
                     raise GraphError(f"Node {node.name} ({node.op}): output {name!r} is computed twice")
@@ -180,7 +205,9 @@ class Graph:
 
 
 def save(graph: Graph, path: str | Path) -> Path:
-    """Write ``path`` (safetensors with every constant) and ``path`` with suffix .json (everything else). No pickle."""
+    """Write ``path`` (safetensors with every constant) and ``path`` with suffix .json (everything else). No
+    pickle.
+    """
     from vitreous.spec.storage import write_pair
 
     arrays = {f"{node.name}.{key}": array for node in graph.nodes for key, array in node.constants.items()}
@@ -191,7 +218,13 @@ def save(graph: Graph, path: str | Path) -> Path:
         "preprocessing": dict(graph.preprocessing),
         "notes": dict(graph.notes),
         "tensors": [
-            {"name": t.name, "dtype": t.dtype, "shape": list(t.shape), "scale": t.scale, "zero_point": t.zero_point}
+            {
+                "name": t.name,
+                "dtype": t.dtype,
+                "shape": list(t.shape),
+                "scale": t.scale,
+                "zero_point": t.zero_point,
+            }
             for t in graph.tensors.values()
         ],
         "nodes": [

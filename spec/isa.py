@@ -1,6 +1,8 @@
-"""The instruction set: 256-bit instructions, queues, tokens, register map, counters and error codes. docs/machine.md gives the semantics.
+"""The instruction set: 256-bit instructions, queues, tokens, register map, counters and error codes.
+docs/machine.md gives the semantics.
 
-Hardware and software both derive their layouts from the field tables of this file; nothing else states a width or an offset.
+Hardware and software both derive their layouts from the field tables of this file; nothing else states a width
+or an offset.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ class Queue(IntEnum):
 
 
 class Opcode(IntEnum):
+    """What an instruction does; docs/machine.md has the semantics."""
+
     END = 0
     LOAD = 1
     LOAD_PATCHES = 2
@@ -72,6 +76,8 @@ class Scale(IntEnum):
 
 
 class Activation(IntEnum):
+    """The nonlinear function of a MATMUL's drain."""
+
     NONE = 0
     GELU = 1
     RELU = 2
@@ -98,6 +104,8 @@ class ErrorCode(IntEnum):
 
 @dataclass(frozen=True)
 class Field:
+    """A field of an instruction or of a parameter word: its name, width in bits and signedness."""
+
     name: str
     width: int
     signed: bool = False
@@ -207,7 +215,8 @@ for _opcode in Opcode:
 class Instruction:
     """One instruction: its opcode, token masks and named fields.
 
-    wait, signal : masks over ``Queue``: tokens to take from those queues before issue, to give to them on completion.
+    wait, signal : masks over ``Queue``: tokens to take from those queues before issue, to give to them on
+    completion.
     label : where it comes from in the model (not encoded).
     Raises ProgramError on an unknown, missing or too wide field.
     """
@@ -225,11 +234,19 @@ class Instruction:
         if expected != set(self.fields):
             wrong = sorted(expected ^ set(self.fields))
             raise ProgramError(f"{self.opcode.name} has missing or unknown fields: {', '.join(wrong)}")
-        values = {"opcode": int(self.opcode), "wait": self.wait, "signal": self.signal, "reserved": 0, **self.fields}
+        values = {
+            "opcode": int(self.opcode),
+            "wait": self.wait,
+            "signal": self.signal,
+            "reserved": 0,
+            **self.fields,
+        }
         for f in layout(self.opcode):
             low, high = (-(1 << f.width - 1), (1 << f.width - 1) - 1) if f.signed else (0, (1 << f.width) - 1)
             if not low <= values[f.name] <= high:
-                raise ProgramError(f"{self.opcode.name}.{f.name} must be in {low}..{high}, not {values[f.name]}")
+                raise ProgramError(
+                    f"{self.opcode.name}.{f.name} must be in {low}..{high}, not {values[f.name]}"
+                )
 
     def __getitem__(self, name: str) -> int:
         return self.fields[name]
@@ -260,11 +277,15 @@ class Instruction:
 
 def make(opcode: Opcode, *, label: str = "", **fields: int) -> Instruction:
     """An instruction without tokens from its fields given by name."""
-    return Instruction(opcode=opcode, fields={name: int(value) for name, value in fields.items()}, label=label)
+    return Instruction(
+        opcode=opcode, fields={name: int(value) for name, value in fields.items()}, label=label
+    )
 
 
 def decode(data: bytes, *, label: str = "") -> Instruction:
-    """The inverse of ``Instruction.encode``. Raises ProgramError on a wrong length, an unknown opcode or bits beyond the fields."""
+    """The inverse of ``Instruction.encode``. Raises ProgramError on a wrong length, an unknown opcode or bits
+    beyond the fields.
+    """
     if len(data) != INSTRUCTION_BYTES:
         raise ProgramError(f"An instruction has {INSTRUCTION_BYTES} bytes, not {len(data)}")
     word = int.from_bytes(data, "little")
@@ -282,7 +303,9 @@ def decode(data: bytes, *, label: str = "") -> Instruction:
     if word or values.pop("reserved"):
         raise ProgramError(f"{opcode.name} has bits set beyond its fields")
     values.pop("opcode")
-    return Instruction(opcode=opcode, wait=values.pop("wait"), signal=values.pop("signal"), fields=values, label=label)
+    return Instruction(
+        opcode=opcode, wait=values.pop("wait"), signal=values.pop("signal"), fields=values, label=label
+    )
 
 
 PARAMETER_BYTES = 8
@@ -311,7 +334,9 @@ class Register(IntEnum):
     """Number of instructions, END included."""
     INTERRUPT_ENABLE = 0x28
     COUNTERS = 0x100
-    """Counter ``i`` of ``COUNTERS``: low word at 0x100 + 8 i, high word (16 bits) 4 bytes later. Cleared by start."""
+    """Counter ``i`` of ``COUNTERS``: low word at 0x100 + 8 i, high word (16 bits) 4 bytes later. Cleared by
+    start.
+    """
 
 
 MAGIC_VALUE = 0x56545231
@@ -331,7 +356,10 @@ COUNTERS: tuple[tuple[str, str], ...] = (
     ("matrix_wait_matrix", "matrix queue: head waits for an earlier matrix instruction"),
     ("matrix_wait_row", "matrix queue: head waits for a token of the row queue"),
     ("matrix_wait_store", "matrix queue: head waits for a token of the store queue"),
-    ("matrix_stall_drain", "an instruction is active but the accumulators of the tile before are still draining"),
+    (
+        "matrix_stall_drain",
+        "an instruction is active but the accumulators of the tile before are still draining",
+    ),
     ("matrix_stall_parameters", "an instruction is active but lane parameters are still being read"),
     ("matrix_empty", "no matrix instruction is queued or active"),
     ("load_busy", "cycles in which a load instruction is active"),

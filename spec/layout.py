@@ -2,10 +2,12 @@
 
 ``N`` is the number of lanes, ``V`` the depth of the array.
 
-Panel (X, W): ``panel[tile][k // V][lane][k % V]`` of int8. ``lane`` runs over the rows of one tile of N, ``k`` over the dimension
+Panel (X, W): ``panel[tile][k // V][lane][k % V]`` of int8. ``lane`` runs over the rows of one tile of N, ``k``
+over the dimension
 that a product sums over. One word is ``[lane][k % V]``: byte ``lane * V + k % V``.
 
-Residual (R): ``residual[tile][channel][lane]`` of int16, one word for each channel: bytes ``2 * lane`` and ``2 * lane + 1``.
+Residual (R): ``residual[tile][channel][lane]`` of int16, one word for each channel: bytes ``2 * lane`` and ``2
+* lane + 1``.
 
 Image (DRAM): int8 ``[channel][row][column]``, each row padded to a multiple of ``IMAGE_ALIGN`` bytes.
 """
@@ -21,10 +23,12 @@ IMAGE_ALIGN = 32
 
 
 def ceil_div(value: int, unit: int) -> int:
+    """``value / unit``, rounded up."""
     return -(-value // unit)
 
 
 def align(value: int, unit: int) -> int:
+    """The multiple of ``unit`` at or above ``value``."""
     return ceil_div(value, unit) * unit
 
 
@@ -70,7 +74,9 @@ def pack_image(image: np.ndarray) -> bytes:
 
 
 def pack_parameters(bias: np.ndarray, multiplier: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """bias int32, multiplier, shift (all [n]) -> uint64 [n]: words of P as ``isa.PARAMETER_FIELDS`` lays them out."""
+    """Bias int32, multiplier, shift (all [n]) -> uint64 [n]: words of P as ``isa.PARAMETER_FIELDS`` lays them
+    out.
+    """
     word = bias.astype(np.int64).astype(np.uint64) & np.uint64(0xFFFFFFFF)
     word |= multiplier.astype(np.uint64) << np.uint64(32)
     return word | (shift.astype(np.uint64) << np.uint64(47))

@@ -1,6 +1,7 @@
 """Number formats and the scalar integer operations that define every rounding of the project.
 
-The functions here work on Python integers and are *the* definition. ``golden`` and ``hw`` implement them again, independently,
+The functions here work on Python integers and are *the* definition. ``golden`` and ``hw`` implement them again,
+independently,
 and are each tested against these.
 """
 
@@ -65,7 +66,9 @@ INT8 = Format(8)
 INT16 = Format(16)
 ACCUMULATOR = Format(ACCUMULATOR_BITS)
 SCORE = Format(15)
-"""Attention scores saturate one bit below their 16-bit storage, so that the masked code -2**15 stays far below every real one."""
+"""Attention scores saturate one bit below their 16-bit storage, so that the masked code -2**15 stays far below
+every real one.
+"""
 MASKED_SCORE = -(1 << 15)
 GELU_INPUT = Format(16, 10)
 
@@ -108,12 +111,16 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
         exponent += 1
     shift = MULTIPLIER_BITS - exponent
     if not SHIFT_MIN <= shift <= SHIFT_MAX:
-        raise NumberError(f"A requantization scale of {real:.3g} needs a shift of {shift}, outside {SHIFT_MIN}..{SHIFT_MAX}")
+        raise NumberError(
+            f"A requantization scale of {real:.3g} needs a shift of {shift}, outside {SHIFT_MIN}..{SHIFT_MAX}"
+        )
     return multiplier, shift
 
 
 def normalize_multiplier(quotient: int, shift: int) -> tuple[int, int]:
-    """Bring a 16-bit ``quotient`` in ``2**14 .. 2**16 - 1`` back to 15 bits: halve it (floor) and its shift when it is too wide."""
+    """Bring a 16-bit ``quotient`` in ``2**14 .. 2**16 - 1`` back to 15 bits: halve it (floor) and its shift
+    when it is too wide.
+    """
     if quotient >> MULTIPLIER_BITS:
         return quotient >> 1, shift - 1
     return quotient, shift

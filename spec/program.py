@@ -1,4 +1,6 @@
-"""A compiled program: instructions, memory image and the map that says where tensors lie. Written by compiler, read by golden and sim."""
+"""A compiled program: instructions, memory image and the map that says where tensors lie. Written by compiler,
+read by golden and sim.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ class Placement:
 
     tensor : name in the integer graph; ``shape`` is [rows, columns] of the part that is stored.
     offset : byte offset in the write window.
-    kind : ``panel`` (rows in lanes), ``panel_transposed`` (columns in lanes: attention's values, channels in lanes, tokens
+    kind : ``panel`` (rows in lanes), ``panel_transposed`` (columns in lanes: attention's values, channels in
+    lanes, tokens
         along k) or ``residual``.
     tile_stride : words from one tile to the next (at least what the shape needs).
     row_start, column_start : where this part begins in the graph's tensor.
@@ -39,7 +42,9 @@ class Placement:
 
     def __post_init__(self) -> None:
         if self.kind not in PLACEMENT_KINDS:
-            raise ProgramError(f"Placement of {self.tensor}: kind must be one of {', '.join(PLACEMENT_KINDS)}, not {self.kind!r}")
+            raise ProgramError(
+                f"Placement of {self.tensor}: kind must be one of {', '.join(PLACEMENT_KINDS)}, not {self.kind!r}"
+            )
 
     def words(self, lanes: int, depth: int) -> int:
         """Words stored, from the first word of the first tile to the last word of the last one."""
@@ -51,13 +56,15 @@ class Placement:
         return self.words(lanes, depth) * lanes * (2 if self.kind == "residual" else depth)
 
     def read(self, window: np.ndarray, lanes: int, depth: int) -> np.ndarray:
-        """window uint8 [bytes of the write window] -> int8 or int16 [rows, columns]."""
+        """Window uint8 [bytes of the write window] -> int8 or int16 [rows, columns]."""
         raw = window[self.offset : self.offset + self.size(lanes, depth)]
         rows, columns = self.shape if self.kind != "panel_transposed" else self.shape[::-1]
         tiles = layout.ceil_div(rows, lanes)
         if self.kind == "residual":
             words = raw.view(np.int16).reshape(-1, lanes)
-            return layout.unpack_residual(np.stack([words[t * self.tile_stride :][:columns] for t in range(tiles)]), rows)
+            return layout.unpack_residual(
+                np.stack([words[t * self.tile_stride :][:columns] for t in range(tiles)]), rows
+            )
         words8 = raw.view(np.int8).reshape(-1, lanes, depth)
         per_tile = layout.ceil_div(columns, depth)
         panel = np.stack([words8[t * self.tile_stride :][:per_tile] for t in range(tiles)])
@@ -69,7 +76,8 @@ class Placement:
 class Program:
     """Everything that the machine needs to run a model, and what a host needs to feed it and to read it.
 
-    config_digest : of the AcceleratorConfig that it was compiled for; ``config`` the whole of it (``AcceleratorConfig.as_dict``).
+    config_digest : of the AcceleratorConfig that it was compiled for; ``config`` the whole of it
+    (``AcceleratorConfig.as_dict``).
     graph_name : the model's name; macs: multiply-accumulates of the float model.
     instructions : END is the last. Their ``label`` names the layer.
     image : uint8; the read window before the run: program, constants, room for the input image.
@@ -112,7 +120,9 @@ FORMAT = "vitreous-program-1"
 
 
 def save(program: Program, path: str | Path) -> Path:
-    """Write ``path`` (safetensors: the memory image, which holds the encoded instructions) and the same name with .json."""
+    """Write ``path`` (safetensors: the memory image, which holds the encoded instructions) and the same name
+    with .json.
+    """
     text = {
         "format": FORMAT,
         "graph_name": program.graph_name,
@@ -139,7 +149,8 @@ def load(path: str | Path) -> Program:
         image, start = arrays["image"], text["program_offset"]
         code = image[start : start + len(text["labels"]) * INSTRUCTION_BYTES].tobytes()
         instructions = tuple(
-            decode(code[i * INSTRUCTION_BYTES : (i + 1) * INSTRUCTION_BYTES], label=label) for i, label in enumerate(text["labels"])
+            decode(code[i * INSTRUCTION_BYTES : (i + 1) * INSTRUCTION_BYTES], label=label)
+            for i, label in enumerate(text["labels"])
         )
         placements = tuple(Placement(**{**p, "shape": tuple(p["shape"])}) for p in text["placements"])
         return Program(

@@ -1,4 +1,6 @@
-"""Pairs of files for graphs and programs: arrays in a safetensors file, everything else in a JSON file beside it. No pickle."""
+"""Pairs of files for graphs and programs: arrays in a safetensors file, everything else in a JSON file beside
+it. No pickle.
+"""
 
 from __future__ import annotations
 
