@@ -29,14 +29,15 @@ test: setup ## set up, then run all tests
 quick: setup ## run the tests that are not slow (under 90 seconds)
 	$(BIN)/python -m pytest -n $(WORKERS) -m quick $(PYTEST_ARGS)
 
-check: lint types layers test ## format, lint, types, import layers, tests: what CI runs
+check: setup ## format, lint, types, import layers, tests: what CI runs
+	@status=0; for part in lint types layers test; do $(MAKE) --no-print-directory $$part || status=1; done; exit $$status
 
 format: setup ## rewrite the sources in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only --quiet .
 
 lint: setup
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff format --check --output-format concise .
 	$(BIN)/ruff check .
 
 types: setup
