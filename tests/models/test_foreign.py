@@ -1,0 +1,159 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from vitreous.models import ModelError, VisionTransformer, ViTConfig, load
+
+CONFIG = ViTConfig(image_size=(8, 12), patch_size=4, in_channels=2, dim=8, depth=1, heads=2, num_classes=3)
+
+FACTORIES = """
+import torch
+from torch import nn
+from vitreous.models import VisionTransformer, ViTConfig
+
+CONFIG = ViTConfig(image_size=(8, 12), patch_size=4, in_channels=2, dim=8, depth=1, heads=2, num_classes=3)
+images = torch.randn(6, 2, 8, 12)
+
+def plain():
+    return VisionTransformer(CONFIG)
+def bare():
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(3))
+def bare_with_images():
+    return bare(), images
+def full():
+    return plain(), images, images[:3], torch.tensor([0, 1, 2])
+def timm_like():
+    model = bare()
+    model.pretrained_cfg = {"input_size": (3, 5, 7), "mean": (0.1, 0.2, 0.3), "std": (1.0, 2.0, 3.0)}
+    return model
+def odd_shape():
+    model = bare()
+    model.input_shape = (3, 4)
+    return model
+def number():
+    return 7
+def conflict():
+    return plain(), torch.zeros(1, 2, 8, 8)
+def integers():
+    return plain(), torch.zeros(1, 2, 8, 12, dtype=torch.uint8)
+def few_labels():
+    return plain(), images, images, torch.zeros(2)
+def different_tests():
+    return plain(), images, torch.zeros(1, 1, 8, 12), None
+def failing():
+    raise ValueError("no weights here")
+answer = 42
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """A module of the user's own in the current folder, under a name that no other test has imported."""
+    name = f"user_{abs(hash(request.node.name))}"
+    (tmp_path / f"{name}.py").write_text(FACTORIES)
+    monkeypatch.chdir(tmp_path)
+    return name
+
+
+def test_a_model_of_ours_gets_synthetic_images(spec: str) -> None:
+    model = load(f"{spec}:plain")
+    assert model.input_shape == (2, 8, 12)
+    assert model.calibration.shape[1:] == (2, 8, 12)
+    assert not model.module.training
+    assert model.test_labels is None
+    assert (model.mean, model.std) == ((0.5, 0.5), (0.5, 0.5))
+    assert "synthetic" in model.source
+    assert model.calibration.min() >= -1
+    assert model.calibration.max() <= 1
+
+
+def test_the_users_images_are_taken_as_they_are(spec: str) -> None:
+    model = load(f"{spec}:bare_with_images")
+    assert model.input_shape == (2, 8, 12)
+    assert model.calibration.shape == (6, 2, 8, 12)
+    assert (model.mean, model.std) == ((0.0, 0.0), (1.0, 1.0))
+    assert torch.equal(model.test_images, model.calibration)
+
+
+def test_the_users_test_set_is_taken(spec: str) -> None:
+    model = load(f"{spec}:full")
+    assert model.test_labels is not None
+    assert model.test_labels.tolist() == [0, 1, 2]
+    assert torch.equal(model.test_images, model.calibration[:3])
+
+
+def test_timms_configuration_is_understood(spec: str) -> None:
+    model = load(f"{spec}:timm_like")
+    assert model.input_shape == (3, 5, 7)
+    assert (model.mean, model.std) == ((0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
+    assert model.module(model.calibration).shape == (len(model.calibration), 3)
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        ("bare", "the input shape is unknown"),
+        ("odd_shape", r"input shape \(3, 4\) is not \(C, H, W\)"),
+        ("number", "must return a module"),
+        ("conflict", r"takes \(2, 8, 12\) but its calibration images are \(2, 8, 8\)"),
+        ("integers", "calibration images must be normalised floating-point images, not torch.uint8"),
+        ("few_labels", "one label for each test image"),
+        ("different_tests", "calibration and test images differ in shape"),
+        ("failing", "failed: ValueError: no weights here"),
+        ("answer", "has no function answer"),
+        ("missing", "has no function missing"),
+    ],
+)
+def test_what_a_factory_may_not_do(spec: str, factory: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        load(f"{spec}:{factory}")
+
+
+def test_a_module_that_does_not_exist_is_named(spec: str) -> None:
+    with pytest.raises(
+        ModelError, match=r"cannot import no_such_place for no_such_place:make: ModuleNotFoundError"
+    ):
+        load("no_such_place:make")
+    with pytest.raises(ModelError, match=r"':make' is not of the form package.module:factory"):
+        load(":make")
+
+
+def export(path: Path, batch: int, dynamic: bool = False) -> VisionTransformer:
+    torch.manual_seed(2)
+    model = VisionTransformer(CONFIG).eval()
+    shapes = {"images": {0: torch.export.Dim("batch", max=64)}} if dynamic else None
+    example = (torch.zeros(batch, *model.input_shape),)
+    torch.export.save(torch.export.export(model, example, dynamic_shapes=shapes), path)
+    return model
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_an_exported_program_computes_the_same(tmp_path: Path, dynamic: bool) -> None:
+    original = export(tmp_path / "a.pt2", 2 if dynamic else 1, dynamic)
+    model = load(str(tmp_path / "a.pt2"))
+    assert model.input_shape == (2, 8, 12)
+    with torch.inference_mode():
+        torch.testing.assert_close(model.module(model.test_images[:1]), original(model.test_images[:1]))
+
+
+def test_an_exported_program_must_fit(tmp_path: Path) -> None:
+    export(tmp_path / "batch.pt2", 4)
+    with pytest.raises(ModelError, match="was exported for 4 images at once"):
+        load(str(tmp_path / "batch.pt2"))
+    linear = torch.nn.Linear(3, 3)
+    torch.export.save(torch.export.export(linear, (torch.zeros(1, 3),)), tmp_path / "linear.pt2")
+    with pytest.raises(ModelError, match=r"takes inputs \[1, 3\]; one of \[n, C, H, W\] is needed"):
+        load(str(tmp_path / "linear.pt2"))
+    with pytest.raises(ModelError, match="carries its own weights"):
+        load(str(tmp_path / "batch.pt2"), checkpoint="x.safetensors")
+
+
+def test_a_damaged_or_missing_exported_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt2"
+    with pytest.raises(ModelError, match=r"a.pt2 does not exist"):
+        load(str(path))
+    export(path, 1)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(ModelError, match="cannot be read as an exported program"):
+        load(str(path))
