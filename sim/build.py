@@ -1,0 +1,149 @@
+"""Building the simulation of an accelerator: Amaranth to Verilog to a compiled program, cached by everything
+that it depends on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cocotb_tools.runner import VerilatorControlFile, get_runner
+
+from vitreous.sim import toolchain
+from vitreous.spec.config import AcceleratorConfig
+
+DEFAULT_FOLDER = Path("build/sim")
+TOP = "bench"
+PORTS = (
+    "host_request",
+    "host_write",
+    "host_address",
+    "host_data",
+    "host_acknowledge",
+    "host_result",
+    "file_request",
+    "file_command",
+    "file_offset",
+    "file_bytes",
+    "file_acknowledge",
+    "waves_start",
+    "interrupt",
+    "cycle",
+    "write_base",
+    "write_size",
+    "violations",
+)
+"""The signals of ``bench.sv`` that Python touches; no other signal is public (that costs up to ten times the
+speed).
+"""
+
+
+class SimulationError(RuntimeError):
+    """A simulation that could not be built or that did not end as a program should."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """A compiled simulation: its folder, how long making it took (0 when it was cached) and whether it can
+    trace waves.
+    """
+
+    folder: Path
+    seconds: float
+    cached: bool
+    waves: bool = False
+
+
+def _sources() -> list[Path]:
+    room = Path(__file__).absolute().parent
+    package = room.parent
+    return [
+        room / "bench.sv",
+        room / "build.py",
+        *sorted((package / "hw").glob("*.py")),
+        *sorted((package / "spec").glob("*.py")),
+    ]
+
+
+def cache_key(config: AcceleratorConfig, *, waves: bool = False) -> str:
+    """Changes with the configuration, the hardware description, the bench, the tools and the flags; not with
+    names or dates.
+    """
+    state = hashlib.sha256(config.digest.encode())
+    for path in _sources():
+        state.update(path.read_bytes())
+    state.update(json.dumps([str(toolchain.verilator()), toolchain.make_variables(), waves]).encode())
+    return state.hexdigest()[:16]
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Two processes that want the same build: one builds, the other waits."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_suffix(".lock"), "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def build(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER, waves: bool = False) -> Build:
+    """The simulation of ``config`` under ``root``, compiled now or before.
+
+    Raises ToolchainError for a missing tool and SimulationError, with the end of the log, when a tool fails. A
+    build that
+    is interrupted leaves nothing that would count as done.
+    """
+    # Imported late: reading a cached build needs no Amaranth.
+    from vitreous.hw.verilog import emit
+
+    folder = Path(root).absolute() / f"{config.name}-{cache_key(config, waves=waves)}"
+    with _locked(folder):
+        if (folder / "done.json").is_file():
+            return Build(folder=folder, seconds=0.0, cached=True, waves=waves)
+        started = time.monotonic()
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        verilog = folder / "accelerator.v"
+        verilog.write_text(emit(config))
+        _compile(config, folder, verilog, waves)
+        seconds = time.monotonic() - started
+        (folder / "done.json").write_text(json.dumps({"seconds": seconds, "config": config.as_dict()}))
+        return Build(folder=folder, seconds=seconds, cached=False, waves=waves)
+
+
+def _compile(config: AcceleratorConfig, folder: Path, verilog: Path, waves: bool) -> None:
+    bench = Path(__file__).absolute().parent / "bench.sv"
+    control = folder / "ports.vlt"
+    control.write_text(toolchain.ports_only_control(TOP, PORTS))
+    trace = "vcd" if waves else None
+    log = folder / "build.log"
+    with toolchain.activated():
+        try:
+            get_runner("verilator").build(
+                sources=[VerilatorControlFile(control), verilog, bench],
+                hdl_toplevel=TOP,
+                build_dir=folder,
+                parameters={"DATA_BITS": config.bus.data_bits},
+                timescale=("1ns", "1ps"),
+                build_args=toolchain.verilator_build_args(trace=trace),
+                waves=waves,
+                log_file=log,
+            )
+        except (RuntimeError, SystemExit) as error:
+            raise SimulationError(
+                f"The simulation could not be built ({error}); {log} ends: {_tail(log)}"
+            ) from None
+
+
+def _tail(log: Path, lines: int = 6) -> str:
+    if not log.is_file():
+        return "(no log)"
+    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
+    return " | ".join(text.strip().splitlines()[-lines:])

@@ -1,0 +1,235 @@
+"""Running a program on the simulated accelerator: one simulation process, any number of images, results kept on
+disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cocotb_tools.runner import get_results, get_runner
+
+from vitreous.sim.build import DEFAULT_FOLDER, TOP, Build, SimulationError, build
+from vitreous.sim.trace import Span, read_trace
+from vitreous.spec import isa, layout
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.program import Program
+
+DRAM_BYTES = 1 << 26
+WINDOW_ALIGN = 4096
+MAXIMUM_CYCLES = 2_000_000_000
+"""A bound far above any program; the machine itself reports a deadlock long before."""
+
+Progress = Callable[[int, int], None]
+"""Called with images done and images in all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryTiming:
+    """The simulated DRAM: cycles from an accepted address to its first beat, and beats for every 100 cycles."""
+
+    latency: int = 40
+    throughput: int = 100
+
+    def __post_init__(self) -> None:
+        if self.latency < 1:
+            raise SimulationError(f"The memory latency must be at least 1 cycle, not {self.latency}")
+        if not 1 <= self.throughput <= 100:
+            raise SimulationError(
+                f"The memory throughput must be in 1..100 beats per 100 cycles, not {self.throughput}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRun:
+    """What the machine did with one image.
+
+    window : uint8, the write window afterwards. counters : by name of ``isa.COUNTERS``. seconds : wall time of
+    the run alone.
+    spans : when each instruction issued and completed, in cycles since start.
+    """
+
+    index: int
+    window: np.ndarray
+    counters: dict[str, int]
+    seconds: float
+    simulated_cycles: int
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationRun:
+    """All images of one simulation; ``seconds`` is the wall time of the simulation process, start included."""
+
+    images: tuple[ImageRun, ...]
+    build: Build
+    seconds: float
+    folder: Path
+
+    @property
+    def cycles_per_second(self) -> float:
+        """Simulated clock cycles per second of wall time while images ran."""
+        return sum(i.simulated_cycles for i in self.images) / max(sum(i.seconds for i in self.images), 1e-9)
+
+
+def _prepare_folder(
+    folder: Path, plan: dict[str, Any], program: Program, inputs: Sequence[np.ndarray]
+) -> None:
+    """Keep the results of an identical earlier plan, throw away those of any other."""
+    state = hashlib.sha256(
+        json.dumps({k: v for k, v in plan.items() if k != "images"}, sort_keys=True).encode()
+    )
+    state.update(program.image.tobytes())
+    packed = [np.frombuffer(layout.pack_image(image), np.uint8) for image in inputs]
+    for data in packed:
+        state.update(data.tobytes())
+    plan["fingerprint"] = state.hexdigest()
+    old = folder / "plan.json"
+    if old.is_file():
+        try:
+            same = json.loads(old.read_text()).get("fingerprint") == plan["fingerprint"]
+        except json.JSONDecodeError:
+            same = False
+        if not same:
+            shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "memory.npy", program.image)
+    for index, data in enumerate(packed):
+        np.save(folder / f"input-{index:04d}.npy", data)
+    plan["images"] = [i for i in range(len(inputs)) if not (folder / f"image-{i:04d}.json").is_file()]
+    old.write_text(json.dumps(plan))
+
+
+def simulate(
+    program: Program,
+    inputs: Sequence[np.ndarray],
+    config: AcceleratorConfig,
+    *,
+    folder: str | Path,
+    timing: MemoryTiming | None = None,
+    build_root: str | Path = DEFAULT_FOLDER,
+    waves: tuple[int, int] | None = None,
+    trace: bool = True,
+    progress: Progress | None = None,
+) -> SimulationRun:
+    """Simulate ``program`` on every int8 [C, H, W] image of ``inputs``, in RTL.
+
+    Results go to ``folder`` one by one; a call that is interrupted and repeated simulates only what is missing.
+    ``waves`` = (first, last) cycle records ``waves.vcd`` and ends the simulation after the last one.
+    Raises SimulationError when the machine stops with an error, the bench fails or the simulator breaks.
+    """
+    timing = timing or MemoryTiming()
+    if program.config_digest != config.digest:
+        raise SimulationError(
+            f"The program was compiled for configuration {program.config_digest}, "
+            f"the accelerator {config.name} has {config.digest}"
+        )
+    write_base = layout.align(program.read_size, WINDOW_ALIGN)
+    if write_base + program.write_size > DRAM_BYTES:
+        raise SimulationError(
+            f"The program needs {write_base + program.write_size} bytes of DRAM, the bench has {DRAM_BYTES}"
+        )
+    folder = Path(folder).absolute()
+    made = build(config, root=build_root, waves=waves is not None)
+    plan = {
+        "config": config.digest32,
+        "beat_bytes": config.bus.beat_bytes,
+        "read_size": program.read_size,
+        "write_base": write_base,
+        "write_size": program.write_size,
+        "program_offset": program.program_offset,
+        "program_length": len(program.instructions),
+        "input_offset": program.input_offset,
+        "maximum_cycles": MAXIMUM_CYCLES,
+        "waves_start": waves[0] if waves else 0,
+        "waves_stop": waves[1] if waves else 0,
+        "build": made.folder.name,
+        "latency": timing.latency,
+        "throughput": timing.throughput,
+        "trace": int(trace),
+    }
+    _prepare_folder(folder, plan, program, inputs)
+    seconds = _launch(made, folder, plan, len(inputs), progress) if plan["images"] else 0.0
+    if waves:
+        return SimulationRun(images=(), build=made, seconds=seconds, folder=folder)
+    runs = tuple(_read_image(folder, index, program) for index in range(len(inputs)))
+    return SimulationRun(images=runs, build=made, seconds=seconds, folder=folder)
+
+
+def _launch(made: Build, folder: Path, plan: dict[str, Any], total: int, progress: Progress | None) -> float:
+    """Run the simulation process and report progress from the result files as they appear."""
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            get_runner("verilator").test(
+                hdl_toplevel=TOP,
+                hdl_toplevel_lang="verilog",
+                test_module="vitreous.sim.session",
+                build_dir=made.folder,
+                test_dir=folder,
+                results_xml=str(folder / "results.xml"),
+                plusargs=[
+                    f"+folder={folder}",
+                    *(f"+{name}={plan[name]}" for name in ("latency", "throughput", "trace")),
+                ],
+                log_file=folder / "simulation.log",
+            )
+        except BaseException as error:  # handed to the caller's thread below
+            failure.append(error)
+
+    started = time.monotonic()
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.1)
+        if progress:
+            progress(len(list(folder.glob("image-*.json"))), total)
+    results = folder / "results.xml"
+    if failure or not results.is_file() or get_results(results)[1]:
+        reason = f"{failure[0]}" if failure else "the bench failed"
+        raise SimulationError(
+            f"The simulation did not finish ({reason}); {folder / 'simulation.log'} says: {_reason(folder)}"
+        )
+    return time.monotonic() - started
+
+
+def _reason(folder: Path) -> str:
+    log = folder / "simulation.log"
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    errors = [line.strip() for line in lines if "Error" in line or "error" in line or "bench:" in line]
+    return " | ".join((errors or lines)[-3:]) or "(nothing)"
+
+
+def _read_image(folder: Path, index: int, program: Program) -> ImageRun:
+    result = json.loads((folder / f"image-{index:04d}.json").read_text())
+    status = result["status"]
+    if status & isa.STATUS_ERROR:
+        code, pc = isa.ErrorCode(status >> 8 & 0xFF), status >> 16
+        where = program.instructions[pc] if pc < len(program.instructions) else None
+        what = f" ({where.opcode.name}, {where.label})" if where else ""
+        raise SimulationError(f"The machine stopped with error {code.name} at instruction {pc}{what}")
+    if not status & isa.STATUS_DONE:
+        raise SimulationError(
+            f"Image {index} did not finish: status {status:#x} after {MAXIMUM_CYCLES} cycles"
+        )
+    trace = folder / "trace.txt"
+    spans: tuple[Span, ...] = ()
+    if trace.is_file():
+        spans = read_trace(trace, result["first_cycle"], result["last_cycle"])
+    return ImageRun(
+        index=index,
+        window=np.load(folder / f"window-{index:04d}.npy", allow_pickle=False),
+        counters=result["counters"],
+        seconds=result["seconds"],
+        simulated_cycles=result["last_cycle"] - result["first_cycle"],
+        spans=spans,
+    )

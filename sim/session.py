@@ -1,0 +1,158 @@
+"""The Python side of ``bench.sv``, run by cocotb inside the simulation: whole transactions only, never a clock
+edge.
+
+It reads ``plan.json`` in the run's folder (written by ``sim.runtime``), and for each image writes ``image-
+NNNN.json`` (status,
+counters, times) and ``window-NNNN.npy`` (the bytes that the program stored). It imports neither torch nor golden.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.triggers import First, RisingEdge, Timer, ValueChange
+
+from vitreous.spec import isa
+from vitreous.spec.isa import Register
+
+READ_BASE = 0
+POLL_NS = 2
+
+
+class Host:
+    """Transactions of the bench: register accesses and DRAM loads and dumps."""
+
+    def __init__(self, dut: Any, folder: Path, beat_bytes: int) -> None:
+        self.dut = dut
+        self.folder = folder
+        self.beat = beat_bytes
+
+    async def _host(self, write: int, address: int, data: int = 0) -> int:
+        self.dut.host_write.value = write
+        self.dut.host_address.value = address
+        self.dut.host_data.value = data
+        self.dut.host_request.value = 1 - int(self.dut.host_acknowledge.value)
+        await ValueChange(self.dut.host_acknowledge)
+        return int(self.dut.host_result.value)
+
+    async def write(self, address: int, data: int) -> None:
+        await self._host(1, address, data)
+
+    async def read(self, address: int) -> int:
+        return await self._host(0, address)
+
+    async def _file(self, command: int, offset: int, size: int) -> None:
+        self.dut.file_command.value = command
+        self.dut.file_offset.value = offset
+        self.dut.file_bytes.value = size
+        self.dut.file_request.value = 1 - int(self.dut.file_acknowledge.value)
+        await ValueChange(self.dut.file_acknowledge)
+
+    async def load(self, offset: int, data: np.ndarray) -> None:
+        """Put uint8 ``data`` into DRAM at byte ``offset``, a multiple of the beat."""
+        padded = np.zeros(-(-data.size // self.beat) * self.beat, np.uint8)
+        padded[: data.size] = data
+        (self.folder / "load.bin").write_bytes(padded.reshape(-1, self.beat)[:, ::-1].tobytes())
+        await self._file(0, offset, padded.size)
+
+    async def dump(self, offset: int, size: int) -> np.ndarray:
+        rounded = -(-size // self.beat) * self.beat
+        await self._file(1, offset, rounded)
+        return np.fromfile(self.folder / "dump.bin", np.uint8)[:size]
+
+    async def counters(self) -> dict[str, int]:
+        values = {}
+        for index, (name, _) in enumerate(isa.COUNTERS):
+            low = await self.read(Register.COUNTERS + 8 * index)
+            high = await self.read(Register.COUNTERS + 8 * index + 4)
+            values[name] = high << 32 | low
+        return values
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
+
+
+async def _prepare(host: Host, plan: dict[str, Any]) -> None:
+    """Reset is over when the magic number can be read; then check the configuration and set the windows."""
+    if await host.read(Register.MAGIC) != isa.MAGIC_VALUE:
+        raise AssertionError("The MAGIC register does not answer")
+    if await host.read(Register.CONFIG) != plan["config"]:
+        raise AssertionError("The simulated accelerator has another configuration than the program")
+    settings = {
+        Register.READ_BASE: READ_BASE,
+        Register.READ_SIZE: plan["read_size"],
+        Register.WRITE_BASE: plan["write_base"],
+        Register.WRITE_SIZE: plan["write_size"],
+        Register.PROGRAM_OFFSET: plan["program_offset"],
+        Register.PROGRAM_LENGTH: plan["program_length"],
+        Register.INTERRUPT_ENABLE: 1,
+    }
+    for register, value in settings.items():
+        await host.write(register, value)
+
+
+async def _run_image(host: Host, plan: dict[str, Any], index: int) -> None:
+    dut = host.dut
+    await host.load(plan["input_offset"], np.load(host.folder / f"input-{index:04d}.npy", allow_pickle=False))
+    started, first_cycle = time.monotonic(), int(dut.cycle.value)
+    await host.write(Register.CONTROL, isa.CONTROL_START)
+    if not int(dut.interrupt.value):
+        await First(RisingEdge(dut.interrupt), Timer(POLL_NS * plan["maximum_cycles"], "ns"))
+    last_cycle, seconds = int(dut.cycle.value), time.monotonic() - started
+    status = await host.read(Register.STATUS)
+    counters = await host.counters()
+    window = await host.dump(plan["write_base"], plan["write_size"])
+    await host.write(Register.CONTROL, isa.CONTROL_CLEAR_INTERRUPT)
+    with open(host.folder / "window.partial", "wb") as file:
+        np.save(file, window)
+    os.replace(host.folder / "window.partial", host.folder / f"window-{index:04d}.npy")
+    result = {
+        "status": status,
+        "counters": counters,
+        "first_cycle": first_cycle,
+        "last_cycle": last_cycle,
+        "seconds": seconds,
+        "violations": int(dut.violations.value),
+    }
+    _write(host.folder / f"image-{index:04d}.json", json.dumps(result).encode())
+
+
+@cocotb.test()
+async def run_plan(dut: Any) -> None:
+    """Run every image of the plan that has no result yet."""
+    folder = Path(str(cocotb.plusargs["folder"]))
+    plan = json.loads((folder / "plan.json").read_text())
+    host = Host(dut, folder, plan["beat_bytes"])
+    for name in ("host_request", "host_write", "host_address", "host_data", "file_request", "file_command"):
+        getattr(dut, name).value = 0
+    dut.file_offset.value = 0
+    dut.file_bytes.value = 0
+    dut.waves_start.value = plan["waves_start"]
+    dut.write_base.value = plan["write_base"]
+    dut.write_size.value = plan["write_size"]
+    await Timer(20 * POLL_NS, "ns")
+    await host.load(0, np.load(folder / "memory.npy", allow_pickle=False))
+    await _prepare(host, plan)
+    if plan["waves_stop"]:
+        cocotb.start_soon(_stop_waves(dut, plan["waves_stop"]))
+    for index in plan["images"]:
+        await _run_image(host, plan, index)
+        if int(dut.violations.value):
+            raise AssertionError(
+                f"The memory saw {int(dut.violations.value)} protocol violations in image {index}"
+            )
+
+
+async def _stop_waves(dut: Any, stop: int) -> None:
+    """End the simulation after the window: Verilator cannot stop a dump, and what follows is not wanted."""
+    await Timer(POLL_NS * stop, "ns")
+    cocotb.pass_test(f"waves recorded up to cycle {int(dut.cycle.value)}")

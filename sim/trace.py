@@ -1,0 +1,46 @@
+"""The trace that the bench writes: which instruction issued and completed in which cycle."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from vitreous.spec.isa import Queue
+
+
+@dataclass(frozen=True)
+class Span:
+    """One instruction's life: issued (tokens taken) at ``start``, complete at ``end``, in cycles since the
+    image began.
+    """
+
+    queue: Queue
+    pc: int
+    start: int
+    end: int
+
+
+def read_trace(path: Path, first_cycle: int, last_cycle: int) -> tuple[Span, ...]:
+    """Spans of the instructions that issued between the two cycles, by start.
+
+    Each line is: cycle (decimal), issue mask, done mask, program counters of the four queues (hexadecimal, LOAD
+    lowest).
+    Instructions of a queue complete in order, so the n-th done belongs to the n-th issue.
+    """
+    waiting: dict[Queue, deque[tuple[int, int]]] = {queue: deque() for queue in Queue}
+    spans = []
+    with path.open() as lines:
+        for line in lines:
+            cycle_text, issue_text, done_text, pc_text = line.split()
+            cycle = int(cycle_text)
+            if not first_cycle <= cycle <= last_cycle:
+                continue
+            issue, done, counters = int(issue_text, 16), int(done_text, 16), int(pc_text, 16)
+            for queue in Queue:
+                if issue >> queue & 1:
+                    waiting[queue].append((counters >> 16 * queue & 0xFFFF, cycle - first_cycle))
+                if done >> queue & 1:
+                    pc, start = waiting[queue].popleft()
+                    spans.append(Span(queue, pc, start, cycle - first_cycle))
+    return tuple(sorted(spans, key=lambda span: (span.start, span.queue)))
