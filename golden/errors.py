@@ -1,0 +1,7 @@
+"""The one exception of this room."""
+
+from __future__ import annotations
+
+
+class GoldenError(ValueError):
+    """An operation that cannot be computed as the numerics define it; the sentence names the node or the instruction."""

@@ -1,0 +1,54 @@
+"""Vectorised integer steps that the operations are made of. Exact in int64; docs/numerics.md bounds every operand.
+
+Independent of ``spec.numbers``, which defines the same steps on single Python integers.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+INTEGER_BITS = {torch.int8: 8, torch.int16: 16, torch.int32: 32}
+
+
+def round_shift_(value: Tensor, shift: Tensor | int) -> Tensor:
+    """``(value + 2**(shift-1)) >> shift`` in place, rounding half up; a shift of 0 changes nothing.
+
+    value : int64, ``|value| < 2**62``; shift : int64 broadcastable to it, or an int, 0..62.
+    """
+    if isinstance(shift, int):
+        shift = torch.tensor(shift, dtype=torch.int64)
+    half = torch.bitwise_left_shift(torch.ones_like(shift), shift) >> 1
+    return value.add_(half).bitwise_right_shift_(shift)
+
+
+def saturate_(value: Tensor, bits: int) -> Tensor:
+    """``clamp(value, -2**(bits-1), 2**(bits-1) - 1)`` in place."""
+    return value.clamp_(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+
+
+def shift_right(value: Tensor, shift: Tensor) -> Tensor:
+    """``value >> shift`` for nonnegative int64 ``value`` below ``2**62``; 0 where the shift is long. ``shift >= 0``."""
+    return torch.bitwise_right_shift(value, shift.clamp(max=62))
+
+
+def bit_length(value: Tensor) -> Tensor:
+    """Bits of each nonnegative int64 below ``2**63``; 0 for 0. A float64 holds either 32-bit half exactly."""
+    high, low = value >> 32, value & 0xFFFFFFFF
+    upper = torch.frexp(high.double()).exponent.long()
+    lower = torch.frexp(low.double()).exponent.long()
+    return torch.where(high > 0, upper + 32, lower)
+
+
+def normalize_multiplier(quotient: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """Halve (floor) each quotient of 16 bits and its shift: ``2**14 <= m < 2**15`` for ``quotient`` in ``2**14 .. 2**16 - 1``."""
+    wide = quotient >> 15
+    return quotient >> wide, shift - wide
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """``a @ b.T`` over the last dimension, exact: int8 [..., m, K], int8 [..., n, K] -> float64 [..., m, n] of integers.
+
+    Every partial sum is an integer of at most ``K * 2**14``, which a float64 holds exactly for ``K <= 2**39``, in any order.
+    """
+    return a.double() @ b.double().transpose(-1, -2)

@@ -1,0 +1,19 @@
+"""Mean over tokens (docs/numerics.md, Mean over tokens)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vitreous.golden.errors import GoldenError
+from vitreous.golden.requantize import requantize
+
+MAXIMUM_TOKENS = 4096
+
+
+def mean_tokens(x: Tensor, multiplier: int, shift: int) -> Tensor:
+    """``y[d] = clamp16(round_shift(m * sum_t x[t, d], s))``: int16 [..., T, D] -> int16 [..., 1, D], at most 4096 tokens."""
+    if x.shape[-2] > MAXIMUM_TOKENS:
+        raise GoldenError(f"A mean takes at most {MAXIMUM_TOKENS} tokens, not {x.shape[-2]}")
+    total = x.to(torch.int64).sum(dim=-2, keepdim=True)
+    return requantize(total, torch.tensor(multiplier), torch.tensor(shift), 0, 16)

@@ -1,0 +1,39 @@
+"""Requantization, the only way from an accumulator to an activation (docs/numerics.md, Requantization)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vitreous.golden.errors import GoldenError
+from vitreous.golden.integers import round_shift_, saturate_
+
+RESULT_TYPES = {8: torch.int8, 15: torch.int16, 16: torch.int16}
+
+
+def requantize(acc: Tensor, multiplier: Tensor, shift: Tensor, zero_point: int, bits: int) -> Tensor:
+    """``y = saturate(round_shift(acc * m, s) + zero_point)``, with ``1 <= m < 2**15`` and ``1 <= s <= 47``.
+
+    acc : integers of 32 bits, of any shape; multiplier, shift : integers broadcastable to it.
+    bits : 8 -> int8; 15 (attention scores) and 16 -> int16.
+    Raises GoldenError on a multiplier, a shift or a width outside its range.
+    """
+    if bits not in RESULT_TYPES:
+        raise GoldenError(f"Requantization to {bits} bits does not exist; the widths are 8, 15 and 16")
+    if bool(((multiplier < 1) | (multiplier >= 1 << 15)).any()):
+        raise GoldenError("Requantization multipliers must be in 1..32767")
+    if bool(((shift < 1) | (shift > 47)).any()):
+        raise GoldenError("Requantization shifts must be in 1..47")
+    return requantize_any(acc, multiplier, shift, zero_point, bits)
+
+
+def requantize_any(acc: Tensor, multiplier: Tensor, shift: Tensor, zero_point: int, bits: int) -> Tensor:
+    """``requantize`` without the range checks: multiplier 0 gives the zero point, shift 0 does not round.
+
+    The machine's drain needs it for lanes that hold no data, whose parameters may be zero.
+    """
+    value = acc.to(torch.int64) * multiplier.to(torch.int64)
+    round_shift_(value, shift.to(torch.int64))
+    if zero_point:
+        value.add_(zero_point)
+    return saturate_(value, bits).to(RESULT_TYPES[bits])
