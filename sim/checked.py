@@ -1,0 +1,122 @@
+"""The checking path: the accelerator's AXI ports driven by an independent protocol model, with stalls and error
+responses.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cocotb_tools.runner import get_results, get_runner
+
+from vitreous.sim.build import DEFAULT_FOLDER, SimulationError, build_ports
+from vitreous.sim.runtime import failure_text
+from vitreous.spec import isa, layout
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.program import Program
+
+STALLS = ("none", "regular", "random", "bursts")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedRun:
+    """What the host and the memory saw.
+
+    statuses : the STATUS register after each run. window : uint8, the write window at the end. late_writes :
+    writes after the
+    stop was seen. outside_writes : writes outside of the window. violations : broken protocol rules, one
+    sentence each.
+    """
+
+    statuses: tuple[int, ...]
+    window: np.ndarray
+    late_writes: int
+    outside_writes: int
+    writes: int
+    violations: tuple[str, ...]
+
+    def error(self, run: int = 0) -> tuple[isa.ErrorCode, int] | None:
+        """The error code and program counter of a run that stopped with one."""
+        status = self.statuses[run]
+        return (isa.ErrorCode(status >> 8 & 0xFF), status >> 16) if status & isa.STATUS_ERROR else None
+
+
+def simulate_checked(
+    program: Program,
+    image: np.ndarray,
+    config: AcceleratorConfig,
+    *,
+    folder: str | Path,
+    stalls: str = "random",
+    seed: int = 0,
+    read_error: int | None = None,
+    write_error: int | None = None,
+    runs: int = 1,
+    heal: bool = False,
+    settings: dict[str, int] | None = None,
+    build_root: str | Path = DEFAULT_FOLDER,
+    timeout_cycles: int = 2_000_000,
+) -> CheckedRun:
+    """Run ``program`` on one int8 [C, H, W] image ``runs`` times with stalls on all ten channels.
+
+    read_error, write_error : byte offset in the read or write window whose access is answered with SLVERR;
+    ``heal`` takes the
+    fault away after the first run. ``settings`` overrides registers (by name), e.g. a window that is too small.
+    Raises SimulationError when the bench does not end (a hang is one).
+    """
+    if stalls not in STALLS:
+        raise SimulationError(f"Stalls must be one of {', '.join(STALLS)}, not {stalls!r}")
+    folder = Path(folder).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    read_base = 0x3000
+    write_base = layout.align(read_base + program.read_size, 4096) + 4096
+    plan: dict[str, Any] = {
+        "config": config.digest32,
+        "READ_BASE": read_base,
+        "READ_SIZE": program.read_size,
+        "WRITE_BASE": write_base,
+        "WRITE_SIZE": program.write_size,
+        "PROGRAM_OFFSET": program.program_offset,
+        "PROGRAM_LENGTH": len(program.instructions),
+        "memory_size": layout.align(write_base + program.write_size, 4096) + 4096,
+        "read_error": None if read_error is None else read_base + read_error,
+        "write_error": None if write_error is None else write_base + write_error,
+        "stalls": stalls,
+        "seed": seed,
+        "runs": runs,
+        "heal": heal,
+        "settle_cycles": 400,
+        "timeout_cycles": timeout_cycles,
+        **(settings or {}),
+    }
+    np.save(folder / "checked-memory.npy", np.frombuffer(program.with_input(image).tobytes(), np.uint8))
+    (folder / "checked.json").write_text(json.dumps(plan))
+    (folder / "checked-result.json").unlink(missing_ok=True)
+    made = build_ports(config, root=build_root)
+    results = get_runner("verilator").test(
+        hdl_toplevel="accelerator",
+        hdl_toplevel_lang="verilog",
+        test_module="vitreous.sim.checked_session",
+        build_dir=made.folder,
+        test_dir=folder,
+        results_xml=str(folder / "checked.xml"),
+        plusargs=[f"+folder={folder}"],
+        seed=seed,
+        log_file=folder / "simulation.log",
+    )
+    if get_results(results)[1] or not (folder / "checked-result.json").is_file():
+        raise SimulationError(
+            f"The checking bench failed (stalls {stalls}, seed {seed}): {failure_text(folder)}"
+        )
+    result = json.loads((folder / "checked-result.json").read_text())
+    return CheckedRun(
+        statuses=tuple(result["statuses"]),
+        window=np.load(folder / "checked-window.npy", allow_pickle=False),
+        late_writes=result["late_writes"],
+        outside_writes=result["outside_writes"],
+        writes=result["writes"],
+        violations=tuple(result["violations"]),
+    )
