@@ -11,6 +11,9 @@ module bench #(
     parameter DATA_BITS = 64,
     parameter MEMORY_BITS = 26  // log2 of the DRAM's bytes
 ) (
+`ifdef EXTERNAL_CLOCK
+    input wire        clk,  // driven by cocotb, to measure what that costs
+`endif
     // Host transactions: change `host_request` to start one, it is over when `host_acknowledge` equals it.
     input wire        host_request,
     input wire        host_write,
@@ -38,9 +41,11 @@ module bench #(
   localparam WORDS = (1 << MEMORY_BITS) / BEAT;
   localparam QUEUE = 32;
 
-  reg clk = 0;
   reg rst = 1;
+`ifndef EXTERNAL_CLOCK
+  reg clk = 0;
   always #1 clk = ~clk;
+`endif
 
   // -------------------------------------------------------------------------------------------- the accelerator
   wire        awvalid, wvalid, wlast, arvalid, bready, rready;

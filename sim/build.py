@@ -104,12 +104,10 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def build(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER, waves: bool = False) -> Build:
-    """The fast simulation of ``config`` (with clock, memory and host in Verilog) under ``root``, compiled now
-    or before.
+    """The fast simulation of ``config`` under ``root``, compiled now or before; clock, memory and host are Verilog.
 
     Raises ToolchainError for a missing tool and SimulationError, with the end of the log, when a tool fails. A
-    build that
-    is interrupted leaves nothing that would count as done.
+    build that is interrupted leaves nothing that would count as done.
     """
 
     def compile_(folder: Path, verilog: Path) -> None:
@@ -120,17 +118,33 @@ def build(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER, waves
             top=TOP,
             ports=PORTS,
             parameters={"DATA_BITS": config.bus.data_bits},
-            timing=True,
+            build_args=toolchain.verilator_build_args(trace="vcd" if waves else None),
             waves=waves,
         )
 
     return _cached(config, root, f"{config.name}-{cache_key(config, 'fast', waves)}", compile_, waves=waves)
 
 
+def build_default(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER) -> Build:
+    """The same bench as cocotb's runner builds it by itself, clock from cocotb: the yardstick of ``benchmarks``."""
+
+    def compile_(folder: Path, verilog: Path) -> None:
+        _compile(
+            folder,
+            sources=[verilog, Path(__file__).absolute().parent / "bench.sv"],
+            top=TOP,
+            ports=(),
+            parameters={"DATA_BITS": config.bus.data_bits},
+            build_args=["-Wno-fatal"],
+            defines={"EXTERNAL_CLOCK": 1},
+            native=None,
+        )
+
+    return _cached(config, root, f"{config.name}-default-{cache_key(config, 'default')}", compile_)
+
+
 def build_ports(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER) -> Build:
-    """The simulation of the bare accelerator for the checking path: its ports are public and Python drives
-    clock and buses.
-    """
+    """The bare accelerator for the checking path: its ports are public, Python drives clock and buses."""
 
     def compile_(folder: Path, verilog: Path) -> None:
         ports = top_ports(verilog.read_text())
@@ -139,9 +153,7 @@ def build_ports(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER)
             sources=[verilog],
             top="accelerator",
             ports=ports,
-            parameters={},
-            timing=False,
-            waves=False,
+            build_args=toolchain.verilator_build_args(timing=False),
         )
 
     return _cached(config, root, f"{config.name}-ports-{cache_key(config, 'ports')}", compile_)
@@ -187,22 +199,31 @@ def _compile(
     sources: list[Path],
     top: str,
     ports: Iterable[str],
-    parameters: Mapping[str, object],
-    timing: bool,
-    waves: bool,
+    build_args: list[str],
+    parameters: Mapping[str, object] | None = None,
+    defines: Mapping[str, object] | None = None,
+    waves: bool = False,
+    native: bool | None = True,
 ) -> None:
-    control = folder / "ports.vlt"
-    control.write_text(toolchain.ports_only_control(top, ports))
+    """Run Verilator and the C++ compiler. Without ``ports`` everything stays public; ``native`` None keeps
+    make's own flags.
+    """
     log = folder / "build.log"
-    with toolchain.activated():
+    control: list[VerilatorControlFile] = []
+    if ports:
+        file = folder / "ports.vlt"
+        file.write_text(toolchain.ports_only_control(top, ports))
+        control = [VerilatorControlFile(file)]
+    with toolchain.activated(native=native):
         try:
             get_runner("verilator").build(
-                sources=[VerilatorControlFile(control), *sources],
+                sources=[*control, *sources],
                 hdl_toplevel=top,
                 build_dir=folder,
-                parameters=parameters,
+                parameters=parameters or {},
+                defines=defines or {},
                 timescale=("1ns", "1ps"),
-                build_args=toolchain.verilator_build_args(timing=timing, trace="vcd" if waves else None),
+                build_args=build_args,
                 waves=waves,
                 log_file=log,
             )

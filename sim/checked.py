@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cocotb_tools.runner import get_results, get_runner
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import get_runner
 
 from vitreous.sim.build import DEFAULT_FOLDER, SimulationError, build_ports
 from vitreous.sim.runtime import failure_text

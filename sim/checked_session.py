@@ -129,7 +129,7 @@ async def run_checked(dut: Any) -> None:
     """One program under stalls; the result says status, writes after the stop, protocol violations."""
     folder = Path(str(cocotb.plusargs["folder"]))
     plan = json.loads((folder / "checked.json").read_text())
-    cocotb.start_soon(Clock(dut.clk, 2, "ns").start())
+    Clock(dut.clk, 2, "ns").start()
     memory = Memory(plan["memory_size"], plan["read_error"], plan["write_error"])
     image = np.load(folder / "checked-memory.npy", allow_pickle=False)
     memory.bytes[plan["READ_BASE"] : plan["READ_BASE"] + image.size] = image.tobytes()

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cocotb_tools.runner import get_results, get_runner
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import get_runner
 
 from vitreous.sim.build import DEFAULT_FOLDER, TOP, Build, SimulationError, build
 from vitreous.sim.trace import Span, read_trace
@@ -126,29 +127,59 @@ def simulate(
     ``waves`` = (first, last) cycle records ``waves.vcd`` and ends the simulation after the last one.
     Raises SimulationError when the machine stops with an error, the bench fails or the simulator breaks.
     """
-    timing = timing or MemoryTiming()
+    check_program(program, config)
+    made = build(config, root=build_root, waves=waves is not None)
+    folder = Path(folder).absolute()
+    plan = make_plan(program, config, made, timing or MemoryTiming(), waves=waves, trace=trace)
+    seconds = run_plan(program, inputs, made, plan, folder, progress)
+    runs = () if waves else tuple(_read_image(folder, index, program) for index in range(len(inputs)))
+    return SimulationRun(images=runs, build=made, seconds=seconds, folder=folder)
+
+
+def clear(folder: str | Path) -> None:
+    """Forget the results in ``folder``, so that the next run simulates everything anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_program(program: Program, config: AcceleratorConfig) -> None:
+    """Raises SimulationError when the program is for another accelerator or needs more DRAM than the bench has."""
     if program.config_digest != config.digest:
         raise SimulationError(
             f"The program was compiled for configuration {program.config_digest}, "
             f"the accelerator {config.name} has {config.digest}"
         )
-    write_base = layout.align(program.read_size, WINDOW_ALIGN)
-    if write_base + program.write_size > DRAM_BYTES:
-        raise SimulationError(
-            f"The program needs {write_base + program.write_size} bytes of DRAM, the bench has {DRAM_BYTES}"
-        )
-    folder = Path(folder).absolute()
-    made = build(config, root=build_root, waves=waves is not None)
-    plan = {
+    needed = _write_base(program) + program.write_size
+    if needed > DRAM_BYTES:
+        raise SimulationError(f"The program needs {needed} bytes of DRAM, the bench has {DRAM_BYTES}")
+
+
+def _write_base(program: Program) -> int:
+    return layout.align(program.read_size, WINDOW_ALIGN)
+
+
+def make_plan(
+    program: Program,
+    config: AcceleratorConfig,
+    made: Build,
+    timing: MemoryTiming,
+    *,
+    waves: tuple[int, int] | None = None,
+    trace: bool = True,
+    external_clock: bool = False,
+    maximum_cycles: int = MAXIMUM_CYCLES,
+) -> dict[str, Any]:
+    """What ``sim.session`` needs to know, as JSON."""
+    return {
         "config": config.digest32,
         "beat_bytes": config.bus.beat_bytes,
         "read_size": program.read_size,
-        "write_base": write_base,
+        "write_base": _write_base(program),
         "write_size": program.write_size,
         "program_offset": program.program_offset,
         "program_length": len(program.instructions),
         "input_offset": program.input_offset,
-        "maximum_cycles": MAXIMUM_CYCLES,
+        "maximum_cycles": maximum_cycles,
+        "external_clock": external_clock,
         "waves_start": waves[0] if waves else 0,
         "waves_stop": waves[1] if waves else 0,
         "build": made.folder.name,
@@ -156,12 +187,21 @@ def simulate(
         "throughput": timing.throughput,
         "trace": int(trace),
     }
+
+
+def run_plan(
+    program: Program,
+    inputs: Sequence[np.ndarray],
+    made: Build,
+    plan: dict[str, Any],
+    folder: Path,
+    progress: Progress | None = None,
+) -> float:
+    """Simulate the images of ``inputs`` that have no result in ``folder`` yet; the seconds that it took (0:
+    none).
+    """
     _prepare_folder(folder, plan, program, inputs)
-    seconds = _launch(made, folder, plan, len(inputs), progress) if plan["images"] else 0.0
-    if waves:
-        return SimulationRun(images=(), build=made, seconds=seconds, folder=folder)
-    runs = tuple(_read_image(folder, index, program) for index in range(len(inputs)))
-    return SimulationRun(images=runs, build=made, seconds=seconds, folder=folder)
+    return _launch(made, folder, plan, len(inputs), progress) if plan["images"] else 0.0
 
 
 def _launch(made: Build, folder: Path, plan: dict[str, Any], total: int, progress: Progress | None) -> float:

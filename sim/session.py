@@ -16,6 +16,7 @@ from typing import Any
 
 import cocotb
 import numpy as np
+from cocotb.clock import Clock
 from cocotb.triggers import First, RisingEdge, Timer, ValueChange
 
 from vitreous.spec import isa
@@ -139,6 +140,8 @@ async def run_plan(dut: Any) -> None:
     dut.waves_start.value = plan["waves_start"]
     dut.write_base.value = plan["write_base"]
     dut.write_size.value = plan["write_size"]
+    if plan["external_clock"]:
+        Clock(dut.clk, POLL_NS, "ns").start()
     await Timer(20 * POLL_NS, "ns")
     await host.load(0, np.load(folder / "memory.npy", allow_pickle=False))
     await _prepare(host, plan)

