@@ -1,0 +1,124 @@
+"""Requantization of a column of accumulators (docs/numerics.md): the only way from an accumulator to an activation.
+
+Stages:
+    1  multiply
+    2  shift by s - 1
+    3  add the half and the zero point, drop one bit, saturate
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from vitreous.spec.numbers import INT8, INT16, MULTIPLIER_BITS, SCORE, SHIFT_BITS
+
+
+class Saturation(IntEnum):
+    """Range of a requantized value: ``INT8``, ``INT16`` or the 15 bits of an attention ``SCORE``."""
+
+    INT8 = 0
+    INT16 = 1
+    SCORE = 2
+
+
+_MAXIMUM = {
+    Saturation.INT8: INT8.maximum,
+    Saturation.INT16: INT16.maximum,
+    Saturation.SCORE: SCORE.maximum,
+}
+
+
+class Requantize(wiring.Component):
+    """``o = saturate(((acc * multiplier + 2**(shift-1)) >> shift) + zero_point)`` for each lane.
+
+    The half is added after the shift: ``((acc*m >> (s-1)) + 1 + 2*zero_point) >> 1`` is the same number and needs no
+    second shifter.
+
+    Latency: ``LATENCY`` cycles.
+    Throughput: one column a cycle.
+    Back-pressure: none.
+
+    Parameters
+    ----------
+    lanes : values in a column.
+    width : bits of an accumulator, signed.
+
+    Members
+    -------
+    acc : In, the accumulators.
+    multiplier, shift : In, for each lane; a shift is 1 to 63.
+    zero_point : In, added before saturation.
+    saturation : In, a ``Saturation``.
+    o : Out, sign-extended to 16 bits.
+
+    Raises ValueError when ``lanes`` is not positive or ``width`` is below 16.
+    """
+
+    LATENCY = 3
+
+    def __init__(self, *, lanes: int, width: int) -> None:
+        if lanes < 1:
+            raise ValueError(f"Lanes must be a positive integer, not {lanes!r}")
+        if width < INT16.width:
+            raise ValueError(f"Width must be at least {INT16.width}, not {width!r}")
+        self.lanes, self.width = lanes, width
+        super().__init__(
+            {
+                "acc": In(data.ArrayLayout(signed(width), lanes)),
+                "multiplier": In(data.ArrayLayout(MULTIPLIER_BITS, lanes)),
+                "shift": In(data.ArrayLayout(SHIFT_BITS, lanes)),
+                "zero_point": In(signed(8)),
+                "saturation": In(2),
+                "o": Out(data.ArrayLayout(signed(16), lanes)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        addend, maximum = self._build_constants(m)
+        for lane in range(self.lanes):
+            self._build_lane(m, lane, addend, maximum)
+        return m
+
+    def _build_constants(self, m: Module) -> tuple[Value, Value]:
+        """What all lanes share in cycle 3: ``2 * zero_point + 1`` and the largest value."""
+        zero_points = [Signal(signed(8), name=f"zero_point_{i}", reset_less=True) for i in (1, 2)]
+        saturation = Signal(2, reset_less=True)
+        maximum = Signal(15, reset_less=True)
+        m.d.sync += [
+            zero_points[0].eq(self.zero_point),
+            zero_points[1].eq(zero_points[0]),
+            saturation.eq(self.saturation),
+        ]
+        with m.Switch(saturation):
+            for kind, value in _MAXIMUM.items():
+                with m.Case(kind):
+                    m.d.sync += maximum.eq(value)
+        return Cat(Const(1, 1), zero_points[1]).as_signed(), maximum
+
+    def _build_lane(self, m: Module, lane: int, addend: Value, maximum: Value) -> None:
+        wide = signed(self.width + MULTIPLIER_BITS)
+        # Cycle 1
+        product = Signal(wide, name=f"product_{lane}", reset_less=True)
+        distance = Signal(SHIFT_BITS, name=f"distance_{lane}", reset_less=True)
+        m.d.sync += [
+            product.eq(self.acc[lane] * self.multiplier[lane]),
+            distance.eq(self.shift[lane] - 1),
+        ]
+        # Cycle 2
+        shifted = Signal(wide, name=f"shifted_{lane}", reset_less=True)
+        m.d.sync += shifted.eq(product >> distance)
+        # Cycle 3: out of range when a bit above the range differs from the sign; ~maximum is the minimum.
+        rounded = Signal(wide, name=f"rounded_{lane}")
+        sign = rounded[-1].replicate(wide.width)
+        above = ~Cat(maximum, Const(0, wide.width - 15))
+        outside = ((rounded ^ sign) & above).any()
+        limit = Cat(maximum, Const(0, 1)) ^ sign[:16]
+        o = Signal(signed(16), name=f"o_{lane}", reset_less=True)
+        m.d.comb += rounded.eq((shifted + addend) >> 1)
+        m.d.sync += o.eq(Mux(outside, limit, rounded[:16]))
+        m.d.comb += self.o[lane].eq(o)
