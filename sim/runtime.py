@@ -119,6 +119,7 @@ def simulate(
     build_root: str | Path = DEFAULT_FOLDER,
     waves: tuple[int, int] | None = None,
     trace: bool = True,
+    maximum_cycles: int = MAXIMUM_CYCLES,
     progress: Progress | None = None,
 ) -> SimulationRun:
     """Simulate ``program`` on every int8 [C, H, W] image of ``inputs``, in RTL.
@@ -130,7 +131,15 @@ def simulate(
     check_program(program, config)
     made = build(config, root=build_root, waves=waves is not None)
     folder = Path(folder).absolute()
-    plan = make_plan(program, config, made, timing or MemoryTiming(), waves=waves, trace=trace)
+    plan = make_plan(
+        program,
+        config,
+        made,
+        timing or MemoryTiming(),
+        waves=waves,
+        trace=trace,
+        maximum_cycles=maximum_cycles,
+    )
     seconds = run_plan(program, inputs, made, plan, folder, progress)
     runs = () if waves else tuple(_read_image(folder, index, program) for index in range(len(inputs)))
     return SimulationRun(images=runs, build=made, seconds=seconds, folder=folder)
@@ -258,10 +267,9 @@ def _read_image(folder: Path, index: int, program: Program) -> ImageRun:
         where = program.instructions[pc] if pc < len(program.instructions) else None
         what = f" ({where.opcode.name}, {where.label})" if where else ""
         raise SimulationError(f"The machine stopped with error {code.name} at instruction {pc}{what}")
+    cycles = result["last_cycle"] - result["first_cycle"]
     if not status & isa.STATUS_DONE:
-        raise SimulationError(
-            f"Image {index} did not finish: status {status:#x} after {MAXIMUM_CYCLES} cycles"
-        )
+        raise SimulationError(f"Image {index} did not finish: status {status:#x} after {cycles} cycles")
     trace = folder / "trace.txt"
     spans: tuple[Span, ...] = ()
     if trace.is_file():
@@ -271,6 +279,6 @@ def _read_image(folder: Path, index: int, program: Program) -> ImageRun:
         window=np.load(folder / f"window-{index:04d}.npy", allow_pickle=False),
         counters=result["counters"],
         seconds=result["seconds"],
-        simulated_cycles=result["last_cycle"] - result["first_cycle"],
+        simulated_cycles=cycles,
         spans=spans,
     )
