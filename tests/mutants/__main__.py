@@ -88,10 +88,9 @@ def report(results: list[tuple[Mutation, Verdict]]) -> str:
         "",
         f"{caught} of {len(results)} caught. {date.today().isoformat()}, `make mutants`, {platform.machine()}.",
         "",
-        "Each mutant changes one place of `hw/`, is compiled with Verilator and runs the cases of
-        `tests/mutants/cases.py`; caught",
-        "means that a stored byte differs from the functional machine, that the machine reports an error, or
-        that it does not end.",
+        "Each mutant changes one place of `hw/`, is compiled with Verilator and runs the cases of",
+        "`tests/mutants/cases.py`; caught means that a stored byte differs from the functional machine, that the",
+        "machine reports an error, or that it does not end.",
         "",
         "| # | kind | file | from | to | verdict | how |",
         "| --- | --- | --- | --- | --- | --- | --- |",
