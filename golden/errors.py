@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class GoldenError(ValueError):
-    """An operation that cannot be computed as the numerics define it; the sentence names the node or the instruction."""
+    """What cannot be computed as the numerics define it; the sentence names the node or the instruction."""

@@ -10,7 +10,7 @@ from vitreous.spec.config import GeluConfig
 
 
 def gelu(x: Tensor, config: GeluConfig) -> Tensor:
-    """``y = (max(x, 0) << (fraction_bits - 10)) - delta(|x|)``, delta interpolated between table entries, rounded half up.
+    """``y = (max(x, 0) << (fraction_bits - 10)) - delta(|x|)``; delta is interpolated in its table.
 
     x : int16, Q6.10 -> int32, Q6.fraction_bits, of the same shape.
     """

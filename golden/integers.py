@@ -41,14 +41,14 @@ def bit_length(value: Tensor) -> Tensor:
 
 
 def normalize_multiplier(quotient: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """Halve (floor) each quotient of 16 bits and its shift: ``2**14 <= m < 2**15`` for ``quotient`` in ``2**14 .. 2**16 - 1``."""
+    """Halve (floor) each quotient of ``2**15 .. 2**16 - 1`` and lower its shift; leave those of ``2**14 .. 2**15 - 1``."""
     wide = quotient >> 15
     return quotient >> wide, shift - wide
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
-    """``a @ b.T`` over the last dimension, exact: int8 [..., m, K], int8 [..., n, K] -> float64 [..., m, n] of integers.
+    """``a @ b.T``, exact: int8 [..., m, K], int8 [..., n, K] -> float64 [..., m, n] of integers.
 
-    Every partial sum is an integer of at most ``K * 2**14``, which a float64 holds exactly for ``K <= 2**39``, in any order.
+    Every partial sum is an integer of at most ``K * 2**14``: a float64 holds it for ``K <= 2**39``, in any order.
     """
     return a.double() @ b.double().transpose(-1, -2)

@@ -1,4 +1,4 @@
-"""Executes an integer graph, node by node, over one image or a batch: the reference that every other room is compared with."""
+"""Executes an integer graph, node by node, over one image or a batch: what every other room is compared with."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _execute(graph: Graph, node: Node, inputs: Sequence[Tensor]) -> tuple[Tensor
 
 
 def _run(graph: Graph, images: Tensor, *, keep: bool) -> dict[str, Tensor]:
-    """images int8 [n, C, H, W] -> tensors with the batch first, except constants. Dead tensors are freed unless ``keep``."""
+    """Images int8 [n, C, H, W] -> tensors with the batch first, except constants. Dead tensors are freed unless ``keep``."""
     last = {name: node.name for node in graph for name in node.inputs}
     values: dict[str, Tensor] = {}
     for node in graph:

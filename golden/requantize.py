@@ -33,7 +33,7 @@ def requantize_any(acc: Tensor, multiplier: Tensor, shift: Tensor, zero_point: i
     The machine's drain needs it for lanes that hold no data, whose parameters may be zero.
     """
     value = acc.to(torch.int64) * multiplier.to(torch.int64)
-    round_shift_(value, shift.to(torch.int64))
+    round_shift_(value, shift.to(torch.int64).clamp(max=62))  # every shift above 47 gives 0
     if zero_point:
         value.add_(zero_point)
     return saturate_(value, bits).to(RESULT_TYPES[bits])

@@ -1,7 +1,8 @@
 """Softmax of scores that are logarithms to base 2, in one pass over the keys (docs/numerics.md, Softmax and Row scale).
 
-The sum is defined key by key, because each new maximum rescales it with truncation. Between two new maxima it only grows by terms that do
-not depend on it, so a row is cut at its new maxima, each piece is summed at once, and only the pieces are taken one after another.
+The sum is defined key by key, because each new maximum rescales it with truncation. Between two new maxima it
+only grows by terms that do not depend on it, so a row is cut at its new maxima, each piece is summed at once, and
+only the pieces are taken one after another.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.numbers import MASKED_SCORE
 
 PROBABILITY_EXPONENT = {"base2": 9, "online": 8}
-"""C of docs/numerics.md: what the row scale makes up for, as the sums and the probabilities have different points."""
+"""C of docs/numerics.md: sums and probabilities have different binary points, which the row scale makes up for."""
 
 
 class Statistics(NamedTuple):
@@ -33,8 +34,9 @@ class Statistics(NamedTuple):
 def _pieces(
     level: Tensor, term: Callable[[Tensor], Tensor], rescale: Callable[[Tensor, Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Maximum and sum of each row. ``term(running maximum)`` gives the addends, ``rescale(S, jump)`` the sum at a new maximum.
+    """Maximum and sum of each row.
 
+    term : gives the addends from the running maximum; rescale : gives the sum at a new maximum, from it and the jump.
     level : int64 [rows, keys], what the maximum is taken over.
     """
     running = level.cummax(dim=1).values
@@ -94,7 +96,7 @@ def masked_code(config: SoftmaxConfig) -> int:
 
 
 def probabilities(codes: Tensor, maximum: Tensor, config: SoftmaxConfig) -> Tensor:
-    """int64 codes [..., keys] (16 bits, signed or not), maximum [...] -> int8 [..., keys] in 0..127, not yet divided by the sum.
+    """int64 codes [..., keys], maximum [...] -> int8 [..., keys] in 0..127, not yet divided by the sum.
 
     A code above the maximum, which no row holds but a stale word may, gives 0.
     """
@@ -119,24 +121,25 @@ def probabilities(codes: Tensor, maximum: Tensor, config: SoftmaxConfig) -> Tens
 def row_scale(total: Tensor, multiplier: int, shift: int, config: SoftmaxConfig) -> tuple[Tensor, Tensor]:
     """``m / 2**s ~ m_o / 2**s_o * 2**C / S``, with ``2**14 <= m < 2**15``: total int64 [...] -> m, s int64 [...].
 
-    Raises GoldenError unless ``2**14 <= m_o < 2**15``.
+    Raises GoldenError unless ``2**14 <= m_o < 2**15`` and every ``s`` is in 1..47.
     """
     if not 1 << 14 <= multiplier < 1 << 15:
         raise GoldenError(f"Softmax needs 2**14 <= multiplier < 2**15, not {multiplier}")
     e = bit_length(total) - 1
     scaled = torch.where(e >= 16, total >> (e - 16).clamp(min=0), total << (16 - e).clamp(min=0))
     quotient = torch.div(multiplier << 17, scaled, rounding_mode="floor")
-    return normalize_multiplier(quotient, shift + e + 1 - PROBABILITY_EXPONENT[config.variant])
+    m, s = normalize_multiplier(quotient, shift + e + 1 - PROBABILITY_EXPONENT[config.variant])
+    if bool(((s < 1) | (s > 47)).any()):
+        raise GoldenError("A softmax row needs a shift outside 1..47")
+    return m, s
 
 
 def softmax(t: Tensor, config: SoftmaxConfig, multiplier: int, shift: int) -> tuple[Tensor, Tensor, Tensor]:
     """int16 scores [..., keys] -> probabilities int8 [..., keys], row multiplier and row shift int32 [...].
 
     ``sum_j p_j v_j`` requantized by a row's multiplier and shift is the softmax average of ``v`` in the output's scale.
-    Raises GoldenError when a row's shift leaves 1..47.
+    Raises GoldenError as ``row_scale`` does.
     """
     found = statistics(t, config)
     m, s = row_scale(found.total, multiplier, shift, config)
-    if bool(((s < 1) | (s > 47)).any()):
-        raise GoldenError("A softmax row needs a shift outside 1..47")
     return probabilities(found.codes, found.maximum, config), m.to(torch.int32), s.to(torch.int32)

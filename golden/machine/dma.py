@@ -1,0 +1,90 @@
+"""Load and store: transfers between DRAM and the on-chip memories (docs/machine.md, LOAD, FILL, LOAD_PATCHES and STORE)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitreous.golden.machine.matmul import Finish
+from vitreous.golden.machine.memories import Dram, Ints, Memories, rows_of_words
+from vitreous.spec.isa import Instruction, Memory
+
+
+def _transfer(i: Instruction, memories: Memories, pc: int) -> tuple[NDArray[np.uint8], Ints, Ints]:
+    """Of LOAD and STORE: the memory as bytes, its words [rows, words] and the rows' DRAM offsets [rows]."""
+    memory = Memory(i["memory"])
+    words = rows_of_words(i["base"], i["stride"], i["rows"], i["words"])
+    offsets = i["dram_offset"] + i["dram_stride"] * np.arange(i["rows"])
+    return memories.raw(memory), words, offsets
+
+
+def start_load(i: Instruction, memories: Memories, dram: Dram, pc: int) -> Finish:
+    """Read the rows from DRAM; the returned call writes them to ``memory``."""
+    raw, words, offsets = _transfer(i, memories, pc)
+    size = i["words"] * raw.shape[1]
+    dram.check_alignment(pc, dram_offset=i["dram_offset"], dram_stride=i["dram_stride"])
+    dram.check_window(dram.read, offsets, size, pc)
+    memories.check(Memory(i["memory"]), words, pc)
+    data = [dram.read[offset : offset + size].reshape(i["words"], -1) for offset in offsets]
+
+    def finish() -> None:
+        for row, part in zip(words, data, strict=True):
+            raw[row] = part
+
+    return finish
+
+
+def start_store(i: Instruction, memories: Memories, dram: Dram, pc: int) -> Finish:
+    """Read the rows from ``memory``; the returned call writes them to DRAM."""
+    raw, words, offsets = _transfer(i, memories, pc)
+    size = i["words"] * raw.shape[1]
+    dram.check_alignment(pc, dram_offset=i["dram_offset"], dram_stride=i["dram_stride"])
+    dram.check_window(dram.write, offsets, size, pc)
+    memories.check(Memory(i["memory"]), words, pc)
+    data = raw[words].reshape(i["rows"], -1)
+
+    def finish() -> None:
+        for offset, part in zip(offsets, data, strict=True):
+            dram.write[offset : offset + size] = part
+
+    return finish
+
+
+def start_fill(i: Instruction, memories: Memories, pc: int) -> Finish:
+    """The returned call writes the zero words."""
+    memory = Memory(i["memory"])
+    words = i["base"] + np.arange(i["words"])
+    memories.check(memory, words, pc)
+    raw = memories.raw(memory)
+
+    def finish() -> None:
+        raw[words] = 0
+
+    return finish
+
+
+def start_load_patches(i: Instruction, memories: Memories, dram: Dram, pc: int) -> Finish:
+    """Read the image's rows, one for each (gy, c, y); the returned call scatters their bytes into the panel of X."""
+    patch, across, down, channels = i["patch"], i["grid_columns"], i["grid_rows"], i["channels"]
+    dram.check_alignment(
+        pc, dram_offset=i["dram_offset"], row_stride=i["row_stride"], channel_stride=i["channel_stride"]
+    )
+    shape: tuple[Any, ...] = np.ix_(range(down), range(channels), range(patch))
+    gy, c, y = shape
+    starts = i["dram_offset"] + (gy * patch + y) * i["row_stride"] + c * i["channel_stride"]
+    dram.check_window(dram.read, starts, across * patch, pc)
+    data = dram.read[starts[..., None] + np.arange(across * patch)]
+    gy, c, y, gx, x = np.ix_(range(down), range(channels), range(patch), range(across), range(patch))
+    lanes, depth = memories.config.array.lanes, memories.config.array.depth
+    token = i["first_token"] + gy * across + gx
+    k = (c * patch + y) * patch + x
+    words = i["base"] + token // lanes * i["stride"] + k // depth
+    memories.check(Memory.X, words, pc)
+    values = data.reshape(words.shape).view(np.int8)
+
+    def finish() -> None:
+        memories.x[words, token % lanes, k % depth] = values
+
+    return finish

@@ -1,0 +1,144 @@
+"""The matrix unit: products on the array and the fusion pipeline through which they drain (docs/machine.md, MATMUL)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vitreous.golden.add import add
+from vitreous.golden.errors import GoldenError
+from vitreous.golden.gelu import gelu
+from vitreous.golden.integers import product
+from vitreous.golden.machine.memories import Ints, Memories, rows_of_words
+from vitreous.golden.relu import relu
+from vitreous.golden.requantize import requantize_any
+from vitreous.golden.softmax import masked_code, probabilities, row_scale, statistics
+from vitreous.spec.isa import Activation, Instruction, Memory, Operands, Scale
+from vitreous.spec.layout import ceil_div
+
+Finish = Callable[[], None]
+
+_SOURCES = {Operands.XW: (Memory.X, Memory.W), Operands.WX: (Memory.W, Memory.X)}
+
+
+def start(i: Instruction, memories: Memories, pc: int) -> Finish:
+    """Read both operands and multiply. The returned call drains: it reads parameters and the old residual, and writes."""
+    a, b = _operands(i, memories, pc)
+    acc = product(torch.from_numpy(a), torch.from_numpy(b))[:, : i["columns"]].to(torch.int64)
+    return lambda: _drain(i, acc, memories, pc)
+
+
+def _operands(i: Instruction, memories: Memories, pc: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """int8 A [row_tiles * lanes, k], B [column tiles * lanes, k]: whole tiles, as the array takes them."""
+    lanes = memories.config.array.lanes
+    b_words = rows_of_words(i["b_base"], i["b_stride"], ceil_div(i["columns"], lanes), i["k_words"])
+    if i["operands"] == Operands.SW:
+        codes = torch.from_numpy(memories.s[i["slot"], : i["k_words"]].astype(np.int64))
+        keys = codes.permute(1, 0, 2).reshape(lanes, -1)
+        maximum = torch.from_numpy(memories.slots[i["slot"]].maximum)
+        a = probabilities(keys, maximum, memories.config.softmax).numpy()
+        return a, _panel(memories, Memory.W, b_words, pc)
+    source_a, source_b = _SOURCES[Operands(i["operands"])]
+    a_words = rows_of_words(i["a_base"], i["a_stride"], i["row_tiles"], i["k_words"])
+    for source, words in ((source_a, a_words), (source_b, b_words)):
+        if source == i["destination"]:
+            _refuse_overlap(words, _written(i, memories))
+    return _panel(memories, source_a, a_words, pc), _panel(memories, source_b, b_words, pc)
+
+
+def _panel(memories: Memories, memory: Memory, words: Ints, pc: int) -> NDArray[Any]:
+    memories.check(memory, words, pc)
+    tiles = memories.array(memory)[words]  # [tile, word, lane, depth]
+    return tiles.transpose(0, 2, 1, 3).reshape(len(words) * tiles.shape[2], -1)
+
+
+def _written(i: Instruction, memories: Memories) -> Ints:
+    per_row = (
+        i["columns"] if i["destination"] == Memory.R else ceil_div(i["columns"], memories.config.array.depth)
+    )
+    return rows_of_words(i["o_base"], i["o_stride"], i["row_tiles"], per_row)
+
+
+def _refuse_overlap(read: Ints, written: Ints) -> None:
+    """The drain of one tile runs beside the reads of the next, so what a shared word would hold is a matter of timing."""
+    if read.min() <= written.max() and written.min() <= read.max() and np.intersect1d(read, written).size:
+        raise GoldenError("it reads words that it writes")
+
+
+def _scale(i: Instruction, memories: Memories, pc: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Bias, multiplier and shift, broadcastable to [row_tiles * lanes, columns]."""
+    lanes = memories.config.array.lanes
+    if i["scale"] == Scale.SOFTMAX:
+        slot = memories.slots[i["slot"]]
+        values = (np.zeros(lanes, np.int64), slot.multiplier, slot.shift)
+    else:
+        count = {Scale.COLUMN: i["columns"], Scale.TENSOR: 1, Scale.LANE: i["row_tiles"] * lanes}[
+            Scale(i["scale"])
+        ]
+        values = memories.parameters(i["p_base"] + np.arange(count), pc)
+    by_lane = i["scale"] in (Scale.LANE, Scale.SOFTMAX)
+    first, second, third = (torch.from_numpy(v.reshape((-1, 1) if by_lane else (1, -1))) for v in values)
+    return first, second, third
+
+
+def _drain(i: Instruction, acc: torch.Tensor, memories: Memories, pc: int) -> None:
+    """Acc int64 [row_tiles * lanes, columns]; the bias is added in 32 bits, as the accumulators are."""
+    bias, multiplier, shift = _scale(i, memories, pc)
+    total = (acc + bias).to(torch.int32)
+    destination = Memory(i["destination"])
+    if destination == Memory.S:
+        _to_scores(i, requantize_any(total, multiplier, shift, 0, 15), memories)
+    elif destination == Memory.R:
+        _to_residual(i, requantize_any(total, multiplier, shift, 0, 16), memories, pc)
+    else:
+        _to_panel(i, _activate(i, total, multiplier, shift, memories), destination, memories, pc)
+
+
+def _activate(
+    i: Instruction, acc: torch.Tensor, multiplier: torch.Tensor, shift: torch.Tensor, memories: Memories
+) -> torch.Tensor:
+    zero_point = i["zero_point"]
+    if i["activation"] == Activation.GELU:
+        y = gelu(requantize_any(acc, multiplier, shift, 0, 16), memories.config.gelu)
+        return requantize_any(y, torch.tensor(i["multiplier"]), torch.tensor(i["shift"]), zero_point, 8)
+    y = requantize_any(acc, multiplier, shift, zero_point, 8)
+    return relu(y, zero_point) if i["activation"] == Activation.RELU else y
+
+
+def _pack(values: torch.Tensor, fill: int, lanes: int, depth: int) -> NDArray[Any]:
+    """[row_tiles * lanes, columns] -> words [row_tiles, words, lanes, depth], the last word of a row filled up."""
+    columns = values.shape[1]
+    padded = torch.nn.functional.pad(values, (0, -columns % depth), value=fill)
+    return padded.reshape(-1, lanes, padded.shape[1] // depth, depth).permute(0, 2, 1, 3).numpy()
+
+
+def _to_panel(i: Instruction, values: torch.Tensor, memory: Memory, memories: Memories, pc: int) -> None:
+    words = _written(i, memories)
+    memories.check(memory, words, pc)
+    array = memories.config.array
+    memories.array(memory)[words] = _pack(values, 0, array.lanes, array.depth)
+
+
+def _to_residual(i: Instruction, values: torch.Tensor, memories: Memories, pc: int) -> None:
+    words = _written(i, memories)
+    memories.check(Memory.R, words, pc)
+    tiles = values.reshape(i["row_tiles"], -1, i["columns"]).transpose(1, 2)
+    for row, tile in zip(words, tiles, strict=True):  # one by one: rows of tiles may share words
+        if i["residual"]:
+            tile = add(tile, torch.from_numpy(memories.r[row]))
+        memories.r[row] = tile.numpy()
+
+
+def _to_scores(i: Instruction, t: torch.Tensor, memories: Memories) -> None:
+    config = memories.config
+    found = statistics(t, config.softmax)
+    codes = _pack(found.codes, masked_code(config.softmax), config.array.lanes, config.array.depth)[0]
+    memories.s[i["slot"], : len(codes)] = codes.astype(np.int16)
+    multiplier, shift = row_scale(found.total, i["multiplier"], i["shift"], config.softmax)
+    slot = memories.slots[i["slot"]]
+    slot.maximum, slot.total = found.maximum.numpy(), found.total.numpy()
+    slot.multiplier, slot.shift = multiplier.numpy(), shift.numpy()

@@ -1,0 +1,169 @@
+"""Dispatch, the four in-order queues and the tokens between them (docs/machine.md, Queues and tokens).
+
+The hardware decides by timing which of the possible steps happens next. Here a policy decides, so that a program whose tokens
+do not say enough gives a different result under some order: every unit reads when an instruction issues and writes when it
+completes, and anything that tokens and queues allow may happen between.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from vitreous.golden.errors import GoldenError
+from vitreous.golden.machine.errors import MachineError
+from vitreous.spec.isa import TOKEN_BITS, ErrorCode, Instruction, Opcode, Queue
+
+Finish = Callable[[], None]
+Start = Callable[[Instruction, int], Finish]
+
+IN_FLIGHT = {Queue.LOAD: 1, Queue.MATRIX: 2, Queue.ROW: 1, Queue.STORE: 1}
+"""The matrix unit issues one instruction while the one before still drains."""
+
+ORDERS = (
+    "program",
+    "random",
+    "late",
+    *(f"{q.name.lower()} {when}" for q in Queue for when in ("first", "last")),
+)
+"""``program``: in program order, each instruction whole. ``random``: any possible step. ``late``: issue whatever can, complete when
+nothing else can happen. ``<queue> first`` and ``<queue> last``: that queue as far ahead of, or behind, the others as tokens let it."""
+
+
+class Step(NamedTuple):
+    kind: Literal["dispatch", "issue", "complete"]
+    queue: Queue | None
+    pc: int
+
+
+@dataclass
+class Active:
+    pc: int
+    instruction: Instruction
+    finish: Finish
+
+
+class Tokens:
+    """A counter for each ordered pair of queues; it outlives a program, as in the hardware."""
+
+    def __init__(self) -> None:
+        self.counts = {(source, target): 0 for source in Queue for target in Queue}
+
+    def ready(self, i: Instruction, queue: Queue) -> bool:
+        return all(self.counts[source, queue] for source in Queue if i.wait >> source & 1)
+
+    def take(self, i: Instruction, queue: Queue) -> None:
+        for source in Queue:
+            self.counts[source, queue] -= i.wait >> source & 1
+
+    def give(self, i: Instruction, queue: Queue, pc: int) -> None:
+        for target in Queue:
+            self.counts[queue, target] += i.signal >> target & 1
+            if self.counts[queue, target] >> TOKEN_BITS:
+                raise MachineError(ErrorCode.TOKEN_OVERFLOW, pc, f"tokens from {queue.name} to {target.name}")
+
+
+def _rank(order: str) -> Callable[[Step], tuple[int, ...]]:
+    """The key whose smallest step is taken."""
+    if order == "program":
+        kinds = {"complete": 0, "issue": 1, "dispatch": 2}
+        return lambda step: (kinds[step.kind], step.pc)
+    eager = {"dispatch": 0, "issue": 1, "complete": 2}
+    if order == "late":
+        return lambda step: (eager[step.kind], step.pc)
+    name, when = order.split()
+    favoured, last = Queue[name.upper()], when == "last"
+
+    def key(step: Step) -> tuple[int, ...]:
+        if step.kind == "dispatch":
+            return (0,)
+        if step.queue == favoured:  # issue before complete, so that two matrix instructions overlap
+            return (3 if last else 1, eager[step.kind])
+        return (2, -eager[step.kind], step.pc)
+
+    return key
+
+
+class Sequencer:
+    """Runs one program: dispatches, issues and completes until END.
+
+    program : None stands for an opcode that does not exist. start : reads an instruction's operands and returns its writes.
+    """
+
+    def __init__(
+        self,
+        program: Sequence[Instruction | None],
+        start: Start,
+        tokens: Tokens,
+        *,
+        depth: int,
+        order: str,
+        seed: int,
+    ) -> None:
+        if order not in ORDERS:
+            raise GoldenError(f"Unknown order {order!r}; the orders are {', '.join(ORDERS)}")
+        self._program = program
+        self._start = start
+        self._tokens = tokens
+        self._depth = depth
+        self._next = 0
+        self._waiting: dict[Queue, deque[tuple[int, Instruction]]] = {q: deque() for q in Queue}
+        self._active: dict[Queue, deque[Active]] = {q: deque() for q in Queue}
+        self._random = random.Random(seed) if order == "random" else None
+        self._key = _rank(order) if order != "random" else None
+
+    def run(self) -> None:
+        """Raises MachineError on the first error, on DEADLOCK and on NO_END."""
+        while True:
+            idle = not any(self._waiting.values()) and not any(self._active.values())
+            if self._next == len(self._program) and idle:
+                raise MachineError(ErrorCode.NO_END, self._next - 1, "the last instruction is not END")
+            if idle and self._at_end():
+                return
+            steps = self._possible()
+            if not steps:
+                heads = [queue[0][0] for queue in self._waiting.values() if queue]
+                raise MachineError(
+                    ErrorCode.DEADLOCK, min(heads), "every queue waits for tokens that nothing will give"
+                )
+            self._take(self._random.choice(steps) if self._random else min(steps, key=self._key))
+
+    def _at_end(self) -> bool:
+        i = self._program[self._next]
+        return i is not None and i.opcode is Opcode.END
+
+    def _possible(self) -> list[Step]:
+        steps = []
+        if self._next < len(self._program):
+            i = self._program[self._next]
+            if i is None:
+                raise MachineError(ErrorCode.UNKNOWN_OPCODE, self._next, "no such opcode")
+            if i.queue is not None and len(self._waiting[i.queue]) < self._depth:
+                steps.append(Step("dispatch", i.queue, self._next))
+        for queue in Queue:
+            waiting, active = self._waiting[queue], self._active[queue]
+            if waiting and len(active) < IN_FLIGHT[queue] and self._tokens.ready(waiting[0][1], queue):
+                steps.append(Step("issue", queue, waiting[0][0]))
+            if active:
+                steps.append(Step("complete", queue, active[0].pc))
+        return steps
+
+    def _take(self, step: Step) -> None:
+        assert step.queue is not None
+        queue = step.queue
+        if step.kind == "dispatch":
+            i = self._program[self._next]
+            assert i is not None
+            self._waiting[queue].append((self._next, i))
+            self._next += 1
+        elif step.kind == "issue":
+            pc, i = self._waiting[queue].popleft()
+            self._tokens.take(i, queue)
+            self._active[queue].append(Active(pc, i, self._start(i, pc)))
+        else:
+            done = self._active[queue].popleft()
+            done.finish()
+            self._tokens.give(done.instruction, queue, done.pc)

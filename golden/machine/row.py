@@ -1,0 +1,47 @@
+"""The row unit: layer norm and the mean over tokens, on the residual memory (docs/machine.md, NORM, POOL)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from vitreous.golden.layernorm import layernorm
+from vitreous.golden.machine.matmul import Finish
+from vitreous.golden.machine.memories import Memories, rows_of_words
+from vitreous.golden.mean_tokens import mean_tokens
+from vitreous.spec.isa import Instruction, Memory
+from vitreous.spec.layout import ceil_div, pack_panel
+
+
+def _rows(i: Instruction, memories: Memories, pc: int) -> torch.Tensor:
+    """The tiles that the instruction reads, as int16 [row_tiles * lanes, channels]."""
+    words = rows_of_words(i["r_base"], i["r_stride"], i["row_tiles"], i["channels"])
+    memories.check(Memory.R, words, pc)
+    return torch.from_numpy(memories.r[words].transpose(0, 2, 1).reshape(-1, i["channels"]))
+
+
+def start_norm(i: Instruction, memories: Memories, pc: int) -> Finish:
+    """Read and normalize every lane of every tile. The returned call writes words of X."""
+    array = memories.config.array
+    y = layernorm(_rows(i, memories, pc), i["multiplier"], i["shift"], i["epsilon"], i["zero_point"])
+    words = rows_of_words(i["x_base"], i["x_stride"], i["row_tiles"], ceil_div(i["channels"], array.depth))
+    memories.check(Memory.X, words, pc)
+    panel = pack_panel(y.numpy(), array.lanes, array.depth)
+
+    def finish() -> None:
+        memories.x[words] = panel
+
+    return finish
+
+
+def start_pool(i: Instruction, memories: Memories, pc: int) -> Finish:
+    """Read the tokens and average them. The returned call writes lane 0 of words of R, and zero in the other lanes."""
+    y = mean_tokens(_rows(i, memories, pc)[: i["tokens"]], i["multiplier"], i["shift"])
+    words = i["o_base"] + np.arange(i["channels"])
+    memories.check(Memory.R, words, pc)
+
+    def finish() -> None:
+        memories.r[words] = 0
+        memories.r[words, 0] = y[0].numpy()
+
+    return finish
