@@ -26,7 +26,8 @@ def run_pipeline(
 ) -> list[dict[str, int]]:
     """Apply the member values of ``inputs[t]`` in cycle t; a missing one keeps its value.
 
-    Returns the raw outputs that are visible in each of ``cycles`` cycles: a core answers ``inputs[t]`` at ``t + LATENCY``.
+    Returns the raw outputs that are visible in each of ``cycles`` cycles: a core answers ``inputs[t]`` at
+    ``t + LATENCY``.
     """
     seen: list[dict[str, int]] = []
     members = {name: Value.cast(getattr(dut, name)) for name in {*outputs, *(n for i in inputs for n in i)}}

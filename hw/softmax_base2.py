@@ -1,0 +1,141 @@
+"""Softmax ``base2`` (docs/numerics.md): an integer running maximum, a sum that is rescaled by shifts, coded scores.
+
+Recurrence, stages:
+    1  integer part, mantissa from the table: the coded score
+    2  compare with the maximum
+    3  shift the new term
+    4  shift the sum and add
+Probability, stages:
+    1  distance to the final maximum
+    2  shift and round the mantissa
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from vitreous.hw.delay import delay_line
+from vitreous.hw.rowscale import SUM_BITS
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.numbers import SCORE
+from vitreous.spec.tables import exp2_mantissa
+
+MASKED_CODE = 0
+ROW_SCALE_OFFSET = 9
+_MANTISSA_BITS = 8
+_INTEGER_BITS = 8
+_TERM_BITS = _MANTISSA_BITS + 8
+
+
+class Base2Recurrence(wiring.Component):
+    """``S = sum_j 2**t_j`` relative to ``2**M``, ``M`` the largest integer part so far; lanes are rows.
+
+    Latency: ``code`` ``CODE_LATENCY`` cycles, ``sum`` and ``maximum`` ``LATENCY`` cycles after a score.
+    Throughput: one column a cycle, rows back to back.
+    Back-pressure: none.
+
+    Parameters
+    ----------
+    config : gives ``array.lanes`` (N) and ``softmax.fraction_bits`` (F).
+
+    Members
+    -------
+    valid, first, last : In, a column of scores is here; it is the row's first, last one.
+    score : In, 15 bits signed.
+    code : Out, ``g | (a & 0xFF) << 8``.
+    o_last : Out, ``sum`` is that of a whole row in this cycle, and ``maximum`` is until the next ``o_last``.
+    sum, maximum : Out, for each lane.
+    """
+
+    CODE_LATENCY = 1
+    LATENCY = 4
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.softmax, self.lanes = config.softmax, config.array.lanes
+        super().__init__(
+            {
+                "valid": In(1),
+                "first": In(1),
+                "last": In(1),
+                "score": In(data.ArrayLayout(signed(16), self.lanes)),
+                "code": Out(data.ArrayLayout(16, self.lanes)),
+                "o_last": Out(1),
+                "sum": Out(data.ArrayLayout(SUM_BITS, self.lanes)),
+                "maximum": Out(data.ArrayLayout(signed(16), self.lanes)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        valid = delay_line(m, self.valid, self.LATENCY - 1, name="valid")
+        first = delay_line(m, self.first, self.LATENCY - 1, name="first", reset_less=True)
+        last = delay_line(m, self.valid & self.last, self.LATENCY, name="last")
+        m.submodules.mantissa = memory = Memory(
+            shape=_MANTISSA_BITS, depth=1 << self.softmax.fraction_bits, init=exp2_mantissa(self.softmax)
+        )
+        for lane in range(self.lanes):
+            self._build_lane(m, lane, memory.read_port(), valid, first, last)
+        m.d.comb += self.o_last.eq(last[-1])
+        return m
+
+    def _build_lane(
+        self,
+        m: Module,
+        lane: int,
+        table: wiring.PureInterface,
+        valid: list[Value],
+        first: list[Value],
+        last: list[Value],
+    ) -> None:
+        # Cycle 1
+        fraction_bits = self.softmax.fraction_bits
+        score = self.score[lane][: SCORE.width]
+        integer = Signal(signed(_INTEGER_BITS), name=f"integer_{lane}", reset_less=True)
+        m.d.comb += table.addr.eq(score[:fraction_bits])
+        m.d.sync += integer.eq(score[fraction_bits:].as_signed())
+        m.d.comb += self.code[lane].eq(Cat(table.data, integer))
+        # Cycle 2
+        running = Signal(signed(_INTEGER_BITS), name=f"running_{lane}", reset_less=True)
+        difference = Signal(signed(_INTEGER_BITS + 1), name=f"difference_{lane}")
+        rises = Signal(name=f"rises_{lane}", reset_less=True)
+        distance = Signal(_INTEGER_BITS, name=f"distance_{lane}", reset_less=True)
+        mantissa = Signal(_MANTISSA_BITS, name=f"mantissa_{lane}", reset_less=True)
+        up = difference > 0
+        m.d.comb += difference.eq(Mux(first[1], 0, integer - running))
+        m.d.sync += [
+            running.eq(Mux(valid[1] & (first[1] | up), integer, running)),
+            rises.eq(up),
+            distance.eq(Mux(up, difference, -difference)),
+            mantissa.eq(table.data),
+        ]
+        # Cycle 3: a term has 16 bits, so a distance of 16 or more leaves nothing of it.
+        term = Signal(_TERM_BITS, name=f"term_{lane}", reset_less=True)
+        drop = Signal(SUM_BITS.bit_length(), name=f"drop_{lane}", reset_less=True)
+        whole = Cat(Const(0, _TERM_BITS - _MANTISSA_BITS), mantissa)
+        maximum = Signal(signed(_INTEGER_BITS), name=f"maximum_{lane}", reset_less=True)
+        m.d.sync += [
+            term.eq(Mux(rises, whole, Mux(distance[4:].any(), 0, whole >> distance[:4]))),
+            drop.eq(Mux(rises, Mux(distance[5:].any(), SUM_BITS, distance[:5]), 0)),
+            maximum.eq(Mux(last[2], running, maximum)),
+        ]
+        # Cycle 4
+        total = Signal(SUM_BITS, name=f"total_{lane}", reset_less=True)
+        m.d.sync += total.eq(Mux(valid[3], Mux(first[3], 0, total >> drop) + term, total))
+        m.d.comb += [self.sum[lane].eq(total), self.maximum[lane].eq(maximum)]
+
+
+def build_base2_probability(m: Module, name: str, code: Value, maximum: Value) -> Value:
+    """``min(127, (g + 2**d) >> (d + 1))``, ``d = M - a``, two cycles after a code; 0 for ``d`` of 8 or more."""
+    # Cycle 1: modulo 2**9 a code that is not of this row (a masked one) may give any distance, and has g = 0.
+    distance = Signal(_INTEGER_BITS + 1, name=f"distance_{name}", reset_less=True)
+    mantissa = Signal(_MANTISSA_BITS, name=f"mantissa_{name}", reset_less=True)
+    m.d.sync += [distance.eq(maximum - code[8:].as_signed()), mantissa.eq(code[:8])]
+    # Cycle 2
+    probability = Signal(signed(8), name=f"probability_{name}", reset_less=True)
+    shifted = Mux(distance[3:].any(), 0, mantissa >> distance[:3])
+    rounded = (shifted + 1) >> 1
+    m.d.sync += probability.eq(Mux(rounded[7], 127, rounded))
+    return probability
