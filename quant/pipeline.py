@@ -1,0 +1,148 @@
+"""``quantize``: from a float module to the integer graph."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
+
+from vitreous.quant.errors import QuantError
+from vitreous.quant.lowering import Lowering
+from vitreous.quant.quantizer import Calibrated, calibrate
+from vitreous.quant.scales import choose_scales
+from vitreous.quant.scheme import QuantScheme
+from vitreous.quant.sources import macs
+from vitreous.spec.config import GeluConfig, SoftmaxConfig
+from vitreous.spec.graph import Graph
+
+Progress = Callable[[str, int, int], None]
+# Larger batches calibrate no faster on a CPU, and the importer's element numbers grow with them.
+_LARGEST_BATCH = 8
+
+
+def quantize(
+    module: nn.Module | ExportedProgram,
+    calibration: Tensor,
+    *,
+    name: str,
+    scheme: QuantScheme | None = None,
+    softmax: SoftmaxConfig | None = None,
+    gelu: GeluConfig | None = None,
+    preprocessing: Mapping[str, Sequence[float]] | None = None,
+    progress: Progress | None = None,
+) -> Graph:
+    """Quantize a vision transformer to an integer graph.
+
+    Parameters
+    ----------
+    module : a float ViT, or one that ``torch.export`` has exported. It is not changed.
+    calibration : float32 ``[n, C, H, W]``, normalised as the module expects.
+    name : the graph's name.
+    scheme : settings; ``QuantScheme()`` when None.
+    softmax, gelu : the parts of the accelerator's configuration that fix number formats; the defaults when None.
+    preprocessing : ``mean`` and ``std`` of the normalisation, kept in the graph.
+    progress : called with a stage's name and how much of it is done, ``(stage, done, total)``.
+
+    Equal arguments give equal graphs. Raises QuantError for an operator or a structure that is not supported, a number
+    that does not fit its format, and calibration images that do not fit the model.
+    """
+    scheme, softmax, gelu = scheme or QuantScheme(), softmax or SoftmaxConfig(), gelu or GeluConfig()
+    calibrated = observe(module, calibration, scheme, progress)
+    lowering = Lowering(calibrated.encoder, choose_scales(calibrated, scheme), scheme, softmax, gelu)
+    lowering.run()
+    return Graph(
+        name=name,
+        nodes=tuple(lowering.nodes),
+        tensors=lowering.tensors,
+        macs=macs(calibrated.encoder),
+        preprocessing={
+            key: [float(value) for value in values] for key, values in (preprocessing or {}).items()
+        },
+        notes={
+            "scheme": scheme.as_dict(),
+            "observer": scheme.observer,
+            "calibration_images": len(calibration),
+        },
+    )
+
+
+def observe(
+    module: nn.Module | ExportedProgram,
+    calibration: Tensor,
+    scheme: QuantScheme,
+    progress: Progress | None = None,
+) -> Calibrated:
+    """The first two steps of ``quantize``: import the model and calibrate it. Same arguments and errors."""
+    _check_images(calibration)
+    _check_state(module)
+    if progress is not None:
+        progress("export", 0, 1)
+    exported, batch = _export(module, calibration)
+    graph = exported.module(check_guards=False)
+    assert isinstance(graph, fx.GraphModule)
+    if progress is not None:
+        progress("export", 1, 1)
+
+    def report(done: int, total: int) -> None:
+        if progress is not None:
+            progress("calibrate", done, total)
+
+    return calibrate(graph, calibration, batch, scheme, report)
+
+
+def _check_images(calibration: Tensor) -> None:
+    if not isinstance(calibration, Tensor) or calibration.dim() != 4 or len(calibration) == 0:
+        shape = list(calibration.shape) if isinstance(calibration, Tensor) else type(calibration).__name__
+        raise QuantError(
+            f"Calibration images must be a tensor [n, C, H, W] with n of at least 1, not {shape}"
+        )
+    if calibration.dtype != torch.float32:
+        raise QuantError(f"Calibration images must be float32, not {calibration.dtype}")
+    if not bool(torch.isfinite(calibration).all()):
+        raise QuantError("Calibration images must be finite")
+
+
+def _check_state(module: nn.Module | ExportedProgram) -> None:
+    state = module.state_dict if isinstance(module, ExportedProgram) else module.state_dict()
+    for key, value in state.items():
+        if isinstance(value, Tensor) and value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise QuantError(f"The model's {key} holds values that are not finite")
+
+
+def _export(module: nn.Module | ExportedProgram, calibration: Tensor) -> tuple[ExportedProgram, int]:
+    """The exported program in functional ATen operators, and its batch size."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if isinstance(module, ExportedProgram):
+            return module.run_decompositions({}), _batch_of(module, calibration)
+        batch = max(size for size in range(1, _LARGEST_BATCH + 1) if len(calibration) % size == 0)
+        modes = {part: part.training for part in module.modules()}
+        module.eval()
+        try:
+            exported = torch.export.export(module, (calibration[:batch],), strict=False)
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise QuantError(
+                f"torch.export cannot export {type(module).__name__} with images {list(calibration.shape[1:])}: {reason}"
+            ) from error
+        finally:
+            for part, training in modes.items():
+                part.training = training
+        return exported.run_decompositions({}), batch
+
+
+def _batch_of(program: ExportedProgram, calibration: Tensor) -> int:
+    inputs = [spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"]
+    shapes = [node.meta["val"].shape for node in program.graph.nodes if node.name in inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 4:
+        raise QuantError(
+            f"The exported program takes {len(shapes)} inputs; supported: one batch of images [B, C, H, W]"
+        )
+    expected = [size if isinstance(size, int) else None for size in shapes[0]]
+    given = list(calibration.shape)
+    if any(size is not None and size != got for size, got in zip(expected[1:], given[1:], strict=True)):
+        raise QuantError(f"Calibration images are {given[1:]}, the exported program takes {expected[1:]}")
+    return expected[0] if expected[0] is not None else min(2, len(calibration))

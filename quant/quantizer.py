@@ -1,0 +1,189 @@
+"""The PT2E quantizer: tells torchao which values of an exported graph become integer tensors, and how to observe them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx
+
+from vitreous.quant._torchao import QuantizationAnnotation, QuantizationSpec, Quantizer, prepare_pt2e
+from vitreous.quant.errors import QuantError
+from vitreous.quant.importer import import_graph, operator_name
+from vitreous.quant.observers import RangeObserver
+from vitreous.quant.scheme import QuantScheme
+from vitreous.quant.sources import (
+    STREAM,
+    Activation,
+    Add,
+    Attention,
+    Encoder,
+    Image,
+    Linear,
+    Norm,
+    Select,
+    Source,
+    Start,
+)
+
+
+@dataclass(frozen=True)
+class Point:
+    """What to observe at a node: 8 or 16 bits, symmetric or not, one token or (None) all."""
+
+    bits: int
+    symmetric: bool
+    row: int | None = None
+
+
+class VitreousQuantizer(Quantizer):
+    """A torchao ``Quantizer`` for encoders of W8A8 with a 16-bit residual stream.
+
+    ``transform_for_annotation`` splits the affine part off every layer norm, so that the normalized values, which are what
+    becomes int8, exist as a node. ``annotate`` imports the graph (``encoder``) and asks for an observer at every
+    value that becomes an integer tensor. Weights are not annotated: they are quantized after layer norms and
+    scales are folded into them.
+
+    Parameters: ``scheme``; ``shape``, the input's ``(B, C, H, W)``.
+    """
+
+    def __init__(self, scheme: QuantScheme, shape: torch.Size) -> None:
+        super().__init__()
+        self.scheme = scheme
+        self.shape = shape
+        self.encoder: Encoder | None = None
+
+    def transform_for_annotation(self, model: fx.GraphModule) -> fx.GraphModule:
+        """Rewrite ``layer_norm(x, weight, bias)`` as ``layer_norm(x) * weight + bias``."""
+        for node in list(model.graph.nodes):
+            if node.op == "call_function" and operator_name(node) in ("layer_norm", "native_layer_norm"):
+                _split_affine(model.graph, node)
+        model.recompile()
+        return model
+
+    def annotate(self, model: fx.GraphModule) -> fx.GraphModule:
+        """Import the graph and mark the nodes to observe."""
+        self.encoder = import_graph(model, self.shape)
+        points: dict[fx.Node, Point] = {}
+        for source in self.encoder.sources:
+            point = self._point(source)
+            if point is None or source.observe is None:
+                continue
+            if points.setdefault(source.observe, point) != point:
+                raise QuantError(
+                    f"{self.encoder.name(source)}: one value of the model would need two integer formats"
+                )
+        for node, point in points.items():
+            annotation = QuantizationAnnotation(output_qspec=self._spec(point))
+            annotation._annotated = True
+            node.meta["quantization_annotation"] = annotation
+        return model
+
+    def validate(self, model: fx.GraphModule) -> None:
+        """Nothing beyond what ``annotate`` has refused."""
+
+    def _point(self, source: Source) -> Point | None:
+        if isinstance(source, Image):
+            return Point(8, self.scheme.symmetric_input)
+        if isinstance(source, Activation):
+            return Point(8, self.scheme.symmetric_activations)
+        if isinstance(source, Norm):
+            return Point(8, True, source.input.index if isinstance(source.input, Select) else None)
+        if isinstance(source, Attention):
+            return Point(8, True)
+        if isinstance(source, STREAM):
+            return None if isinstance(source, Select) else Point(16, True)
+        return self._linear_point(source) if isinstance(source, Linear) else None
+
+    def _linear_point(self, source: Linear) -> Point | None:
+        assert self.encoder is not None
+        for user in self.encoder.sources:
+            if isinstance(user, Attention) and source in user.inputs:
+                return Point(8, True)
+            if isinstance(user, Add) and user.branch is source:
+                return Point(16, True)
+            if isinstance(user, Activation | Start) and source in user.inputs:
+                return None
+        return Point(16, True)
+
+    def _spec(self, point: Point) -> QuantizationSpec:
+        dtype = torch.int8 if point.bits == 8 else torch.int16
+        info = torch.iinfo(dtype)
+        observer = RangeObserver.with_args(
+            method=self.scheme.observer if point.bits == 8 else "minmax",
+            percentile=self.scheme.percentile,
+            symmetric=point.symmetric,
+            row=point.row,
+        )
+        scheme = torch.per_tensor_symmetric if point.symmetric else torch.per_tensor_affine
+        return QuantizationSpec(dtype, observer, info.min, info.max, scheme)
+
+
+def _split_affine(graph: fx.Graph, node: fx.Node) -> None:
+    names = ("input", "normalized_shape", "weight", "bias", "eps")
+    arguments = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+    weight, bias = arguments.get("weight"), arguments.get("bias")
+    node.args = (*node.args[:2], None, None, *node.args[4:])
+    node.kwargs = {key: value for key, value in node.kwargs.items() if key not in ("weight", "bias")}
+    plain = node
+    if operator_name(node) == "native_layer_norm":
+        # Its first result; statistics are not used in evaluation.
+        plain = next(user for user in node.users if user.args[1] == 0)
+    last = plain
+    for target, constant in ((torch.ops.aten.mul.Tensor, weight), (torch.ops.aten.add.Tensor, bias)):
+        if constant is None:
+            continue
+        with graph.inserting_after(last):
+            made = graph.call_function(target, (last, constant))
+        made.meta = {key: value for key, value in plain.meta.items() if key != "quantization_annotation"}
+        last.replace_all_uses_with(made, delete_user_cb=lambda user, made=made: user is not made)
+        last = made
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """A recognized encoder and, for the node names that were observed, their observers."""
+
+    encoder: Encoder
+    observers: dict[str, RangeObserver]
+
+    def observer(self, source: Source) -> RangeObserver:
+        """The observer of a source's values."""
+        assert source.observe is not None, self.encoder.name(source)
+        return self.observers[source.observe.name]
+
+
+def calibrate(
+    module: fx.GraphModule,
+    images: Tensor,
+    batch: int,
+    scheme: QuantScheme,
+    progress: Callable[[int, int], None] | None = None,
+) -> Calibrated:
+    """Observe every annotated value over all ``images [n, C, H, W]``, ``batch`` at a time.
+
+    ``progress(done, total)`` is called after each batch. The graph's batch is fixed, so a last incomplete batch is
+    filled up with the first images; that repeats values but adds none.
+    """
+    quantizer = VitreousQuantizer(scheme, torch.Size((batch, *images.shape[1:])))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        prepared = prepare_pt2e(module, quantizer)
+    assert quantizer.encoder is not None
+    with torch.no_grad():
+        for start in range(0, len(images), batch):
+            chunk = images[start : start + batch]
+            while len(chunk) < batch:
+                chunk = torch.cat([chunk, images[: batch - len(chunk)]])
+            prepared(chunk)
+            if progress is not None:
+                progress(min(start + batch, len(images)), len(images))
+    observers: dict[str, RangeObserver] = {}
+    for node in prepared.graph.nodes:
+        if node.op == "call_module" and isinstance(
+            found := prepared.get_submodule(node.target), RangeObserver
+        ):
+            observers[node.args[0].name] = found
+    return Calibrated(quantizer.encoder, observers)
