@@ -1,0 +1,297 @@
+"""The matrix unit: feeder, array, drain, fusion pipeline, packer and score buffer around the memories' ports.
+
+Stages of a word pair (cycle 0: the feeder's output):
+    0       S address
+    P       X and W addresses, P = latency of the probability prologue, so that all operands arrive together
+    P + 1   memory data, probabilities: the array's inputs
+Stages of a column (cycle 0: the drain's output, P + 4 cycles after the word that ended its tile for column 0):
+    0       parameter address
+    1       column select, parameter data
+    2       accumulators, bias, multiplier, shift: the fusion pipeline's inputs
+    2 + F   R write, packer, softmax statistics; F = latency of the fusion pipeline
+    3 + F   X or W write, completion
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from vitreous.hw.array import Array
+from vitreous.hw.completion import Completion
+from vitreous.hw.delay import delay_line
+from vitreous.hw.drain import Descriptor, Drain
+from vitreous.hw.feeder import Feeder, FeedWord
+from vitreous.hw.fusion import FusionPipeline
+from vitreous.hw.packer import Packer
+from vitreous.hw.parameters import Parameters
+from vitreous.hw.ports import Command, ErrorReport, ReadPort, WritePort
+from vitreous.hw.scores import Scores
+from vitreous.spec import isa
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import Activation, Memory, Operands
+
+_IN_FLIGHT = 16
+"""Instructions started and not complete: one tile of N = 4 takes 4 cycles of the array and about 30 of the pipeline."""
+_OPERAND_STAGE = Scores.READ_LATENCY
+_START_STAGE = _OPERAND_STAGE + Array.SHADOW_LATENCY - 2
+_FUSION_STAGE = 1 + Array.COLUMN_LATENCY
+_RESULT_STAGE = _FUSION_STAGE + FusionPipeline.LATENCY
+_WRITE_STAGE = _RESULT_STAGE + Packer.LATENCY
+
+
+class MatrixEvents(data.StructLayout):
+    """One bit for each event of this cycle; ``isa.COUNTERS`` says what they count."""
+
+    def __init__(self) -> None:
+        names = (
+            "busy",
+            "stall_drain",
+            "stall_parameters",
+            "s_read",
+            "s_write",
+            "drain_column",
+            "gelu_column",
+            "score_column",
+        )
+        super().__init__(dict.fromkeys(names, 1))
+
+
+class MatrixUnit(wiring.Component):
+    """MATMUL of docs/machine.md: ``column(r, c*N + j) = sum_k A[r][k] . B[c][k]``, fused, to X, W, R or S.
+
+    Latency: ``LATENCY`` cycles from the word that ends a tile to the write of a word of X or W that its column 0 ends.
+    Throughput: one word pair a cycle; a tile takes ``max(k_words, N)`` cycles, without a gap between tiles and
+    instructions, but for scale LANE, whose rows of tiles wait for the drain and N parameters.
+    Back-pressure: none to the memories, which always grant it; ``i`` waits while two instructions are held.
+
+    Parameters
+    ----------
+    config : the accelerator.
+
+    Members
+    -------
+    i : In, commands, all of them MATMUL.
+    done : Out, pulse: the oldest instruction has made its last write, or its slot's statistics are final.
+    busy : Out, an instruction is held or not complete.
+    error : Out, pulse: ILLEGAL_FIELD before an instruction starts, ADDRESS when a port faults; the unit stops until
+        it is reset.
+    halt : In, nothing starts and nothing is written from this cycle on.
+    x, w, p, r : Out, read ports.
+    xo, wo, ro : Out, write ports.
+    events : Out, for the counters.
+    """
+
+    COLUMN_LATENCY = _START_STAGE + Drain.LATENCY
+    """From the word that ends a tile to the parameter address of the tile's column 0."""
+    LATENCY = COLUMN_LATENCY + _WRITE_STAGE
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        panel, residual = 8 * config.panel_word_bytes, 8 * config.residual_word_bytes
+        super().__init__(
+            {
+                "i": In(stream.Signature(Command())),
+                "done": Out(1),
+                "busy": Out(1),
+                "error": Out(ErrorReport()),
+                "halt": In(1),
+                "x": Out(ReadPort(panel)),
+                "w": Out(ReadPort(panel)),
+                "p": Out(ReadPort(8 * isa.PARAMETER_BYTES)),
+                "r": Out(ReadPort(residual)),
+                "xo": Out(WritePort(panel)),
+                "wo": Out(WritePort(panel)),
+                "ro": Out(WritePort(residual)),
+                "events": Out(MatrixEvents()),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.feeder = self._feeder = Feeder(
+            self.config, drain_latency=self.COLUMN_LATENCY, in_flight=_IN_FLIGHT
+        )
+        m.submodules.array = self._array = Array(self.config)
+        m.submodules.drain = self._drain = Drain(self.config)
+        m.submodules.parameters = self._parameters = Parameters(self.config)
+        m.submodules.fusion = self._fusion = FusionPipeline(self.config)
+        m.submodules.packer = self._packer = Packer(self.config, width=8)
+        m.submodules.scores = self._scores = Scores(self.config)
+        m.submodules.completion = self._completion = Completion(in_flight=_IN_FLIGHT)
+        self._stop = Signal()
+        self._build_commands(m)
+        self._build_words(m)
+        self._build_columns(m)
+        self._build_fusion(m)
+        self._build_results(m)
+        self._build_errors(m)
+        self._build_events(m)
+        return m
+
+    def _build_commands(self, m: Module) -> None:
+        """The feeder starts instructions, the drain takes them over in order, completion retires them."""
+        feeder, completion = self._feeder, self._completion
+        m.submodules.descriptors = descriptors = SyncFIFOBuffered(width=Descriptor().size, depth=_IN_FLIGHT)
+        m.d.comb += [
+            self.i.ready.eq(feeder.i.ready),
+            feeder.i.valid.eq(self.i.valid),
+            feeder.i.payload.eq(self.i.payload),
+            feeder.stop.eq(self._stop),
+            feeder.retire.eq(completion.done),
+            descriptors.w_en.eq(feeder.start),
+            descriptors.w_data.eq(Cat(feeder.descriptor, feeder.descriptor_pc)),
+            self._drain.descriptor.payload.eq(descriptors.r_data),
+            self._drain.descriptor.valid.eq(descriptors.r_rdy),
+            descriptors.r_en.eq(self._drain.descriptor.ready),
+            completion.start.eq(feeder.start),
+            completion.start_score.eq(feeder.descriptor.destination == Memory.S),
+            self.done.eq(completion.done & ~self._stop),
+            self.busy.eq(feeder.busy),
+        ]
+
+    def _build_words(self, m: Module) -> None:
+        feeder, array, scores = self._feeder, self._array, self._scores
+        word = Signal(FeedWord())
+        m.d.comb += [
+            word.eq(feeder.word),
+            scores.read_valid.eq(feeder.word_valid & (word.operands == Operands.SW)),
+            scores.read_slot.eq(word.slot),
+            scores.read_word.eq(word.a_addr),
+        ]
+        valids = delay_line(m, feeder.word_valid, _START_STAGE, name="word_valid")
+        words = delay_line(m, word, _START_STAGE, name="word", reset_less=True)
+        address, operand, start = words[_OPERAND_STAGE - 1], words[_OPERAND_STAGE], words[_START_STAGE]
+        swapped = address.operands == Operands.WX
+        self._word_pc = address.pc
+        m.d.comb += [
+            self.x.valid.eq(valids[_OPERAND_STAGE - 1] & (address.operands != Operands.SW)),
+            self.x.addr.eq(Mux(swapped, address.b_addr, address.a_addr)),
+            self.w.valid.eq(valids[_OPERAND_STAGE - 1]),
+            self.w.addr.eq(Mux(swapped, address.a_addr, address.b_addr)),
+            array.valid.eq(valids[_OPERAND_STAGE]),
+            array.first.eq(operand.first),
+            array.last.eq(operand.last),
+            array.a.eq(
+                Mux(operand.operands[1], scores.o, Mux(operand.operands[0], self.w.data, self.x.data))
+            ),
+            array.b.eq(Mux(operand.operands[0], self.x.data, self.w.data)),
+            self._drain.start.eq(valids[_START_STAGE] & start.last),
+            self._drain.tile.eq(start.tile),
+        ]
+
+    def _build_columns(self, m: Module) -> None:
+        """Column tags down the whole pipeline, and the parameters of a column."""
+        feeder, drain, parameters, scores = self._feeder, self._drain, self._parameters, self._scores
+        self._flags = delay_line(m, drain.flags, _WRITE_STAGE, name="flags")
+        self._tags = delay_line(m, drain.tag, _WRITE_STAGE, name="tag", reset_less=True)
+        lane_valid, lane = Signal(), Signal.like(feeder.p_lane, reset_less=True)
+        m.d.sync += [lane_valid.eq(feeder.p_valid), lane.eq(feeder.p_lane)]
+        m.d.comb += [
+            # The feeder reads lane parameters only while the drain is idle.
+            self.p.valid.eq(drain.p_valid | feeder.p_valid),
+            self.p.addr.eq(Mux(feeder.p_valid, feeder.p_addr, drain.p_addr)),
+            self._array.select.eq(self._tags[1].select),
+            parameters.word.eq(self.p.data),
+            parameters.lane_valid.eq(lane_valid),
+            parameters.lane.eq(lane),
+            parameters.scale.eq(self._tags[1].scale),
+            scores.scale_slot.eq(self._tags[1].slot),
+            parameters.row_multiplier.eq(scores.row_multiplier),
+            parameters.row_shift.eq(scores.row_shift),
+        ]
+
+    def _build_fusion(self, m: Module) -> None:
+        fusion, parameters = self._fusion, self._parameters
+        tag, flags = self._tags[_FUSION_STAGE], self._flags[_FUSION_STAGE]
+        control = fusion.control
+        residual = _FUSION_STAGE + FusionPipeline.RESIDUAL_LATENCY - 1
+        self._residual_tag = self._tags[residual]
+        m.d.comb += [
+            fusion.valid.eq(flags.valid),
+            fusion.acc.eq(self._array.column),
+            fusion.bias.eq(parameters.bias),
+            fusion.multiplier.eq(parameters.multiplier),
+            fusion.shift.eq(parameters.shift),
+            control.saturation.eq(Mux(tag.destination == Memory.S, 2, tag.destination == Memory.R)),
+            control.activation.eq(tag.activation),
+            control.zero_point.eq(tag.zero_point),
+            control.multiplier.eq(tag.multiplier),
+            control.shift.eq(tag.shift),
+            control.residual.eq(tag.residual),
+            fusion.residual.eq(self.r.data),
+            self.r.valid.eq(self._flags[residual].valid & self._residual_tag.residual),
+            self.r.addr.eq(self._residual_tag.addr),
+        ]
+
+    def _build_results(self, m: Module) -> None:
+        packer, scores, fusion = self._packer, self._scores, self._fusion
+        result, valid = self._tags[_RESULT_STAGE], self._flags[_RESULT_STAGE].valid
+        write, flags = self._tags[_WRITE_STAGE], self._flags[_WRITE_STAGE]
+        refused = self._write_fault = (self.xo.valid & self.xo.fault) | (self.wo.valid & self.wo.fault)
+        m.d.comb += [
+            packer.valid.eq(valid),
+            packer.index.eq(result.index),
+            self.ro.valid.eq(valid & (result.destination == Memory.R) & ~self._stop),
+            self.ro.addr.eq(result.addr),
+            self.ro.data.eq(fusion.o),
+            scores.valid.eq(valid & (result.destination == Memory.S) & ~self._stop),
+            scores.score.eq(fusion.o),
+            scores.tag.emit.eq(self._flags[_RESULT_STAGE].emit),
+            scores.tag.word.eq(result.addr),
+            self._completion.write_end.eq(
+                flags.done & (write.destination != Memory.S) & ~self._stop & ~refused
+            ),
+            self._completion.score_end.eq(scores.done),
+        ]
+        for name in ("first", "last", "index", "slot", "multiplier", "shift"):
+            m.d.comb += getattr(scores.tag, name).eq(getattr(result, name))
+        for lane in range(self.config.array.lanes):
+            m.d.comb += packer.column[lane].eq(fusion.o[lane])
+        for port, memory in ((self.xo, Memory.X), (self.wo, Memory.W)):
+            m.d.comb += [
+                port.valid.eq(flags.valid & flags.emit & (write.destination == memory) & ~self._stop),
+                port.addr.eq(write.addr),
+                port.data.eq(packer.o),
+            ]
+
+    def _build_errors(self, m: Module) -> None:
+        """The first fault stops the unit; of several in one cycle, that of the oldest instruction is reported."""
+        stopped = Signal()
+        m.d.comb += self._stop.eq(stopped | self.halt)
+        lane_pc, drain_pc = self._feeder.p_pc, self._drain.tag.pc
+        faults: list[tuple[Any, Any]] = [
+            (self._write_fault, self._tags[_WRITE_STAGE].pc),
+            (self.ro.valid & self.ro.fault, self._tags[_RESULT_STAGE].pc),
+            (self.r.valid & self.r.fault, self._residual_tag.pc),
+            (self.p.valid & self.p.fault, Mux(self._feeder.p_valid, lane_pc, drain_pc)),
+            ((self.x.valid & self.x.fault) | (self.w.valid & self.w.fault), self._word_pc),
+        ]
+        with m.If(self._feeder.error.valid & ~self._stop):
+            m.d.comb += self.error.eq(self._feeder.error)
+            m.d.sync += stopped.eq(1)
+        for fault, pc in reversed(faults):
+            with m.If(fault & ~self._stop):
+                m.d.comb += [
+                    self.error.valid.eq(1),
+                    self.error.code.eq(isa.ErrorCode.ADDRESS),
+                    self.error.pc.eq(pc),
+                ]
+                m.d.sync += stopped.eq(1)
+
+    def _build_events(self, m: Module) -> None:
+        column, tag = self._flags[0].valid, self._tags[0]
+        m.d.comb += [
+            self.events.busy.eq(self._feeder.word_valid),
+            self.events.stall_drain.eq(self._feeder.stall_drain),
+            self.events.stall_parameters.eq(self._feeder.stall_parameters),
+            self.events.s_read.eq(self._scores.read_valid),
+            self.events.s_write.eq(self._scores.written),
+            self.events.drain_column.eq(column),
+            self.events.gelu_column.eq(column & (tag.activation == Activation.GELU)),
+            self.events.score_column.eq(column & (tag.destination == Memory.S)),
+        ]

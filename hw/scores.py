@@ -1,0 +1,136 @@
+"""The score buffer S: coded scores on their way in, probabilities on their way out, and the statistics of their rows.
+
+Stages in (cycle 0 has the score column): softmax statistics, packer, memory write.
+Stages out (cycle 0 has the address): memory read, prologue.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from vitreous.hw.delay import delay_line
+from vitreous.hw.packer import Packer
+from vitreous.hw.softmax import ProbabilityPrologue, SoftmaxStatistics, masked_code
+from vitreous.spec import isa
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
+
+
+class ScoreTag(data.StructLayout):
+    """``first`` and ``last`` of a score row, ``emit``: completes a word, ``index`` in the word, ``word`` of
+    the ``slot``."""
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        super().__init__(
+            {
+                "first": 1,
+                "last": 1,
+                "emit": 1,
+                "index": range(config.array.depth),
+                "slot": 1,
+                "word": range(config.s_depth),
+                "multiplier": MULTIPLIER_BITS,
+                "shift": SHIFT_BITS,
+            }
+        )
+
+
+class Scores(wiring.Component):
+    """Keeps two query tiles of scores (slots) of ``s_depth`` words each; a word is ``[lane][v]`` codes of 16 bits.
+
+    Latency: ``WRITE_LATENCY`` cycles from a column to the write of the word it completes; ``READ_LATENCY`` from an
+    address to its probabilities; a row's ``done`` comes when its statistics are final.
+    Throughput: one column in and one word out a cycle.
+    Back-pressure: none; the last columns of two rows are at least N cycles apart.
+
+    Parameters
+    ----------
+    config : gives N, V, ``s_depth`` and the softmax.
+
+    Members
+    -------
+    valid, tag, score : In, a score column.
+    read_valid, read_slot, read_word : In, a word to read.
+    o : Out, its probabilities.
+    scale_slot : In, selects ``row_multiplier`` and ``row_shift``, combinational.
+    written : Out, a word is written.
+    done : Out, a row is complete: all words written, maximum, multipliers and shifts final.
+    """
+
+    WRITE_LATENCY = SoftmaxStatistics.LATENCY + Packer.LATENCY
+    READ_LATENCY = 1 + ProbabilityPrologue.LATENCY
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        self.lanes, self.depth = config.array.lanes, config.array.depth
+        super().__init__(
+            {
+                "valid": In(1),
+                "tag": In(ScoreTag(config)),
+                "score": In(data.ArrayLayout(signed(16), self.lanes)),
+                "read_valid": In(1),
+                "read_slot": In(1),
+                "read_word": In(isa.ADDRESS_BITS),
+                "o": Out(8 * config.panel_word_bytes),
+                "scale_slot": In(1),
+                "row_multiplier": Out(data.ArrayLayout(MULTIPLIER_BITS, self.lanes)),
+                "row_shift": Out(data.ArrayLayout(SHIFT_BITS, self.lanes)),
+                "written": Out(1),
+                "done": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.statistics = statistics = SoftmaxStatistics(self.config)
+        m.submodules.memory = memory = Memory(
+            shape=16 * self.config.panel_word_bytes, depth=2 * self.config.s_depth, init=[]
+        )
+        m.d.comb += [
+            self.row_multiplier.eq(
+                Mux(self.scale_slot, statistics.row_multiplier[1], statistics.row_multiplier[0])
+            ),
+            self.row_shift.eq(Mux(self.scale_slot, statistics.row_shift[1], statistics.row_shift[0])),
+        ]
+        self._build_write(m, statistics, memory)
+        self._build_read(m, statistics, memory)
+        return m
+
+    def _build_write(self, m: Module, statistics: SoftmaxStatistics, memory: Memory) -> None:
+        m.submodules.packer = packer = Packer(self.config, width=16, padding=masked_code(self.config))
+        tags = delay_line(m, self.tag, self.WRITE_LATENCY, name="tag", reset_less=True)
+        emits = delay_line(m, self.valid & self.tag.emit, self.WRITE_LATENCY, name="emit")
+        port = memory.write_port()
+        m.d.comb += [
+            statistics.valid.eq(self.valid),
+            statistics.score.eq(self.score),
+            packer.valid.eq(statistics.o_valid),
+            packer.index.eq(tags[SoftmaxStatistics.LATENCY].index),
+            packer.column.eq(statistics.code),
+            port.en.eq(emits[-1]),
+            port.addr.eq(self._address(tags[-1].slot, tags[-1].word)),
+            port.data.eq(packer.o),
+            self.written.eq(emits[-1]),
+            self.done.eq(statistics.done),
+        ]
+        for name in ("first", "last", "slot", "multiplier", "shift"):
+            m.d.comb += getattr(statistics, name).eq(getattr(self.tag, name))
+
+    def _build_read(self, m: Module, statistics: SoftmaxStatistics, memory: Memory) -> None:
+        m.submodules.prologue = prologue = ProbabilityPrologue(self.config)
+        port = memory.read_port()
+        slot = Signal(reset_less=True)
+        m.d.sync += slot.eq(self.read_slot)
+        m.d.comb += [
+            port.en.eq(self.read_valid),
+            port.addr.eq(self._address(self.read_slot, self.read_word)),
+            prologue.code.eq(port.data),
+            prologue.maximum.eq(Mux(slot, statistics.maximum[1], statistics.maximum[0])),
+            self.o.eq(prologue.o),
+        ]
+
+    def _address(self, slot: Signal, word: Signal) -> Signal:
+        return Mux(slot, word + self.config.s_depth, word)
