@@ -41,7 +41,7 @@ def bit_length(value: Tensor) -> Tensor:
 
 
 def normalize_multiplier(quotient: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """Halve (floor) each quotient of ``2**15 .. 2**16 - 1`` and lower its shift; leave those of ``2**14 .. 2**15 - 1``."""
+    """Halve (floor) each quotient of 16 bits and lower its shift by 1; leave those of 15 bits."""
     wide = quotient >> 15
     return quotient >> wide, shift - wide
 

@@ -83,7 +83,7 @@ OPERATIONS: dict[Op, Execute] = {
 
 
 def _execute(graph: Graph, node: Node, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """One node, its results checked against the graph's tensor entries. Raises GoldenError that names the node."""
+    """One node, its results checked against the graph's entries. Raises GoldenError that names the node."""
     where = f"Node {node.name} ({node.op})"
     try:
         result = OPERATIONS[node.op](node, inputs)
@@ -104,7 +104,7 @@ def _execute(graph: Graph, node: Node, inputs: Sequence[Tensor]) -> tuple[Tensor
 
 
 def _run(graph: Graph, images: Tensor, *, keep: bool) -> dict[str, Tensor]:
-    """Images int8 [n, C, H, W] -> tensors with the batch first, except constants. Dead tensors are freed unless ``keep``."""
+    """int8 [n, C, H, W] -> tensors by name, batch first except in constants; dead ones are freed unless ``keep``."""
     last = {name: node.name for node in graph for name in node.inputs}
     values: dict[str, Tensor] = {}
     for node in graph:
@@ -130,7 +130,7 @@ def _check_images(graph: Graph, images: np.ndarray, rank: int) -> Tensor:
 def run(graph: Graph, image: np.ndarray, *, keep: bool = False) -> dict[str, np.ndarray]:
     """Execute ``graph`` on one int8 image [C, H, W].
 
-    Returns tensors by name, in the shapes and types of ``graph.tensors``: all of them with ``keep``, else the output alone.
+    Returns tensors by name, as ``graph.tensors`` describes them: all of them with ``keep``, else the output alone.
     Raises GoldenError on a wrong image and, naming the node, where the graph contradicts itself or overflows.
     """
     values = _run(graph, _check_images(graph, image, 3)[None], keep=keep)
@@ -145,7 +145,7 @@ def run_batch(
     batch: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Execute ``graph`` on int8 images [n, C, H, W] -> the integer output, [n, classes] when it is one row, else [n, ...].
+    """Execute ``graph`` on int8 images [n, C, H, W] -> the integer output: [n, classes] when it is one row.
 
     batch : images at once, a matter of memory. progress : called with (images done, all) after each batch.
     """

@@ -27,7 +27,7 @@ def reciprocal_root(variance: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def layernorm(x: Tensor, multiplier: int, shift: int, epsilon: int, zero_point: int) -> Tensor:
-    """``y = clamp8(round_shift(u * Q, s) + zero_point)`` with ``u = D*x - sum x`` and ``Q / 2**s ~ 1 / (scale_out * D * sigma)``.
+    """``y = clamp8(round_shift((D*x - sum x) * Q, s) + zero_point)``, ``Q / 2**s ~ 1 / (scale_out * D * sigma)``.
 
     x : int16 [..., D], ``D <= 4096`` -> int8 of the same shape.
     Raises GoldenError when D is too large, a constant is outside its range or a row's shift leaves 1..47.

@@ -12,7 +12,10 @@ MAXIMUM_TOKENS = 4096
 
 
 def mean_tokens(x: Tensor, multiplier: int, shift: int) -> Tensor:
-    """``y[d] = clamp16(round_shift(m * sum_t x[t, d], s))``: int16 [..., T, D] -> int16 [..., 1, D], at most 4096 tokens."""
+    """``y[d] = clamp16(round_shift(m * sum_t x[t, d], s))``: int16 [..., T, D] -> int16 [..., 1, D].
+
+    Raises GoldenError on more than 4096 tokens, or on a multiplier or a shift outside its range.
+    """
     if x.shape[-2] > MAXIMUM_TOKENS:
         raise GoldenError(f"A mean takes at most {MAXIMUM_TOKENS} tokens, not {x.shape[-2]}")
     total = x.to(torch.int64).sum(dim=-2, keepdim=True)

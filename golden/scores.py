@@ -9,6 +9,9 @@ from vitreous.golden.linear import accumulators
 
 
 def scores(q: Tensor, k: Tensor, heads: int) -> Tensor:
-    """``acc[h, i, j] = sum_c q[i, h*d + c] * k[j, h*d + c]``: int8 [..., T, heads*d] twice -> int32 [..., heads, T, T]."""
+    """``acc[h, i, j] = sum_c q[i, h*d + c] * k[j, h*d + c]``: int8 twice -> int32.
+
+    q, k : [..., T, heads*d] -> [..., heads, T, T].
+    """
     split = [x.unflatten(-1, (heads, -1)).transpose(-2, -3) for x in (q, k)]
     return accumulators(product(split[0], split[1]))

@@ -1,4 +1,4 @@
-"""Load and store: transfers between DRAM and the on-chip memories (docs/machine.md, LOAD, FILL, LOAD_PATCHES and STORE)."""
+"""Load and store: transfers between DRAM and the on-chip memories (docs/machine.md, LOAD and STORE)."""
 
 from __future__ import annotations
 

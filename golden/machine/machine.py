@@ -1,4 +1,4 @@
-"""The machine as a whole: instruction fetch from the memory image, execution, and tensors read back from the write window."""
+"""The whole machine: instruction fetch from the memory image, execution, tensors read back from the write window."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ from vitreous.spec.program import Placement, Program
 class Result:
     """window : uint8, the write window after the run. tensors : by name, [rows, columns], assembled from their parts.
 
-    output : the tensor that the program names as its result. leftover_tokens : by (source, target) queue, those above 0.
+    output : the tensor that the program names as its result.
+    leftover_tokens : by (source, target) queue, those above 0.
     """
 
     window: NDArray[np.uint8]
@@ -65,12 +66,12 @@ class Machine:
     ) -> Result:
         """Execute ``program`` on an int8 image [C, H, W]; ``order`` is one of ORDERS.
 
-        Raises GoldenError when the program was compiled for another accelerator, ProgramError on a wrong image and MachineError
-        where the machine would stop.
+        Raises GoldenError when the program was compiled for another accelerator, ProgramError on a wrong image and
+        MachineError where the machine would stop.
         """
         if program.config_digest != self.config.digest:
             raise GoldenError(
-                f"The program was compiled for the accelerator {program.config_digest}, this one is {self.config.digest}"
+                f"The program was compiled for accelerator {program.config_digest}, this one is {self.config.digest}"
             )
         memory = program.with_input(image)
         code = self._fetch(memory, program.program_offset, len(program.instructions))
@@ -110,7 +111,7 @@ class Machine:
         *,
         order: str = "program",
     ) -> NDArray[np.uint8]:
-        """Execute ``length`` encoded instructions at ``offset`` of the read window, as the hardware is started -> the write window."""
+        """Execute ``length`` encoded instructions at byte ``offset`` of the read window -> the write window."""
         return self._sequence(
             self._fetch(read_image, offset, length), read_image, write_size, order=order, seed=0
         )

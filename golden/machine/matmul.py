@@ -26,7 +26,7 @@ _SOURCES = {Operands.XW: (Memory.X, Memory.W), Operands.WX: (Memory.W, Memory.X)
 
 
 def start(i: Instruction, memories: Memories, pc: int) -> Finish:
-    """Read both operands and multiply. The returned call drains: it reads parameters and the old residual, and writes."""
+    """Read both operands and multiply. The returned call drains: reads parameters and the old residual, writes."""
     a, b = _operands(i, memories, pc)
     acc = product(torch.from_numpy(a), torch.from_numpy(b))[:, : i["columns"]].to(torch.int64)
     return lambda: _drain(i, acc, memories, pc)
@@ -64,7 +64,7 @@ def _written(i: Instruction, memories: Memories) -> Ints:
 
 
 def _refuse_overlap(read: Ints, written: Ints) -> None:
-    """The drain of one tile runs beside the reads of the next, so what a shared word would hold is a matter of timing."""
+    """The drain of a tile runs beside the reads of the next: what a shared word holds is a matter of timing."""
     if read.min() <= written.max() and written.min() <= read.max() and np.intersect1d(read, written).size:
         raise GoldenError("it reads words that it writes")
 

@@ -1,8 +1,8 @@
 """Dispatch, the four in-order queues and the tokens between them (docs/machine.md, Queues and tokens).
 
-The hardware decides by timing which of the possible steps happens next. Here a policy decides, so that a program whose tokens
-do not say enough gives a different result under some order: every unit reads when an instruction issues and writes when it
-completes, and anything that tokens and queues allow may happen between.
+The hardware decides by timing which of the possible steps happens next. Here a policy decides, so that a program whose
+tokens do not say enough gives a different result under some order: every unit reads when an instruction issues and
+writes when it completes, and anything that tokens and queues allow may happen between.
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ ORDERS = (
     "late",
     *(f"{q.name.lower()} {when}" for q in Queue for when in ("first", "last")),
 )
-"""``program``: in program order, each instruction whole. ``random``: any possible step. ``late``: issue whatever can, complete when
-nothing else can happen. ``<queue> first`` and ``<queue> last``: that queue as far ahead of, or behind, the others as tokens let it."""
+"""``program``: in program order, each instruction whole. ``random``: any possible step. ``late``: issue whatever can be,
+complete only when nothing else can happen. ``<queue> first``, ``<queue> last``: that queue as far ahead of the others,
+or behind them, as tokens let it."""
 
 
 class Step(NamedTuple):
+    """Something that may happen next: an instruction enters its queue, issues, or completes."""
+
     kind: Literal["dispatch", "issue", "complete"]
     queue: Queue | None
     pc: int
@@ -41,6 +44,8 @@ class Step(NamedTuple):
 
 @dataclass
 class Active:
+    """An issued instruction that has read its operands and not yet written its results."""
+
     pc: int
     instruction: Instruction
     finish: Finish
@@ -90,7 +95,8 @@ def _rank(order: str) -> Callable[[Step], tuple[int, ...]]:
 class Sequencer:
     """Runs one program: dispatches, issues and completes until END.
 
-    program : None stands for an opcode that does not exist. start : reads an instruction's operands and returns its writes.
+    program : None stands for an opcode that does not exist.
+    start : reads an instruction's operands and returns the call that writes its results.
     """
 
     def __init__(

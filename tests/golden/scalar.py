@@ -1,4 +1,4 @@
-"""The definitions of docs/numerics.md on single Python integers, written out key by key: what golden's vectors are compared with."""
+"""The definitions of docs/numerics.md on single Python integers, written out key by key."""
 
 from __future__ import annotations
 

@@ -15,10 +15,14 @@ from vitreous.spec.numbers import INT8, INT16, requantize, saturate
 from vitreous.spec.tables import gelu_delta
 
 ARRAYS = [(4, 4), (8, 1), (8, 4), (16, 2), (32, 8)]
-SMALL = MemoryConfig(activation_kib=512, weight_kib=512, residual_kib=32, parameter_entries=512, score_keys=64)
+SMALL = MemoryConfig(
+    activation_kib=512, weight_kib=512, residual_kib=32, parameter_entries=512, score_keys=64
+)
 
 
-def config_of(lanes: int = 8, depth: int = 4, variant: str = "base2", fraction_bits: int = 8) -> AcceleratorConfig:
+def config_of(
+    lanes: int = 8, depth: int = 4, variant: str = "base2", fraction_bits: int = 8
+) -> AcceleratorConfig:
     softmax = SoftmaxConfig(variant=variant, fraction_bits=fraction_bits)
     return AcceleratorConfig(array=ArrayConfig(lanes=lanes, depth=depth), memory=SMALL, softmax=softmax)
 
@@ -32,7 +36,9 @@ def matmul(**fields: int) -> Instruction:
 class Bench:
     """A machine whose memories hold random A [rows, k], B [columns, k], parameters and residual."""
 
-    def __init__(self, config: AcceleratorConfig, rows: int, columns: int, k: int, *, swapped: bool = False) -> None:
+    def __init__(
+        self, config: AcceleratorConfig, rows: int, columns: int, k: int, *, swapped: bool = False
+    ) -> None:
         rng = np.random.default_rng(rows * 1000 + columns * 10 + k)
         self.config, self.machine = config, Machine(config)
         self.lanes, self.depth = config.array.lanes, config.array.depth
@@ -138,7 +144,9 @@ def test_gelu_requantizes_twice() -> None:
     table = gelu_delta(bench.config.gelu)
     for (row, column), x in np.ndenumerate(bench.expected(Scale.COLUMN, 0, INT16)):
         i, f = abs(int(x)) >> 5, abs(int(x)) & 31
-        delta = (table[i] * 32 + (table[i + 1] - table[i]) * f + 16) >> 5 if i < bench.config.gelu.entries else 0
+        delta = (
+            (table[i] * 32 + (table[i + 1] - table[i]) * f + 16) >> 5 if i < bench.config.gelu.entries else 0
+        )
         y = (max(int(x), 0) << 4) - delta
         assert got[row, column] == requantize(y, 20000, 23, -100, INT8)
 
@@ -158,7 +166,14 @@ def test_attention_of_one_query_tile(variant, slot, keys) -> None:
     scale = (25000, 22)
     bench.machine.p[9] = layout.pack_parameters(*(np.array([v]) for v in (0, *scale)))[0]
     m_o, s_o = 18000, 14
-    scored = {**bench.shape, "destination": Memory.S, "scale": Scale.TENSOR, "slot": slot, "multiplier": m_o, "shift": s_o}
+    scored = {
+        **bench.shape,
+        "destination": Memory.S,
+        "scale": Scale.TENSOR,
+        "slot": slot,
+        "multiplier": m_o,
+        "shift": s_o,
+    }
     mixed = {
         "operands": Operands.SW, "destination": Memory.X, "scale": Scale.SOFTMAX, "slot": slot, "b_base": 900, "b_stride": 0,
         "k_words": key_words, "row_tiles": 1, "columns": 6, "o_base": 1000, "zero_point": 4,
@@ -169,7 +184,9 @@ def test_attention_of_one_query_tile(variant, slot, keys) -> None:
     ], order="late")  # fmt: skip
     got = layout.unpack_panel(bench.machine.x[1000:1002][None], 8, 8)
     for row in range(5):
-        t = [max(-(1 << 14), min((1 << 14) - 1, (int(a) * scale[0] + (1 << 21)) >> 22)) for a in bench.acc[row]]
+        t = [
+            max(-(1 << 14), min((1 << 14) - 1, (int(a) * scale[0] + (1 << 21)) >> 22)) for a in bench.acc[row]
+        ]
         p, maximum, total = softmax_row(t, config.softmax)
         m, s = row_scale(total, m_o, s_o, config.softmax)
         assert bench.machine.slots[slot].maximum[row] == maximum
