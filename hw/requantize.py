@@ -25,13 +25,6 @@ class Saturation(IntEnum):
     SCORE = 2
 
 
-_MAXIMUM = {
-    Saturation.INT8: INT8.maximum,
-    Saturation.INT16: INT16.maximum,
-    Saturation.SCORE: SCORE.maximum,
-}
-
-
 class Requantize(wiring.Component):
     """``o = saturate(((acc * multiplier + 2**(shift-1)) >> shift) + zero_point)`` for each lane.
 
@@ -94,10 +87,8 @@ class Requantize(wiring.Component):
             zero_points[1].eq(zero_points[0]),
             saturation.eq(self.saturation),
         ]
-        with m.Switch(saturation):
-            for kind, value in _MAXIMUM.items():
-                with m.Case(kind):
-                    m.d.sync += maximum.eq(value)
+        wide = Mux(saturation == Saturation.INT16, INT16.maximum, SCORE.maximum)
+        m.d.sync += maximum.eq(Mux(saturation == Saturation.INT8, INT8.maximum, wide))
         return Cat(Const(1, 1), zero_points[1]).as_signed(), maximum
 
     def _build_lane(self, m: Module, lane: int, addend: Value, maximum: Value) -> None:
