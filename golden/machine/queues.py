@@ -29,16 +29,16 @@ ORDERS = (
     "late",
     *(f"{q.name.lower()} {when}" for q in Queue for when in ("first", "last")),
 )
-"""``program``: in program order, each instruction whole. ``random``: any possible step. ``late``: issue whatever can be,
-complete only when nothing else can happen. ``<queue> first``, ``<queue> last``: that queue as far ahead of the others,
-or behind them, as tokens let it."""
+"""``program``: in program order, each instruction whole. ``random``: any possible step. ``late``: issue what can be,
+complete only when nothing else can happen. ``<queue> first``, ``<queue> last``: that queue as far ahead of the
+others or behind them as tokens let it."""
 
 
 class Step(NamedTuple):
     """Something that may happen next: an instruction enters its queue, issues, or completes."""
 
     kind: Literal["dispatch", "issue", "complete"]
-    queue: Queue | None
+    queue: Queue
     pc: int
 
 
@@ -69,6 +69,36 @@ class Tokens:
             self.counts[queue, target] += i.signal >> target & 1
             if self.counts[queue, target] >> TOKEN_BITS:
                 raise MachineError(ErrorCode.TOKEN_OVERFLOW, pc, f"tokens from {queue.name} to {target.name}")
+
+
+class RandomChoice:
+    """A random step. Each kind of step of each queue has a random weight, drawn anew now and then.
+
+    With equal weights no queue would ever fall far behind, and a token that only matters then would not be missed.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._draw()
+
+    def _draw(self) -> None:
+        kinds = ("dispatch", "issue", "complete")
+        self._weights = {(kind, q): 10.0 ** self._random.uniform(-3, 3) for kind in kinds for q in Queue}
+
+    def __call__(self, steps: Sequence[Step]) -> Step:
+        if self._random.random() < 1 / 32:
+            self._draw()
+        return self._random.choices(steps, [self._weights[step.kind, step.queue] for step in steps])[0]
+
+
+class RankedChoice:
+    """The step that an order other than ``random`` prefers."""
+
+    def __init__(self, order: str) -> None:
+        self._key = _rank(order)
+
+    def __call__(self, steps: Sequence[Step]) -> Step:
+        return min(steps, key=self._key)
 
 
 def _rank(order: str) -> Callable[[Step], tuple[int, ...]]:
@@ -118,8 +148,7 @@ class Sequencer:
         self._next = 0
         self._waiting: dict[Queue, deque[tuple[int, Instruction]]] = {q: deque() for q in Queue}
         self._active: dict[Queue, deque[Active]] = {q: deque() for q in Queue}
-        self._random = random.Random(seed) if order == "random" else None
-        self._key = _rank(order) if order != "random" else None
+        self._choose = RandomChoice(seed) if order == "random" else RankedChoice(order)
 
     def run(self) -> None:
         """Raises MachineError on the first error, on DEADLOCK and on NO_END."""
@@ -135,7 +164,7 @@ class Sequencer:
                 raise MachineError(
                     ErrorCode.DEADLOCK, min(heads), "every queue waits for tokens that nothing will give"
                 )
-            self._take(self._random.choice(steps) if self._random else min(steps, key=self._key))
+            self._take(self._choose(steps))
 
     def _at_end(self) -> bool:
         i = self._program[self._next]
@@ -158,7 +187,6 @@ class Sequencer:
         return steps
 
     def _take(self, step: Step) -> None:
-        assert step.queue is not None
         queue = step.queue
         if step.kind == "dispatch":
             i = self._program[self._next]

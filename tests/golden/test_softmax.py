@@ -22,7 +22,8 @@ def rows_of_scores(keys: int, config: SoftmaxConfig) -> torch.Tensor:
     rng = np.random.default_rng(keys)
     unit = 1 << config.fraction_bits
     rows = [
-        np.full(keys, LOWEST), np.full(keys, HIGHEST), np.linspace(LOWEST, HIGHEST, keys), np.linspace(HIGHEST, LOWEST, keys),
+        np.full(keys, LOWEST), np.full(keys, HIGHEST),
+        np.linspace(LOWEST, HIGHEST, keys), np.linspace(HIGHEST, LOWEST, keys),
         np.arange(keys) - keys // 2, np.arange(keys) * unit // 3, rng.integers(LOWEST, HIGHEST + 1, keys),
         np.where(np.arange(keys) == keys - 1, HIGHEST, LOWEST),
         *(np.where(np.arange(keys) >= keys // 2, step, 0) for step in rng.integers(0, HIGHEST, 20)),

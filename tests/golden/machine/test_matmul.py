@@ -10,7 +10,17 @@ from vitreous.golden import GoldenError
 from vitreous.golden.machine import Machine, MachineError
 from vitreous.spec import layout
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig, SoftmaxConfig
-from vitreous.spec.isa import Activation, ErrorCode, Instruction, Memory, Opcode, Operands, Scale, make
+from vitreous.spec.isa import (
+    FIELDS,
+    Activation,
+    ErrorCode,
+    Instruction,
+    Memory,
+    Opcode,
+    Operands,
+    Scale,
+    make,
+)
 from vitreous.spec.numbers import INT8, INT16, requantize, saturate
 from vitreous.spec.tables import gelu_delta
 
@@ -28,9 +38,8 @@ def config_of(
 
 
 def matmul(**fields: int) -> Instruction:
-    names = "operands destination scale activation residual slot a_base a_stride b_base b_stride k_words row_tiles columns o_base o_stride"
-    defaults = dict.fromkeys((*names.split(), "p_base", "zero_point", "multiplier", "shift"), 0)
-    return make(Opcode.MATMUL, **{**defaults, **fields})
+    zeros = {f.name: 0 for f in FIELDS[Opcode.MATMUL]}
+    return make(Opcode.MATMUL, **{**zeros, **fields})
 
 
 class Bench:
@@ -84,7 +93,10 @@ def test_linear_to_panel_pads_the_last_word_with_zeros(lanes, depth, scale, size
     per_row = layout.ceil_div(columns, depth)
     destination, operands = (Memory.W, Operands.WX) if swapped else (Memory.X, Operands.XW)
     bench.machine.execute([
-        matmul(**bench.shape, operands=operands, destination=destination, scale=scale, zero_point=-5, o_base=1000, o_stride=per_row + 1)
+        matmul(
+            **bench.shape, operands=operands, destination=destination, scale=scale, zero_point=-5,
+            o_base=1000, o_stride=per_row + 1,
+        )
     ])  # fmt: skip
     memory = bench.machine.w if swapped else bench.machine.x
     stored = np.stack([memory[1000 + t * (per_row + 1) :][:per_row] for t in range(bench.tiles)])
@@ -175,7 +187,8 @@ def test_attention_of_one_query_tile(variant, slot, keys) -> None:
         "shift": s_o,
     }
     mixed = {
-        "operands": Operands.SW, "destination": Memory.X, "scale": Scale.SOFTMAX, "slot": slot, "b_base": 900, "b_stride": 0,
+        "operands": Operands.SW, "destination": Memory.X, "scale": Scale.SOFTMAX, "slot": slot, "b_base": 900,
+        "b_stride": 0,
         "k_words": key_words, "row_tiles": 1, "columns": 6, "o_base": 1000, "zero_point": 4,
     }  # fmt: skip
     bench.machine.execute([
@@ -230,7 +243,8 @@ def test_illegal_fields_stop_the_machine(change) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"a_base": 16383, "k_words": 2}, {"b_base": 16384}, {"o_base": 16384}, {"p_base": 512, "scale": Scale.TENSOR},
+    "change", [{"a_base": 16383, "k_words": 2}, {"b_base": 16384}, {"o_base": 16384},
+               {"p_base": 512, "scale": Scale.TENSOR},
                {"destination": Memory.R, "o_base": 2048}], ids=str,
 )  # fmt: skip
 def test_an_address_beyond_the_end_stops_the_machine(change) -> None:
