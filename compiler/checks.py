@@ -1,0 +1,135 @@
+"""What the machine can hold: accumulator bounds, requantization constants, field widths. Each failed check
+is one sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vitreous.compiler.errors import CompileError
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.graph import Node
+from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS, SHIFT_MAX, SHIFT_MIN
+
+NORM_CHANNELS = 4096
+POOL_TOKENS = 4096
+OPERAND_MAXIMUM = 128
+PROBABILITY_MAXIMUM = 127
+LIMIT = 1 << (ACCUMULATOR_BITS - 1)
+
+
+def where(node: Node) -> str:
+    """How an error names a node."""
+    return f"Node {node.name} ({node.op}) of layer {node.layer or '-'}"
+
+
+def fold_zero_point(node: Node) -> np.ndarray:
+    """``bias'[o] = bias[o] - input_zero_point * sum_k w[o, k]``, int32 [O].
+
+    Raises CompileError when ``|bias| + 255 * sum |w|`` or ``|bias'| + 128 * sum |w|`` reaches 2**31.
+    """
+    weight = node.constants["weight"].astype(np.int64)
+    bias = node.constants["bias"].astype(np.int64)
+    if weight.ndim != 2 or bias.shape != weight.shape[:1] or node.constants["weight"].dtype != np.int8:
+        raise CompileError(
+            f"{where(node)}: needs an int8 weight [O, K] and a bias [O], not {weight.shape} and {bias.shape}"
+        )
+    folded: np.ndarray = bias - node.integer("input_zero_point") * weight.sum(axis=1)
+    magnitude = np.abs(weight).sum(axis=1)
+    bound = np.maximum(np.abs(bias) + 255 * magnitude, np.abs(folded) + OPERAND_MAXIMUM * magnitude)
+    worst = int(bound.argmax())
+    if bound[worst] >= LIMIT:
+        raise CompileError(
+            f"{where(node)}: output channel {worst} can reach {int(bound[worst])}, and an accumulator "
+            "must stay below 2**31"
+        )
+    return folded.astype(np.int32)
+
+
+def multipliers(node: Node, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """(multiplier, shift) of a REQUANTIZE, int64 [columns] each. Raises CompileError when one cannot be encoded."""
+    pair = []
+    for name, low, high in (
+        ("multiplier", 1, (1 << MULTIPLIER_BITS) - 1),
+        ("shift", SHIFT_MIN, SHIFT_MAX),
+    ):
+        values = np.atleast_1d(node.constants[name]).astype(np.int64)
+        if values.shape not in ((1,), (columns,)):
+            raise CompileError(f"{where(node)}: {name} must have 1 or {columns} values, not {values.shape}")
+        if values.min() < low or values.max() > high:
+            raise CompileError(
+                f"{where(node)}: {name} must be in {low}..{high}, not {values.min()}..{values.max()}"
+            )
+        pair.append(np.broadcast_to(values, (columns,)))
+    return pair[0], pair[1]
+
+
+def bits(node: Node, allowed: tuple[int, ...]) -> int:
+    """The width of a REQUANTIZE. A zero point is only possible with 8 bits."""
+    value = node.integer("bits")
+    if value not in allowed:
+        raise CompileError(
+            f"{where(node)}: requantizes to {value} bits where {' or '.join(map(str, allowed))} are needed"
+        )
+    if value != 8 and node.integer("zero_point"):
+        raise CompileError(
+            f"{where(node)}: a {value}-bit result has no zero point, but this has {node.integer('zero_point')}"
+        )
+    return value
+
+
+def zero_point(node: Node) -> int:
+    """The zero point attribute as a signed byte."""
+    value = node.integer("zero_point")
+    if not -128 <= value <= 127:
+        raise CompileError(f"{where(node)}: zero_point must be in -128..127, not {value}")
+    return value
+
+
+def row_constants(node: Node) -> tuple[int, int]:
+    """(m_o, s_o) of a SOFTMAX or LAYERNORM, ``2**14 <= m_o < 2**15``."""
+    multiplier, shift = node.integer("multiplier"), node.integer("shift")
+    if not 1 << (MULTIPLIER_BITS - 1) <= multiplier < 1 << MULTIPLIER_BITS or not 1 <= shift <= SHIFT_MAX:
+        raise CompileError(
+            f"{where(node)}: needs 2**14 <= multiplier < 2**15 and shift in 1..{SHIFT_MAX}, not {multiplier}, {shift}"
+        )
+    return multiplier, shift
+
+
+def gelu_matches(node: Node, config: AcceleratorConfig) -> None:
+    """The graph's GELU must be the one that this accelerator has."""
+    for name in ("step_bits", "range", "fraction_bits"):
+        wanted, built = node.attributes[name], getattr(config.gelu, name)
+        if wanted != built:
+            raise CompileError(
+                f"{where(node)}: quantized for gelu.{name} = {wanted}, but the accelerator has {built}"
+            )
+
+
+def softmax_matches(node: Node, config: AcceleratorConfig) -> None:
+    """The graph's softmax must be the one that this accelerator has."""
+    for name in ("variant", "fraction_bits"):
+        wanted, built = node.attributes[name], getattr(config.softmax, name)
+        if wanted != built:
+            raise CompileError(
+                f"{where(node)}: quantized for softmax.{name} = {wanted}, but the accelerator has {built}"
+            )
+
+
+def attention_fits(node: Node, keys: int, head_columns: int, config: AcceleratorConfig) -> None:
+    """Score rows fit S, and neither product of attention can overflow."""
+    if -(-keys // config.array.depth) > config.s_depth:
+        raise CompileError(
+            f"{where(node)}: {keys} keys, but the score buffer holds {config.memory.score_keys} (memory.score_keys)"
+        )
+    scores = head_columns * OPERAND_MAXIMUM * OPERAND_MAXIMUM
+    context = keys * OPERAND_MAXIMUM * PROBABILITY_MAXIMUM
+    if max(scores, context) >= LIMIT:
+        raise CompileError(
+            f"{where(node)}: {head_columns} channels for each head or {keys} keys can overflow a 32-bit accumulator"
+        )
+
+
+def at_most(node: Node, what: str, value: int, limit: int) -> None:
+    """``value <= limit``."""
+    if value > limit:
+        raise CompileError(f"{where(node)}: {value} {what}, and the machine takes at most {limit}")

@@ -1,0 +1,16 @@
+"""The one exception of this room."""
+
+from __future__ import annotations
+
+
+class CompileError(ValueError):
+    """A graph that the accelerator cannot run as it is; the sentence names the node, the operation and the
+    layer, or the sizes."""
+
+
+class MemoryFull(CompileError):
+    """An on-chip memory is too small for this plan; a thriftier plan may still fit. ``memory`` is its letter."""
+
+    def __init__(self, memory: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.memory = memory

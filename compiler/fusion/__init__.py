@@ -1,0 +1,117 @@
+"""Pass 1: chains of primitive nodes become the fused operations that one instruction stream of the machine computes.
+
+    patches . linear . requantize(16) [. pad_tokens] [. add(constant)]      Embedding
+    linear . requantize(8) [. relu]                                         Linear to X
+    linear . requantize(16) . gelu . requantize(8)                          Linear to X
+    linear . requantize(16) . add(residual)                                 Linear to R, in place
+    linear . requantize(16) . output                                        Linear to R
+    three linears . scores . requantize(15) . softmax . context . requantize_rows    Attention
+    layernorm, mean_tokens, select_token, output                            Norm, Pool, Select, Output
+
+Anything else is refused with the node's name, operation and layer.
+"""
+
+from __future__ import annotations
+
+from vitreous.compiler import checks
+from vitreous.compiler.errors import CompileError
+from vitreous.compiler.fusion.attention import match_attention
+from vitreous.compiler.fusion.embedding import match_embedding
+from vitreous.compiler.fusion.linear import match_linear
+from vitreous.compiler.fusion.pattern import Pattern
+from vitreous.compiler.operations import Linear, Norm, Operation, Output, Pool, Select
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.graph import Graph, Node, Op
+
+MATRIX_RESULTS = (Op.SCORES, Op.CONTEXT)
+
+
+def _match_norm(pattern: Pattern, node: Node) -> Norm:
+    rows, channels = pattern.shape(node.inputs[0])
+    checks.at_most(node, "channels", channels, checks.NORM_CHANNELS)
+    multiplier, shift = checks.row_constants(node)
+    if not 1 <= node.integer("epsilon") < 1 << 32:
+        raise CompileError(f"{checks.where(node)}: epsilon must be in 1..2**32-1")
+    select = pattern.only_consumer(node, Op.SELECT_TOKEN)
+    return Norm(
+        layer=node.layer or node.name,
+        input=node.inputs[0],
+        output=node.outputs[0],
+        rows=rows,
+        channels=channels,
+        multiplier=multiplier,
+        shift=shift,
+        epsilon=node.integer("epsilon"),
+        zero_point=checks.zero_point(node),
+        token=None if select is None else select.integer("index"),
+    )
+
+
+def _match_pool(pattern: Pattern, node: Node) -> Pool:
+    rows, channels = pattern.shape(node.inputs[0])
+    if pattern.dtype(node.inputs[0]) != "int16":
+        raise CompileError(f"{checks.where(node)}: takes the 16-bit residual stream only")
+    checks.at_most(node, "tokens", rows, checks.POOL_TOKENS)
+    multiplier, shift = node.integer("multiplier"), node.integer("shift")
+    if not (1 <= multiplier < 1 << 15 and 1 <= shift <= 47):
+        raise CompileError(f"{checks.where(node)}: multiplier {multiplier} or shift {shift} is out of range")
+    return Pool(
+        layer=node.layer or node.name,
+        input=node.inputs[0],
+        output=node.outputs[0],
+        rows=rows,
+        channels=channels,
+        multiplier=multiplier,
+        shift=shift,
+    )
+
+
+def _match_select(pattern: Pattern, node: Node) -> Select:
+    if node.integer("index") % pattern.config.array.lanes:
+        raise CompileError(
+            f"{checks.where(node)}: token {node.integer('index')} does not begin a row tile of "
+            f"{pattern.config.array.lanes}"
+        )
+    return Select(
+        node=node.name,
+        layer=node.layer or node.name,
+        input=node.inputs[0],
+        output=node.outputs[0],
+        index=node.integer("index"),
+    )
+
+
+def fuse(graph: Graph, config: AcceleratorConfig) -> tuple[Operation, ...]:
+    """The graph's operations in execution order. Raises CompileError that names what has no fused form."""
+    pattern = Pattern(graph, config)
+    operations: list[Operation] = []
+    projections: dict[str, Linear] = {}
+    for node in graph:
+        if node.name in pattern.taken or node.op in (Op.INPUT, Op.CONSTANT):
+            continue
+        pattern.take(node)
+        if node.op is Op.PATCHES:
+            operations.append(match_embedding(pattern, node, match_linear))
+        elif node.op is Op.LINEAR:
+            linear = match_linear(pattern, node)
+            if any(user.op in MATRIX_RESULTS for user in pattern.consumers(linear.output)):
+                projections[linear.output] = linear
+            else:
+                operations.append(linear)
+        elif node.op is Op.SCORES:
+            operations.append(match_attention(pattern, node, projections))
+        elif node.op is Op.LAYERNORM:
+            operations.append(_match_norm(pattern, node))
+        elif node.op is Op.MEAN_TOKENS:
+            operations.append(_match_pool(pattern, node))
+        elif node.op is Op.SELECT_TOKEN:
+            operations.append(_match_select(pattern, node))
+        elif node.op is Op.OUTPUT:
+            operations.append(
+                Output(input=node.inputs[0], output=node.outputs[0], layer=node.layer or node.name)
+            )
+        else:
+            raise CompileError(
+                f"{checks.where(node)}: is in no chain of operations that the machine can fuse"
+            )
+    return tuple(operations)

@@ -1,0 +1,103 @@
+"""Matching the patch embedding: the start of the residual stream."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from vitreous.compiler import checks
+from vitreous.compiler.errors import CompileError
+from vitreous.compiler.fusion.pattern import Pattern
+from vitreous.compiler.operations import Embedding, Linear
+from vitreous.spec.graph import Node, Op
+from vitreous.spec.isa import Memory
+
+
+def match_embedding(
+    pattern: Pattern, patches: Node, match_linear: Callable[[Pattern, Node], Linear]
+) -> Embedding:
+    """The chain that begins with the PATCHES node."""
+    if pattern.producer(patches.inputs[0]).op is not Op.INPUT:
+        raise CompileError(f"{checks.where(patches)}: patches can only be taken from the input image")
+    channels, height, width = pattern.graph.tensors[patches.inputs[0]].shape
+    patch = patches.integer("patch")
+    grid = (height // patch, width // patch)
+    if height % patch or width % patch:
+        raise CompileError(
+            f"{checks.where(patches)}: an image of {height} x {width} does not divide into patches of {patch}"
+        )
+    checks.at_most(patches, "rows in a patch", patch, 255)
+    checks.at_most(patches, "image channels", channels, 255)
+    projection, end, count = _projection(pattern, pattern.follow(patches, Op.LINEAR))
+    tokens, columns = count + grid[0] * grid[1], projection.columns
+    constant = np.zeros((tokens, columns), np.int16)
+    output = end.outputs[0]
+    add = pattern.only_consumer(end, Op.ADD)
+    if add is not None:
+        source = pattern.producer(pattern.other_input(add, output))
+        if source.op is not Op.CONSTANT:
+            raise CompileError(f"{checks.where(add)}: the embedding's other operand must be a constant")
+        pattern.take(source)
+        output = add.outputs[0]
+        constant = np.broadcast_to(source.constants["value"], (tokens, columns)).astype(np.int16)
+    return Embedding(
+        projection=dataclasses.replace(projection, output=output, residual=output),
+        image=patches.inputs[0],
+        channels=channels,
+        patch=patch,
+        grid=grid,
+        count=count,
+        constant=_compensated(patches, projection, constant, count),
+        output=output,
+    )
+
+
+def _projection(pattern: Pattern, linear: Node) -> tuple[Linear, Node, int]:
+    """The patch projection, the last node of its chain (requantize or pad_tokens) and the number of tokens
+    put before."""
+    pattern.take(linear)
+    requantize = pattern.follow(linear, Op.REQUANTIZE)
+    checks.bits(requantize, (16,))
+    rows, inner = pattern.shape(linear.inputs[0])
+    weight = linear.constants["weight"]
+    if weight.shape[1] != inner:
+        raise CompileError(
+            f"{checks.where(linear)}: weight takes {weight.shape[1]} channels, but a patch has {inner}"
+        )
+    multiplier, shift = checks.multipliers(requantize, weight.shape[0])
+    projection = Linear(
+        node=linear.name,
+        layer=linear.layer or linear.name,
+        input=linear.inputs[0],
+        output=requantize.outputs[0],
+        rows=rows,
+        weight=weight,
+        bias=checks.fold_zero_point(linear),
+        multiplier=multiplier,
+        shift=shift,
+        destination=Memory.R,
+    )
+    pad = pattern.only_consumer(requantize, Op.PAD_TOKENS)
+    if pad is None:
+        return projection, requantize, 0
+    pattern.take(pad)
+    return projection, pad, pad.integer("count")
+
+
+def _compensated(node: Node, projection: Linear, constant: np.ndarray, count: int) -> np.ndarray:
+    """The constant, lowered in its first ``count`` rows by what the projection makes of a patch of zeros.
+
+    The machine adds the projection to every row; the graph adds zero to the class token's.
+    """
+    product = projection.bias.astype(np.int64) * projection.multiplier
+    response = np.clip((product + (1 << (projection.shift - 1))) >> projection.shift, -32768, 32767)
+    lowered = constant[:count].astype(np.int64) - response
+    if count and (lowered.min() < -32768 or lowered.max() > 32767):
+        raise CompileError(
+            f"{checks.where(node)}: the class token cannot be lowered by the projection's bias within 16 bits"
+        )
+    result = constant.copy()
+    result[:count] = lowered
+    return result

@@ -1,0 +1,82 @@
+"""Matching a linear layer with what follows it: requantization, activation, residual addition."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from vitreous.compiler import checks
+from vitreous.compiler.errors import CompileError
+from vitreous.compiler.fusion.pattern import Pattern
+from vitreous.compiler.operations import Linear
+from vitreous.spec.graph import Node, Op
+from vitreous.spec.isa import Activation, Memory
+
+
+def match_linear(pattern: Pattern, node: Node) -> Linear:
+    """The chain that begins with the LINEAR ``node``."""
+    rows, inner = pattern.shape(node.inputs[0])
+    bias = checks.fold_zero_point(node)
+    weight = node.constants["weight"]
+    if weight.shape[1] != inner:
+        raise CompileError(
+            f"{checks.where(node)}: weight takes {weight.shape[1]} channels, but its input has {inner}"
+        )
+    requantize = pattern.follow(node, Op.REQUANTIZE)
+    width = checks.bits(requantize, (8, 16))
+    multiplier, shift = checks.multipliers(requantize, weight.shape[0])
+    linear = Linear(
+        node=node.name,
+        layer=node.layer or node.name,
+        input=node.inputs[0],
+        output=requantize.outputs[0],
+        rows=rows,
+        weight=weight,
+        bias=bias,
+        multiplier=multiplier,
+        shift=shift,
+        destination=Memory.X,
+    )
+    return _narrow(pattern, linear, requantize) if width == 8 else _wide(pattern, linear, requantize)
+
+
+def _narrow(pattern: Pattern, linear: Linear, requantize: Node) -> Linear:
+    """8 bits: the result is an activation, perhaps after ReLU."""
+    linear = dataclasses.replace(linear, zero_point=checks.zero_point(requantize))
+    relu = pattern.only_consumer(requantize, Op.RELU)
+    if relu is None:
+        return linear
+    if relu.integer("zero_point") != linear.zero_point:
+        raise CompileError(
+            f"{checks.where(relu)}: its zero point {relu.integer('zero_point')} is not its input's, {linear.zero_point}"
+        )
+    pattern.take(relu)
+    return dataclasses.replace(linear, activation=Activation.RELU, output=relu.outputs[0])
+
+
+def _wide(pattern: Pattern, linear: Linear, requantize: Node) -> Linear:
+    """16 bits: GELU's input, a residual addition, or the result."""
+    gelu = pattern.only_consumer(requantize, Op.GELU)
+    if gelu is not None:
+        checks.gelu_matches(gelu, pattern.config)
+        pattern.take(gelu)
+        last = pattern.follow(gelu, Op.REQUANTIZE)
+        checks.bits(last, (8,))
+        multiplier, shift = checks.multipliers(last, 1)
+        return dataclasses.replace(
+            linear,
+            activation=Activation.GELU,
+            gelu=(int(multiplier[0]), int(shift[0])),
+            zero_point=checks.zero_point(last),
+            output=last.outputs[0],
+        )
+    linear = dataclasses.replace(linear, destination=Memory.R)
+    add = pattern.only_consumer(requantize, Op.ADD)
+    if add is not None:
+        residual = pattern.other_input(add, requantize.outputs[0])
+        pattern.consumed_in_place(add, residual)
+        return dataclasses.replace(linear, residual=residual, output=add.outputs[0])
+    if pattern.only_consumer(requantize, Op.OUTPUT) is None:
+        raise CompileError(
+            f"{checks.where(requantize)}: a 16-bit result must go to GELU, to a residual addition or to the output"
+        )
+    return linear

@@ -1,0 +1,121 @@
+"""A program as text: one line for each instruction, and a summary of sizes and memories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vitreous.compiler.accesses import Region, accesses, memory_words
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import Activation, Instruction, Memory, Opcode, Operands, Queue, Scale
+from vitreous.spec.layout import ceil_div
+from vitreous.spec.program import Program
+
+
+def listing(program: Program) -> str:
+    """The whole program, readable: summary, memory map, stored tensors, instructions."""
+    config = AcceleratorConfig.from_dict(program.config)
+    lines = [*_summary(program, config), "", *_memory_map(program, config), "", *_placements(program), ""]
+    lines.append(f"{'pc':>6}  {'instruction':<12} {'layer':<28} {'waits for':<18} {'signals':<18} what")
+    for pc, instruction in enumerate(program.instructions):
+        lines.append(
+            f"{pc:>6}  {instruction.opcode.name:<12} {instruction.label or '-':<28} "
+            f"{_tokens(instruction.wait):<18} {_tokens(instruction.signal):<18} {describe(instruction, config)}".rstrip()
+        )
+    return "\n".join(lines) + "\n"
+
+
+def describe(instruction: Instruction, config: AcceleratorConfig) -> str:
+    """What an instruction does, with the words that it reads and writes."""
+    i = instruction.fields
+    reads, writes = accesses(instruction, config)
+    moved = f"{' '.join(map(_words, reads)) or 'DRAM'} -> {' '.join(map(_words, writes)) or 'DRAM'}"
+    if instruction.opcode is Opcode.END:
+        return "all queues empty: done"
+    if instruction.opcode is Opcode.MATMUL:
+        return f"{moved}; {_matmul(i)}"
+    if instruction.opcode in (Opcode.LOAD, Opcode.STORE):
+        return f"{moved}; DRAM +0x{i['dram_offset']:x}"
+    if instruction.opcode is Opcode.LOAD_PATCHES:
+        patch = (
+            f"{i['grid_rows']} x {i['grid_columns']} patches of {i['channels']} x {i['patch']} x {i['patch']}"
+        )
+        return f"{moved}; {patch} from token {i['first_token']}, DRAM +0x{i['dram_offset']:x}"
+    if instruction.opcode is Opcode.FILL:
+        return f"0 -> {_words(writes[0])}"
+    scale = f"m {i['multiplier']} s {i['shift']}"
+    if instruction.opcode is Opcode.POOL:
+        return f"{moved}; mean of {i['tokens']} tokens, {scale}"
+    return f"{moved}; {i['channels']} channels, {scale} epsilon {i['epsilon']} zero {i['zero_point']}"
+
+
+def _matmul(i: Mapping[str, int]) -> str:
+    words = [
+        f"{Operands(i['operands']).name} {i['row_tiles']} tiles x {i['columns']} columns, k {i['k_words']} words"
+    ]
+    words.append(f"scale {Scale(i['scale']).name}")
+    if i["activation"]:
+        words.append(Activation(i["activation"]).name)
+    if i["residual"]:
+        words.append("residual")
+    if i["zero_point"]:
+        words.append(f"zero {i['zero_point']}")
+    if i["multiplier"]:
+        words.append(f"m {i['multiplier']} s {i['shift']}")
+    return ", ".join(words)
+
+
+def _words(region: Region) -> str:
+    """``W[0:64]``, with rows ``X[0:48]x25+96``: 25 rows, 96 words apart."""
+    name = f"{region.memory.name}[{region.base}:{region.base + region.words}]"
+    return name if region.rows == 1 else f"{name}x{region.rows}+{region.stride}"
+
+
+def _tokens(mask: int) -> str:
+    return ",".join(queue.name.lower() for queue in Queue if mask >> queue & 1)
+
+
+def _summary(program: Program, config: AcceleratorConfig) -> list[str]:
+    counts: dict[str, int] = {}
+    for instruction in program.instructions:
+        counts[instruction.opcode.name] = counts.get(instruction.opcode.name, 0) + 1
+    return [
+        f"{program.graph_name} on {config.name} ({config.digest})",
+        f"{len(program.instructions)} instructions: "
+        + ", ".join(f"{n} {name}" for name, n in counts.items()),
+        f"{matrix_cycles(program)} cycles of matrix work, {program.macs} multiply-accumulates",
+        f"read window {program.read_size} bytes (program at 0x{program.program_offset:x}, "
+        f"input at 0x{program.input_offset:x}), write window {program.write_size} bytes",
+    ]
+
+
+def matrix_cycles(program: Program) -> int:
+    """Cycles in which the array is busy or drains, without any waiting: ``max(k_words, N)`` for each tile."""
+    lanes = int(program.config["array"]["lanes"])
+    return sum(
+        i["row_tiles"] * ceil_div(i["columns"], lanes) * max(i["k_words"], lanes)
+        for i in program.instructions
+        if i.opcode is Opcode.MATMUL
+    )
+
+
+def _memory_map(program: Program, config: AcceleratorConfig) -> list[str]:
+    lines = [f"{'memory':<7}{'words':>13}  {'first pc':>8} {'last pc':>8}  contents"]
+    sizes = memory_words(config)
+    for memory in (Memory.X, Memory.W, Memory.R, Memory.P):
+        entries = [entry for entry in program.notes.get("memory", []) if entry["memory"] == memory.name]
+        highest = max((entry["base"] + entry["words"] for entry in entries), default=0)
+        lines.append(f"{memory.name:<7}{highest:>6} of {sizes[memory]}")
+        for entry in sorted(entries, key=lambda entry: (entry["first_pc"], entry["base"])):
+            span = f"{entry['base']}:{entry['base'] + entry['words']}"
+            lines.append(f"{'':<7}{span:>13}  {entry['first_pc']:>8} {entry['last_pc']:>8}  {entry['name']}")
+    return lines
+
+
+def _placements(program: Program) -> list[str]:
+    lines = ["stored tensors"]
+    for p in program.placements:
+        rows, columns = p.shape
+        part = f"[{p.row_start}:{p.row_start + rows}, {p.column_start}:{p.column_start + columns}]"
+        result = "  (the result)" if p.tensor == program.output_tensor else ""
+        lines.append(f"  0x{p.offset:08x}  {p.kind:<16} {p.tensor} {part}{result}")
+    return lines

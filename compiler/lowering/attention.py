@@ -1,0 +1,129 @@
+"""Lowering attention: head after head; within a head the scores of one query tile run before the context of
+the one before."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from vitreous.compiler.lowering.linear import product, transposed_product
+from vitreous.compiler.lowering.plan import Panel, Plan
+from vitreous.compiler.operations import Attention, Linear
+from vitreous.compiler.steps import Buffer
+from vitreous.spec import layout
+from vitreous.spec.isa import Memory, Operands, Scale
+
+
+def head_of(linear: Linear, head: int, columns: int) -> Linear:
+    """The part of a projection that makes one head."""
+    part = slice(head * columns, (head + 1) * columns)
+    return dataclasses.replace(
+        linear,
+        node=f"{linear.node}.head{head}",
+        weight=linear.weight[part],
+        bias=linear.bias[part],
+        multiplier=linear.multiplier[part],
+        shift=linear.shift[part],
+    )
+
+
+def lower_attention(plan: Plan, attention: Attention) -> None:
+    """Projections, scores and context of every head; the heads' contexts side by side in one panel of X."""
+    width, heads = attention.head_columns, attention.heads
+    rows, keys = attention.query.rows, attention.key.rows
+    context = plan.panel(
+        attention.output, Memory.X, rows, heads * width, attention.context_layer, heads=heads
+    )
+    scale = _score_scale(plan, attention)
+    plan.held_words = plan.tiles(keys) * plan.k_words(width) + plan.tiles(width) * plan.k_words(keys)
+    for head in range(heads):
+        query, key, value = _project(plan, attention, head)
+        for tile in range(plan.tiles(rows)):
+            _scores(plan, attention, query, key, tile, scale)
+            if tile:
+                _context(plan, attention, value, context, head, tile - 1)
+        _context(plan, attention, value, context, head, plan.tiles(rows) - 1, defer=True)
+    plan.held_words = 0
+    plan.panels[attention.output] = context
+    plan.observe(attention.output, context, attention.context_layer)
+
+
+def _score_scale(plan: Plan, attention: Attention) -> Buffer:
+    """LOAD the one parameter word of the scores: bias 0, multiplier, shift."""
+    buffer = Buffer(f"{attention.output}.score_scale", Memory.P, 1, attention.layer, "oldest")
+    multiplier, shift = attention.score
+    word = layout.pack_parameters(np.zeros(1, np.int32), np.array([multiplier]), np.array([shift]))
+    plan.emitter.load(buffer, 0, 1, plan.emitter.image.add(word), attention.layer)
+    return buffer
+
+
+def _project(plan: Plan, attention: Attention, head: int) -> tuple[Panel, Panel, Panel]:
+    """Query panel in X, key and value panels in W of one head."""
+    width = attention.head_columns
+    query, key, value = (
+        head_of(linear, head, width) for linear in (attention.query, attention.key, attention.value)
+    )
+    panels = []
+    for linear in (query, key):
+        source = plan.panels[linear.input]
+        target = plan.panel(
+            f"{linear.output}.head{head}", linear.destination, linear.rows, width, linear.layer
+        )
+        # Only the first product after a layer norm meets rows that become ready group by group.
+        product(
+            plan, linear, source, target, source.tiles(plan.lanes), split_first=head == 0 and linear is query
+        )
+        plan.observe(linear.output, target, linear.layer, column_start=head * width)
+        panels.append(target)
+    target = plan.panel(f"{value.output}.head{head}", Memory.W, width, value.rows, value.layer)
+    transposed_product(plan, value, plan.panels[value.input], target)
+    plan.observe(value.output, target, value.layer, column_start=head * width, transposed=True)
+    return panels[0], panels[1], target
+
+
+def _scores(plan: Plan, attention: Attention, query: Panel, key: Panel, tile: int, scale: Buffer) -> None:
+    """MATMUL to S: one query tile by all keys."""
+    plan.emitter.matmul(
+        attention.layer,
+        {"a_base": query.word(tile, plan.lanes), "b_base": key.word(0, plan.lanes), "p_base": (scale, 0)},
+        destination=int(Memory.S),
+        scale=int(Scale.TENSOR),
+        slot=tile % 2,
+        b_stride=key.stride,
+        k_words=key.stride,
+        columns=key.rows,
+        multiplier=attention.row[0],
+        shift=attention.row[1],
+    )
+
+
+def _context(
+    plan: Plan,
+    attention: Attention,
+    value: Panel,
+    context: Panel,
+    head: int,
+    tile: int,
+    *,
+    defer: bool = False,
+) -> None:
+    """MATMUL from S: the probabilities of one query tile by all values."""
+    width = attention.head_columns
+    plan.emitter.matmul(
+        attention.context_layer,
+        {
+            "b_base": value.word(0, plan.lanes),
+            "o_base": context.word(tile, plan.lanes, head * plan.k_words(width)),
+        },
+        defer=defer,
+        operands=int(Operands.SW),
+        destination=int(Memory.X),
+        scale=int(Scale.SOFTMAX),
+        slot=tile % 2,
+        b_stride=value.stride,
+        k_words=value.stride,
+        columns=width,
+        o_stride=context.stride,
+        zero_point=attention.zero_point,
+    )

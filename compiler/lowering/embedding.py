@@ -1,0 +1,154 @@
+"""Lowering the patch embedding: image rows are loaded, unfolded into a panel and multiplied group by group
+of row tiles."""
+
+from __future__ import annotations
+
+from vitreous.compiler.lowering.linear import rows_by_columns
+from vitreous.compiler.lowering.norm import Follower
+from vitreous.compiler.lowering.plan import Panel, Plan
+from vitreous.compiler.operations import Embedding, Norm
+from vitreous.compiler.steps import Buffer
+from vitreous.compiler.tiling import balanced, column_chunks, row_groups
+from vitreous.spec import layout
+from vitreous.spec.isa import Memory, Opcode
+from vitreous.spec.layout import ceil_div
+
+
+def grid_rows(embedding: Embedding, tiles: range, lanes: int) -> range:
+    """Rows of the patch grid that the row tiles ``tiles`` hold patches of."""
+    columns, last = embedding.grid[1], embedding.projection.rows
+    first = min(max(0, tiles.start * lanes - embedding.count), last) // columns
+    return range(first, ceil_div(min(max(0, tiles.stop * lanes - embedding.count), last), columns))
+
+
+def loaded_tiles(embedding: Embedding, tiles: range, lanes: int) -> range:
+    """``tiles``, and those that the same rows of the patch grid reach into."""
+    rows, columns = grid_rows(embedding, tiles, lanes), embedding.grid[1]
+    if not rows:
+        return tiles
+    first = (embedding.count + rows.start * columns) // lanes
+    stop = (embedding.count + rows.stop * columns - 1) // lanes + 1
+    return range(min(tiles.start, first), max(tiles.stop, stop))
+
+
+def embedding_blocks(plan: Plan, embedding: Embedding, k_words: int, free: int) -> list[range]:
+    """Row tiles in one block if the panel fits ``free`` words of X, else in blocks of which two fit."""
+    tiles = plan.tiles(embedding.tokens)
+    blocks = [range(tiles)]
+    for count in range(min(plan.thrift.blocks, tiles), tiles + 1):
+        blocks = balanced(tiles, 1, ceil_div(tiles, count))
+        worst = max(len(loaded_tiles(embedding, block, plan.lanes)) for block in blocks) * k_words
+        if worst * (1 if len(blocks) == 1 else 2) <= free:
+            break
+    return blocks
+
+
+def lower_embedding(plan: Plan, embedding: Embedding, norm: Norm | None) -> None:
+    """The residual stream's first value; ``norm`` reads it, if given."""
+    projection = embedding.projection
+    stream = plan.panel(embedding.output, Memory.R, embedding.tokens, projection.columns, projection.layer)
+    follower = Follower(plan, norm, stream)
+    k_words = plan.k_words(projection.inner)
+    beside = follower.words if plan.thrift.early_norm else 0
+    blocks = embedding_blocks(plan, embedding, k_words, plan.config.x_depth - beside)
+    for index, block in enumerate(blocks):
+        last = index == len(blocks) - 1
+        follower.waiting = not (last and plan.thrift.early_norm)
+        _block(plan, embedding, stream, block, follower)
+    follower.finish()
+    plan.panels[embedding.output] = stream
+    plan.observe(embedding.output, stream, projection.layer)
+
+
+def _block(plan: Plan, embedding: Embedding, stream: Panel, block: range, follower: Follower) -> None:
+    """All columns of the row tiles ``block``; the image and the constant arrive with the first chunk of columns."""
+    projection, lanes = embedding.projection, plan.lanes
+    held = loaded_tiles(embedding, block, lanes)
+    stride = plan.k_words(projection.inner)
+    buffer = Buffer(
+        f"{projection.input}[{held.start}:{held.stop}]",
+        Memory.X,
+        len(held) * stride,
+        projection.layer,
+        "oldest",
+    )
+    source = Panel(
+        buffer=buffer,
+        rows=len(held) * lanes,
+        columns=projection.inner,
+        stride=stride,
+        row_start=held.start * lanes,
+    )
+    chunks = column_chunks(plan.config, projection.columns, stride, plan.free_words, plan.thrift)
+    loads = _Loads(plan, embedding, source, stream)
+    # Groups of about one row of the patch grid: the product starts when the first has arrived.
+    groups = row_groups(block, max(1, len(block) * lanes // max(lanes, embedding.grid[1])))
+    for chunk in chunks:
+        weights, parameters = plan.weights(projection, chunk, source), plan.parameters(projection, chunk)
+        if chunk is chunks[0]:
+            loads.clear(block)
+        by_group = chunk is chunks[0] or chunk is chunks[-1]
+        for group in groups if by_group else [block]:
+            if chunk is chunks[0]:
+                loads.load(group)
+            rows_by_columns(plan, projection, source, stream, group, chunk, weights, parameters)
+            if chunk is chunks[-1]:
+                follower.done(group)
+
+
+class _Loads:
+    """The loads of one block, in the order in which its groups need them."""
+
+    def __init__(self, plan: Plan, embedding: Embedding, source: Panel, stream: Panel) -> None:
+        self.plan = plan
+        self.embedding = embedding
+        self.source = source
+        self.stream = stream
+        self.ready = 0
+
+    def clear(self, block: range) -> None:
+        """FILL the row tiles with lanes that get no patch: the class token's and the last one."""
+        plan, embedding = self.plan, self.embedding
+        first = range(ceil_div(embedding.count, plan.lanes))
+        tiles = plan.tiles(embedding.tokens)
+        last = range(tiles - 1, tiles) if embedding.tokens % plan.lanes else range(0)
+        for part in (first, range(max(last.start, first.stop), last.stop)):
+            start, stop = max(part.start, block.start), min(part.stop, block.stop)
+            if start < stop:
+                plan.emitter.emit(
+                    Opcode.FILL,
+                    embedding.projection.layer,
+                    {"base": self.source.word(start, plan.lanes)},
+                    memory=int(Memory.X),
+                    words=(stop - start) * self.source.stride,
+                )
+
+    def load(self, group: range) -> None:
+        """LOAD the constant of the group's row tiles, and the patches that have not come with a group before."""
+        plan, embedding = self.plan, self.embedding
+        layer = embedding.projection.layer
+        part = embedding.constant[group.start * plan.lanes : group.stop * plan.lanes]
+        offset = plan.emitter.image.add(layout.pack_residual(part, plan.lanes))
+        words = len(group) * self.stream.stride
+        plan.emitter.load(self.stream.buffer, group.start * self.stream.stride, words, offset, layer)
+        rows = grid_rows(embedding, group, plan.lanes)
+        rows = range(max(rows.start, self.ready), rows.stop)
+        if not rows:
+            return
+        self.ready = rows.stop
+        _, width = embedding.grid
+        row_stride = layout.image_row_stride(width * embedding.patch)
+        plan.emitter.emit(
+            Opcode.LOAD_PATCHES,
+            layer,
+            {"base": (self.source.buffer, 0)},
+            stride=self.source.stride,
+            first_token=embedding.count + rows.start * width - self.source.row_start,
+            patch=embedding.patch,
+            grid_columns=width,
+            grid_rows=len(rows),
+            channels=embedding.channels,
+            dram_offset=plan.input_offset + rows.start * embedding.patch * row_stride,
+            row_stride=row_stride,
+            channel_stride=embedding.grid[0] * embedding.patch * row_stride,
+        )

@@ -1,0 +1,128 @@
+"""Pass 4: every buffer gets its address, so that no two whose live ranges overlap share a word.
+
+A buffer lives from the first step that names it to the last. Where it goes:
+
+- "low" or "high": the lowest or highest free words: panels of X and R, keys and values of W;
+- "oldest": the free words whose last user is longest ago: weights and parameters. That makes a ring of the
+memory, and the load can
+  be moved far ahead of its use (``hoist``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vitreous.compiler.accesses import memory_words
+from vitreous.compiler.errors import CompileError, MemoryFull
+from vitreous.compiler.steps import Buffer, Step
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import Memory
+
+CONFIG_FIELD = {
+    Memory.X: "memory.activation_kib",
+    Memory.W: "memory.weight_kib",
+    Memory.R: "memory.residual_kib",
+    Memory.P: "memory.parameter_entries",
+}
+
+
+@dataclass(frozen=True)
+class LiveRange:
+    """A buffer and the positions of its first and last step."""
+
+    buffer: Buffer
+    first: int
+    last: int
+
+
+def live_ranges(steps: Sequence[Step]) -> list[LiveRange]:
+    """One for each buffer, by first use."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    buffers: dict[int, Buffer] = {}
+    for position, step in enumerate(steps):
+        for buffer, _ in step.addresses.values():
+            buffers[id(buffer)] = buffer
+            first.setdefault(id(buffer), position)
+            last[id(buffer)] = position
+    return [LiveRange(buffer, first[key], last[key]) for key, buffer in buffers.items()]
+
+
+def allocate(steps: Sequence[Step], config: AcceleratorConfig) -> None:
+    """Set ``base`` of every buffer. Raises MemoryFull with what is needed and what is free."""
+    last_use = {memory: np.full(words, -1, np.int64) for memory, words in memory_words(config).items()}
+    for live in sorted(live_ranges(steps), key=lambda live: live.first):
+        buffer = live.buffer
+        used = last_use[buffer.memory]
+        base = _place(used, buffer.words, live.first, buffer.where)
+        if base is None:
+            raise MemoryFull(buffer.memory.name, _refusal(buffer, used, live.first, config))
+        buffer.base = base
+        used[base : base + buffer.words] = live.last
+
+
+def _free_runs(used: np.ndarray, first: int) -> list[tuple[int, int]]:
+    """(start, stop) of runs of words whose last use is before ``first``."""
+    free = np.concatenate(([False], used < first, [False]))
+    edges = np.flatnonzero(free[1:] != free[:-1])
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def _place(used: np.ndarray, words: int, first: int, where: str) -> int | None:
+    runs = [(start, stop) for start, stop in _free_runs(used, first) if stop - start >= words]
+    if not runs:
+        return None
+    if where == "low":
+        return runs[0][0]
+    if where == "high":
+        return runs[-1][1] - words
+    candidates: list[tuple[int, int]] = []
+    for start, stop in runs:
+        changes = np.flatnonzero(np.diff(used[start:stop])) + start + 1
+        for base in (start, *changes.tolist(), stop - words):
+            if base + words <= stop:
+                candidates.append((int(used[base : base + words].max()), base))
+    return min(candidates)[1]
+
+
+def _refusal(buffer: Buffer, used: np.ndarray, first: int, config: AcceleratorConfig) -> str:
+    memory, field = buffer.memory, CONFIG_FIELD[buffer.memory]
+    largest = max((stop - start for start, stop in _free_runs(used, first)), default=0)
+    free = int((used < first).sum())
+
+    def size(words: int) -> str:
+        if memory is Memory.P:
+            return f"{words} entries"
+        word_bytes = config.residual_word_bytes if memory is Memory.R else config.panel_word_bytes
+        return f"{words} words ({words * word_bytes / 1024:.1f} KiB)"
+
+    return (
+        f"Layer {buffer.layer}: {buffer.name} needs {size(buffer.words)} of {memory.name}; of {size(used.size)} "
+        f"{free} are free then, {largest} in one piece ({field})"
+    )
+
+
+def verify(steps: Sequence[Step], config: AcceleratorConfig) -> None:
+    """Prove that buffers which share a word never live at the same time, in the steps' present order. Raises
+    CompileError."""
+    sizes = memory_words(config)
+    by_memory: dict[Memory, list[LiveRange]] = {}
+    for live in live_ranges(steps):
+        buffer = live.buffer
+        if buffer.base < 0 or buffer.base + buffer.words > sizes[buffer.memory]:
+            raise CompileError(f"{buffer.name} lies outside {buffer.memory.name}")
+        by_memory.setdefault(buffer.memory, []).append(live)
+    for lives in by_memory.values():
+        open_ranges: list[LiveRange] = []
+        for live in sorted(lives, key=lambda live: live.first):
+            open_ranges = [other for other in open_ranges if other.last >= live.first]
+            start, stop = live.buffer.base, live.buffer.base + live.buffer.words
+            for other in open_ranges:
+                if other.buffer.base < stop and start < other.buffer.base + other.buffer.words:
+                    raise CompileError(
+                        f"{live.buffer.name} and {other.buffer.name} live in the same words at once"
+                    )
+            open_ranges.append(live)

@@ -1,0 +1,100 @@
+"""Pass 6: tokens. Every hazard between instructions that could overtake each other is ordered by a token,
+and by no more than needed.
+
+Within a queue instructions complete in order, one after another, except that the matrix unit begins an
+instruction while an earlier one still drains: there only read after write needs a token. Between queues all
+three hazards do. The n-th signal from P to Q is taken by the n-th wait of Q on P, so the ordered pairs (i,
+j) are placed with both i and j growing; a pair that follows from others is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vitreous.compiler.accesses import WordMap, accesses
+from vitreous.compiler.errors import CompileError
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import TOKEN_BITS, Instruction, Queue
+
+QUEUES = len(Queue)
+Edge = tuple[Queue, int, Queue, int]
+"""(queue, index) that must be complete before (queue, index) issues; indices count instructions of their queue."""
+
+
+class _Order:
+    """What is known to be complete when an instruction issues: for each queue the index of its last such
+    instruction."""
+
+    def __init__(self) -> None:
+        self.edges: list[Edge] = []
+        self._issued = np.full((QUEUES, QUEUES), -1, np.int64)
+        self._complete: list[list[np.ndarray]] = [[] for _ in Queue]
+
+    def add(self, queue: Queue, needed: np.ndarray) -> int:
+        """Issue the next instruction of ``queue`` after those in ``needed`` (-1: none); its index."""
+        index = len(self._complete[queue])
+        known = self._issued[queue].copy()
+        if queue is not Queue.MATRIX:
+            known[queue] = index - 1
+        # What one source is known to have waited for may cover what is needed of another.
+        sources = [source for source in Queue if needed[source] > known[source]]
+        for source in sources:
+            others = [self._complete[other][needed[other]] for other in sources if other is not source]
+            if any(other[source] >= needed[source] for other in others):
+                continue
+            self.edges.append((source, int(needed[source]), queue, index))
+        for source in sources:
+            np.maximum(known, self._complete[source][needed[source]], out=known)
+        self._issued[queue] = known
+        complete = known.copy()
+        complete[queue] = index
+        self._complete[queue].append(complete)
+        return index
+
+
+def dependencies(instructions: Sequence[Instruction], config: AcceleratorConfig) -> list[Edge]:
+    """The tokens that the program needs, in program order of the waiting instruction."""
+    order, written, read = _Order(), WordMap(config, QUEUES), WordMap(config, QUEUES)
+    for instruction in instructions:
+        queue = instruction.queue
+        if queue is None:
+            continue
+        reads, writes = accesses(instruction, config)
+        needed = np.full(QUEUES, -1, np.int64)
+        for region in reads:
+            np.maximum(needed, written.latest(region), out=needed)
+        own = needed[queue] if queue is Queue.MATRIX else -1
+        for region in writes:
+            np.maximum(needed, written.latest(region), out=needed)
+            np.maximum(needed, read.latest(region), out=needed)
+        needed[queue] = own
+        index = order.add(queue, needed)
+        for region in reads:
+            read.put(region, queue, index)
+        for region in writes:
+            written.put(region, queue, index)
+    return order.edges
+
+
+def place_tokens(instructions: Sequence[Instruction], config: AcceleratorConfig) -> list[Instruction]:
+    """The same instructions with their wait and signal masks. Raises CompileError when a counter could overflow."""
+    positions: list[list[int]] = [[] for _ in Queue]
+    for position, instruction in enumerate(instructions):
+        if instruction.queue is not None:
+            positions[instruction.queue].append(position)
+    wait, signal = [0] * len(instructions), [0] * len(instructions)
+    tokens = np.zeros((QUEUES, QUEUES), np.int64)
+    for source, i, queue, j in dependencies(instructions, config):
+        signal[positions[source][i]] |= 1 << queue
+        wait[positions[queue][j]] |= 1 << source
+        tokens[source, queue] += 1
+    if tokens.max() >= 1 << TOKEN_BITS:
+        raise CompileError(
+            f"The program needs {tokens.max()} tokens between two queues; a counter holds {(1 << TOKEN_BITS) - 1}"
+        )
+    return [
+        instruction.with_tokens(wait=wait[position], signal=signal[position])
+        for position, instruction in enumerate(instructions)
+    ]

@@ -1,0 +1,378 @@
+"""Random integer graphs of vision transformers, without torch and without quantization: plausible scales, so
+that values neither saturate nor vanish, and sizes that look for the edges of the machine."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from vitreous.spec.config import (
+    AcceleratorConfig,
+    ArrayConfig,
+    BusConfig,
+    GeluConfig,
+    MemoryConfig,
+    QueueConfig,
+    SoftmaxConfig,
+)
+from vitreous.spec.graph import Graph, Node, Op, Tensor
+from vitreous.spec.numbers import quantize_multiplier
+
+IMAGE_DEVIATION = 74.0
+NORM_DEVIATION = 32.0
+STREAM_DEVIATION = 3000.0
+
+
+class GraphBuilder:
+    """Adds nodes one by one; each method returns the name of the node's (first) output tensor."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+        self.nodes: list[Node] = []
+        self.tensors: dict[str, Tensor] = {}
+        self.macs = 0
+
+    def node(
+        self,
+        op: Op,
+        name: str,
+        inputs: tuple[str, ...],
+        dtypes: tuple[str, ...],
+        shape: tuple[int, ...],
+        layer: str,
+        attributes: dict[str, Any] | None = None,
+        constants: dict[str, np.ndarray] | None = None,
+        zero_point: int = 0,
+        shapes: tuple[tuple[int, ...], ...] = (),
+    ) -> str:
+        outputs = (name,) if len(dtypes) == 1 else tuple(f"{name}.{i}" for i in range(len(dtypes)))
+        for output, dtype, size in zip(outputs, dtypes, shapes or (shape,) * len(dtypes), strict=True):
+            self.tensors[output] = Tensor(
+                name=output, dtype=dtype, shape=size, scale=0.01, zero_point=zero_point
+            )
+        self.nodes.append(
+            Node(
+                op=op,
+                name=name,
+                inputs=inputs,
+                outputs=outputs,
+                attributes=attributes or {},
+                constants=constants or {},
+                layer=layer,
+            )
+        )
+        return outputs[0]
+
+    def linear(
+        self, name: str, source: str, columns: int, layer: str, *, rows: int | None = None, bias: bool = True
+    ) -> str:
+        """int8 weights with a standard deviation of about 37 and a bias of the accumulator's size."""
+        tokens, inner = self.tensors[source].shape
+        weight = self.random.integers(-64, 65, (columns, inner)).astype(np.int8)
+        spread = int(self.deviation(inner)) + 1
+        values = self.random.integers(-spread, spread + 1, columns) if bias else np.zeros(columns)
+        self.macs += tokens * inner * columns
+        zero_point = self.tensors[source].zero_point
+        constants = {"weight": weight, "bias": values.astype(np.int32)}
+        attributes = {"input_zero_point": zero_point}
+        return self.node(
+            Op.LINEAR, name, (source,), ("int32",), (tokens, columns), layer, attributes, constants
+        )
+
+    @staticmethod
+    def deviation(inner: int, source: float = NORM_DEVIATION) -> float:
+        """Standard deviation of an accumulator."""
+        return math.sqrt(inner) * 37.0 * source
+
+    def requantize(
+        self,
+        name: str,
+        source: str,
+        real: float,
+        bits: int,
+        layer: str,
+        *,
+        zero_point: int = 0,
+        single: bool = False,
+    ) -> str:
+        """Multiply by about ``real``: one factor for each column (within a factor of two), or a ``single`` one."""
+        shape = self.tensors[source].shape
+        count = 1 if single else shape[-1]
+        pairs = [quantize_multiplier(real * factor) for factor in self.random.uniform(0.7, 1.4, count)]
+        constants = {
+            "multiplier": np.array([m for m, _ in pairs], np.int32),
+            "shift": np.array([s for _, s in pairs], np.int32),
+        }
+        dtype = "int8" if bits == 8 else "int16"
+        attributes = {"zero_point": zero_point, "bits": bits}
+        return self.node(
+            Op.REQUANTIZE, name, (source,), (dtype,), shape, layer, attributes, constants, zero_point
+        )
+
+    def projected(
+        self, name: str, source: str, columns: int, real: float, bits: int, layer: str, **options: Any
+    ) -> str:
+        """Linear + requantize such that an accumulator of typical size becomes about ``real``."""
+        acc = self.linear(f"{name}.acc", source, columns, layer)
+        inner = self.tensors[source].shape[1]
+        return self.requantize(name, acc, real / self.deviation(inner), bits, layer, **options)
+
+    def add(self, name: str, first: str, second: str, layer: str) -> str:
+        operands = (first, second) if self.random.integers(2) else (second, first)
+        return self.node(Op.ADD, name, operands, ("int16",), self.tensors[first].shape, layer)
+
+    def layernorm(self, name: str, source: str, layer: str) -> str:
+        rows, channels = self.tensors[source].shape
+        multiplier, shift = quantize_multiplier(NORM_DEVIATION)
+        attributes = {
+            "multiplier": multiplier,
+            "shift": shift,
+            "epsilon": max(1, channels * channels),
+            "zero_point": 0,
+        }
+        return self.node(Op.LAYERNORM, name, (source,), ("int8",), (rows, channels), layer, attributes)
+
+    def attention(self, name: str, source: str, heads: int, softmax: SoftmaxConfig, layer: str) -> str:
+        """q, k, v, scores, softmax, context; the context int8 [T, dim]."""
+        tokens, dim = self.tensors[source].shape
+        width = dim // heads
+        q, k, v = (self.projected(f"{name}.{part}", source, dim, 32.0, 8, f"{layer}.qkv") for part in "qkv")
+        self.macs += 2 * heads * tokens * tokens * width
+        square = (heads, tokens, tokens)
+        acc = self.node(Op.SCORES, f"{name}.scores", (q, k), ("int32",), square, layer, {"heads": heads})
+        real = 1.8 * 2**softmax.fraction_bits / (math.sqrt(width) * 32.0 * 32.0)
+        scores = self.requantize(f"{name}.logits", acc, real, 15, layer, single=True)
+        multiplier, shift = quantize_multiplier(1.6)
+        attributes: dict[str, Any] = {
+            "variant": softmax.variant,
+            "fraction_bits": softmax.fraction_bits,
+            "multiplier": multiplier,
+            "shift": shift,
+        }
+        self.node(
+            Op.SOFTMAX,
+            f"{name}.softmax",
+            (scores,),
+            ("int8", "int32", "int32"),
+            square,
+            layer,
+            attributes,
+            shapes=(square, (heads, tokens), (heads, tokens)),
+        )
+        p, m, s = (f"{name}.softmax.{i}" for i in range(3))
+        out = self.node(
+            Op.CONTEXT, f"{name}.context", (p, v), ("int32",), (tokens, dim), layer, {"heads": heads}
+        )
+        zero_point = int(self.random.integers(-8, 9))
+        attributes = {"heads": heads, "zero_point": zero_point}
+        return self.node(
+            Op.REQUANTIZE_ROWS,
+            f"{name}.out",
+            (out, m, s),
+            ("int8",),
+            (tokens, dim),
+            layer,
+            attributes,
+            None,
+            zero_point,
+        )
+
+    def mlp_hidden(
+        self, name: str, source: str, columns: int, activation: str, gelu: GeluConfig, layer: str
+    ) -> str:
+        """fc1 with its activation, int8."""
+        zero_point = int(self.random.integers(-120, 0))
+        if activation == "relu":
+            hidden = self.projected(name, source, columns, 60.0, 8, layer, zero_point=zero_point)
+            attributes: dict[str, Any] = {"zero_point": zero_point}
+            shape = self.tensors[hidden].shape
+            return self.node(
+                Op.RELU, f"{name}.relu", (hidden,), ("int8",), shape, layer, attributes, None, zero_point
+            )
+        wide = self.projected(f"{name}.wide", source, columns, 1200.0, 16, layer)
+        attributes = {"step_bits": gelu.step_bits, "range": gelu.range, "fraction_bits": gelu.fraction_bits}
+        acc = self.node(
+            Op.GELU, f"{name}.gelu", (wide,), ("int32",), self.tensors[wide].shape, layer, attributes
+        )
+        real = 50.0 / (1 << gelu.fraction_bits)
+        return self.requantize(f"{name}.out", acc, real, 8, layer, zero_point=zero_point, single=True)
+
+    def mean(self, source: str) -> str:
+        tokens, dim = self.tensors[source].shape
+        multiplier, shift = quantize_multiplier(1.0 / tokens)
+        attributes = {"multiplier": multiplier, "shift": shift}
+        return self.node(Op.MEAN_TOKENS, "pool", (source,), ("int16",), (1, dim), "pool", attributes)
+
+    def graph(self, name: str) -> Graph:
+        return Graph(name=name, nodes=tuple(self.nodes), tensors=self.tensors, macs=self.macs)
+
+
+def _embedding(
+    b: GraphBuilder, image: tuple[int, int], patch: int, channels: int, dim: int, class_token: bool
+) -> str:
+    height, width = image
+    zero_point = int(b.random.integers(-5, 6)) * int(b.random.integers(2))
+    b.node(Op.INPUT, "image", (), ("int8",), (channels, height, width), "", zero_point=zero_point)
+    count, inner = (height // patch) * (width // patch), channels * patch * patch
+    b.node(
+        Op.PATCHES,
+        "patches",
+        ("image",),
+        ("int8",),
+        (count, inner),
+        "embed",
+        {"patch": patch},
+        zero_point=zero_point,
+    )
+    acc = b.linear("embed.acc", "patches", dim, "embed", bias=False)
+    real = STREAM_DEVIATION / b.deviation(inner, IMAGE_DEVIATION)
+    x = b.requantize("embed.out", acc, real, 16, "embed")
+    if class_token:
+        count += 1
+        x = b.node(Op.PAD_TOKENS, "embed.pad", (x,), ("int16",), (count, dim), "embed", {"count": 1})
+    value = b.random.integers(-2000, 2001, (count, dim)).astype(np.int16)
+    b.node(Op.CONSTANT, "embed.position", (), ("int16",), (count, dim), "embed", None, {"value": value})
+    return b.add("embed", x, "embed.position", "embed")
+
+
+def random_vit_graph(
+    seed: int,
+    *,
+    image: tuple[int, int],
+    patch: int,
+    channels: int = 3,
+    dim: int,
+    heads: int,
+    depth: int,
+    mlp: int,
+    class_token: bool = True,
+    classes: int = 10,
+    activation: str = "gelu",
+    softmax: SoftmaxConfig | None = None,
+    gelu: GeluConfig | None = None,
+) -> Graph:
+    """A pre-norm vision transformer with random weights. ``image`` is (height, width); without
+    ``class_token`` tokens are averaged before the last layer norm; ``activation`` is "gelu" or "relu"."""
+    softmax, gelu = softmax or SoftmaxConfig(), gelu or GeluConfig()
+    b = GraphBuilder(seed)
+    x = _embedding(b, image, patch, channels, dim, class_token)
+    for index in range(depth):
+        block = f"blocks.{index}"
+        normed = b.layernorm(f"{block}.norm1", x, f"{block}.norm1")
+        context = b.attention(f"{block}.attn", normed, heads, softmax, f"{block}.attn")
+        delta = b.projected(f"{block}.proj", context, dim, STREAM_DEVIATION, 16, f"{block}.attn.proj")
+        x = b.add(f"{block}.add1", delta, x, f"{block}.attn.proj")
+        normed = b.layernorm(f"{block}.norm2", x, f"{block}.norm2")
+        hidden = b.mlp_hidden(f"{block}.fc1", normed, mlp, activation, gelu, f"{block}.mlp.fc1")
+        delta = b.projected(f"{block}.fc2", hidden, dim, STREAM_DEVIATION, 16, f"{block}.mlp.fc2")
+        x = b.add(f"{block}.add2", delta, x, f"{block}.mlp.fc2")
+    if class_token:
+        normed = b.layernorm("norm", x, "norm")
+        shape = (1, dim)
+        normed = b.node(Op.SELECT_TOKEN, "token", (normed,), ("int8",), shape, "norm", {"index": 0})
+    else:
+        normed = b.layernorm("norm", b.mean(x), "norm")
+    logits = b.projected("head", normed, classes, STREAM_DEVIATION, 16, "head")
+    b.node(Op.OUTPUT, "logits", (logits,), ("int16",), (1, classes), "head")
+    return b.graph(f"random-{seed}")
+
+
+def random_image(graph: Graph, seed: int) -> np.ndarray:
+    """int8 [C, H, W], all values equally likely."""
+    return np.random.default_rng(seed + 1000).integers(-128, 128, graph.input.shape).astype(np.int8)
+
+
+def _sizes(pick: np.random.Generator) -> dict[str, Any]:
+    """Sizes that N and V do not divide, one token, one head, K smaller than N."""
+    patch = int(pick.integers(1, 6))
+    grid = (int(pick.integers(1, 6)), int(pick.integers(1, 6)))
+    heads = int(pick.integers(1, 4))
+    width = int(pick.integers(1, 13))
+    return {
+        "image": (grid[0] * patch, grid[1] * patch),
+        "patch": patch,
+        "channels": int(pick.integers(1, 4)),
+        "dim": heads * width,
+        "heads": heads,
+        "depth": int(pick.integers(1, 3)),
+        "mlp": int(pick.integers(1, 60)),
+        "class_token": bool(pick.integers(2)),
+        "classes": int(pick.integers(1, 40)),
+        "activation": str(pick.choice(["gelu", "relu"])),
+    }
+
+
+def random_case(seed: int) -> tuple[dict[str, Any], AcceleratorConfig]:
+    """Keyword arguments of ``random_vit_graph`` (seed included) and an accelerator for it, its memories just
+    large enough or a little more. Cases 0 to 3 are the extremes: one token, one head of one channel, K smaller than N,
+    everything in one tile."""
+    pick = np.random.default_rng(seed)
+    sizes = _sizes(pick)
+    lanes = int(pick.choice([4, 8, 16, 32], p=[0.4, 0.3, 0.2, 0.1]))
+    depth = int(pick.choice([1, 2, 4, 8]))
+    if seed == 0:
+        sizes |= {"image": (3, 3), "patch": 3, "class_token": False}
+    elif seed == 1:
+        sizes |= {"heads": 1, "dim": 1}
+    elif seed == 2:
+        lanes, depth = 32, 8
+        sizes |= {"dim": 6, "heads": 2, "mlp": 5}
+    elif seed == 3:
+        lanes = 16
+        sizes |= {"image": (6, 4), "patch": 2, "class_token": True}
+    softmax = SoftmaxConfig(
+        variant=str(pick.choice(["base2", "online"])), fraction_bits=int(pick.integers(7, 9))
+    )
+    gelu = GeluConfig(step_bits=int(pick.integers(4, 6)), fraction_bits=int(pick.choice([12, 14, 16])))
+    tokens = (sizes["image"][0] // sizes["patch"]) * (sizes["image"][1] // sizes["patch"]) + sizes[
+        "class_token"
+    ]
+    config = AcceleratorConfig(
+        name=f"random-{seed}",
+        array=ArrayConfig(lanes=lanes, depth=depth),
+        memory=_memories(pick, sizes, tokens, lanes, depth),
+        bus=BusConfig(
+            data_bits=int(pick.choice([64, 128, 256])),
+            burst_beats=int(pick.choice([4, 8, 16, 32, 64])),
+            outstanding_reads=int(pick.choice([1, 2, 4, 8, 16])),
+        ),
+        softmax=softmax,
+        gelu=gelu,
+        queue=QueueConfig(depth=int(pick.choice([2, 4, 8, 16, 32]))),
+    )
+    return {"seed": seed, "softmax": softmax, "gelu": gelu, **sizes}, config
+
+
+def _memories(
+    pick: np.random.Generator, sizes: dict[str, Any], tokens: int, lanes: int, depth: int
+) -> MemoryConfig:
+    """Memories that hold the least that a plan needs, times a random factor of 1 to 2."""
+
+    def aligned(value: int, unit: int) -> int:
+        return -(-value // unit) * unit
+
+    def kib(count: float) -> int:
+        factor = float(pick.uniform(1.0, 2.0))
+        return max(1, math.ceil(max(count * factor, 2 * lanes * max(depth, 2)) / 1024))
+
+    rows, dim = aligned(tokens, lanes), sizes["dim"]
+    width = aligned(dim // sizes["heads"], depth)
+    inner = aligned(
+        max(dim + sizes["heads"] * depth, sizes["mlp"], sizes["channels"] * sizes["patch"] ** 2), depth
+    )
+    panel, context = rows * aligned(dim, depth), rows * width * sizes["heads"]
+    x = max(panel + context + rows * width, 2 * panel + rows * inner)
+    heads = rows * width + aligned(width, lanes) * aligned(tokens, depth)
+    w = heads + 2 * max(lanes, depth) * inner
+    r = 2 * (rows * dim + lanes * max(sizes["classes"], dim))
+    return MemoryConfig(
+        activation_kib=kib(x),
+        weight_kib=kib(w),
+        residual_kib=kib(r),
+        parameter_entries=int(pick.choice([64, 96, 256, 1024]))
+        if lanes > 8
+        else int(pick.choice([32, 64, 256])),
+        score_keys=aligned(tokens, 8) + 8 * int(pick.integers(0, 3)),
+    )
