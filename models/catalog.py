@@ -49,11 +49,6 @@ class LoadedModel:
     source: str
 
 
-def available() -> list[tuple[str, str]]:
-    """The named models as ``(name, one-line description)``, in the order in which to list them."""
-    return [(name, entry.description) for name, entry in _CATALOG.items()]
-
-
 def load(name_or_spec: str, *, checkpoint: str | Path | None = None) -> LoadedModel:
     """Load a named model, ``package.module:factory``, or a ``.pt2`` file of ``torch.export.save``.
 
@@ -65,7 +60,7 @@ def load(name_or_spec: str, *, checkpoint: str | Path | None = None) -> LoadedMo
     damaged, and a model whose input shape cannot be told.
     """
     if name_or_spec in _CATALOG:
-        return _CATALOG[name_or_spec].load(name_or_spec, checkpoint)
+        return _CATALOG[name_or_spec](name_or_spec, checkpoint)
     if name_or_spec.endswith(".pt2"):
         if checkpoint is not None:
             raise ModelError(f"{name_or_spec} carries its own weights; a checkpoint cannot be loaded into it")
@@ -154,22 +149,8 @@ def _synthetic_data(
     return synthetic.normalize(calibration, mean, std), synthetic.normalize(test, mean, std)
 
 
-@dataclass(frozen=True)
-class _Entry:
-    description: str
-    load: Callable[[str, str | Path | None], LoadedModel]
-
-
-_CATALOG = {
-    "fashion-vit": _Entry(
-        "ViT, dim 64, 6 layers, 28x28x1, trained on Fashion-MNIST; with 512 test images", _load_fashion
-    ),
-    "deit-tiny": _Entry(
-        "DeiT-Tiny, dim 192, 12 layers, 224x224x3; random weights unless a checkpoint is given",
-        lambda name, checkpoint: _load_deit(DEIT_TINY, name, checkpoint),
-    ),
-    "deit-small": _Entry(
-        "DeiT-Small, dim 384, 12 layers, 224x224x3; random weights unless a checkpoint is given",
-        lambda name, checkpoint: _load_deit(DEIT_SMALL, name, checkpoint),
-    ),
+_CATALOG: dict[str, Callable[[str, str | Path | None], LoadedModel]] = {
+    "fashion-vit": _load_fashion,
+    "deit-tiny": lambda name, checkpoint: _load_deit(DEIT_TINY, name, checkpoint),
+    "deit-small": lambda name, checkpoint: _load_deit(DEIT_SMALL, name, checkpoint),
 }

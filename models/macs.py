@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from vitreous.models.vit import ViTConfig
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vitreous.models.vit import ViTConfig
 
 
 def macs(config: ViTConfig) -> int:

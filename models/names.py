@@ -1,0 +1,14 @@
+"""The models that the command line knows by name, without their code: a listing needs no torch."""
+
+from __future__ import annotations
+
+NAMES: dict[str, str] = {
+    "fashion-vit": "ViT, dim 64, 6 layers, 28x28x1, trained on Fashion-MNIST; with 512 test images",
+    "deit-tiny": "DeiT-Tiny, dim 192, 12 layers, 224x224x3; random weights unless a checkpoint is given",
+    "deit-small": "DeiT-Small, dim 384, 12 layers, 224x224x3; random weights unless a checkpoint is given",
+}
+
+
+def available() -> list[tuple[str, str]]:
+    """The named models as ``(name, one-line description)``, in the order in which to list them."""
+    return list(NAMES.items())
