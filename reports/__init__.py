@@ -1,1 +1,7 @@
-"""Latency, energy, area and accuracy as figures with units and sources, in HTML and JSON."""
+"""Reports: figures with units and sources from recorded runs, as HTML for people and JSON for programs."""
+
+from vitreous.reports.errors import ReportError
+from vitreous.reports.record import Record
+from vitreous.reports.report import ASSUMED_CLOCK_MHZ, Report, Schedule, summarize, write
+
+__all__ = ["ASSUMED_CLOCK_MHZ", "Record", "Report", "ReportError", "Schedule", "summarize", "write"]

@@ -1,0 +1,7 @@
+"""The one exception of this room."""
+
+from __future__ import annotations
+
+
+class ReportError(ValueError):
+    """Recorded data that is incomplete, contradicts itself or has no meaning; the sentence names the entry."""

@@ -1,0 +1,210 @@
+"""Synthetic recorded runs: small enough for numbers by hand, and one as large as a real model for the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vitreous.reports.record import FORMAT, Record, from_dict
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig
+from vitreous.spec.isa import COUNTERS, Instruction, Memory, Opcode, Operands, Queue, Scale, make
+
+CONFIG = AcceleratorConfig(name="tiny", array=ArrayConfig(lanes=4, depth=2), bus=BusConfig(data_bits=64))
+"""32 MAC a cycle, words of 8 bytes in X and W."""
+
+
+def matmul(label: str, *, row_tiles: int, columns: int, k_words: int, **fields: int) -> Instruction:
+    values = {
+        "operands": Operands.XW,
+        "destination": Memory.X,
+        "scale": Scale.COLUMN,
+        "activation": 0,
+        "residual": 0,
+        "slot": 0,
+        "a_base": 0,
+        "a_stride": 0,
+        "b_base": 0,
+        "b_stride": 0,
+        "o_base": 0,
+        "o_stride": 0,
+        "p_base": 0,
+        "zero_point": 0,
+        "multiplier": 1,
+        "shift": 1,
+        **fields,
+    }
+    return make(Opcode.MATMUL, label=label, row_tiles=row_tiles, columns=columns, k_words=k_words, **values)
+
+
+def transfer(opcode: Opcode, label: str, memory: Memory) -> Instruction:
+    return make(
+        opcode, label=label, memory=memory, base=0, words=1, rows=1, stride=1, dram_offset=0, dram_stride=0
+    )
+
+
+def norm(label: str) -> Instruction:
+    fields = {"r_base": 0, "r_stride": 1, "channels": 4, "row_tiles": 1, "x_base": 0, "x_stride": 1}
+    return make(Opcode.NORM, label=label, epsilon=1, multiplier=1, shift=1, zero_point=0, **fields)
+
+
+def counters(**values: int) -> dict[str, int]:
+    return {**dict.fromkeys((name for name, _ in COUNTERS), 0), **values}
+
+
+def record_data() -> dict[str, Any]:
+    """Two layers of 2 * 2 * 5 = 20 and 1 * 1 * 10 = 10 array words in 100 cycles; two images."""
+    program = (
+        transfer(Opcode.LOAD, "first", Memory.W),
+        matmul("first", row_tiles=2, columns=8, k_words=5),
+        norm("norm"),
+        matmul("second", row_tiles=1, columns=3, k_words=10, destination=Memory.R, residual=1),
+        transfer(Opcode.STORE, "second", Memory.R),
+        make(Opcode.END),
+    )
+    spans = [
+        (Queue.LOAD, 0, 2, 12),
+        (Queue.MATRIX, 1, 13, 42),
+        (Queue.ROW, 2, 42, 60),
+        (Queue.MATRIX, 3, 61, 85),
+        (Queue.STORE, 4, 85, 95),
+    ]
+    one = counters(
+        cycles=100,
+        array_busy=30,
+        matrix_wait_load=12,
+        matrix_wait_row=18,
+        matrix_stall_drain=5,
+        matrix_empty=20,
+        load_busy=10,
+        row_busy=18,
+        row_wait_token=40,
+        store_busy=10,
+        load_beats=7,
+        fetch_beats=24,
+        store_beats=3,
+        x_reads=30,
+        r_writes=3,
+        s_writes=2,
+        p_reads=4,
+    )
+    images = [
+        {"index": 0, "counters": one, "simulated_cycles": 104, "seconds": 0.5},
+        {"index": 1, "counters": {**one, "cycles": 102}, "simulated_cycles": 106, "seconds": 0.25},
+    ]
+    return {
+        "format": FORMAT,
+        "model": {
+            "name": "two-layers",
+            "source": "written by hand",
+            "macs": 800,
+            "layers": [{"label": "first", "macs": 600}, {"label": "second", "macs": 200}],
+        },
+        "config": CONFIG.as_dict(),
+        "instructions": [[i.encode().hex(), i.label] for i in program],
+        "simulation": {
+            "images": images,
+            "seconds": 1.5,
+            "spans": [[int(q), *rest] for q, *rest in spans],
+            "memory_latency": 40,
+            "memory_throughput": 100,
+        },
+        "build": {"seconds": 0.0, "cached": True, "original_seconds": 21.5},
+        "checks": [
+            {
+                "name": "outputs",
+                "reference": "golden.interpreter",
+                "unit": "value",
+                "images": 2,
+                "tensors": [{"tensor": "logits", "layer": "second", "compared": 6, "different": 0}],
+            },
+            {
+                "name": "write window",
+                "reference": "golden.machine",
+                "unit": "byte",
+                "images": 2,
+                "tensors": [{"tensor": "logits", "layer": "second", "compared": 48, "different": 0}],
+            },
+        ],
+        "accuracy": {"images": 8, "correct_float": 7, "correct_int": 6, "agree": 7, "reason": ""},
+        "versions": {"vitreous": "0.1.0"},
+    }
+
+
+def record() -> Record:
+    return from_dict(record_data())
+
+
+def large_record(blocks: int = 12, tiles: int = 25) -> Record:
+    """As many instructions and layers as DeiT-Tiny has, with made-up times: for looking at the page."""
+    program: list[Instruction] = []
+    spans: list[list[int]] = []
+    layers: list[dict[str, Any]] = []
+    free = dict.fromkeys(Queue, 0)
+    busy = 0
+
+    def place(instruction: Instruction, length: int, after: int) -> int:
+        assert instruction.queue is not None
+        start = max(free[instruction.queue], after)
+        free[instruction.queue] = start + length
+        spans.append([int(instruction.queue), len(program), start, start + length])
+        program.append(instruction)
+        return start + length
+
+    def product(label: str, macs: int, ready: int, calls: int = 1, **fields: int) -> int:
+        nonlocal busy
+        layers.append({"label": label, "macs": macs})
+        words = macs // 32 // calls // 5 * 5
+        for _ in range(calls):
+            loaded = place(transfer(Opcode.LOAD, label, Memory.W), words // 4, 0)
+            call = matmul(label, row_tiles=1, columns=4, k_words=min(words, 65535), **fields)
+            busy += call["k_words"]
+            ready = place(call, call["k_words"] + 40, max(loaded, free[Queue.MATRIX] - 40))
+        return ready
+
+    ready = product("patch_embed", 30_000, 0, destination=Memory.R)
+    for block in range(blocks):
+        name = f"blocks.{block}"
+        ready = place(norm(f"{name}.norm1"), 900, ready)
+        ready = product(f"{name}.attn.qkv", 200_000, ready, 3)
+        ready = product(f"{name}.attn.scores", 100_000, ready, tiles, destination=Memory.S)
+        ready = product(
+            f"{name}.attn.context", 100_000, ready, tiles, operands=Operands.SW, scale=Scale.SOFTMAX
+        )
+        ready = product(f"{name}.attn.proj", 70_000, ready, destination=Memory.R, residual=1)
+        ready = place(norm(f"{name}.norm2"), 900, ready)
+        ready = product(f"{name}.mlp.fc1", 280_000, ready, 2, activation=1)
+        ready = product(f"{name}.mlp.fc2", 280_000, ready, 2, destination=Memory.R, residual=1)
+    end = place(transfer(Opcode.STORE, "head", Memory.R), 300, ready)
+    program.append(make(Opcode.END))
+    data = record_data()
+    data["model"] = {
+        "name": "large",
+        "source": "made up, to look at the page",
+        "macs": sum(layer["macs"] for layer in layers),
+        "layers": layers,
+    }
+    data["instructions"] = [[i.encode().hex(), i.label] for i in program]
+    data["simulation"]["spans"] = spans
+    rest = end - busy
+    one = counters(
+        cycles=end,
+        array_busy=busy,
+        matrix_wait_load=rest // 8,
+        matrix_wait_row=rest // 3,
+        matrix_stall_drain=rest // 9,
+        matrix_empty=rest // 10,
+        load_busy=end // 5,
+        row_busy=end // 12,
+        store_busy=300,
+        load_beats=end // 9,
+        fetch_beats=3000,
+        store_beats=120,
+        x_reads=busy,
+        w_reads=busy,
+        x_writes=busy // 12,
+        r_reads=busy // 9,
+        r_writes=busy // 15,
+        s_writes=busy // 30,
+        s_reads=busy // 14,
+    )
+    data["simulation"]["images"] = [{"index": 0, "counters": one, "simulated_cycles": end, "seconds": 1.9}]
+    return from_dict(data)

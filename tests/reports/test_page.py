@@ -1,0 +1,134 @@
+import copy
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from tests.reports.recorded import large_record, record, record_data
+from vitreous.reports import picture, summarize
+from vitreous.reports.page import grouped, percent, render, scaled
+from vitreous.reports.record import from_dict
+from vitreous.reports.report import schedule
+
+VOID = {"meta", "br", "rect"}
+
+
+class Page(HTMLParser):
+    """Collects elements, their text, and whether every element is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.scripts: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] == ["script"]:
+            self.scripts.append(data)
+        else:
+            self.text += data
+
+
+@pytest.mark.parametrize("made", [record(), large_record(blocks=2)])
+def test_page_loads_nothing_from_anywhere(made: Any) -> None:
+    text = render(summarize(made))
+    page = Page(text)
+    assert page.open == []
+    for tag, attributes in page.elements:
+        assert tag not in {"link", "img", "iframe", "object", "base", "audio", "video"}
+        assert not {"src", "href", "srcset", "xlink:href", "action"} & set(attributes)
+    assert not re.search(
+        r"https?:|//[a-z]|@import|url\(|@font-face", re.sub(r"^\s*//.*$", "", text, flags=re.M)
+    )
+
+
+def test_page_shows_the_figures() -> None:
+    page = Page(render(summarize(record(), clock_mhz=250)))
+    shown = page.text.replace("\u202f", " ")
+    for words in ("two-layers on tiny", "Equal to golden", "6 values compared", "75.00 %", "float 87.50 %"):
+        assert words in shown
+    assert "at 250 MHz (given)" in shown
+    assert "counter `cycles`" in shown
+
+
+def test_page_shows_a_difference_and_names_the_tensor() -> None:
+    data = copy.deepcopy(record_data())
+    data["checks"][0]["tensors"][0]["different"] = 4
+    page = Page(render(summarize(from_dict(data))))
+    assert "Differs from golden" in page.text
+    assert "4 of 6 values" in page.text
+    assert "Equal to golden" not in page.text
+    assert ("details", {"open": None}) in page.elements
+
+
+def test_page_says_when_nothing_was_compared_or_traced() -> None:
+    data = record_data()
+    data["checks"] = []
+    data["simulation"]["spans"] = []
+    page = Page(render(summarize(from_dict(data))))
+    assert "Not compared" in page.text
+    assert "recorded no trace" in page.text
+    assert page.scripts == []
+
+
+def test_names_cannot_break_the_page() -> None:
+    data = record_data()
+    data["model"]["name"] = "<script>alert(1)</script>"
+    data["instructions"] = [[code, label and "</script><b>" + label] for code, label in data["instructions"]]
+    data["model"]["layers"] = []
+    text = render(summarize(from_dict(data)))
+    page = Page(text)
+    assert "<script>alert" not in text
+    assert len(page.scripts) == 2
+    assert json.loads(page.scripts[0])["labels"][0] == "</script><b>first"
+
+
+def test_schedule_data_holds_every_span() -> None:
+    made = large_record(blocks=2)
+    page = Page(render(summarize(made)))
+    data = json.loads(page.scripts[0])
+    assert len(data["spans"]) == len(made.simulation.spans)
+    assert data["cycles"] == made.simulation.images[0].counters["cycles"]
+    assert data["queues"] == ["load", "matrix", "row", "store"]
+
+
+def test_picture_puts_spans_to_scale() -> None:
+    drawn = schedule(record())
+    scale = (picture.WIDTH - picture.LEFT) / 100
+    assert f'x="{picture.LEFT + 13 * scale:.1f}"' in picture.svg(drawn)
+    assert f'width="{29 * scale:.1f}"' in picture.svg(drawn)
+    assert [(drawn.labels[band[0]], *band[1:]) for band in picture.layer_bands(drawn)] == [
+        ("first", 13, 42),
+        ("second", 61, 85),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cycles", "step"), [(1, 1), (8, 1), (9, 2), (41, 10), (100, 20), (415_448, 100_000)]
+)
+def test_ticks_are_round(cycles: int, step: int) -> None:
+    assert picture.tick_step(cycles) == step
+
+
+def test_numbers_for_people() -> None:
+    assert grouped(1234567) == "1\u202f234\u202f567"
+    assert grouped(1234.56) == "1\u202f234.6"
+    assert [scaled(v) + "Hz" for v in (1.5e6, 999, 2e9)] == ["1.5\u202fMHz", "999\u202fHz", "2\u202fGHz"]
+    assert percent(0.12345) == "12.3\u202f%"
