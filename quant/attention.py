@@ -76,8 +76,10 @@ def softmax(walk: Walk, node: fx.Node, view: View) -> View:
 
 
 def _transposed(view: View) -> View:
-    parts = (None if part is None else part.mT.contiguous() for part in (view.index, view.gain, view.offset))
-    return View(view.source, *parts, node=view.node)  # type: ignore[arg-type]
+    def turned(part: Tensor | None) -> Tensor | None:
+        return None if part is None else part.mT.contiguous()
+
+    return View(view.source, view.index.mT.contiguous(), turned(view.gain), turned(view.offset), view.node)
 
 
 def _heads(walk: Walk, node: fx.Node, view: View, role: str) -> Heads:

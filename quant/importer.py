@@ -1,7 +1,7 @@
 """From an exported graph to the encoder that it computes, operator by operator, in one walk.
 
-Operators that only move, scale or shift elements are followed through ``View``; constants are computed; the rest is
-``layers`` and ``attention``. Anything else is refused by name. Walking data flow, and not matching text, makes the result
+Operators that only move elements are followed through ``View``; constants are computed; the rest is ``elementwise``,
+``layers``, ``stream`` and ``attention``. Anything else is refused by name. Walking data flow makes the result
 independent of how a model spells its reshapes and where it puts its dropouts.
 """
 
@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
-from vitreous.quant import attention, layers
+from vitreous.quant import attention, elementwise, layers, stream
+from vitreous.quant.elementwise import SUPPORTED
 from vitreous.quant.errors import QuantError, refuse
 from vitreous.quant.sources import Encoder, Image, Linear, collect
 from vitreous.quant.view import View, whole
@@ -23,17 +24,19 @@ from vitreous.quant.walk import Walk
 
 # Operators that give every element of their result one element of their operand: executed on the element numbers.
 _MOVES = frozenset(
-    "view reshape _unsafe_view permute transpose t slice select squeeze unsqueeze expand clone contiguous flatten "
-    "unflatten unbind split split_with_sizes chunk alias detach narrow movedim swapaxes swapdims index_select "
-    "lift_fresh_copy numpy_T flip roll tensor_split".split()
+    {
+        *("view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze", "expand"),
+        *("permute", "transpose", "t", "numpy_T", "movedim", "swapaxes", "swapdims", "flip", "roll"),
+        *("slice", "select", "narrow", "index_select"),
+        *("unbind", "split", "split_with_sizes", "chunk", "tensor_split"),
+        *("clone", "contiguous", "alias", "detach", "lift_fresh_copy"),
+    }
 )
 _ASSERTIONS = frozenset(
-    "_assert_scalar _assert_async _assert_tensor_metadata sym_constrain_range sym_constrain_range_for_size".split()
-)
-_CASTS = frozenset("to _to_copy".split())
-_SUPPORTED = (
-    "convolution with stride = kernel, linear, matmul, layer_norm, softmax, scaled_dot_product_attention, gelu, relu, "
-    "add, sub, mul, div, cat, mean over tokens, dropout in evaluation, and views, permutes, slices and copies"
+    {
+        *("_assert_scalar", "_assert_async", "_assert_tensor_metadata"),
+        *("sym_constrain_range", "sym_constrain_range_for_size"),
+    }
 )
 
 
@@ -57,7 +60,7 @@ def _value(walk: Walk, node: fx.Node) -> Any:
     if node.op == "get_attr":
         return walk.attribute(str(node.target))
     if node.op != "call_function":
-        raise refuse(node, "A call of a module or a method is left in the exported graph", _SUPPORTED)
+        raise refuse(node, "A call of a module or a method is left in the exported graph", SUPPORTED)
     args, kwargs = walk.resolve(node.args), walk.resolve(node.kwargs)
     name = operator_name(node)
     if name in _ASSERTIONS:
@@ -70,7 +73,7 @@ def _value(walk: Walk, node: fx.Node) -> Any:
     if name in _MOVES:
         return _move(node, args, kwargs)
     if handler is None:
-        raise refuse(node, f"Operator {name!r} is not supported", _SUPPORTED)
+        raise refuse(node, f"Operator {name!r} is not supported", SUPPORTED)
     return handler(walk, node, *args, **kwargs)
 
 
@@ -136,104 +139,11 @@ def _move(node: fx.Node, args: Any, kwargs: Any) -> Any:
     return [View(view.source, *parts) for parts in zip(index, gains, offsets, strict=True)]
 
 
-def _add(walk: Walk, node: fx.Node, left: Any, right: Any, *, alpha: float = 1) -> View:
-    if isinstance(left, View) and isinstance(right, View):
-        return layers.residual(walk, node, left, right if alpha == 1 else right.scaled(alpha))
-    if isinstance(left, View):
-        return _broadcast(node, left, right).shifted(_times(right, alpha))
-    scaled = right if alpha == 1 else right.scaled(alpha)
-    return _broadcast(node, scaled, left).shifted(left)
-
-
-def _subtract(walk: Walk, node: fx.Node, left: Any, right: Any, *, alpha: float = 1) -> View:
-    return _add(walk, node, left, right, alpha=-alpha)
-
-
-def _times(value: Tensor | float, factor: float) -> Tensor | float:
-    return value.double() * factor if isinstance(value, Tensor) else value * factor
-
-
-def _multiply(walk: Walk, node: fx.Node, left: Any, right: Any) -> View:
-    if isinstance(left, View) and isinstance(right, View):
-        raise refuse(node, "Two computed tensors are multiplied elementwise", _SUPPORTED)
-    view, factor = (left, right) if isinstance(left, View) else (right, left)
-    return _broadcast(node, view, factor).scaled(factor)
-
-
-def _divide(walk: Walk, node: fx.Node, left: Any, right: Any, **kwargs: Any) -> View:
-    if not isinstance(left, View) or isinstance(right, View) or kwargs.get("rounding_mode") is not None:
-        raise refuse(node, "A division by a computed tensor, or one that rounds", _SUPPORTED)
-    factor = 1.0 / (right.double() if isinstance(right, Tensor) else right)
-    return _broadcast(node, left, factor).scaled(factor)
-
-
-def _broadcast(node: fx.Node, view: View, other: Any) -> View:
-    """``view`` spread over the shape that it has together with ``other``."""
-    shape = torch.broadcast_shapes(view.shape, other.shape) if isinstance(other, Tensor) else view.shape
-    if shape == view.shape:
-        return view
-    parts = (None if part is None else part.expand(shape) for part in (view.index, view.gain, view.offset))
-    return View(view.source, *parts)  # type: ignore[arg-type]
-
-
-def _concatenate(walk: Walk, node: fx.Node, parts: Any, dim: int = 0) -> View:
-    views = [part for part in parts if isinstance(part, View)]
-    if any(view.source is not views[0].source for view in views):
-        raise refuse(
-            node, "Two computed tensors are concatenated", "a class token or constant with computed tokens"
-        )
-
-    def joined(read: Callable[[View], Tensor | None], default: float, constants: bool) -> Tensor:
-        pieces = []
-        for part in parts:
-            if isinstance(part, View):
-                found = read(part)
-                pieces.append(
-                    torch.full(part.shape, default, dtype=torch.float64) if found is None else found
-                )
-            else:
-                pieces.append(
-                    part.double() if constants else torch.full(part.shape, default, dtype=torch.float64)
-                )
-        return torch.cat(pieces, dim)
-
-    index = torch.cat([p.index if isinstance(p, View) else torch.full(p.shape, -1) for p in parts], dim)
-    return View(
-        views[0].source, index, joined(lambda v: v.gain, 1.0, False), joined(lambda v: v.offset, 0.0, True)
-    )
-
-
 def _dropout(walk: Walk, node: fx.Node, value: View, *args: Any, **kwargs: Any) -> Any:
     flags = [flag for flag in (*args, *kwargs.values()) if isinstance(flag, bool)]
     if any(flags):
         raise refuse(node, "Dropout is in training mode", "a model exported after .eval()")
     return (value, None) if operator_name(node) == "native_dropout" else value
-
-
-def _cast(walk: Walk, node: fx.Node, value: View, *args: Any, **kwargs: Any) -> View:
-    types = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, torch.dtype)]
-    if any(kind not in (torch.float32, torch.float64) for kind in types):
-        raise refuse(node, f"A conversion to {types[0]}", "models in 32-bit floats")
-    return value
-
-
-def _equal(walk: Walk, node: fx.Node, value: View, other: Any) -> Tensor:
-    """Softmax's guard against rows of -inf: a computed value is finite, so the comparison is false everywhere."""
-    if not (isinstance(other, float) and other in (float("inf"), float("-inf"))):
-        raise refuse(node, "A comparison of computed values", _SUPPORTED)
-    return torch.zeros(value.shape, dtype=torch.bool)
-
-
-def _where(walk: Walk, node: fx.Node, condition: Any, chosen: Any, other: Any) -> Any:
-    if isinstance(condition, Tensor) and not bool(condition.any()):
-        return other
-    if isinstance(condition, Tensor) and bool(condition.all()):
-        return chosen
-    raise refuse(node, "A choice between two tensors", _SUPPORTED)
-
-
-def _full_like(walk: Walk, node: fx.Node, value: View, fill: float = 0.0, **kwargs: Any) -> Tensor:
-    return torch.full(value.shape, float(fill))
 
 
 def _size(walk: Walk, node: fx.Node, value: View, dim: int) -> int:
@@ -268,7 +178,7 @@ def _matrix(node: fx.Node, weight: Tensor) -> Tensor:
     """One matrix from a batch of equal ones."""
     table = weight.reshape(-1, *weight.shape[-2:])
     if not torch.equal(table, table[:1].expand_as(table)):
-        raise refuse(node, "A product with different weights for different images or tokens", _SUPPORTED)
+        raise refuse(node, "A product with different weights for different images or tokens", SUPPORTED)
     return table[0]
 
 
@@ -285,7 +195,7 @@ def _linear(walk: Walk, node: fx.Node, value: Any, weight: Any, bias: Any = None
 
 
 def _native_layer_norm(walk: Walk, node: fx.Node, *args: Any, **kwargs: Any) -> Any:
-    return (layers.layer_norm(walk, node, *args, **kwargs), None, None)
+    return (stream.layer_norm(walk, node, *args, **kwargs), None, None)
 
 
 def _gelu(walk: Walk, node: fx.Node, value: View, *, approximate: str = "none") -> View:
@@ -306,7 +216,7 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "matmul": _matmul,
     "bmm": _matmul,
     "mm": _matmul,
-    "layer_norm": layers.layer_norm,
+    "layer_norm": stream.layer_norm,
     "native_layer_norm": _native_layer_norm,
     "softmax": _softmax,
     "_softmax": _softmax,
@@ -315,19 +225,20 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
     "gelu": _gelu,
     "relu": _relu,
-    "mean": layers.mean,
-    "add": _add,
-    "sub": _subtract,
-    "mul": _multiply,
-    "div": _divide,
-    "cat": _concatenate,
+    "mean": stream.mean,
+    "add": elementwise.add,
+    "sub": elementwise.subtract,
+    "mul": elementwise.multiply,
+    "div": elementwise.divide,
+    "cat": elementwise.concatenate,
     "dropout": _dropout,
     "native_dropout": _dropout,
-    **dict.fromkeys(_CASTS, _cast),
-    "eq": _equal,
-    "where": _where,
-    "full_like": _full_like,
-    "zeros_like": _full_like,
+    "to": elementwise.cast,
+    "_to_copy": elementwise.cast,
+    "eq": elementwise.equal,
+    "where": elementwise.where,
+    "full_like": elementwise.full_like,
+    "zeros_like": elementwise.full_like,
     "sym_size": _size,
     operator.getitem.__name__: _getitem,
 }

@@ -1,4 +1,4 @@
-"""Import of what works on rows of channels: patch embedding, linear, layer norm, activation, residual, mean.
+"""Import of what works on rows of channels: patch embedding, linear layers and activations.
 
 Gains and offsets that a value carries (an affine layer norm, a layer scale, a normalization of pixels) are folded into
 the linear layer that makes or takes it: ``W' = W * gain``, ``b' = b + W @ offset``.
@@ -16,21 +16,17 @@ from vitreous.quant.errors import module_path, refuse
 from vitreous.quant.sources import (
     STREAM,
     Activation,
-    Add,
-    Attention,
     Image,
     Linear,
-    Mean,
     Norm,
     Patches,
     Select,
     Source,
-    Start,
 )
 from vitreous.quant.view import Rows, View, rows, whole
 from vitreous.quant.walk import Walk
 
-_ROWS = "operations on whole tokens"
+ROWS = "operations on whole tokens"
 
 
 def read_rows(node: fx.Node, view: View, what: str) -> Rows:
@@ -38,7 +34,7 @@ def read_rows(node: fx.Node, view: View, what: str) -> Rows:
     found = rows(view)
     if found is None:
         raise refuse(
-            node, f"The values for {what} are rearranged, or scaled, differently for different tokens", _ROWS
+            node, f"The values for {what} are rearranged, or scaled, differently for different tokens", ROWS
         )
     return found
 
@@ -177,7 +173,7 @@ def linear(walk: Walk, node: fx.Node, view: View, weight: Tensor, bias: Tensor |
     constant = table @ read.offset
     if bias is not None:
         constant = constant + bias.double().reshape(-1)
-    source = _taken(node, source, read, walk.batch)
+    source = taken(node, source, read, walk.batch)
     made = Linear(
         tokens=source.tokens,
         width=int(table.shape[0]),
@@ -195,7 +191,7 @@ def _describe(source: Source) -> str:
     return "the residual stream without a layer norm" if isinstance(source, STREAM) else "the image directly"
 
 
-def _taken(node: fx.Node, source: Source, read: Rows, batch: int) -> Source:
+def taken(node: fx.Node, source: Source, read: Rows, batch: int) -> Source:
     """The source itself when all its rows are read, one row of the stream below it when only that is read."""
     number = read.batch * source.tokens + read.token
     if torch.equal(number.sort().values, torch.arange(batch * source.tokens)):
@@ -206,134 +202,9 @@ def _taken(node: fx.Node, source: Source, read: Rows, batch: int) -> Source:
             tokens=1, width=source.width, layer=module_path(node), input=source, index=int(read.token[0])
         )
     if single and isinstance(source, Norm):
-        row = _taken(node, source.input, read, batch)
+        row = taken(node, source.input, read, batch)
         return replace(source, serial=Source(tokens=1, width=1).serial, input=row, tokens=1)
     raise refuse(node, "An operation on some of the tokens", "all tokens, or one token for the head")
-
-
-def layer_norm(
-    walk: Walk,
-    node: fx.Node,
-    view: View,
-    shape: Any,
-    weight: Any = None,
-    bias: Any = None,
-    eps: float = 1e-5,
-    *rest: Any,
-) -> View:
-    """Layer norm over the channels; its affine part stays on the view for the next linear layer."""
-    view = stream(walk, node, view, "a layer norm")
-    read = read_rows(node, view, "a layer norm")
-    source = view.source
-    if list(shape) != [source.width] or not torch.equal(read.channel, torch.arange(source.width)):
-        raise refuse(
-            node, f"A layer norm over the shape {list(shape)}", "layer norms over all channels of a token"
-        )
-    source = _taken(node, source, read, walk.batch)
-    made = Norm(
-        tokens=source.tokens, width=source.width, layer=module_path(node), input=source, eps=float(eps)
-    )
-    result = fresh(made, read, view.shape)
-    if weight is not None:
-        result = result.scaled(weight)
-    return result if bias is None else result.shifted(bias)
-
-
-def stream(walk: Walk, node: fx.Node, view: View, what: str) -> View:
-    """``view`` as a value of the residual stream; the embedded patches become the stream's start here."""
-    if isinstance(view.source, STREAM) and view.gain is None and view.offset is None:
-        return view
-    if isinstance(view.source, Linear) and isinstance(view.source.input, Patches):
-        start = _start(walk, node, view)
-        return View(start, whole(start, walk.batch), node=view.node)
-    if isinstance(view.source, STREAM):
-        raise refuse(
-            node,
-            f"A constant is added to or multiplied with the residual stream before {what}",
-            "constants at the start",
-        )
-    supported = "pre-norm encoders: layer norms read the residual stream, linear layers are added to it"
-    raise refuse(
-        node,
-        f"{what.capitalize()} reads the output of a {type(view.source).__name__.lower()} (post-norm?)",
-        supported,
-    )
-
-
-def _start(walk: Walk, node: fx.Node, view: View) -> Start:
-    for known, start in walk.starts:
-        if known.source is view.source and _identical(known, view):
-            return start
-    supported = "class and other constant tokens first, then all patches in order, plus a position embedding"
-    if len(view.shape) != 3:
-        raise refuse(node, f"Tokens of shape {list(view.shape)}", supported)
-    prefix = int((view.index[0] < 0).all(1).sum())
-    body = [None if part is None else part[:, prefix:] for part in (view.index, view.gain, None)]
-    patches = View(view.source, body[0], body[1], node=view.node)  # type: ignore[arg-type]
-    read = rows(patches)
-    source = view.source
-    assert isinstance(source, Linear)
-    order = torch.arange(walk.batch * source.tokens)
-    if read is None or not torch.equal(read.batch * source.tokens + read.token, order):
-        raise refuse(node, "The embedded patches are reordered or mixed", supported)
-    made = chosen(view, read.channel, read.gain, torch.zeros(len(read.channel), dtype=torch.float64))
-    offset = torch.zeros(view.shape, dtype=torch.float64) if view.offset is None else view.offset
-    if not torch.equal(offset, offset[:1].expand_as(offset)):
-        raise refuse(node, "Another position embedding for each image of the batch", supported)
-    constant = offset[0].clone()
-    constant[prefix:] += made.bias
-    embedding = replace(made, bias=torch.zeros_like(made.bias), observe=None)
-    start = Start(
-        tokens=len(constant),
-        width=embedding.width,
-        layer=module_path(view.node) if view.node else "",
-        embedding=embedding,
-        constant=constant,
-        prefix=prefix,
-        observe=view.node,
-    )
-    walk.starts.append((view, start))
-    return start
-
-
-def _identical(one: View, other: View) -> bool:
-    pairs = ((one.index, other.index), (one.gain, other.gain), (one.offset, other.offset))
-    return all((a is b) or (a is not None and b is not None and torch.equal(a, b)) for a, b in pairs)
-
-
-def residual(walk: Walk, node: fx.Node, left: View, right: View) -> View:
-    """The residual stream plus a linear layer's output, in either order."""
-
-    def on_stream(view: View) -> bool:
-        source = view.source
-        return isinstance(source, STREAM) or (
-            isinstance(source, Linear) and isinstance(source.input, Patches)
-        )
-
-    if on_stream(left) == on_stream(right):
-        kinds = " and ".join(type(view.source).__name__.lower() for view in (left, right))
-        raise refuse(
-            node, f"An addition of a {kinds} (post-norm?)", "the residual stream plus a linear layer's output"
-        )
-    kept, other = (left, right) if on_stream(left) else (right, left)
-    kept = stream(walk, node, kept, "a residual addition")
-    branch, read = absorbed(node, other, "a residual addition")
-    mine = read_rows(node, kept, "a residual addition")
-    same = (
-        torch.equal(mine.batch, read.batch)
-        and torch.equal(mine.token, read.token)
-        and kept.shape == other.shape
-    )
-    if (
-        not same
-        or not torch.equal(mine.channel, torch.arange(branch.width))
-        or branch.tokens != kept.source.tokens
-    ):
-        raise refuse(node, "A residual addition of differently arranged tokens", _ROWS)
-    made = Add(
-        tokens=branch.tokens, width=branch.width, layer=module_path(node), residual=kept.source, branch=branch
-    )
-    return View(made, kept.index)
 
 
 def activation(walk: Walk, node: fx.Node, view: View, function: str) -> View:
@@ -343,20 +214,3 @@ def activation(walk: Walk, node: fx.Node, view: View, function: str) -> View:
         tokens=source.tokens, width=source.width, layer=module_path(node), input=source, function=function
     )
     return fresh(made, read, view.shape)
-
-
-def mean(walk: Walk, node: fx.Node, view: View, dims: Any, keepdim: bool = False, **kwargs: Any) -> View:
-    """The mean over all tokens of the residual stream."""
-    supported = "the mean over all tokens of the residual stream, before the last layer norm"
-    if isinstance(view.source, Norm | Attention | Activation):
-        raise refuse(node, f"A mean of a {type(view.source).__name__.lower()}'s output", supported)
-    dims = dims if isinstance(dims, list | tuple) else [dims]
-    view = stream(walk, node, view, "a mean over tokens")
-    source = view.source
-    if len(dims) != 1 or not torch.equal(view.index, whole(source, walk.batch)) or dims[0] not in (1, -2):
-        raise refuse(
-            node, f"A mean over the dimensions {list(dims)} of a {list(view.shape)} tensor", supported
-        )
-    made = Mean(tokens=1, width=source.width, layer=module_path(node), input=source)
-    index = whole(made, walk.batch)
-    return View(made, index if keepdim else index[:, 0])

@@ -1,8 +1,8 @@
 """Calibration observers: what range of real values an integer tensor should cover.
 
 All three kinds keep one histogram of ``2 * HALF`` bins around zero whose width is a power of two and doubles, by adding
-neighbouring bins, when a value falls outside. So memory is bounded, images can come in any batches with the same result, and
-a bin is at most 1/1024 of the largest magnitude: at least eight bins for one step of an int8 tensor.
+neighbouring bins, when a value falls outside. So memory is bounded, any split in batches gives the same counts, and a
+bin is at most 1/1024 of the largest magnitude: at least eight bins for one step of an int8 tensor.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class RangeObserver(ObserverBase):
         return (int(inside.nonzero()[0]) + 1) * self.width if bool(inside.any()) else HALF * self.width
 
     def _least_error(self, low: float, high: float) -> tuple[float, float]:
-        """The range, shrunk in steps of 1/80 from both ends together and then from each, with the least squared error."""
+        """The range with the least squared error: shrunk in steps of 1/80 from both ends, then from each."""
         used = self.counts.nonzero().squeeze(1)
         values, counts = self.centers[used], self.counts[used]
         fractions = torch.arange(_SEARCH, 0, -1, dtype=torch.float64) / _SEARCH
@@ -165,8 +165,8 @@ def rounded(values: Tensor, scale: float, zero_point: int, dtype: torch.dtype = 
 def weight_scales(weight: Tensor, method: str) -> Tensor:
     """Symmetric int8 scales ``[O]`` of ``weight [O, K]``.
 
-    ``mse`` takes for each channel the fraction of its largest magnitude, 0.5 to 1 in steps of 1/80, with the least squared
-    error; other methods the largest magnitude. Zero for a channel of zeros.
+    ``mse`` takes for each channel the fraction of its largest magnitude, 0.5 to 1 in steps of 1/80, with the least
+    squared error; other methods the largest magnitude. Zero for a channel of zeros.
     """
     largest = weight.abs().amax(1)
     if method != "mse":

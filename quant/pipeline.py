@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, fx, nn
@@ -49,23 +50,28 @@ def quantize(
     Equal arguments give equal graphs. Raises QuantError for an operator or a structure that is not supported, a number
     that does not fit its format, and calibration images that do not fit the model.
     """
-    scheme, softmax, gelu = scheme or QuantScheme(), softmax or SoftmaxConfig(), gelu or GeluConfig()
+    scheme = scheme or QuantScheme()
     calibrated = observe(module, calibration, scheme, progress)
-    lowering = Lowering(calibrated.encoder, choose_scales(calibrated, scheme), scheme, softmax, gelu)
+    graph = lower(calibrated, name=name, scheme=scheme, softmax=softmax, gelu=gelu)
+    notes = {"scheme": scheme.as_dict(), "observer": scheme.observer, "calibration_images": len(calibration)}
+    constants = {key: [float(value) for value in values] for key, values in (preprocessing or {}).items()}
+    return replace(graph, preprocessing=constants, notes=notes)
+
+
+def lower(
+    calibrated: Calibrated,
+    *,
+    name: str,
+    scheme: QuantScheme,
+    softmax: SoftmaxConfig | None = None,
+    gelu: GeluConfig | None = None,
+) -> Graph:
+    """The last step of ``quantize``: scales, then the integer graph. Same arguments and errors."""
+    scales = choose_scales(calibrated, scheme)
+    lowering = Lowering(calibrated.encoder, scales, scheme, softmax or SoftmaxConfig(), gelu or GeluConfig())
     lowering.run()
     return Graph(
-        name=name,
-        nodes=tuple(lowering.nodes),
-        tensors=lowering.tensors,
-        macs=macs(calibrated.encoder),
-        preprocessing={
-            key: [float(value) for value in values] for key, values in (preprocessing or {}).items()
-        },
-        notes={
-            "scheme": scheme.as_dict(),
-            "observer": scheme.observer,
-            "calibration_images": len(calibration),
-        },
+        name=name, nodes=tuple(lowering.nodes), tensors=lowering.tensors, macs=macs(calibrated.encoder)
     )
 
 
@@ -125,8 +131,9 @@ def _export(module: nn.Module | ExportedProgram, calibration: Tensor) -> tuple[E
             exported = torch.export.export(module, (calibration[:batch],), strict=False)
         except Exception as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            images = f"images {list(calibration.shape[1:])}"
             raise QuantError(
-                f"torch.export cannot export {type(module).__name__} with images {list(calibration.shape[1:])}: {reason}"
+                f"torch.export cannot export {type(module).__name__} with {images}: {reason}"
             ) from error
         finally:
             for part, training in modes.items():

@@ -1,4 +1,4 @@
-"""The PT2E quantizer: tells torchao which values of an exported graph become integer tensors, and how to observe them."""
+"""The PT2E quantizer: which values of an exported graph become integer tensors, and how to observe them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx
+from torch.utils import _pytree as pytree
 
 from vitreous.quant._torchao import QuantizationAnnotation, QuantizationSpec, Quantizer, prepare_pt2e
 from vitreous.quant.errors import QuantError
 from vitreous.quant.importer import import_graph, operator_name
 from vitreous.quant.observers import RangeObserver
+from vitreous.quant.reference import evaluate
 from vitreous.quant.scheme import QuantScheme
 from vitreous.quant.sources import (
     STREAM,
@@ -41,10 +43,10 @@ class Point:
 class VitreousQuantizer(Quantizer):
     """A torchao ``Quantizer`` for encoders of W8A8 with a 16-bit residual stream.
 
-    ``transform_for_annotation`` splits the affine part off every layer norm, so that the normalized values, which are what
-    becomes int8, exist as a node. ``annotate`` imports the graph (``encoder``) and asks for an observer at every
-    value that becomes an integer tensor. Weights are not annotated: they are quantized after layer norms and
-    scales are folded into them.
+    ``transform_for_annotation`` splits the affine part off every layer norm, so that the normalized values, which are
+    what becomes int8, exist as a node. ``annotate`` imports the graph (``encoder``) and asks for an observer at every
+    value that becomes an integer tensor. Weights are not annotated: they are quantized after layer norms and scales
+    are folded into them.
 
     Parameters: ``scheme``; ``shape``, the input's ``(B, C, H, W)``.
     """
@@ -138,8 +140,23 @@ def _split_affine(graph: fx.Graph, node: fx.Node) -> None:
         with graph.inserting_after(last):
             made = graph.call_function(target, (last, constant))
         made.meta = {key: value for key, value in plain.meta.items() if key != "quantization_annotation"}
-        last.replace_all_uses_with(made, delete_user_cb=lambda user, made=made: user is not made)
+        for user in list(last.users):
+            if user is not made:
+                user.replace_input_with(last, made)
         last = made
+
+
+def _check_import(encoder: Encoder, image: Tensor, result: object) -> None:
+    """Compare the recognized encoder with the model on one image, so that a mistake in importing cannot pass."""
+    (given,) = (leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor))
+    expected = given[:1].double().reshape(-1)
+    found = evaluate(encoder, image)[encoder.name(encoder.logits)].reshape(-1)
+    error, size = float((found - expected).abs().max()), float(expected.abs().max())
+    if not error <= 1e-3 * size + 1e-5:
+        raise QuantError(
+            f"The recognized encoder gives other logits than the model (error {error:.3g} of {size:.3g}): "
+            "the model does something that the importer misreads; please report it"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +194,9 @@ def calibrate(
             chunk = images[start : start + batch]
             while len(chunk) < batch:
                 chunk = torch.cat([chunk, images[: batch - len(chunk)]])
-            prepared(chunk)
+            logits = prepared(chunk)
+            if start == 0:
+                _check_import(quantizer.encoder, images[:1], logits)
             if progress is not None:
                 progress(min(start + batch, len(images)), len(images))
     observers: dict[str, RangeObserver] = {}

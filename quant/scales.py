@@ -2,59 +2,74 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 
+from vitreous.quant.builder import Scale
 from vitreous.quant.errors import QuantError
 from vitreous.quant.observers import scale_of
 from vitreous.quant.quantizer import Calibrated
 from vitreous.quant.scheme import QuantScheme
-from vitreous.quant.sources import STREAM, Activation, Attention, Image, Linear, Norm, Source, Start
+from vitreous.quant.sources import Activation, Attention, Image, Norm, Source, Start
 
 LOGITS_HEADROOM = 1.5
+# Smaller steps than these resolve nothing: GELU's input has 10 fraction bits, and attention's output is a mean
+# of values. They keep multipliers in range for models whose activations are (almost) zero.
+_LEAST_ACTIVATION = 2.0**-18
+_LEAST_CONTEXT = 2.0**-12
 
 
 @dataclass(frozen=True, eq=False)
 class Scales:
-    """``of(source)`` is the ``(scale, zero point)`` of a source's int8 values; ``residual`` and ``logits`` are int16 scales."""
+    """``of(source)``: an int8 source's scale; ``residual`` and ``logits``: the steps of the int16 tensors."""
 
     residual: float
     logits: float
-    activations: dict[int, tuple[float, int]]
+    activations: dict[int, Scale]
 
-    def of(self, source: Source) -> tuple[float, int]:
-        """Scale and zero point of an int8 source."""
+    def of(self, source: Source) -> Scale:
+        """Scale of an int8 source."""
         return self.activations[source.serial]
 
 
 def choose_scales(calibrated: Calibrated, scheme: QuantScheme) -> Scales:
-    """Raises QuantError when calibration saw values that are not finite."""
+    """Scales for all tensors. Raises QuantError when calibration saw values that are not finite."""
     encoder = calibrated.encoder
-    activations: dict[int, tuple[float, int]] = {}
     operands = {part.serial for source in encoder.each(Attention) for part in source.inputs}
-    largest = 0.0
+    activations: dict[int, Scale] = {}
+    largest = logits = 0.0
     for source in encoder.sources:
-        stream = isinstance(source, STREAM) or (isinstance(source, Linear) and source.serial not in operands)
         if source.observe is None or source.observe.name not in calibrated.observers:
             continue
         observer = calibrated.observer(source)
-        if not (abs(observer.low) < float("inf") and abs(observer.high) < float("inf")):
+        extent = max(-observer.low, observer.high)
+        if not math.isfinite(extent):
             raise QuantError(f"{encoder.name(source)}: calibration gives values that are not finite")
         if isinstance(source, Image | Norm | Activation | Attention) or source.serial in operands:
-            activations[source.serial] = scale_of(*observer.interval(), observer.symmetric)
-        elif stream and source is not encoder.logits:
-            largest = max(largest, -observer.low, observer.high)
+            activations[source.serial] = Scale(*scale_of(*observer.interval(), observer.symmetric))
+        elif source is encoder.logits:
+            logits = extent
+        else:
+            largest = max(largest, extent)
     for start in encoder.each(Start):
-        assert isinstance(start, Start)
+        # A stored value of the stream like any other, though no node of the float model has it.
         largest = max(largest, float(start.constant.abs().max()))
-    logits = calibrated.observer(encoder.logits)
-    highest = max(-logits.low, logits.high)
-    return Scales(
-        residual=_int16(largest * scheme.residual_headroom),
-        logits=_int16(highest * LOGITS_HEADROOM),
-        activations=activations,
-    )
+    _raise_floors(activations, calibrated)
+    return Scales(_int16(largest * scheme.residual_headroom), _int16(logits * LOGITS_HEADROOM), activations)
+
+
+def _raise_floors(activations: dict[int, Scale], calibrated: Calibrated) -> None:
+    for source in calibrated.encoder.sources:
+        if isinstance(source, Activation):
+            floor = _LEAST_ACTIVATION
+        elif isinstance(source, Attention):
+            floor = _LEAST_CONTEXT * activations[source.v.serial].step
+        else:
+            continue
+        scale = activations[source.serial]
+        activations[source.serial] = scale._replace(step=max(scale.step, floor))
 
 
 def _int16(largest: float) -> float:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from torch import Tensor, fx
 
 _serial = itertools.count()
+Kind = TypeVar("Kind", bound="Source")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -54,7 +56,7 @@ class Patches(Source):
 
 @dataclass(eq=False, kw_only=True)
 class Linear(Source):
-    """``y[t, o] = sum_k x[t, k] * weight[o, k] + bias[o]``; everything elementwise and constant is folded in (float64)."""
+    """``y[t, o] = sum_k x[t, k] * weight[o, k] + bias[o]``; constant factors and addends are folded in, in float64."""
 
     input: Source
     weight: Tensor
@@ -130,7 +132,7 @@ class Scores(Source):
 
     @property
     def inputs(self) -> tuple[Source, ...]:
-        """q and k."""
+        """The queries and keys."""
         return (self.q, self.k)
 
 
@@ -217,7 +219,7 @@ class Encoder:
         """The unique name of a source: its layer's path and its role."""
         return self.names[source.serial]
 
-    def each(self, kind: type[Source]) -> Iterator[Source]:
+    def each(self, kind: type[Kind]) -> Iterator[Kind]:
         """All sources of one kind, in order."""
         return (source for source in self.sources if isinstance(source, kind))
 

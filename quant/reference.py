@@ -1,0 +1,71 @@
+"""The recognized encoder in floats: what every integer tensor of the graph approximates, under the same name."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vitreous.quant.sources import (
+    Activation,
+    Add,
+    Attention,
+    Encoder,
+    Image,
+    Linear,
+    Mean,
+    Norm,
+    Patches,
+    Select,
+    Source,
+    Start,
+)
+
+
+def evaluate(encoder: Encoder, images: Tensor) -> dict[str, Tensor]:
+    """Every source of ``encoder`` over ``images [n, C, H, W]``, computed in float64 from the folded weights.
+
+    Returns ``[n, tokens, width]`` by name (the image as it is), and for each attention its scores as logarithms to
+    base 2, ``<name>.scores [n, heads, T, T]``. A tensor of the integer graph with the same name holds the same, rounded.
+    """
+    values: dict[str, Tensor] = {}
+    for source in encoder.sources:
+        name = encoder.name(source)
+        if isinstance(source, Image):
+            values[name] = images.double()
+        elif isinstance(source, Attention):
+            operands = [values[encoder.name(part)] for part in source.inputs]
+            values[f"{name}.scores"], values[name] = _attention(source, operands)
+        else:
+            values[name] = _evaluate(source, [values[encoder.name(part)] for part in source.inputs])
+    return values
+
+
+def _evaluate(source: Source, inputs: list[Tensor]) -> Tensor:
+    x = inputs[0]
+    if isinstance(source, Patches):
+        return functional.unfold(x, source.patch, stride=source.patch).transpose(1, 2)
+    if isinstance(source, Linear):
+        return x @ source.weight.T + source.bias
+    if isinstance(source, Start):
+        return functional.pad(x, (0, 0, source.prefix, 0)) + source.constant
+    if isinstance(source, Add):
+        return x + inputs[1]
+    if isinstance(source, Norm):
+        return functional.layer_norm(x, [source.width], eps=source.eps)
+    if isinstance(source, Activation):
+        return functional.gelu(x) if source.function == "gelu" else functional.relu(x)
+    if isinstance(source, Select):
+        return x[:, source.index : source.index + 1]
+    assert isinstance(source, Mean), source
+    return x.mean(1, keepdim=True)
+
+
+def _attention(source: Attention, operands: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Scores to base 2, and the context with its heads side by side."""
+    q, k, v = (part.unflatten(2, (source.heads, -1)).transpose(1, 2) for part in operands)
+    scores = q @ k.mT * source.gain * math.log2(math.e)
+    context = torch.softmax(scores * math.log(2), -1) @ v
+    return scores, context.transpose(1, 2).flatten(2)
