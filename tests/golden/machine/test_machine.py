@@ -24,12 +24,12 @@ WRITE_SIZE = 1024
 
 
 def instructions() -> list[Instruction]:
-    """Patches of the image times a weight, once to X with ReLU and once to R; both are stored, the second in two parts."""
+    """Patches of the image times a weight, to X with ReLU and to R; both are stored, the second in two parts."""
     row = layout.image_row_stride(SHAPE[2])
     product = {"row_tiles": 1, "k_words": 2, "b_stride": 2, "columns": CLASSES, "scale": Scale.COLUMN}
     unfold = {
-        "base": 0, "stride": 2, "first_token": 0, "patch": PATCH, "grid_columns": 3, "grid_rows": 2, "channels": SHAPE[0],
-        "dram_offset": IMAGE_OFFSET, "row_stride": row, "channel_stride": row * SHAPE[1],
+        "base": 0, "stride": 2, "first_token": 0, "patch": PATCH, "grid_columns": 3, "grid_rows": 2,
+        "channels": SHAPE[0], "dram_offset": IMAGE_OFFSET, "row_stride": row, "channel_stride": row * SHAPE[1],
     }  # fmt: skip
     one = {"rows": 1, "stride": 0, "dram_stride": 0}
     relu, to_load, to_matrix, to_store = Activation.RELU, 1, 2, 8
@@ -72,7 +72,8 @@ def program() -> Program:
     wide = {"tensor": "wide", "kind": "residual", "tile_stride": 10}
     return Program(
         graph_name="test", config_digest=CONFIG.digest, config=CONFIG.as_dict(), instructions=tuple(code), image=image,
-        program_offset=0, input_offset=IMAGE_OFFSET, input_shape=SHAPE, write_size=WRITE_SIZE, output_tensor="wide", macs=1,
+        program_offset=0, input_offset=IMAGE_OFFSET, input_shape=SHAPE, write_size=WRITE_SIZE,
+        output_tensor="wide", macs=1,
         placements=(
             Placement(tensor="narrow", offset=0, kind="panel", shape=(TOKENS, CLASSES), tile_stride=3),
             Placement(**wide, offset=256, shape=(TOKENS, 7)),

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vitreous.spec.config import (
+    AcceleratorConfig,
+    ArrayConfig,
+    ConfigError,
+    GeluConfig,
+    MemoryConfig,
+    load_accelerator,
+    named_accelerators,
+)
+
+MACS = {"edge64": 64, "edge256": 256, "edge1024": 1024, "edge4096": 4096, "square256": 256}
+
+
+@pytest.mark.parametrize("name", named_accelerators())
+def test_presets_load_and_are_named_by_their_macs(name: str) -> None:
+    config = load_accelerator(name)
+    assert config.name == name
+    assert config.array.macs_per_cycle == MACS[name]
+
+
+def test_digest_follows_every_field_but_the_name() -> None:
+    base = AcceleratorConfig()
+    assert dataclasses.replace(base, name="other").digest == base.digest
+    changes: list[dict[str, Any]] = [
+        {"array": {"lanes": 16}}, {"array": {"depth": 8}}, {"memory": {"score_keys": 128}}, {"bus": {"data_bits": 128}},
+        {"softmax": {"variant": "online"}}, {"gelu": {"step_bits": 6}}, {"queue": {"depth": 4}},
+    ]  # fmt: skip
+    digests = {AcceleratorConfig.from_dict(change).digest for change in changes}
+    assert len(digests | {base.digest}) == len(changes) + 1
+    assert base.digest32 == int(base.digest[:8], 16) < 1 << 32
+
+
+def test_dictionary_round_trip() -> None:
+    config = load_accelerator("edge1024")
+    assert AcceleratorConfig.from_dict(config.as_dict()) == config
+
+
+def test_words_of_the_memories() -> None:
+    memory = MemoryConfig(
+        activation_kib=64, weight_kib=32, residual_kib=16, parameter_entries=100, score_keys=64
+    )
+    config = AcceleratorConfig(array=ArrayConfig(lanes=16, depth=2), memory=memory)
+    assert (config.panel_word_bytes, config.residual_word_bytes) == (32, 32)
+    depths = (config.x_depth, config.w_depth, config.r_depth, config.p_depth, config.s_depth)
+    assert depths == (2048, 1024, 512, 100, 32)
+
+
+WRONG = [
+    ({"array": {"lanes": 5}}, "array.lanes must be one of 4, 8, 16, 32, not 5"),
+    ({"array": {"depth": 3}}, "array.depth must be one of 1, 2, 4, 8, not 3"),
+    ({"array": {"groups": 2}}, "array.groups must be one of 1, not 2"),
+    ({"memory": {"weight_kib": 0}}, "memory.weight_kib must be an integer in 1..16384, not 0"),
+    ({"memory": {"weight_kib": True}}, "memory.weight_kib must be an integer in 1..16384, not True"),
+    ({"memory": {"parameter_entries": 8}}, "memory.parameter_entries must be an integer in 32..65536, not 8"),
+    ({"memory": {"score_keys": 12}}, "memory.score_keys must be a multiple of 8, not 12"),
+    ({"memory": {"residual_kib": 16384}}, "memory.residual_kib gives 1048576 words, outside 2..65536"),
+    ({"bus": {"data_bits": 32}}, "bus.data_bits must be one of 64, 128, 256, not 32"),
+    ({"softmax": {"variant": "exact"}}, "softmax.variant must be one of base2, online, not 'exact'"),
+    ({"softmax": {"fraction_bits": 9}}, "softmax.fraction_bits must be an integer in 7..8, not 9"),
+    ({"gelu": {"range": 5.51}}, "gelu.range must be in .* a multiple of the table's step, not 5.51"),
+    ({"gelu": {"fraction_bits": 17}}, "gelu.fraction_bits must be an integer in 10..16, not 17"),
+    ({"queue": {"depth": 3}}, "queue.depth must be one of 2, 4, 8, 16, 32, not 3"),
+    ({"array": {"width": 8}}, "Unknown field array.width; the fields are depth, groups, lanes"),
+    ({"cache": {}}, r"Unknown part \[cache\]; the parts are name, array"),
+    ({"array": 8}, "array must be a table, not 8"),
+]
+
+
+@pytest.mark.parametrize(("data", "sentence"), WRONG, ids=[str(data) for data, _ in WRONG])
+def test_errors_name_the_field_and_the_value(data: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        AcceleratorConfig.from_dict(data)
+
+
+def test_files(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[array]\nlanes = 4\n")
+    assert (load_accelerator(str(path)).name, load_accelerator(str(path)).array.lanes) == ("mine", 4)
+    path.write_text("[array\n")
+    with pytest.raises(ConfigError, match="mine.toml is not valid TOML"):
+        load_accelerator(str(path))
+    with pytest.raises(ConfigError, match="Cannot read the accelerator file .*absent.toml: No such file"):
+        load_accelerator(str(tmp_path / "absent.toml"))
+    with pytest.raises(ConfigError, match="Unknown accelerator 'edge7'; named ones are .*edge256"):
+        load_accelerator("edge7")
+
+
+def test_gelu_entries() -> None:
+    assert GeluConfig(step_bits=5, range=5.5).entries == 176
