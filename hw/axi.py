@@ -1,0 +1,158 @@
+"""AXI4 and AXI4-Lite as signatures, the beats and bursts that the units speak, and the read channel that two units share."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+ADDRESS_BITS = 32
+ID_BITS = 1
+FETCH_ID = 0
+LOAD_ID = 1
+BURST_INCR = 1
+PAGE_BYTES = 4096
+"""No burst may cross a multiple of this."""
+
+
+class Axi4(wiring.Signature):
+    """AXI4 seen from the manager, the signals that are not at their default value, named as in the specification."""
+
+    def __init__(self, data_bits: int) -> None:
+        address = {"id": ID_BITS, "addr": ADDRESS_BITS, "len": 8, "size": 3, "burst": 2, "valid": 1}
+        super().__init__(
+            {f"aw{name}": Out(width) for name, width in address.items()}
+            | {"awready": In(1)}
+            | {
+                "wdata": Out(data_bits),
+                "wstrb": Out(data_bits // 8),
+                "wlast": Out(1),
+                "wvalid": Out(1),
+                "wready": In(1),
+            }
+            | {"bid": In(ID_BITS), "bresp": In(2), "bvalid": In(1), "bready": Out(1)}
+            | {f"ar{name}": Out(width) for name, width in address.items()}
+            | {"arready": In(1)}
+            | {
+                "rid": In(ID_BITS),
+                "rdata": In(data_bits),
+                "rresp": In(2),
+                "rlast": In(1),
+                "rvalid": In(1),
+                "rready": Out(1),
+            }
+        )
+
+
+class Axi4Lite(wiring.Signature):
+    """AXI4-Lite with 32-bit data seen from the manager."""
+
+    def __init__(self, address_bits: int) -> None:
+        super().__init__(
+            {
+                "awaddr": Out(address_bits),
+                "awprot": Out(3),
+                "awvalid": Out(1),
+                "awready": In(1),
+                "wdata": Out(32),
+                "wstrb": Out(4),
+                "wvalid": Out(1),
+                "wready": In(1),
+                "bresp": In(2),
+                "bvalid": In(1),
+                "bready": Out(1),
+                "araddr": Out(address_bits),
+                "arprot": Out(3),
+                "arvalid": Out(1),
+                "arready": In(1),
+                "rdata": In(32),
+                "rresp": In(2),
+                "rvalid": In(1),
+                "rready": Out(1),
+            }
+        )
+
+
+class Burst(data.StructLayout):
+    """``length`` + 1 beats from byte ``address``."""
+
+    def __init__(self) -> None:
+        super().__init__({"address": ADDRESS_BITS, "length": 8})
+
+
+class ReadBeat(data.StructLayout):
+    """One beat of read data; ``error``: the response was SLVERR or DECERR; ``last``: of its burst."""
+
+    def __init__(self, data_bits: int) -> None:
+        super().__init__({"data": data_bits, "error": 1, "last": 1})
+
+
+class ReadClient(wiring.Signature):
+    """What a unit that reads DRAM has: ``burst``, a stream of requests, and ``beat``, the stream of their data in order."""
+
+    def __init__(self, data_bits: int) -> None:
+        super().__init__(
+            {"burst": Out(stream.Signature(Burst())), "beat": In(stream.Signature(ReadBeat(data_bits)))}
+        )
+
+
+class ReadChannel(wiring.Component):
+    """Fetch and load on one AXI4 read channel, told apart by their id; fetch goes first.
+
+    Latency: request 1 cycle (a register, so that ARVALID and its payload hold), data 0. Throughput: one request and one beat a
+    cycle. Back-pressure: a client that does not take its beat stalls the other's; fetch asks only for what it has room for.
+
+    Parameters
+    ----------
+    data_bits : width of the bus.
+
+    Members
+    -------
+    fetch, load : In(ReadClient(data_bits)).
+    bus : Out(Axi4(data_bits)); only the read channels are driven.
+    busy : Out(1), a request is waiting to be accepted.
+    """
+
+    def __init__(self, *, data_bits: int) -> None:
+        self._data_bits = data_bits
+        super().__init__(
+            {
+                "fetch": In(ReadClient(data_bits)),
+                "load": In(ReadClient(data_bits)),
+                "bus": Out(Axi4(data_bits)),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        bus = self.bus
+        valid = Signal()
+        free = ~valid | bus.arready
+        m.d.comb += [
+            bus.arvalid.eq(valid),
+            bus.arsize.eq((self._data_bits // 8).bit_length() - 1),
+            bus.arburst.eq(BURST_INCR),
+            self.busy.eq(valid),
+            self.fetch.burst.ready.eq(free),
+            self.load.burst.ready.eq(free & ~self.fetch.burst.valid),
+        ]
+        with m.If(free):
+            m.d.sync += valid.eq(self.fetch.burst.valid | self.load.burst.valid)
+            for client, number in ((self.load, LOAD_ID), (self.fetch, FETCH_ID)):
+                with m.If(client.burst.valid):
+                    m.d.sync += [
+                        bus.araddr.eq(client.burst.payload.address),
+                        bus.arlen.eq(client.burst.payload.length),
+                        bus.arid.eq(number),
+                    ]
+        for client, number in ((self.load, LOAD_ID), (self.fetch, FETCH_ID)):
+            m.d.comb += [
+                client.beat.valid.eq(bus.rvalid & (bus.rid == number)),
+                client.beat.payload.data.eq(bus.rdata),
+                client.beat.payload.error.eq(bus.rresp[1]),
+                client.beat.payload.last.eq(bus.rlast),
+            ]
+            with m.If(bus.rid == number):
+                m.d.comb += bus.rready.eq(client.beat.ready)
+        return m

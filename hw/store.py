@@ -1,0 +1,209 @@
+"""The store unit: rows of words of X, W or R go to the write window (docs/machine.md)."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from vitreous.hw.axi import ADDRESS_BITS, BURST_INCR, Axi4
+from vitreous.hw.bursts import BurstGenerator, RowWalker
+from vitreous.hw.gearbox import WordsToBeats
+from vitreous.hw.memory import word_bytes
+from vitreous.hw.ports import Command, ErrorReport, ReadPort, instruction_layout
+from vitreous.hw.store_words import SOURCES, WordReader
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import ErrorCode, Memory, Opcode
+
+OUTSTANDING_WRITES = 8
+"""Bursts without a response."""
+
+
+class StoreUnit(wiring.Component):
+    """X, W, R -> DRAM.
+
+    Latency: 5 cycles from a command to its first address, 4 to its first data beat. Throughput: one beat a cycle where a word is a
+    beat or more, else one word a cycle; the next command is taken after the last response of the one before.
+    Back-pressure: waits for bus and memory ports.
+
+    Parameters
+    ----------
+    config : bus, words of the memories.
+
+    Members
+    -------
+    i : In(stream.Signature(Command())).
+    done, busy : Out(1). error : Out(ErrorReport()).
+    halt : In(1): no new burst; bursts that were begun get beats without strobes.
+    drained : Out(1), nothing is left to do on the bus.
+    base, size : In(32), the write window.
+    bus : Out(Axi4(data_bits)); only the write channels are driven.
+    x, w, r : Out(ReadPort).
+    events : Out({"beat"}), a data beat is taken by the bus.
+
+    Raises (as ``error``): ILLEGAL_FIELD, ALIGNMENT, WINDOW, BUS_WRITE, ADDRESS.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(Command())),
+                "done": Out(1),
+                "busy": Out(1),
+                "error": Out(ErrorReport()),
+                "halt": In(1),
+                "drained": Out(1),
+                "base": In(ADDRESS_BITS),
+                "size": In(ADDRESS_BITS),
+                "bus": Out(Axi4(config.bus.data_bits)),
+                "x": Out(ReadPort(8 * config.panel_word_bytes)),
+                "w": Out(ReadPort(8 * config.panel_word_bytes)),
+                "r": Out(ReadPort(8 * config.residual_word_bytes)),
+                "events": Out(data.StructLayout({"beat": 1})),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self._config
+        m.submodules.rows = rows = RowWalker()
+        m.submodules.bursts = bursts = BurstGenerator(config, burst_beats=config.bus.burst_beats)
+        m.submodules.words = words = WordReader(config)
+        m.submodules.gearbox = gearbox = WordsToBeats(config, memories=SOURCES)
+        self._command = Signal(Command(), reset_less=True)
+        self._fields = data.View(instruction_layout(Opcode.STORE), self._command.word)
+        self._stop, failed = Signal(), Signal()
+        m.d.comb += self._stop.eq(self.halt | failed)
+        with m.If(self.error.valid):
+            m.d.sync += failed.eq(1)
+
+        wiring.connect(m, rows.o, bursts.i)
+        wiring.connect(m, words.o, gearbox.i)
+        for memory in ("x", "w", "r"):
+            wiring.connect(m, getattr(words, memory), wiring.flipped(getattr(self, memory)))
+        m.d.comb += [
+            bursts.base.eq(self.base),
+            bursts.size.eq(self.size),
+            bursts.halt.eq(self._stop),
+            words.halt.eq(self._stop),
+            gearbox.memory.eq(self._fields.memory),
+        ]
+        outstanding = self._build_address(m, bursts)
+        self._build_data(m, gearbox)
+        illegal, misaligned = self._build_sequence(m, rows, words, bursts, outstanding)
+        causes = (
+            (self.bus.bvalid & self.bus.bresp[1] & ~self._stop, ErrorCode.BUS_WRITE),
+            (words.bad_address, ErrorCode.ADDRESS),
+            (bursts.outside, ErrorCode.WINDOW),
+            (misaligned, ErrorCode.ALIGNMENT),
+            (illegal, ErrorCode.ILLEGAL_FIELD),
+        )
+        m.d.comb += self.error.pc.eq(self._command.pc)
+        for cause, code in reversed(causes):
+            with m.If(cause):
+                m.d.comb += [self.error.valid.eq(1), self.error.code.eq(code)]
+        return m
+
+    def _build_sequence(
+        self, m: Module, rows: RowWalker, words: WordReader, bursts: BurstGenerator, outstanding: Signal
+    ) -> tuple[Signal, Signal]:
+        """Take a command, check it, start both walks, wait for the last response. Returns: illegal, misaligned."""
+        config, fields = self._config, self._fields
+        low = config.bus.beat_bytes.bit_length() - 1
+        row_bytes = Signal(24, reset_less=True)
+        legal, aligned = Signal(), Signal()
+        illegal, misaligned, start = Signal(), Signal(), Signal()
+        m.d.comb += [
+            legal.eq((fields.memory <= Memory.R) & (fields.words != 0) & (fields.rows != 0)),
+            aligned.eq(~(fields.dram_offset | fields.dram_stride)[:low].any()),
+            rows.i.payload.offset.eq(fields.dram_offset),
+            rows.i.payload.stride.eq(fields.dram_stride),
+            rows.i.payload.rows.eq(fields.rows),
+            rows.i.payload.bytes.eq(row_bytes),
+            rows.i.valid.eq(start),
+            words.i.payload.eq(self._command.word),
+            words.i.valid.eq(start),
+        ]
+        with m.FSM():
+            with m.State("Idle"):
+                m.d.comb += self.i.ready.eq(~self._stop)
+                with m.If(self.i.valid & self.i.ready):
+                    m.d.sync += self._command.eq(self.i.payload)
+                    m.next = "Measure"
+            with m.State("Measure"):
+                m.d.comb += self.busy.eq(1)
+                with m.Switch(fields.memory):
+                    for which in SOURCES:
+                        with m.Case(which):
+                            m.d.sync += row_bytes.eq(fields.words * word_bytes(config, which))
+                m.next = "Check"
+            with m.State("Check"):
+                m.d.comb += [
+                    self.busy.eq(1),
+                    illegal.eq(~legal & ~self._stop),
+                    misaligned.eq(legal & ~aligned & ~self._stop),
+                    start.eq(legal & aligned & ~self._stop),
+                ]
+                with m.If(start):
+                    m.next = "Store"
+            with m.State("Store"):
+                m.d.comb += self.busy.eq(1)
+                # Every burst that was asked for has its response, so every beat and every word is through as well.
+                with m.If(rows.i.ready & ~bursts.busy & (outstanding == 0) & ~self._stop):
+                    m.d.comb += self.done.eq(1)
+                    m.next = "Idle"
+        return illegal, misaligned
+
+    def _build_address(self, m: Module, bursts: BurstGenerator) -> Signal:
+        """One register before the bus, so that AWVALID holds; with it a burst enters ``lengths``, the data channel's orders."""
+        bus = self.bus
+        m.submodules.lengths = self._lengths = lengths = fifo.SyncFIFO(width=8, depth=OUTSTANDING_WRITES)
+        outstanding = Signal(range(OUTSTANDING_WRITES + 1))
+        free = (~bus.awvalid | bus.awready) & (outstanding != OUTSTANDING_WRITES) & ~self._stop
+        take = Signal()
+        m.d.comb += [
+            take.eq(bursts.o.valid & free),
+            bursts.o.ready.eq(free),
+            lengths.w_en.eq(take),
+            lengths.w_data.eq(bursts.o.payload.length),
+            bus.awsize.eq(self._config.bus.beat_bytes.bit_length() - 1),
+            bus.awburst.eq(BURST_INCR),
+            bus.bready.eq(1),
+            self.drained.eq(outstanding == 0),
+        ]
+        with m.If(bus.awready):
+            m.d.sync += bus.awvalid.eq(0)
+        with m.If(take):
+            m.d.sync += [
+                bus.awvalid.eq(1),
+                bus.awaddr.eq(bursts.o.payload.address),
+                bus.awlen.eq(bursts.o.payload.length),
+            ]
+        m.d.sync += outstanding.eq(outstanding + take - bus.bvalid)
+        return outstanding
+
+    def _build_data(self, m: Module, gearbox: WordsToBeats) -> None:
+        """Beats for the bursts in ``lengths``, in a register of their own; without strobes once stopped."""
+        bus, lengths = self.bus, self._lengths
+        sent = Signal(
+            8
+        )  # beats of the burst at the head of the queue that are already in the register or gone
+        move, last = Signal(), Signal()
+        m.d.comb += [
+            move.eq((~bus.wvalid | bus.wready) & lengths.r_rdy & (gearbox.o.valid | self._stop)),
+            last.eq(sent == lengths.r_data),
+            lengths.r_en.eq(move & last),
+            gearbox.o.ready.eq(move),
+            self.events.beat.eq(bus.wvalid & bus.wready),
+        ]
+        with m.If(bus.wready):
+            m.d.sync += bus.wvalid.eq(0)
+        with m.If(move):
+            m.d.sync += [
+                bus.wvalid.eq(1),
+                bus.wdata.eq(gearbox.o.payload.data),
+                bus.wstrb.eq(Mux(self._stop, 0, gearbox.o.payload.strobe)),
+                bus.wlast.eq(last),
+                sent.eq(Mux(last, 0, sent + 1)),
+            ]

@@ -1,0 +1,232 @@
+"""The store unit against the functional machine: every word size and beat size, strides, partial beats, stalls and errors."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module
+from amaranth.sim import Simulator
+
+from tests.hw.axi_memory import AxiMemory, taken
+from tests.hw.ports_model import ReadMemory
+from vitreous.golden.machine.dma import start_store
+from vitreous.golden.machine.memories import Dram, Memories
+from vitreous.hw.memory import word_bytes
+from vitreous.hw.store import StoreUnit
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig, MemoryConfig
+from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode, make
+
+BASE = 0x1000 - 0x40
+SIZE = 12001  # no multiple of a beat
+
+
+def small(lanes: int = 4, depth: int = 2, data_bits: int = 64, **bus: int) -> AcceleratorConfig:
+    return AcceleratorConfig(
+        array=ArrayConfig(lanes=lanes, depth=depth),
+        memory=MemoryConfig(
+            activation_kib=16, weight_kib=8, residual_kib=8, parameter_entries=32, score_keys=8
+        ),
+        bus=BusConfig(data_bits=data_bits, **bus),
+    )
+
+
+def depths(config: AcceleratorConfig) -> dict[Memory, int]:
+    return {Memory.X: config.x_depth, Memory.W: config.w_depth, Memory.R: config.r_depth}
+
+
+class Bench:
+    """The unit, a DRAM and three memories full of random words."""
+
+    def __init__(self, config: AcceleratorConfig, *, seed: int = 0, stall: float = 0.0) -> None:
+        self.config = config
+        self.unit = StoreUnit(config)
+        m = Module()
+        m.submodules.unit = self.unit
+        self.axi = AxiMemory(
+            self.unit.bus,
+            config.bus.data_bits,
+            BASE + SIZE + 64,
+            seed=seed,
+            stall=stall,
+            burst_beats=config.bus.burst_beats,
+            writable=(BASE, BASE + SIZE),
+        )
+        self.memories = {
+            which: ReadMemory(
+                m,
+                getattr(self.unit, which.name.lower()),
+                8 * word_bytes(config, which),
+                depth,
+                seed=seed + which,
+                stall=stall,
+            )
+            for which, depth in depths(config).items()
+        }
+        self.simulator = Simulator(m)
+        self.simulator.add_clock(1e-6)
+        for model in (self.axi, *self.memories.values()):
+            model.attach(self.simulator)
+        self.halt_at: int | None = None
+        self.cycles = 0
+        self.done: list[int] = []
+        self.error: tuple[int, int] | None = None
+
+    def run(self, program: list[Instruction], limit: int = 20000) -> None:
+        """Until all are done, or an error and a quiet bus; then idles to catch what comes too late."""
+        self.simulator.add_testbench(self._host(program), background=True)
+        self.simulator.add_testbench(self._watch(len(program), limit))
+        self.simulator.run()
+
+    def _host(self, program: list[Instruction]) -> Any:
+        async def feed(ctx: Any) -> None:
+            for pc, instruction in enumerate(program):
+                ctx.set(self.unit.i.payload.word, int.from_bytes(instruction.encode(), "little"))
+                ctx.set(self.unit.i.payload.pc, pc)
+                ctx.set(self.unit.i.valid, 1)
+                await taken(ctx, self.unit.i.ready)
+            ctx.set(self.unit.i.valid, 0)
+
+        return feed
+
+    def _watch(self, count: int, limit: int) -> Any:
+        unit = self.unit
+
+        async def watch(ctx: Any) -> None:
+            ctx.set(unit.base, BASE)
+            ctx.set(unit.size, SIZE)
+            after = 0
+            while after < 60:
+                _, _, done, valid, code, pc, drained = await ctx.tick().sample(
+                    unit.done, unit.error.valid, unit.error.code, unit.error.pc, unit.drained
+                )
+                self.cycles += 1
+                assert self.cycles < limit, "the unit hangs"
+                if self.cycles == self.halt_at:
+                    ctx.set(unit.halt, 1)
+                if done:
+                    assert self.error is None, "an instruction completes after the error"
+                    assert self.axi.quiet, "done comes before the last response"
+                    self.done.append(self.cycles)
+                if valid and self.error is None:
+                    self.error = (code, pc)
+                halted = self.halt_at is not None and self.cycles > self.halt_at
+                if (len(self.done) == count or self.error or halted) and drained:
+                    after += 1
+            assert self.axi.quiet
+
+        return watch
+
+
+def execute(bench: Bench, program: list[Instruction]) -> bytes:
+    """The write window as the functional machine leaves it."""
+    memories = Memories(bench.config)
+    for which, model in bench.memories.items():
+        size = word_bytes(bench.config, which)
+        raw = b"".join(word.to_bytes(size, "little") for word in model.data)
+        memories.raw(which)[:] = np.frombuffer(raw, np.uint8).reshape(-1, size)
+    dram = Dram(np.zeros(0, np.uint8), SIZE, bench.config.bus.beat_bytes)
+    for pc, i in enumerate(program):
+        start_store(i, memories, dram, pc)()
+    return dram.write.tobytes()
+
+
+def random_program(config: AcceleratorConfig, rng: random.Random, count: int) -> list[Instruction]:
+    beat, program = config.bus.beat_bytes, []
+    for _ in range(count):
+        which = rng.choice(list(depths(config)))
+        size, depth = word_bytes(config, which), depths(config)[which]
+        words, rows, stride = rng.randint(1, 10), rng.randint(1, 4), rng.randint(0, depth // 8)
+        dram_stride = rng.randint(0, 12) * beat + -(-words * size // beat) * beat
+        last = (SIZE - (rows - 1) * dram_stride - words * size) // beat
+        program.append(
+            make(
+                Opcode.STORE,
+                memory=which,
+                base=rng.randint(0, depth - (rows - 1) * stride - words),
+                words=words,
+                rows=rows,
+                stride=stride,
+                dram_offset=rng.choice((last, rng.randint(0, last))) * beat,
+                dram_stride=dram_stride,
+            )
+        )
+    return program
+
+
+@pytest.mark.parametrize("data_bits", [64, 128, 256])
+@pytest.mark.parametrize(("lanes", "depth"), [(4, 1), (8, 4), (16, 8)])
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+def test_stores_of_every_width(lanes: int, depth: int, data_bits: int, stall: float) -> None:
+    seed = lanes * 1000 + depth * 10 + data_bits
+    config = small(lanes, depth, data_bits, burst_beats=random.Random(seed).choice((4, 8, 16)))
+    bench = Bench(config, seed=seed, stall=stall)
+    program = random_program(config, random.Random(seed), 8)
+    bench.run(program)
+    assert bench.error is None
+    assert len(bench.done) == len(program)
+    assert bytes(bench.axi.data[BASE : BASE + SIZE]) == execute(bench, program)
+
+
+def store(**fields: int) -> Instruction:
+    values = {
+        "memory": Memory.X,
+        "base": 0,
+        "words": 4,
+        "rows": 1,
+        "stride": 0,
+        "dram_offset": 0,
+        "dram_stride": 0,
+    }
+    return make(Opcode.STORE, **{**values, **fields})
+
+
+def test_full_throughput_of_long_rows() -> None:
+    bench = Bench(small(8, 4))
+    bench.run([store(words=256)])
+    assert bench.done[-1] <= 256 * 32 // 8 + 24
+
+
+FAULTS = {
+    "beyond X": (store(base=510), ErrorCode.ADDRESS),
+    "stride beyond X": (store(rows=3, stride=65535, dram_stride=256), ErrorCode.ADDRESS),
+    "beyond the window": (store(dram_offset=SIZE - SIZE % 8 - 120), ErrorCode.WINDOW),
+    "second row beyond the window": (store(rows=2, dram_stride=1 << 31), ErrorCode.WINDOW),
+    "offset not aligned": (store(dram_offset=4), ErrorCode.ALIGNMENT),
+    "stride not aligned": (store(dram_stride=12), ErrorCode.ALIGNMENT),
+    "memory P": (store(memory=Memory.P), ErrorCode.ILLEGAL_FIELD),
+    "no words": (store(words=0), ErrorCode.ILLEGAL_FIELD),
+    "no rows": (store(rows=0), ErrorCode.ILLEGAL_FIELD),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("stall", [0.0, 0.3])
+def test_errors_stop_the_unit(name: str, stall: float) -> None:
+    instruction, code = FAULTS[name]
+    bench = Bench(small(8, 4), seed=5, stall=stall)
+    bench.run([store(memory=Memory.R, words=3), instruction, store(dram_offset=4096)])
+    assert bench.error == (code, 1)
+    assert not any(bench.axi.data[BASE + 4096 : BASE + 4096 + 128]), "nothing follows the error"
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.3])
+def test_error_response(stall: float) -> None:
+    bench = Bench(small(8, 4), seed=9, stall=stall)
+    bench.axi.fail_write.add(BASE + 700)
+    bench.run([store(words=8), store(words=40, dram_offset=512), store(dram_offset=4096)])
+    assert bench.error == (ErrorCode.BUS_WRITE, 1)
+    assert not any(bench.axi.data[BASE + 4096 : BASE + 4096 + 128])
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize("cycle", [8, 12, 17, 30, 44])
+def test_halt_finishes_bursts_without_writing(cycle: int, stall: float) -> None:
+    """Of what was begun every beat comes (the model's responses say so), and nothing is written that was not already offered."""
+    bench = Bench(small(8, 4), seed=cycle, stall=stall)
+    bench.halt_at = cycle
+    bench.run([store(words=100)])
+    assert not bench.done
+    assert bench.axi.bytes_written <= 8 * cycle
