@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from vitreous.hw.delay import delay_line
 from vitreous.hw.norm_columns import CENTRED_BITS, Centre, PoolSum, RowStatistics
 from vitreous.hw.norm_scale import CHANNELS_MAXIMUM, NormScale
+from vitreous.hw.norm_words import NormWords
 from vitreous.hw.packer import Packer
 from vitreous.hw.ports import WORD_ADDRESS_BITS, Command, ErrorReport, ReadPort, WritePort, instruction_layout
 from vitreous.hw.requantize import Requantize, Saturation
@@ -33,19 +34,19 @@ _X = 2
 
 
 def _task_layout() -> data.StructLayout:
-    """What of an instruction is kept; ``o_stride`` is 0 for POOL."""
+    """What of an instruction is kept."""
     fields = {f.name: f.width for op in (Opcode.NORM, Opcode.POOL) for f in isa.FIELDS[op]}
-    kept = {n: fields[n] for n in ("r_stride", "channels", "row_tiles", "epsilon", "multiplier", "shift", "tokens")}
-    return data.StructLayout(
-        {"pc": isa.PC_BITS, "pool": 1, "zero_point": signed(8), "o_stride": fields["x_stride"], **kept}
-    )
+    names = ("r_stride", "channels", "row_tiles", "x_stride", "epsilon", "multiplier", "shift", "tokens")
+    kept = {name: fields[name] for name in names}
+    return data.StructLayout({"pc": isa.PC_BITS, "pool": 1, "zero_point": signed(8), **kept})
 
 
 class RowUnit(wiring.Component):
     """Layer norm of tiles (R to X) and the mean over tokens (R to R).
 
-    Latency: NORM takes ``2 * channels + N + 17`` cycles a tile when no port stalls, POOL ``channels * row_tiles``, and a
-    few cycles more for the last word.
+    Latency: when no port stalls, NORM takes ``2 * channels + N + SCALE_CYCLES`` cycles for each tile and
+    ``NORM_OVERHEAD`` more; POOL ``channels * row_tiles + log2 N + POOL_OVERHEAD`` from 4 tiles on, with fewer it waits
+    for places in the queue of words.
     Throughput: one column a cycle in each pass; one instruction at a time.
     Back-pressure: a stalled read or write port holds it; words that were begun have room in a queue.
 
@@ -64,17 +65,16 @@ class RowUnit(wiring.Component):
     events : Out, ``norm_column``: a column is normalized.
     """
 
-    SCALE_CYCLES = _X + RowStatistics.LATENCY + NormScale.LATENCY + 1
-    """Cycles, beside N, from the end of a tile's first pass to the begin of its second one."""
-    NORM_OVERHEAD = 2 + _X + Centre.LATENCY + Requantize.LATENCY + Packer.LATENCY + 2
+    SCALE_CYCLES = _X + RowStatistics.LATENCY + NormScale.LATENCY - 1
+    """Cycles, beside N, from the end of a tile's first pass to the start of its second one."""
+    NORM_OVERHEAD = 2 + _X + Centre.LATENCY + Requantize.LATENCY + Packer.LATENCY + 1
     """Cycles of a NORM beside those of its tiles, from the cycle in which it is taken to ``done``."""
-    POOL_OVERHEAD = 2 + _X + 2 + Requantize.LATENCY + 2
+    POOL_OVERHEAD = 2 + _X + 2 + Requantize.LATENCY + 1
     """The same for a POOL, beside ``channels * row_tiles`` and the log2 N levels of the adder tree."""
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         self.lanes, self.depth = config.array.lanes, config.array.depth
-        self.queue_words = max(4, 16 // self.depth)  # more columns than a word spends cycles on its way to the queue
         super().__init__(
             {
                 "i": In(stream.Signature(Command())),
@@ -93,8 +93,10 @@ class RowUnit(wiring.Component):
         m = Module()
         self._task = Signal(_task_layout(), name="task", reset_less=True)
         self._stop, self._illegal = Signal(), Signal()
-        self._fire, self._room, self._empty = Signal(), Signal(), Signal()
-        self._address, self._base = (Signal(WORD_ADDRESS_BITS, name=n, reset_less=True) for n in ("address", "base"))
+        self._fire, self._room = Signal(), Signal()
+        self._address, self._base = (
+            Signal(WORD_ADDRESS_BITS, name=n, reset_less=True) for n in ("address", "base")
+        )
         self._column = Signal(range(CHANNELS_MAXIMUM + 1), reset_less=True)
         self._tile = Signal(len(self._task.row_tiles), reset_less=True)
         self._passes = Signal(data.StructLayout({"statistics": 1, "normalize": 1, "pool": 1}), name="pass")
@@ -102,13 +104,11 @@ class RowUnit(wiring.Component):
             data.StructLayout({"first": 1, "last": 1, "position": exact_log2(self.depth)}), name="tag"
         )
         m.submodules.scale = self._scale = NormScale(lanes=self.lanes)
-        m.submodules.words = self._words = fifo.SyncFIFO(
-            width=1 + 8 * self.config.panel_word_bytes, depth=self.queue_words
-        )
+        m.submodules.words = self._words = NormWords(self.config)
         self._build_sequence(m)
         self._build_reads(m)
         self._build_columns(m)
-        self._build_writes(m)
+        self._build_words(m)
         self._build_error(m)
         return m
 
@@ -146,7 +146,7 @@ class RowUnit(wiring.Component):
                 with m.If(self._fire & last_channel & last_tile):
                     m.next = "FLUSH"
             with m.State("FLUSH"):
-                m.d.comb += self.done.eq(self._empty & ~self._stop)
+                m.d.comb += self.done.eq(self._words.empty & ~self._stop)
                 with m.If(self.done):
                     m.next = "IDLE"
         m.d.comb += self.busy.eq(~sequence.ongoing("IDLE") & ~self._stop)
@@ -165,11 +165,13 @@ class RowUnit(wiring.Component):
         m.d.sync += [
             task.pc.eq(self.i.payload.pc),
             task.pool.eq(is_pool),
-            task.o_stride.eq(Mux(is_pool, 0, norm.x_stride)),
             task.zero_point.eq(Mux(is_pool, 0, norm.zero_point)),
             task.multiplier.eq(Mux(is_pool, pool.multiplier, norm.multiplier)),
             task.shift.eq(Mux(is_pool, pool.shift, norm.shift)),
-            *(getattr(task, name).eq(getattr(norm, name)) for name in ("r_stride", "channels", "row_tiles", "epsilon")),
+            *(
+                task[name].eq(norm[name])
+                for name in ("r_stride", "channels", "row_tiles", "x_stride", "epsilon")
+            ),
             task.tokens.eq(pool.tokens),
             self._base.eq(norm.r_base),
             self._address.eq(norm.r_base),
@@ -194,7 +196,10 @@ class RowUnit(wiring.Component):
     def _build_reads(self, m: Module) -> None:
         """Addresses: NORM goes through a tile's channels twice, POOL through the tiles of each channel."""
         task, last, base = self._task, self._tag.last, self._base
-        m.d.comb += [self.r.addr.eq(self._address), self._fire.eq(self.r.valid & self.r.ready & ~self.r.fault)]
+        m.d.comb += [
+            self.r.addr.eq(self._address),
+            self._fire.eq(self.r.valid & self.r.ready & ~self.r.fault),
+        ]
         with m.If(self._fire):
             with m.If(task.pool):
                 m.d.sync += [
@@ -239,12 +244,16 @@ class RowUnit(wiring.Component):
             pool_sum.valid.eq(passes[_X].pool),
             pool_sum.first.eq(tags[_X].first),
             pool_sum.last.eq(tags[_X].last),
-            pool_sum.mask.eq(Cat(lane <= (task.tokens - 1)[: exact_log2(self.lanes)] for lane in range(self.lanes))),
+            pool_sum.mask.eq(
+                Cat(lane <= (task.tokens - 1)[: exact_log2(self.lanes)] for lane in range(self.lanes))
+            ),
             self.events.norm_column.eq(passes[1].normalize),
         ]
         self._build_requantize(m, centre, pool_sum, passes, tags)
 
-    def _build_requantize(self, m: Module, centre: Centre, pool_sum: PoolSum, passes: list[Any], tags: list[Any]) -> None:
+    def _build_requantize(
+        self, m: Module, centre: Centre, pool_sum: PoolSum, passes: list[Any], tags: list[Any]
+    ) -> None:
         """Cycles 5 to 8. Lane 0 also requantizes the sums of a pool."""
         m.submodules.requantize = requantize = Requantize(lanes=self.lanes, width=CENTRED_BITS)
         m.submodules.packer = packer = Packer(self.config, width=8)
@@ -264,49 +273,34 @@ class RowUnit(wiring.Component):
             requantize.saturation.eq(Mux(task.pool, Saturation.INT16, Saturation.INT8)),
             packer.valid.eq(passes[-2].normalize),
             packer.index.eq(tags[-2].position),
-            self._words.w_data.eq(
-                Mux(task.pool, requantize.o[0].as_unsigned() << 1, Cat(tags[-1].last, packer.o))
-            ),
-            self._words.w_en.eq(pooled | complete),
+            self._words.word.eq(Mux(task.pool, requantize.o[0].as_unsigned(), packer.o)),
+            self._words.last.eq(~task.pool & tags[-1].last),
+            self._words.push.eq(pooled | complete),
         ]
 
-    def _build_writes(self, m: Module) -> None:
-        """Words leave in order. The first column of a word reserves its place in the queue, a write frees it."""
-        task = self._task
-        address, base = (Signal(WORD_ADDRESS_BITS, name=f"write_{n}", reset_less=True) for n in ("address", "base"))
-        reserved = Signal(range(self.queue_words + 1))
-        waiting, last = self._words.r_rdy, self._words.r_data[0]
-        written = Signal()
-        for port, mine in ((self.xo, ~task.pool), (self.ro, task.pool)):
-            m.d.comb += [
-                port.valid.eq(waiting & mine & ~self._stop),
-                port.addr.eq(address),
-                port.data.eq(self._words.r_data[1 : 1 + (16 if port is self.ro else len(port.data))]),
-            ]
+    def _build_words(self, m: Module) -> None:
+        """The first column of a word reserves its place in the queue. POOL writes words without tiles."""
+        words, word = self._words, self.i.payload.word
+        norm = data.View(instruction_layout(Opcode.NORM), word)
+        pool = data.View(instruction_layout(Opcode.POOL), word)
+        begins = Mux(self._task.pool, self._tag.first, self._passes.normalize & (self._tag.position == 0))
+        wiring.connect(m, words.xo, wiring.flipped(self.xo))
+        wiring.connect(m, words.ro, wiring.flipped(self.ro))
         m.d.comb += [
-            written.eq(self._accepted(self.xo) | self._accepted(self.ro)),
-            self._words.r_en.eq(written),
+            words.start.eq(self.i.valid & self.i.ready),
+            words.base.eq(Mux(norm.opcode == Opcode.POOL, pool.o_base, norm.x_base)),
+            words.pool.eq(self._task.pool),
+            words.stride.eq(self._task.x_stride),
+            words.reserve.eq(self._fire & begins),
+            words.stop.eq(self._stop),
+            self._room.eq(words.room | ~begins),
         ]
-        begins = Mux(task.pool, self._tag.first, self._passes.normalize & (self._tag.position == 0))
-        m.d.comb += [self._room.eq((reserved != self.queue_words) | ~begins), self._empty.eq(reserved == 0)]
-        m.d.sync += reserved.eq(reserved + (self._fire & begins) - written)
-        following = Mux(last, base + task.o_stride, address + 1)[:WORD_ADDRESS_BITS]
-        with m.If(written):
-            m.d.sync += [address.eq(following), base.eq(Mux(last, following, base))]
-        with m.If(self.i.valid & self.i.ready):
-            norm = data.View(instruction_layout(Opcode.NORM), self.i.payload.word)
-            pool = data.View(instruction_layout(Opcode.POOL), self.i.payload.word)
-            start = Mux(norm.opcode == Opcode.POOL, pool.o_base, norm.x_base)
-            m.d.sync += [address.eq(start), base.eq(start)]
-
-    def _accepted(self, port: Any) -> Value:
-        return port.valid & port.ready & ~port.fault
 
     def _build_error(self, m: Module) -> None:
         """The first fault stops the unit; the code is held."""
         failed = Signal()
         code = Signal(8, reset_less=True)
-        outside = Cat(port.valid & port.ready & port.fault for port in (self.r, self.ro, self.xo)).any()
+        outside = (self.r.valid & self.r.ready & self.r.fault) | self._words.fault
         with m.If(~self._stop & (outside | self._illegal)):
             m.d.sync += [failed.eq(1), code.eq(Mux(outside, ErrorCode.ADDRESS, ErrorCode.ILLEGAL_FIELD))]
         m.d.comb += [

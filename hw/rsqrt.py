@@ -66,7 +66,9 @@ class ReciprocalRoot(wiring.Component):
         index_bits = _NORMALIZED_BITS - RSQRT_SEED_SHIFT
         seeds = rsqrt_seed()
         unused = (1 << index_bits) - len(seeds)
-        m.submodules.seed = memory = Memory(shape=ROOT_BITS, depth=1 << index_bits, init=[0] * unused + list(seeds))
+        m.submodules.seed = memory = Memory(
+            shape=ROOT_BITS, depth=1 << index_bits, init=[0] * unused + list(seeds)
+        )
         table = memory.read_port()
         m.d.comb += table.addr.eq(normalized[RSQRT_SEED_SHIFT:])
         self._build_newton(m, table.data, normalized)
