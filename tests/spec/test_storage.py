@@ -33,7 +33,8 @@ def a_program() -> Program:
     )
     return Program(
         graph_name="g", config_digest=config.digest, config=config.as_dict(), instructions=code, image=image,
-        program_offset=64, input_offset=128, input_shape=(1, 2, 3), write_size=512, placements=(placement,), output_tensor="y", macs=5,
+        program_offset=64, input_offset=128, input_shape=(1, 2, 3), write_size=512, placements=(placement,),
+        output_tensor="y", macs=5,
         observed=True, notes={"scheme": "minmax"},
     )  # fmt: skip
 
