@@ -1,0 +1,233 @@
+"""The whole machine on small programs: tokens, counters, a second run, every error code, reset."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from tests.hw.host_model import PROGRAM_OFFSET, READ_BASE, Machine
+from vitreous.spec import isa
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig, MemoryConfig, QueueConfig
+from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode, Queue, Register, make
+
+LOAD_BIT, STORE_BIT = 1 << Queue.LOAD, 1 << Queue.STORE
+
+
+def config(data_bits: int = 64) -> AcceleratorConfig:
+    return AcceleratorConfig(
+        array=ArrayConfig(lanes=4, depth=1),
+        memory=MemoryConfig(activation_kib=1, weight_kib=1, residual_kib=1, parameter_entries=32, score_keys=16),
+        bus=BusConfig(data_bits=data_bits, burst_beats=4, outstanding_reads=2),
+        queue=QueueConfig(depth=2),
+    )
+
+
+def load(words: int = 16, *, wait: int = 0, signal: int = 0, **fields: int) -> Instruction:
+    values = {"memory": Memory.X, "base": 0, "rows": 1, "stride": 0, "dram_offset": 0x1000, "dram_stride": 0}
+    return make(Opcode.LOAD, words=words, **{**values, **fields}).with_tokens(wait=wait, signal=signal)
+
+
+def store(words: int = 16, *, wait: int = 0, signal: int = 0, **fields: int) -> Instruction:
+    values = {"memory": Memory.X, "base": 0, "rows": 1, "stride": 0, "dram_offset": 0, "dram_stride": 0}
+    return make(Opcode.STORE, words=words, **{**values, **fields}).with_tokens(wait=wait, signal=signal)
+
+
+END = make(Opcode.END)
+DATA = random.Random(1).randbytes(0x800)
+# Two panels of X through one buffer: the second load waits for the first store. Three words at the end of the first are cleared.
+RELAY = [
+    load(signal=STORE_BIT),
+    make(Opcode.FILL, memory=Memory.X, base=13, words=3).with_tokens(wait=0, signal=STORE_BIT),
+    store(wait=LOAD_BIT, signal=LOAD_BIT),
+    load(words=9, wait=STORE_BIT, signal=STORE_BIT, dram_offset=0x1200),
+    store(words=9, wait=LOAD_BIT, dram_offset=256),
+    load(words=24, memory=Memory.R, signal=STORE_BIT, dram_offset=0x1400),
+    store(words=24, memory=Memory.R, wait=LOAD_BIT, dram_offset=512),
+    END,
+]
+# The first store must not run before the fill, so it waits for a second token from the load queue.
+RELAY[2:3] = [store(words=1, wait=LOAD_BIT, dram_offset=1024), store(wait=LOAD_BIT, signal=LOAD_BIT)]
+
+
+def expected(write_size: int = 0x1000) -> bytes:
+    image = bytearray(write_size)
+    image[0:64] = DATA[:52] + bytes(12)
+    image[256:292] = DATA[0x200:0x224]
+    image[512 : 512 + 24 * 8] = DATA[0x400 : 0x400 + 24 * 8]
+    image[1024:1028] = DATA[:4]
+    return bytes(image)
+
+
+def machine(data_bits: int = 64, **options: Any) -> Machine:
+    m = Machine(config(data_bits), **options)
+    m.place(0x1000, DATA)
+    return m
+
+
+@pytest.mark.parametrize("data_bits", [64, 128, 256])
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+def test_relay(data_bits: int, stall: float) -> None:
+    m = machine(data_bits, seed=data_bits, stall=stall)
+    outcome = m.run(RELAY)
+    assert outcome.status == isa.STATUS_DONE
+    assert m.written == expected()
+    assert outcome.completed == {Queue.LOAD: 4, Queue.MATRIX: 0, Queue.ROW: 0, Queue.STORE: 4}
+    assert [pc for queue, pc in outcome.issued if queue is Queue.STORE] == [2, 3, 5, 7]
+    counters, beat = outcome.counters, data_bits // 8
+    assert counters["instructions"] == len(RELAY)
+    assert counters["fetch_beats"] == len(RELAY) * 32 // beat
+    assert counters["load_beats"] == sum(-(-size // beat) for size in (64, 36, 192))
+    assert counters["store_beats"] == sum(-(-size // beat) for size in (4, 64, 36, 192))
+    assert (counters["x_writes"], counters["x_reads"]) == (16 + 3 + 9, 1 + 16 + 9)
+    assert (counters["r_writes"], counters["r_reads"]) == (24, 24)
+    assert counters["matrix_empty"] == counters["cycles"] > 100
+    assert counters["store_wait_token"] > 0
+    assert counters["load_wait_token"] > 0
+    assert 0 < counters["load_busy"] < counters["cycles"]
+    silent = [name for name, value in counters.items() if value and name.startswith(("matrix_wait", "row", "s_", "w_", "p_"))]
+    assert not silent
+
+
+def bad_opcode() -> Instruction:
+    """FILL with its opcode replaced on the way to memory."""
+    return make(Opcode.FILL, memory=Memory.X, base=0, words=1)
+
+
+ERRORS = {
+    "store before its token can come": ([store(wait=LOAD_BIT), END], ErrorCode.DEADLOCK, 0),
+    "lowest waiting": ([load(), store(wait=STORE_BIT), load(wait=LOAD_BIT), END], ErrorCode.DEADLOCK, 1),
+    "full queue behind a deadlock": ([store(wait=LOAD_BIT)] * 4 + [load(signal=STORE_BIT), END], ErrorCode.DEADLOCK, 0),
+    "no end": ([load(), store(dram_offset=64)], ErrorCode.NO_END, 1),
+    "window": ([load(), load(dram_offset=0x1FF8), END], ErrorCode.WINDOW, 1),
+    "address": ([load(), store(signal=LOAD_BIT), load(wait=STORE_BIT, base=250), END], ErrorCode.ADDRESS, 2),
+    "illegal": ([load(memory=Memory.S), END], ErrorCode.ILLEGAL_FIELD, 0),
+    "misaligned": ([store(dram_offset=3), END], ErrorCode.ALIGNMENT, 0),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+def test_errors(name: str, stall: float) -> None:
+    program, code, pc = ERRORS[name]
+    outcome = machine(seed=3, stall=stall).run(program)
+    assert outcome.status & 7 == isa.STATUS_ERROR
+    assert outcome.error == (code, pc)
+
+
+def test_unknown_opcode() -> None:
+    m = machine()
+
+    async def host(ctx: Any, m: Machine) -> None:
+        await m.configure(ctx, m.program([load(), END, END]))
+        m.axi.data[READ_BASE + PROGRAM_OFFSET + 32] = 9
+        await m.start(ctx)
+
+    assert m.simulate(host).error == (ErrorCode.UNKNOWN_OPCODE, 1)
+
+
+def test_program_beyond_the_window() -> None:
+    m = machine(read_size=0x1800)
+    outcome = m.run([END], length=0x1800)
+    assert outcome.error == (ErrorCode.WINDOW, (0x1800 - PROGRAM_OFFSET) // 32)
+
+
+def test_empty_program() -> None:
+    assert machine().run([END], length=0).error[0] == ErrorCode.NO_END
+
+
+def test_bus_errors() -> None:
+    m = machine(stall=0.3, seed=4)
+    m.axi.fail_read.add(READ_BASE + PROGRAM_OFFSET + 2 * 32)
+    assert m.run([load(), load(), load(), END]).error == (ErrorCode.BUS_READ, 2)
+    m = machine(stall=0.3, seed=4)
+    m.axi.fail_read.add(READ_BASE + 0x1000 + 40)
+    assert m.run([load(words=4), load(), END]).error == (ErrorCode.BUS_READ, 1)
+    m = machine(stall=0.3, seed=4)
+    m.axi.fail_write.add(0x2000 + 100)
+    assert m.run([store(), store(words=20, dram_offset=64), store(dram_offset=1024), END]).error == (ErrorCode.BUS_WRITE, 1)
+    assert not any(m.written[1024:])
+
+
+def test_reset_after_an_error_and_second_run() -> None:
+    """A token left by the failed program would let the store of the next one run too early."""
+    m = machine(seed=11, stall=0.2)
+
+    async def host(ctx: Any, m: Machine) -> None:
+        await m.configure(ctx, m.program([load(signal=STORE_BIT), load(wait=STORE_BIT), END]))
+        await m.start(ctx)
+        assert m.outcome.error == (ErrorCode.DEADLOCK, 1)
+        await m.write(ctx, Register.CONTROL, isa.CONTROL_START)
+        await ctx.tick().repeat(20)
+        assert await m.read(ctx, Register.STATUS) & 7 == isa.STATUS_ERROR, "start does nothing after an error"
+        await m.write(ctx, Register.CONTROL, isa.CONTROL_RESET)
+        await ctx.tick().repeat(10)
+        assert await m.read(ctx, Register.STATUS) == 0
+        await m.configure(ctx, m.program([store(wait=LOAD_BIT), END]))
+        await m.start(ctx)
+        assert m.outcome.error == (ErrorCode.DEADLOCK, 0), "reset took the token away"
+        await m.write(ctx, Register.CONTROL, isa.CONTROL_RESET)
+        for _ in range(2):
+            await m.configure(ctx, m.program(RELAY))
+            await m.start(ctx)
+            assert m.outcome.status == isa.STATUS_DONE
+        m.outcome.counters = await m.counters(ctx)
+
+    outcome = m.simulate(host)
+    assert m.written == expected()
+    assert outcome.counters["instructions"] == len(RELAY), "start clears the counters"
+
+
+def test_leftover_tokens_stay_for_the_next_program() -> None:
+    m = machine()
+
+    async def host(ctx: Any, m: Machine) -> None:
+        await m.configure(ctx, m.program([load(signal=STORE_BIT), END]))
+        await m.start(ctx)
+        await m.configure(ctx, m.program([store(wait=LOAD_BIT), END]))
+        await m.start(ctx)
+
+    assert m.simulate(host).status == isa.STATUS_DONE
+    assert m.written[:64] == DATA[:64]
+
+
+@pytest.mark.parametrize("delay", [20, 45, 70, 90])
+def test_reset_of_a_running_machine(delay: int) -> None:
+    m = machine(seed=delay, stall=0.3)
+
+    async def host(ctx: Any, m: Machine) -> None:
+        await m.configure(ctx, m.program(RELAY))
+        await m.write(ctx, Register.CONTROL, isa.CONTROL_START)
+        await ctx.tick().repeat(delay)
+        await m.write(ctx, Register.CONTROL, isa.CONTROL_RESET)
+        while await m.read(ctx, Register.STATUS):
+            pass
+        assert m.axi.quiet
+        assert not ctx.get(m.top.irq)
+        await m.start(ctx)
+
+    assert m.simulate(host).status == isa.STATUS_DONE
+    assert m.written == expected()
+
+
+def test_registers() -> None:
+    m = machine(stall=0.5, seed=8)
+    cfg = config()
+
+    async def host(ctx: Any, m: Machine) -> None:
+        assert await m.read(ctx, Register.MAGIC) == isa.MAGIC_VALUE
+        assert await m.read(ctx, Register.CONFIG) == cfg.digest32
+        writable = (Register.READ_SIZE, Register.WRITE_SIZE, Register.PROGRAM_LENGTH)
+        aligned = (Register.READ_BASE, Register.WRITE_BASE, Register.PROGRAM_OFFSET)
+        for number, register in enumerate((*writable, *aligned)):
+            await m.write(ctx, register, 0x12345678 + 0x01010101 * number)
+            await m.write(ctx, register, 0xAABBCCDD, strobe=0b0100)
+        for number, register in enumerate((*writable, *aligned)):
+            value = (0x12345678 + 0x01010101 * number) & 0xFF00FFFF | 0xBB0000
+            assert await m.read(ctx, register) == (value & ~63 if register in aligned else value)
+        await m.write(ctx, Register.MAGIC, 0)
+        assert await m.read(ctx, Register.MAGIC) == isa.MAGIC_VALUE
+        assert await m.read(ctx, 0x40) == 0
+
+    m.simulate(host)
