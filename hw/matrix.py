@@ -27,6 +27,7 @@ from vitreous.hw.delay import delay_line
 from vitreous.hw.drain import Descriptor, Drain
 from vitreous.hw.feeder import Feeder, FeedWord
 from vitreous.hw.fusion import FusionPipeline
+from vitreous.hw.gating import gated
 from vitreous.hw.packer import Packer
 from vitreous.hw.parameters import Parameters
 from vitreous.hw.ports import Command, ErrorReport, ReadPort, WritePort
@@ -119,7 +120,7 @@ class MatrixUnit(wiring.Component):
         m.submodules.array = self._array = Array(self.config)
         m.submodules.drain = self._drain = Drain(self.config)
         m.submodules.parameters = self._parameters = Parameters(self.config)
-        m.submodules.fusion = self._fusion = FusionPipeline(self.config)
+        self._fusion = FusionPipeline(self.config)
         m.submodules.packer = self._packer = Packer(self.config, width=8)
         m.submodules.scores = self._scores = Scores(self.config)
         m.submodules.completion = self._completion = Completion(in_flight=_IN_FLIGHT)
@@ -207,6 +208,7 @@ class MatrixUnit(wiring.Component):
 
     def _build_fusion(self, m: Module) -> None:
         fusion, parameters = self._fusion, self._parameters
+        gated(m, fusion, valid=fusion.valid, cycles=FusionPipeline.LATENCY, name="fusion")
         tag, flags = self._tags[_FUSION_STAGE], self._flags[_FUSION_STAGE]
         control = fusion.control
         residual = _FUSION_STAGE + FusionPipeline.RESIDUAL_LATENCY - 1

@@ -12,6 +12,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.delay import delay_line
+from vitreous.hw.gating import gated
 from vitreous.hw.packer import Packer
 from vitreous.hw.softmax import ProbabilityPrologue, SoftmaxStatistics, masked_code
 from vitreous.spec import isa
@@ -85,7 +86,9 @@ class Scores(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.statistics = statistics = SoftmaxStatistics(self.config)
+        statistics = SoftmaxStatistics(self.config)
+        span = SoftmaxStatistics.SCALE_LATENCY + self.lanes
+        gated(m, statistics, valid=self.valid, cycles=span, name="statistics")
         m.submodules.memory = memory = Memory(
             shape=16 * self.config.panel_word_bytes, depth=2 * self.config.s_depth, init=[]
         )
@@ -120,7 +123,8 @@ class Scores(wiring.Component):
             m.d.comb += getattr(statistics, name).eq(getattr(self.tag, name))
 
     def _build_read(self, m: Module, statistics: SoftmaxStatistics, memory: Memory) -> None:
-        m.submodules.prologue = prologue = ProbabilityPrologue(self.config)
+        prologue = ProbabilityPrologue(self.config)
+        gated(m, prologue, valid=self.read_valid, cycles=self.READ_LATENCY, name="prologue")
         port = memory.read_port()
         slot = Signal(reset_less=True)
         m.d.sync += slot.eq(self.read_slot)
