@@ -1,15 +1,15 @@
 """Pass 5: loads move ahead in program order, so that weights arrive behind the compute before them.
 
-A load may go right after the last step that uses words which it overwrites. It stays behind the first user
-of the load ``queue.depth`` loads before it, because a full load queue would stop the dispatch of everything
-else. Loads keep their order.
+A load may go right after the last step that uses words which it, or a later load of the same buffer, overwrites.
+It stays behind the first user of the load ``queue.depth`` loads before it, because a full load queue would stop
+the dispatch of everything else. Loads keep their order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vitreous.compiler.accesses import WordMap, accesses
+from vitreous.compiler.accesses import Region, WordMap, accesses
 from vitreous.compiler.steps import Step
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import QUEUE_OF, Opcode, Queue
@@ -20,6 +20,7 @@ def hoist(steps: Sequence[Step], config: AcceleratorConfig) -> list[Step]:
     used = WordMap(config, 1)
     users = _next_matmul(steps)
     keys: list[tuple[int, int, int]] = []
+    begun: dict[int, int] = {}
     starts: list[int] = []  # the first user of each load
     position = 0
     for index, step in enumerate(steps):
@@ -29,7 +30,11 @@ def hoist(steps: Sequence[Step], config: AcceleratorConfig) -> list[Step]:
                 used.put(region, 0, index)
             keys.append((index, 1, index))
             continue
-        earliest = max(int(used.latest(region)[0]) + 1 for region in writes)
+        buffer = step.addresses["base"][0]
+        if id(buffer) not in begun:
+            # The first load of a buffer: all of its words must be free, so that live ranges stay as they were proved.
+            begun[id(buffer)] = int(used.latest(Region(buffer.memory, buffer.base, buffer.words))[0]) + 1
+        earliest = max(begun[id(buffer)], *(int(used.latest(region)[0]) + 1 for region in writes))
         if len(starts) >= config.queue.depth:
             earliest = max(earliest, starts[-config.queue.depth] + 1)
         starts.append(users[index])

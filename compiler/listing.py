@@ -17,10 +17,14 @@ def listing(program: Program) -> str:
     lines = [*_summary(program, config), "", *_memory_map(program, config), "", *_placements(program), ""]
     lines.append(f"{'pc':>6}  {'instruction':<12} {'layer':<28} {'waits for':<18} {'signals':<18} what")
     for pc, instruction in enumerate(program.instructions):
-        lines.append(
-            f"{pc:>6}  {instruction.opcode.name:<12} {instruction.label or '-':<28} "
-            f"{_tokens(instruction.wait):<18} {_tokens(instruction.signal):<18} {describe(instruction, config)}".rstrip()
+        columns = (
+            f"{pc:>6}",
+            f"{instruction.opcode.name:<12}",
+            f"{instruction.label or '-':<28}",
+            f"{_tokens(instruction.wait):<18}",
+            f"{_tokens(instruction.signal):<18}",
         )
+        lines.append(f"{columns[0]}  {' '.join(columns[1:])} {describe(instruction, config)}".rstrip())
     return "\n".join(lines) + "\n"
 
 

@@ -25,7 +25,7 @@ class Thrift:
     blocks : the least number of row blocks of an MLP or of the patch embedding.
     """
 
-    weight_parts: float = 2.5
+    weight_parts: float = 3.0
     early_norm: bool = True
     blocks: int = 1
 

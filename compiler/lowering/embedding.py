@@ -6,12 +6,15 @@ from __future__ import annotations
 from vitreous.compiler.lowering.linear import rows_by_columns
 from vitreous.compiler.lowering.norm import Follower
 from vitreous.compiler.lowering.plan import Panel, Plan
-from vitreous.compiler.operations import Embedding, Norm
+from vitreous.compiler.operations import Embedding, Linear, Norm
 from vitreous.compiler.steps import Buffer
 from vitreous.compiler.tiling import balanced, column_chunks, row_groups
 from vitreous.spec import layout
 from vitreous.spec.isa import Memory, Opcode
 from vitreous.spec.layout import ceil_div
+
+RESIDENT_SHARE = 2.1
+"""Times a chunk's share of W: 0.7 of W holds weights while the image arrives, the rest is for those that come next."""
 
 
 def grid_rows(embedding: Embedding, tiles: range, lanes: int) -> range:
@@ -32,15 +35,20 @@ def loaded_tiles(embedding: Embedding, tiles: range, lanes: int) -> range:
 
 
 def embedding_blocks(plan: Plan, embedding: Embedding, k_words: int, free: int) -> list[range]:
-    """Row tiles in one block if the panel fits ``free`` words of X, else in blocks of which two fit."""
+    """Row tiles in one block if the panel fits ``free`` words of X, else in blocks of which two fit, or at
+    least one."""
     tiles = plan.tiles(embedding.tokens)
-    blocks = [range(tiles)]
-    for count in range(min(plan.thrift.blocks, tiles), tiles + 1):
-        blocks = balanced(tiles, 1, ceil_div(tiles, count))
-        worst = max(len(loaded_tiles(embedding, block, plan.lanes)) for block in blocks) * k_words
-        if worst * (1 if len(blocks) == 1 else 2) <= free:
-            break
-    return blocks
+    fewest = min(plan.thrift.blocks, tiles)
+    options = [balanced(tiles, 1, ceil_div(tiles, count)) for count in range(fewest, tiles + 1)]
+
+    def words(blocks: list[range]) -> int:
+        return k_words * max(len(loaded_tiles(embedding, block, plan.lanes)) for block in blocks)
+
+    for held in (2, 1):
+        for blocks in options:
+            if words(blocks) * (1 if len(blocks) == 1 else held) <= free:
+                return blocks
+    return options[-1]
 
 
 def lower_embedding(plan: Plan, embedding: Embedding, norm: Norm | None) -> None:
@@ -79,21 +87,42 @@ def _block(plan: Plan, embedding: Embedding, stream: Panel, block: range, follow
         stride=stride,
         row_start=held.start * lanes,
     )
-    chunks = column_chunks(plan.config, projection.columns, stride, plan.free_words, plan.thrift)
     loads = _Loads(plan, embedding, source, stream)
+    loads.clear(block)
     # Groups of about one row of the patch grid: the product starts when the first has arrived.
     groups = row_groups(block, max(1, len(block) * lanes // max(lanes, embedding.grid[1])))
-    for chunk in chunks:
+    resident, streamed = _chunks(plan, projection, stride)
+    operands = {}
+    for group in groups:
+        loads.load(group)
+        for chunk in resident:
+            if chunk not in operands:
+                operands[chunk] = plan.weights(projection, chunk, source), plan.parameters(projection, chunk)
+            rows_by_columns(plan, projection, source, stream, group, chunk, *operands[chunk])
+        if not streamed:
+            follower.done(group)
+    for chunk in streamed:
         weights, parameters = plan.weights(projection, chunk, source), plan.parameters(projection, chunk)
-        if chunk is chunks[0]:
-            loads.clear(block)
-        by_group = chunk is chunks[0] or chunk is chunks[-1]
-        for group in groups if by_group else [block]:
-            if chunk is chunks[0]:
-                loads.load(group)
+        last = chunk is streamed[-1]
+        for group in groups if last else [block]:
             rows_by_columns(plan, projection, source, stream, group, chunk, weights, parameters)
-            if chunk is chunks[-1]:
+            if last:
                 follower.done(group)
+
+
+def _chunks(plan: Plan, projection: Linear, k_words: int) -> tuple[list[range], list[range]]:
+    """Chunks of columns that stay while the image arrives, and those that follow.
+
+    Unfolding the image is slow: as much work as possible is done on each of its rows when it comes. The
+    chunks are small, so that the first product does not wait for many weights.
+    """
+    chunks = column_chunks(plan.config, projection.columns, k_words, plan.free_words // 3, plan.thrift)
+    columns = min(
+        int(plan.free_words * RESIDENT_SHARE / plan.thrift.weight_parts) // k_words * plan.lanes,
+        int(plan.config.p_depth * RESIDENT_SHARE / plan.thrift.weight_parts),
+    )
+    count = max(1, sum(chunk.stop <= columns for chunk in chunks))
+    return chunks[:count], chunks[count:]
 
 
 class _Loads:

@@ -286,7 +286,7 @@ def random_image(graph: Graph, seed: int) -> np.ndarray:
 
 def _sizes(pick: np.random.Generator) -> dict[str, Any]:
     """Sizes that N and V do not divide, one token, one head, K smaller than N."""
-    patch = int(pick.integers(1, 6))
+    patch = int(pick.integers(1, 6) if pick.integers(4) else pick.integers(6, 11))
     grid = (int(pick.integers(1, 6)), int(pick.integers(1, 6)))
     heads = int(pick.integers(1, 4))
     width = int(pick.integers(1, 13))
@@ -297,7 +297,7 @@ def _sizes(pick: np.random.Generator) -> dict[str, Any]:
         "dim": heads * width,
         "heads": heads,
         "depth": int(pick.integers(1, 3)),
-        "mlp": int(pick.integers(1, 60)),
+        "mlp": int(pick.integers(1, 60) if pick.integers(3) else pick.integers(150, 400)),
         "class_token": bool(pick.integers(2)),
         "classes": int(pick.integers(1, 40)),
         "activation": str(pick.choice(["gelu", "relu"])),
@@ -306,7 +306,7 @@ def _sizes(pick: np.random.Generator) -> dict[str, Any]:
 
 def random_case(seed: int) -> tuple[dict[str, Any], AcceleratorConfig]:
     """Keyword arguments of ``random_vit_graph`` (seed included) and an accelerator for it, its memories just
-    large enough or a little more. Cases 0 to 3 are the extremes: one token, one head of one channel, K smaller than N,
+    large enough or a little more. Cases 0 to 3 are the extremes: one token, heads of one channel, K smaller than N,
     everything in one tile."""
     pick = np.random.default_rng(seed)
     sizes = _sizes(pick)
@@ -315,7 +315,7 @@ def random_case(seed: int) -> tuple[dict[str, Any], AcceleratorConfig]:
     if seed == 0:
         sizes |= {"image": (3, 3), "patch": 3, "class_token": False}
     elif seed == 1:
-        sizes |= {"heads": 1, "dim": 1}
+        sizes |= {"heads": 2, "dim": 2}
     elif seed == 2:
         lanes, depth = 32, 8
         sizes |= {"dim": 6, "heads": 2, "mlp": 5}
@@ -348,31 +348,29 @@ def random_case(seed: int) -> tuple[dict[str, Any], AcceleratorConfig]:
 def _memories(
     pick: np.random.Generator, sizes: dict[str, Any], tokens: int, lanes: int, depth: int
 ) -> MemoryConfig:
-    """Memories that hold the least that a plan needs, times a random factor of 1 to 2."""
+    """Memories that hold the least that a plan needs, in half of the cases with a random factor of 1 to 2."""
+    factor = float(pick.uniform(1.0, 2.0)) if pick.integers(2) else 1.0
 
     def aligned(value: int, unit: int) -> int:
         return -(-value // unit) * unit
 
-    def kib(count: float) -> int:
-        factor = float(pick.uniform(1.0, 2.0))
+    def kib(count: int) -> int:
         return max(1, math.ceil(max(count * factor, 2 * lanes * max(depth, 2)) / 1024))
 
-    rows, dim = aligned(tokens, lanes), sizes["dim"]
-    width = aligned(dim // sizes["heads"], depth)
-    inner = aligned(
-        max(dim + sizes["heads"] * depth, sizes["mlp"], sizes["channels"] * sizes["patch"] ** 2), depth
-    )
-    panel, context = rows * aligned(dim, depth), rows * width * sizes["heads"]
-    x = max(panel + context + rows * width, 2 * panel + rows * inner)
-    heads = rows * width + aligned(width, lanes) * aligned(tokens, depth)
-    w = heads + 2 * max(lanes, depth) * inner
+    rows, dim, heads = aligned(tokens, lanes), sizes["dim"], sizes["heads"]
+    width = aligned(dim // heads, depth)
+    hidden, patches = aligned(sizes["mlp"], depth), aligned(sizes["channels"] * sizes["patch"] ** 2, depth)
+    panel, context = rows * aligned(dim, depth), rows * width * heads
+    # One row tile of the hidden tensor at a time; two of the patches', with what a row of the grid reaches beyond them.
+    reach = aligned(sizes["image"][1] // sizes["patch"], lanes) + 2 * lanes
+    x = max(panel + context + rows * width, panel + lanes * hidden, panel + min(rows, reach) * patches)
+    w = rows * width + aligned(width, lanes) * aligned(tokens, depth)
+    w += max(lanes, depth) * max(width * heads, aligned(dim, depth), hidden, patches)
     r = 2 * (rows * dim + lanes * max(sizes["classes"], dim))
     return MemoryConfig(
         activation_kib=kib(x),
         weight_kib=kib(w),
         residual_kib=kib(r),
-        parameter_entries=int(pick.choice([64, 96, 256, 1024]))
-        if lanes > 8
-        else int(pick.choice([32, 64, 256])),
+        parameter_entries=int(pick.choice([64, 96, 256, 1024] if lanes > 8 else [32, 64, 256])),
         score_keys=aligned(tokens, 8) + 8 * int(pick.integers(0, 3)),
     )

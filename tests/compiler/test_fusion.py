@@ -1,0 +1,174 @@
+"""Which chains become which operations, and the sentences for those that do not."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.compiler.graphs import random_vit_graph
+from vitreous.compiler import CompileError, compile
+from vitreous.compiler.fusion import fuse
+from vitreous.compiler.operations import Attention, Embedding, Linear, Norm, Output, Pool, Select, layer_macs
+from vitreous.spec.config import AcceleratorConfig, GeluConfig, MemoryConfig, SoftmaxConfig
+from vitreous.spec.graph import Graph, Node, Op, Tensor
+from vitreous.spec.isa import Activation, Memory
+
+CONFIG = AcceleratorConfig()
+SIZES: dict[str, Any] = {"image": (8, 8), "patch": 4, "dim": 12, "heads": 2, "depth": 1, "mlp": 20}
+
+
+def vit(**changes: Any) -> Graph:
+    return random_vit_graph(3, **{**SIZES, **changes})
+
+
+def edited(graph: Graph, name: str, edit: Callable[[Node], Node]) -> Graph:
+    nodes = tuple(edit(node) if node.name == name else node for node in graph)
+    return dataclasses.replace(graph, nodes=nodes)
+
+
+def attributes(**changes: Any) -> Callable[[Node], Node]:
+    return lambda node: dataclasses.replace(node, attributes={**node.attributes, **changes})
+
+
+def constants(**changes: np.ndarray) -> Callable[[Node], Node]:
+    return lambda node: dataclasses.replace(node, constants={**node.constants, **changes})
+
+
+def refused(graph: Graph, sentence: str, config: AcceleratorConfig = CONFIG) -> None:
+    with pytest.raises(CompileError, match=sentence):
+        compile(graph, config)
+
+
+def test_the_operations_of_a_block() -> None:
+    operations = fuse(vit(), CONFIG)
+    kinds = [type(operation) for operation in operations]
+    assert kinds == [Embedding, Norm, Attention, Linear, Norm, Linear, Linear, Norm, Select, Linear, Output]
+    attention, projection, hidden, second, last = (operations[i] for i in (2, 3, 5, 6, 7))
+    assert isinstance(attention, Attention)
+    assert attention.key.destination is Memory.W
+    assert attention.value.transposed
+    assert isinstance(projection, Linear)
+    assert (projection.destination, projection.residual) == (Memory.R, "embed")
+    assert isinstance(hidden, Linear)
+    assert hidden.activation is Activation.GELU
+    assert hidden.destination is Memory.X
+    assert isinstance(second, Linear)
+    assert second.residual == "blocks.0.add1"
+    assert isinstance(last, Norm)
+    assert last.token == 0
+
+
+def test_relu_and_pooling() -> None:
+    operations = fuse(vit(activation="relu", class_token=False), CONFIG)
+    assert any(isinstance(o, Linear) and o.activation is Activation.RELU for o in operations)
+    assert [type(o) for o in operations[-4:]] == [Pool, Norm, Linear, Output]
+
+
+def test_macs_by_layer_add_up() -> None:
+    graph = vit(depth=2)
+    macs = layer_macs(fuse(graph, CONFIG))
+    assert sum(macs.values()) == graph.macs
+    assert macs["blocks.1.attn.qkv"] == 3 * 5 * 12 * 12
+    assert macs["blocks.1.attn"] == 2 * 5 * 5 * 12
+
+
+def test_zero_point_goes_into_the_bias() -> None:
+    graph = vit()
+    operations = fuse(graph, CONFIG)
+    second = operations[6]
+    assert isinstance(second, Linear)
+    node = next(node for node in graph if node.name == second.node)
+    zero_point = node.integer("input_zero_point")
+    assert zero_point != 0
+    folded = node.constants["bias"] - zero_point * node.constants["weight"].astype(int).sum(axis=1)
+    assert np.array_equal(second.bias, folded)
+
+
+def test_accumulator_overflow_is_refused() -> None:
+    bias = np.full(20, 2**31 - 1000, np.int32)
+    refused(
+        edited(vit(), "blocks.0.fc1.wide.acc", constants(bias=bias)),
+        r"Node blocks.0.fc1.wide.acc \(linear\) of layer blocks.0.mlp.fc1: output channel \d+ can reach \d+, "
+        r"and an accumulator must stay below 2\*\*31",
+    )
+
+
+def test_another_gelu_or_softmax_is_refused() -> None:
+    refused(
+        vit(gelu=GeluConfig(step_bits=4)),
+        r"\(gelu\) .* quantized for gelu.step_bits = 4, but the accelerator has 5",
+    )
+    refused(
+        vit(softmax=SoftmaxConfig(variant="online")),
+        r"\(softmax\) of layer blocks.0.attn: quantized for softmax.variant = online, but the accelerator has base2",
+    )
+
+
+def test_too_many_keys_are_refused() -> None:
+    config = AcceleratorConfig(memory=MemoryConfig(score_keys=8))
+    refused(
+        vit(image=(16, 16)),
+        r"Node blocks.0.attn.scores \(scores\) of layer blocks.0.attn: 17 keys, but the score buffer holds 8",
+        config,
+    )
+
+
+def test_an_operation_in_no_chain_is_refused() -> None:
+    graph = vit()
+    relu = Node(
+        op=Op.RELU,
+        name="odd",
+        inputs=("blocks.0.norm1",),
+        outputs=("odd",),
+        attributes={"zero_point": 0},
+        layer="blocks.0.odd",
+    )
+    index = [node.name for node in graph].index("blocks.0.norm1")
+    tensors = {**graph.tensors, "odd": Tensor(name="odd", dtype="int8", shape=(5, 12))}
+    nodes = (*graph.nodes[: index + 1], relu, *graph.nodes[index + 1 :])
+    refused(
+        dataclasses.replace(graph, nodes=nodes, tensors=tensors),
+        r"Node odd \(relu\) of layer blocks.0.odd: is in no chain of operations that the machine can fuse",
+    )
+
+
+def test_a_residual_that_is_needed_later_is_refused() -> None:
+    # The second addition takes the stream from before the first one.
+    graph = edited(
+        vit(),
+        "blocks.0.add2",
+        lambda node: dataclasses.replace(
+            node, inputs=tuple("embed" if name == "blocks.0.add1" else name for name in node.inputs)
+        ),
+    )
+    refused(
+        graph, r"Node blocks.0.add2 \(add\) .*: needs embed after blocks.0.add1 has been added to it in place"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "sentence"),
+    [
+        ("blocks.0.attn.q", attributes(zero_point=3), "blocks.0.attn.q must have zero point 0"),
+        ("blocks.0.attn.logits", attributes(bits=16), "requantizes to 16 bits where 15 are needed"),
+        ("blocks.0.proj", attributes(zero_point=3), "a 16-bit result has no zero point, but this has 3"),
+        ("blocks.0.proj", constants(multiplier=np.array([40000])), r"multiplier must be in 1..32767"),
+        ("blocks.0.proj", constants(shift=np.array([48])), r"shift must be in 1..47, not 48..48"),
+        ("blocks.0.norm1", attributes(multiplier=5), r"needs 2\*\*14 <= multiplier < 2\*\*15"),
+        ("blocks.0.attn.context", attributes(heads=3), "differ in their number of heads"),
+        ("token", attributes(index=3), "token 3 does not begin a row tile of 8"),
+    ],
+)
+def test_attributes_that_the_machine_does_not_have(
+    name: str, change: Callable[[Node], Node], sentence: str
+) -> None:
+    refused(edited(vit(), name, change), sentence)
+
+
+def test_a_class_token_that_cannot_be_compensated_is_refused() -> None:
+    value = np.full((5, 12), -32768, np.int16)
+    graph = edited(vit(), "embed.position", constants(value=value))
+    graph = edited(graph, "embed.acc", constants(bias=np.full(12, 100000, np.int32)))
+    refused(graph, "the class token cannot be lowered by the projection's bias within 16 bits")

@@ -1,0 +1,71 @@
+import pytest
+
+from tests.compiler.graphs import random_case, random_vit_graph
+from vitreous.compiler.fusion import fuse
+from vitreous.compiler.hoist import hoist
+from vitreous.compiler.lowering import lower
+from vitreous.compiler.memory import allocate
+from vitreous.compiler.steps import Buffer, Step
+from vitreous.compiler.tiling import Thrift
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig, QueueConfig
+from vitreous.spec.isa import QUEUE_OF, Opcode, Queue
+
+
+def lowered(config: AcceleratorConfig) -> list[Step]:
+    graph = random_vit_graph(2, image=(16, 16), patch=4, dim=32, heads=2, depth=2, mlp=64)
+    plan = lower(fuse(graph, config), config, Thrift(), graph.input.shape, observe=False)
+    allocate(plan.emitter.steps, config)
+    return plan.emitter.steps
+
+
+def split(steps: list[Step]) -> tuple[list[Step], list[Step]]:
+    loads = [step for step in steps if QUEUE_OF[step.opcode] is Queue.LOAD]
+    return loads, [step for step in steps if QUEUE_OF[step.opcode] is not Queue.LOAD]
+
+
+def test_loads_and_others_keep_their_own_order() -> None:
+    config = AcceleratorConfig(array=ArrayConfig(lanes=4, depth=4))
+    before = lowered(config)
+    after = hoist(before, config)
+    assert split(before) == split(after)
+    assert before != after
+
+
+def test_no_load_moves_back() -> None:
+    config = AcceleratorConfig(array=ArrayConfig(lanes=4, depth=4))
+    before = lowered(config)
+    loads, _ = split(before)
+    after = hoist(before, config)
+    ahead = [before.index(load) - after.index(load) for load in loads]
+    assert min(ahead) >= 0
+    # Weights of a later layer are requested long before they are used.
+    assert max(ahead) > 8
+
+
+@pytest.mark.parametrize("depth", [2, 8])
+def test_loads_that_wait_for_their_product_fill_the_queue_at_most(depth: int) -> None:
+    config = AcceleratorConfig(array=ArrayConfig(lanes=4, depth=4), queue=QueueConfig(depth=depth))
+    waiting: list[Buffer] = []
+    most = 0
+    for step in hoist(lowered(config), config):
+        buffers = [buffer for buffer, _ in step.addresses.values()]
+        if QUEUE_OF[step.opcode] is Queue.LOAD:
+            # The scale of the scores comes with the first projection and is used later: it waits in P, not
+            in the queue. waiting += [buffer for buffer in buffers if not buffer.name.endswith("score_scale")]
+        elif step.opcode is Opcode.MATMUL:
+            most = max(most, len(waiting))
+            waiting = [buffer for buffer in waiting if buffer not in buffers]
+    assert depth <= most <= depth + 2
+
+
+def test_a_load_stays_before_the_users_of_its_buffer() -> None:
+    arguments, config = random_case(8)
+    graph = random_vit_graph(**arguments)
+    plan = lower(fuse(graph, config), config, Thrift(), graph.input.shape, observe=False)
+    allocate(plan.emitter.steps, config)
+    steps = hoist(plan.emitter.steps, config)
+    for position, step in enumerate(steps):
+        if QUEUE_OF[step.opcode] is Queue.LOAD:
+            buffer = step.addresses["base"][0]
+            users = [i for i, s in enumerate(steps) if any(b is buffer for b, _ in s.addresses.values())]
+            assert users[0] <= position < users[-1]
