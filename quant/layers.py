@@ -159,14 +159,11 @@ def _per_channel(node: fx.Node, values: Tensor | None, default: float, channels:
 
 def linear(walk: Walk, node: fx.Node, view: View, weight: Tensor, bias: Tensor | None) -> View:
     """``y = x @ weight.T + bias`` with ``weight [O, K]``."""
-    read = read_rows(node, view, "a linear layer")
     source = view.source
     if isinstance(source, Image | Linear | STREAM):
-        raise refuse(
-            node,
-            f"A linear layer reads {_describe(source)}",
-            "linear layers after a layer norm, an activation or attention",
-        )
+        supported = "linear layers after a layer norm, an activation or attention"
+        raise refuse(node, f"A linear layer reads {_describe(source)}", supported)
+    read = read_rows(node, view, "a linear layer")
     table = weight.double()
     columns = torch.zeros(table.shape[0], source.width, dtype=torch.float64)
     columns.index_add_(1, read.channel, table * read.gain)
@@ -186,9 +183,11 @@ def linear(walk: Walk, node: fx.Node, view: View, weight: Tensor, bias: Tensor |
 
 
 def _describe(source: Source) -> str:
-    if isinstance(source, Linear):
-        return "another linear layer's output directly"
-    return "the residual stream without a layer norm" if isinstance(source, STREAM) else "the image directly"
+    if isinstance(source, Image):
+        return "the image directly"
+    if isinstance(source, STREAM) or (isinstance(source, Linear) and isinstance(source.input, Patches)):
+        return "the residual stream without a layer norm"
+    return "another linear layer's output directly"
 
 
 def taken(node: fx.Node, source: Source, read: Rows, batch: int) -> Source:

@@ -28,7 +28,7 @@ def evaluate(encoder: Encoder, images: Tensor) -> dict[str, Tensor]:
     """Every source of ``encoder`` over ``images [n, C, H, W]``, computed in float64 from the folded weights.
 
     Returns ``[n, tokens, width]`` by name (the image as it is), and for each attention its scores as logarithms to
-    base 2, ``<name>.scores [n, heads, T, T]``. A tensor of the integer graph with the same name holds the same, rounded.
+    base 2, ``<name>.scores [n, heads, T, T]``. A tensor of the integer graph has the values of its name, rounded.
     """
     values: dict[str, Tensor] = {}
     for source in encoder.sources:

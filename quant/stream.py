@@ -73,6 +73,10 @@ def _start(walk: Walk, node: fx.Node, view: View) -> Start:
         if known.source is view.source and _identical(known, view):
             return start
     supported = "class and other constant tokens first, then all patches in order, plus a position embedding"
+    if walk.starts:
+        raise refuse(
+            node, "The embedded patches start the residual stream twice, in different ways", supported
+        )
     if len(view.shape) != 3:
         raise refuse(node, f"Tokens of shape {list(view.shape)}", supported)
     prefix = int((view.index[0] < 0).all(1).sum())

@@ -1,0 +1,196 @@
+"""Float model ≈ integer graph, for every tensor of many small models; and the proof that this can fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tests.quant.border import assert_border, noise_ratios
+from tests.quant.zoo import Shape, Vit, images
+from vitreous.golden.interpreter import run, run_batch
+from vitreous.models import catalog
+from vitreous.models.macs import macs
+from vitreous.models.vit import VisionTransformer, ViTConfig
+from vitreous.quant import QuantScheme, builder, lowering, quantize, quantize_images, real_values
+from vitreous.quant.pipeline import lower, observe
+from vitreous.quant.quantizer import Calibrated
+from vitreous.spec import graph as spec_graph
+from vitreous.spec.config import GeluConfig, SoftmaxConfig
+
+torch.set_num_threads(1)
+
+LEAST = 25.0  # dB; see docs/decisions/002-quantizer.md for what is reached
+MINMAX = QuantScheme(observer="minmax")
+
+SHAPES = {
+    "plain": Shape(),
+    "no class token": Shape(class_token=False),
+    "one head": Shape(heads=1),
+    "as many heads as channels": Shape(dim=6, heads=6),
+    "no qkv bias": Shape(qkv_bias=False),
+    "odd sizes": Shape(dim=15, heads=3, hidden=7, classes=3),
+    "relu": Shape(activation="relu"),
+    "patch 3, colour": Shape(patch=3, image=(3, 9, 6)),
+    "patch 1": Shape(patch=1, image=(2, 3, 3)),
+    "rectangular": Shape(image=(2, 4, 20), dim=20, heads=5),
+    "separate q, k, v, explicit softmax": Shape(qkv="separate", attention="explicit"),
+    "separate without bias": Shape(qkv="separate", qkv_bias=False, attention="scaled query", heads=4),
+    "qkv by head": Shape(qkv="by head", attention="scaled query", dropout=True),
+    "no position embedding": Shape(position=False, class_token=False, activation="relu"),
+    "layer scale, two layers": Shape(depth=2, layer_scale=True),
+    "one token": Shape(image=(1, 4, 4), class_token=False),
+    "one patch and class token": Shape(image=(1, 5, 5), patch=5, dim=10),
+    "one class, wide": Shape(classes=1, dim=33, heads=11, hidden=5),
+    "one hidden channel": Shape(hidden=1, image=(1, 6, 6), patch=2),
+    "many tokens": Shape(image=(1, 18, 16), patch=2, dim=8, class_token=False),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_border(name: str) -> None:
+    """Min-max on the very images, so that nothing saturates and every error is rounding."""
+    shape = SHAPES[name]
+    pixels = images(shape, 4)
+    calibrated = observe(Vit(shape, seed=len(name)), pixels, MINMAX)
+    graph = lower(calibrated, name=name, scheme=MINMAX)
+    assert_border(graph, calibrated.encoder, pixels, LEAST)
+
+
+@pytest.fixture(scope="module")
+def plain() -> tuple[Calibrated, Tensor]:
+    shape = Shape(depth=2, patch=2, dim=24, hidden=40)
+    pixels = images(shape, 8)
+    return observe(Vit(shape), pixels, MINMAX), pixels
+
+
+@pytest.mark.parametrize("variant", ["base2", "online"])
+@pytest.mark.parametrize("fraction", [7, 8])
+def test_both_softmaxes(plain: tuple[Calibrated, Tensor], variant: str, fraction: int) -> None:
+    calibrated, pixels = plain
+    softmax = SoftmaxConfig(variant=variant, fraction_bits=fraction)
+    gelu = GeluConfig(step_bits=4, range=6.0, fraction_bits=12)
+    graph = lower(calibrated, name="both", scheme=MINMAX, softmax=softmax, gelu=gelu)
+    assert {node.attributes["variant"] for node in graph if node.op is spec_graph.Op.SOFTMAX} == {variant}
+    assert_border(graph, calibrated.encoder, pixels[:4], LEAST)
+
+
+def _longer_shift(real: float) -> tuple[int, int]:
+    multiplier, shift = lowering.quantize_multiplier(real)
+    return multiplier, shift + 1
+
+
+FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
+    "a shift too long": (builder, "quantize_multiplier", _longer_shift),
+    "softmax's gain forgotten": (lowering.math, "log2", lambda x: 1.0),  # type: ignore[attr-defined]
+    "weight scales that clip": (lowering, "weight_scales", lambda w, method: w.abs().amax(1) / 200),
+    "GELU's input format wrong": (lowering, "GELU_INPUT", lowering.GELU_INPUT.__class__(16, 11)),
+    "a bias limit so small that it clips weights": (lowering, "_LARGEST_BIAS", 2**6),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_broken_quantizer_fails(
+    plain: tuple[Calibrated, Tensor], fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibrated, pixels = plain
+    place, name, replacement = FAULTS[fault]
+    monkeypatch.setattr(place, name, replacement)
+    graph = lower(calibrated, name="broken", scheme=MINMAX)
+    monkeypatch.undo()
+    with pytest.raises(AssertionError, match="quant: .* dB from the float model"):
+        assert_border(graph, calibrated.encoder, pixels[:2], LEAST)
+
+
+def test_observers_on_other_images() -> None:
+    shape = Shape(depth=2, dim=32, heads=4, hidden=64, patch=2)
+    model, other = Vit(shape), images(shape, 4, seed=9)
+    for observer in ("minmax", "percentile", "mse"):
+        graph = quantize(model, images(shape, 24), name="v", scheme=QuantScheme(observer=observer))
+        found = real_values(graph.output, run_batch(graph, quantize_images(graph, other)))
+        with torch.no_grad():
+            expected = model.eval()(other).numpy()
+        assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.995, observer
+
+
+@pytest.mark.parametrize(
+    "scheme", [QuantScheme(symmetric_input=False), QuantScheme(symmetric_activations=True)]
+)
+def test_zero_points(scheme: QuantScheme) -> None:
+    shape = Shape(image=(1, 12, 8), activation="relu" if scheme.symmetric_activations else "gelu")
+    pixels = images(shape, 8)
+    calibrated = observe(Vit(shape), pixels, scheme)
+    graph = lower(calibrated, name="z", scheme=scheme)
+    assert (graph.input.zero_point == 0) == scheme.symmetric_input
+    assert_border(graph, calibrated.encoder, pixels[:4], 22)
+
+
+def test_determinism_and_storage(tmp_path: Any) -> None:
+    """Two runs give the same files, byte for byte; what is read back computes the same."""
+    shape = Shape()
+    kwargs = {"name": "twice", "preprocessing": {"mean": [0.5], "std": [0.25]}}
+    seen: list[tuple[str, int, int]] = []
+    first = quantize(Vit(shape), images(shape, 6), **kwargs, progress=lambda *step: seen.append(step))
+    second = quantize(Vit(shape), images(shape, 6), **kwargs)
+    paths = [spec_graph.save(graph, tmp_path / f"{n}.safetensors") for n, graph in enumerate((first, second))]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    texts = [json.loads(path.with_suffix(".json").read_text()) for path in paths]
+    assert {**texts[0], "digest": 0} == {**texts[1], "digest": 0}
+    loaded = spec_graph.load(paths[0])
+    assert loaded.notes["calibration_images"] == 6
+    assert loaded.notes["scheme"] == QuantScheme().as_dict()
+    assert loaded.preprocessing == {"mean": [0.5], "std": [0.25]}
+    image = quantize_images(first, images(shape, 1))[0]
+    np.testing.assert_array_equal(run(loaded, image)["output"], run(first, image)["output"])
+    assert seen[0] == ("export", 0, 1)
+    assert seen[-1] == ("calibrate", 6, 6)
+
+
+@pytest.mark.parametrize("class_token", [True, False])
+def test_the_projects_own_vit(class_token: bool) -> None:
+    """Layer paths are the user's modules, and multiply-accumulates are those that models counts."""
+    config = ViTConfig(
+        image_size=(8, 12), patch_size=4, dim=12, depth=1, heads=2, num_classes=3, class_token=class_token
+    )
+    graph = quantize(VisionTransformer(config), torch.randn(2, 3, 8, 12), name="own")
+    assert graph.macs == macs(config)
+    assert {
+        "patch_embed.proj",
+        "blocks.0.attn.qkv",
+        "blocks.0.attn",
+        "blocks.0.mlp.fc1",
+        "blocks.0",
+        "head",
+    } <= {node.layer for node in graph}
+
+
+@pytest.mark.slow
+def test_the_shipped_vit_loses_less_than_a_point() -> None:
+    loaded = catalog.load("fashion-vit")
+    assert loaded.test_labels is not None
+    graph = quantize(loaded.module, loaded.calibration, name="fashion-vit")
+    calibrated = observe(loaded.module, loaded.calibration[:16], MINMAX)
+    assert_border(
+        lower(calibrated, name="b", scheme=MINMAX), calibrated.encoder, loaded.calibration[:2], LEAST
+    )
+    integers = run_batch(graph, quantize_images(graph, loaded.test_images)).argmax(1)
+    with torch.no_grad():
+        floats = loaded.module(loaded.test_images).argmax(1).numpy()
+    labels = loaded.test_labels.numpy()
+    assert len(labels) == 512
+    assert (integers == labels).mean() >= (floats == labels).mean() - 0.01
+    assert (integers == floats).mean() > 0.97
+
+
+@pytest.mark.slow
+def test_deit_tiny() -> None:
+    loaded = catalog.load("deit-tiny")
+    calibrated = observe(loaded.module, loaded.calibration[:8], QuantScheme())
+    graph = lower(calibrated, name="deit-tiny", scheme=QuantScheme())
+    assert graph.macs == 1_253_683_200
+    assert noise_ratios(graph, calibrated.encoder, loaded.test_images[:1])["head"] > 20

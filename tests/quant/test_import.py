@@ -1,0 +1,337 @@
+"""What the importer accepts, folds exactly, and refuses in so many words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tests.quant.zoo import Attention, Block, Shape, Vit, images, randomize
+from vitreous.quant import QuantError, QuantScheme, quantize
+from vitreous.quant.importer import import_graph
+from vitreous.quant.pipeline import observe
+from vitreous.quant.reference import evaluate
+from vitreous.quant.sources import Encoder, Linear, Select
+
+torch.set_num_threads(1)
+
+
+def imported(model: nn.Module, pixels: Tensor, *, decomposed: bool = False) -> Encoder:
+    program = torch.export.export(model.eval(), (pixels,))
+    program = program.run_decompositions() if decomposed else program.run_decompositions({})
+    return import_graph(program.module(check_guards=False), pixels.shape)
+
+
+def assert_same(model: nn.Module, encoder: Encoder, pixels: Tensor) -> None:
+    with torch.no_grad():
+        expected = model.double()(pixels.double())
+    found = evaluate(encoder, pixels)[encoder.name(encoder.logits)].squeeze(1)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape(depth=2, layer_scale=True, dropout=True),
+        Shape(qkv="by head", attention="explicit", qkv_bias=False, class_token=False),
+        Shape(qkv="separate", attention="scaled query", activation="relu", image=(3, 4, 12)),
+    ],
+)
+@pytest.mark.parametrize("decomposed", [False, True])
+def test_folding_is_exact(shape: Shape, decomposed: bool) -> None:
+    """Layer norms, scales, biases and embeddings folded away, the encoder is still the model, to float precision."""
+    model, pixels = Vit(shape), images(shape, 2)
+    assert_same(model, imported(model, pixels, decomposed=decomposed), pixels)
+
+
+class Normalizing(Vit):
+    """Takes pixels in 0..1, has a norm before its pre-logits and merges heads in another order."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = (x - torch.tensor([0.1, 0.2])[:, None, None]) / torch.tensor([0.3, 0.4])[:, None, None]
+        return super().forward(x)
+
+
+def test_a_normalization_of_pixels_is_folded() -> None:
+    shape = Shape(image=(2, 8, 8))
+    model, pixels = Normalizing(shape), images(shape, 3)
+    assert_same(model, imported(model, pixels), pixels)
+
+
+class Torchs(nn.Module):
+    """A pre-norm encoder of torch's own layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(1, 12, 4, 4)
+        layer = nn.TransformerEncoderLayer(12, 2, 20, 0.1, "gelu", batch_first=True, norm_first=True)
+        self.layers = nn.ModuleList([layer])
+        self.norm, self.head = nn.LayerNorm(12), nn.Linear(12, 3)
+        randomize(self, 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x).flatten(2).transpose(1, 2)
+        for layer in self.layers:
+            x = layer(x)
+        return self.head(self.norm(x.mean(1)))
+
+
+def test_torchs_own_encoder_layer() -> None:
+    model, pixels = Torchs(), torch.randn(2, 1, 8, 8)
+    assert_same(model, imported(model, pixels), pixels)
+
+
+def test_the_class_token_is_selected_before_the_last_norm() -> None:
+    shape = Shape()
+    encoder = imported(Vit(shape), images(shape, 2))
+    (select,) = encoder.each(Select)
+    assert (select.index, select.tokens) == (0, 1)
+    assert encoder.logits.tokens == 1
+    assert [encoder.name(s) for s in encoder.each(Linear)][:4] == [
+        "embed",
+        "blocks.0.attn.qkv.q",
+        "blocks.0.attn.qkv.k",
+        "blocks.0.attn.qkv.v",
+    ]
+
+
+def test_an_exported_program_and_its_file_give_the_same(tmp_path: Any) -> None:
+    shape = Shape()
+    model, pixels = Vit(shape).eval(), images(shape, 4)
+    program = torch.export.export(model, (pixels[:2],))
+    torch.export.save(program, tmp_path / "vit.pt2")
+    first = quantize(program, pixels, name="v")
+    second = quantize(torch.export.load(tmp_path / "vit.pt2"), pixels, name="v")
+    batch = torch.export.Dim("batch", min=1)
+    third = quantize(torch.export.export(model, (pixels,), dynamic_shapes=({0: batch},)), pixels, name="v")
+    for other in (second, third):
+        for one, two in zip(first.nodes, other.nodes, strict=True):
+            assert (one.name, one.attributes, one.layer) == (two.name, two.attributes, two.layer)
+            assert all((one.constants[key] == two.constants[key]).all() for key in one.constants)
+
+
+def test_the_users_module_is_left_as_it_was() -> None:
+    shape = Shape(dropout=True)
+    model = Vit(shape).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    quantize(model, images(shape, 2), name="v")
+    assert all(module.training for module in model.modules())
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+# What is refused: a change of the plain model, and what the message must say.
+
+
+def changed(**parts: Callable[..., Any]) -> Vit:
+    """The plain model with methods of its first block, or its own ``forward``, replaced."""
+    model = Vit(Shape(dim=8, hidden=8))
+    places = {"attn": model.blocks[0].attn, "block": model.blocks[0], "model": model}
+    for name, forward in parts.items():
+        place: Any = places[name]
+        place.forward = forward.__get__(place)
+    return model
+
+
+def masked(self: Attention, x: Tensor) -> Tensor:
+    q, k, v = self.split(x)
+    mask = torch.ones(x.shape[1], x.shape[1]).tril().bool()
+    return self.proj(F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2))
+
+
+def causal(self: Attention, x: Tensor) -> Tensor:
+    q, k, v = self.split(x)
+    return self.proj(F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2))
+
+
+def biased_scores(self: Attention, x: Tensor) -> Tensor:
+    q, k, v = self.split(x)
+    scores = q @ k.mT + torch.arange(float(x.shape[1]))
+    return self.proj((scores.softmax(-1) @ v).transpose(1, 2).flatten(2))
+
+
+def softmax_of_queries(self: Attention, x: Tensor) -> Tensor:
+    q, k, v = self.split(x)
+    return self.proj(((q @ k.mT).softmax(-2) @ v).transpose(1, 2).flatten(2))
+
+
+def normed_queries(self: Attention, x: Tensor) -> Tensor:
+    q, k, v = self.split(x)
+    q = F.layer_norm(q, q.shape[-1:])
+    return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+def cropped_keys(self: Attention, x: Tensor) -> Tensor:
+    q, k, v = self.split(x)
+    mixed = F.scaled_dot_product_attention(q, k[:, :, 1:], v[:, :, 1:])
+    return self.proj(mixed.transpose(1, 2).flatten(2))
+
+
+def post_norm(self: Block, x: Tensor) -> Tensor:
+    return self.norm2(self.norm1(x + self.attn(x)) + x)
+
+
+def norm_after(self: Block, x: Tensor) -> Tensor:
+    x = x + self.attn(self.norm1(x))
+    y = self.norm2(x)
+    return y + self.mlp(y)
+
+
+def gated(self: Block, x: Tensor) -> Tensor:
+    y = self.norm1(x)
+    return x + self.mlp(self.mlp[0](y)[..., :8] * y)
+
+
+def linear_twice(self: Block, x: Tensor) -> Tensor:
+    return x + self.mlp[2](self.mlp[0](self.norm1(x)))
+
+
+def hyperbolic(self: Block, x: Tensor) -> Tensor:
+    return x + self.mlp[2](torch.tanh(self.mlp[0](self.norm1(x))))
+
+
+def rough_gelu(self: Block, x: Tensor) -> Tensor:
+    return x + self.mlp[2](F.gelu(self.mlp[0](self.norm1(x)), approximate="tanh"))
+
+
+def scaled_stream(self: Block, x: Tensor) -> Tensor:
+    x = x + self.attn(self.norm1(x))
+    return 0.5 * x + self.mlp(self.norm2(x))
+
+
+def scaled_start(self: Block, x: Tensor) -> Tensor:
+    return 0.5 * x + self.mlp(self.norm1(x))
+
+
+def mean_of_norm(self: Vit, x: Tensor) -> Tensor:
+    return self.head(self.norm(self.tokens(x)).mean(1))
+
+
+def mean_of_patches(self: Vit, x: Tensor) -> Tensor:
+    return self.head(self.norm(self.blocks[0](self.tokens(x))[:, 1:].mean(1)))
+
+
+def all_tokens(self: Vit, x: Tensor) -> Tensor:
+    return self.head(self.norm(self.tokens(x)))
+
+
+def features(self: Vit, x: Tensor) -> Tensor:
+    return self.norm(self.tokens(x))[:, 0]
+
+
+def two_results(self: Vit, x: Tensor) -> tuple[Tensor, Tensor]:
+    y = self.head(self.norm(self.tokens(x))[:, 0])
+    return y, y * 2
+
+
+def reversed_patches(self: Vit, x: Tensor) -> Tensor:
+    x = torch.cat((self.cls.expand(x.shape[0], -1, -1), self.embed(x).flatten(2).mT.flip(1)), 1)
+    return self.head(self.norm(x)[:, 0])
+
+
+def overlapping(self: Vit, x: Tensor) -> Tensor:
+    x = F.conv2d(x, self.embed.weight, self.embed.bias, stride=2).flatten(2).mT
+    return self.head(self.norm(x.mean(1)))
+
+
+REFUSED: dict[str, tuple[dict[str, Callable[..., Any]], str]] = {
+    "mask": ({"attn": masked}, "Attention with a mask .*'blocks.0.attn'.*supported: self-attention"),
+    "causal": ({"attn": causal}, "Attention with a mask .*'blocks.0.attn'"),
+    "bias": ({"attn": biased_scores}, "Attention with a mask or bias added to the scores .*'blocks.0.attn'"),
+    "softmax of queries": ({"attn": softmax_of_queries}, "Softmax over dimension -2 .*'blocks.0.attn'"),
+    "query norm": ({"attn": normed_queries}, "Linear|linear .*'blocks.0.attn'.*supported"),
+    "cropped keys": ({"attn": cropped_keys}, "keys of attention are not all tokens .*'blocks.0.attn'"),
+    "post-norm": (
+        {"block": post_norm},
+        r"reads the residual stream without a layer norm .*'blocks.0.attn.qkv'",
+    ),
+    "norm after": (
+        {"block": norm_after},
+        r"norm and linear \(post-norm\?\) .*'blocks.0'.*supported: the residual",
+    ),
+    "gate": ({"block": gated}, "Two computed tensors are multiplied elementwise .*'blocks.0'"),
+    "two starts": ({"block": scaled_start}, "start the residual stream twice, in different ways .*'blocks.0"),
+    "two linears": ({"block": linear_twice}, "another linear layer's output directly .*'blocks.0.mlp.2'"),
+    "tanh": (
+        {"block": hyperbolic},
+        r"Operator 'tanh' is not supported \(.*aten.tanh.default in module 'blocks.0'\).*gelu",
+    ),
+    "tanh gelu": ({"block": rough_gelu}, "GELU with approximate='tanh' .*'blocks.0'.*the exact GELU"),
+    "scaled stream": ({"block": scaled_stream}, "multiplied with the residual stream .*'blocks.0'"),
+    "mean of norm": ({"model": mean_of_norm}, "A mean of a norm's output .*before the last layer norm"),
+    "mean of patches": ({"model": mean_of_patches}, "A mean over the dimensions"),
+    "all tokens": ({"model": all_tokens}, r"The model's output has shape \[5, 5\] for each image"),
+    "no head": (
+        {"model": features},
+        "The model's output comes from a norm; supported: a linear layer's logits",
+    ),
+    "two results": ({"model": two_results}, "The model returns 2 values; supported: one tensor of logits"),
+    "reversed": (
+        {"model": reversed_patches},
+        "patches are reordered .*supported: class and other constant tokens",
+    ),
+    "overlapping": (
+        {"model": overlapping},
+        r"with kernel \[4, 4\], stride \[2, 2\].*supported: a patch emb",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str) -> None:
+    parts, sentence = REFUSED[name]
+    with pytest.raises(QuantError, match=sentence):
+        quantize(changed(**parts), images(Shape(), 1), name="v")
+
+
+class TwoInputs(nn.Module):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+
+def test_refused_programs() -> None:
+    pixels = images(Shape(), 2)
+    with pytest.raises(QuantError, match="takes 2 inputs; supported: one batch of images"):
+        quantize(torch.export.export(TwoInputs(), (pixels, pixels)), pixels, name="v")
+    program = torch.export.export(Vit(Shape()).eval(), (pixels,))
+    sentence = re.escape("Calibration images are [1, 8, 4], the exported program takes [1, 8, 8]")
+    with pytest.raises(QuantError, match=sentence):
+        quantize(program, pixels[..., :4], name="v")
+    training = torch.export.export(Vit(Shape(dropout=True)).train(), (pixels,))
+    with pytest.raises(QuantError, match="Dropout is in training mode .*'drop'.*exported after .eval()"):
+        quantize(training, pixels, name="v")
+    with pytest.raises(QuantError, match="torch.export cannot export Vit with images \\[1, 8, 4\\]"):
+        quantize(Vit(Shape()), pixels[..., :4], name="v")
+    with pytest.raises(QuantError, match="A 8x10 image with patches of 4 .*'embed'.*multiples of the patch"):
+        quantize(Vit(Shape()), torch.randn(1, 1, 8, 10), name="v")
+
+
+def test_refused_calibration() -> None:
+    model = Vit(Shape())
+    with pytest.raises(QuantError, match=r"tensor \[n, C, H, W\] with n of at least 1, not \[8, 8\]"):
+        quantize(model, torch.zeros(8, 8), name="v")
+    with pytest.raises(QuantError, match="float32, not torch.uint8"):
+        quantize(model, torch.zeros(1, 1, 8, 8, dtype=torch.uint8), name="v")
+    with pytest.raises(QuantError, match="Calibration images must be finite"):
+        quantize(model, torch.full((1, 1, 8, 8), float("nan")), name="v")
+    with torch.no_grad():
+        model.head.weight[0, 0] = float("inf")
+    with pytest.raises(QuantError, match="The model's head.weight holds values that are not finite"):
+        quantize(model, images(Shape(), 1), name="v")
+
+
+def test_an_import_that_computes_something_else_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vitreous.quant import attention
+
+    original = attention._softmax
+
+    def without_gain(walk: Any, node: Any, view: Any) -> Any:
+        return original(walk, node, view.scaled(1.5))
+
+    monkeypatch.setattr(attention, "_softmax", without_gain)
+    with pytest.raises(QuantError, match="gives other logits than the model"):
+        observe(Vit(Shape()), images(Shape(), 1), QuantScheme())
