@@ -94,6 +94,7 @@ class RowUnit(wiring.Component):
         self._task = Signal(_task_layout(), name="task", reset_less=True)
         self._stop, self._illegal = Signal(), Signal()
         self._fire, self._room = Signal(), Signal()
+        self._last_channel, self._last_tile = Signal(), Signal()
         self._address, self._base = (
             Signal(WORD_ADDRESS_BITS, name=n, reset_less=True) for n in ("address", "base")
         )
@@ -114,8 +115,7 @@ class RowUnit(wiring.Component):
 
     def _build_sequence(self, m: Module) -> None:
         """Which pass is on; a pass ends with the read of its last column."""
-        last_channel = self._column == self._task.channels - 1
-        last_tile = self._tile == self._task.row_tiles - 1
+        last_channel, last_tile = self._last_channel, self._last_tile
         with m.FSM() as sequence:
             with m.State("IDLE"):
                 m.d.comb += self.i.ready.eq(~self._stop)
@@ -150,11 +150,6 @@ class RowUnit(wiring.Component):
                 with m.If(self.done):
                     m.next = "IDLE"
         m.d.comb += self.busy.eq(~sequence.ongoing("IDLE") & ~self._stop)
-        m.d.comb += [
-            self._tag.first.eq(Mux(self._task.pool, self._tile == 0, self._column == 0)),
-            self._tag.last.eq(Mux(self._task.pool, last_tile, last_channel)),
-            self._tag.position.eq(self._column),
-        ]
 
     def _accept(self, m: Module) -> None:
         """Keep what is needed of the instruction; its two forms agree up to ``row_tiles``."""
@@ -197,6 +192,11 @@ class RowUnit(wiring.Component):
         """Addresses: NORM goes through a tile's channels twice, POOL through the tiles of each channel."""
         task, last, base = self._task, self._tag.last, self._base
         m.d.comb += [
+            self._last_channel.eq(self._column == task.channels - 1),
+            self._last_tile.eq(self._tile == task.row_tiles - 1),
+            self._tag.first.eq(Mux(task.pool, self._tile == 0, self._column == 0)),
+            self._tag.last.eq(Mux(task.pool, self._last_tile, self._last_channel)),
+            self._tag.position.eq(self._column),
             self.r.addr.eq(self._address),
             self._fire.eq(self.r.valid & self.r.ready & ~self.r.fault),
         ]
@@ -222,6 +222,7 @@ class RowUnit(wiring.Component):
         m.submodules.centre = centre = Centre(lanes=self.lanes)
         m.submodules.pool_sum = pool_sum = PoolSum(lanes=self.lanes)
         task, scale = self._task, self._scale
+        last_lane = (task.tokens - 1)[: exact_log2(self.lanes)]
         read = Signal.like(self._passes, name="read")
         m.d.comb += read.eq(Mux(self._fire, self._passes.as_value(), 0))
         # The longest way is that of a centred column: register, centre, requantize, pack.
@@ -244,9 +245,7 @@ class RowUnit(wiring.Component):
             pool_sum.valid.eq(passes[_X].pool),
             pool_sum.first.eq(tags[_X].first),
             pool_sum.last.eq(tags[_X].last),
-            pool_sum.mask.eq(
-                Cat(lane <= (task.tokens - 1)[: exact_log2(self.lanes)] for lane in range(self.lanes))
-            ),
+            pool_sum.mask.eq(Cat(1, *(lane <= last_lane for lane in range(1, self.lanes)))),
             self.events.norm_column.eq(passes[1].normalize),
         ]
         self._build_requantize(m, centre, pool_sum, passes, tags)

@@ -3,9 +3,9 @@
 Stages:
     1        D * squares, sum * sum
     2        variance
-    3 - 10   reciprocal square root
-    11       times the constant m_o
-    12       normalized to 15 bits, kept for the lane
+    3 - 9    reciprocal square root
+    10       times the constant m_o
+    11       normalized to 15 bits, kept for the lane
 """
 
 from __future__ import annotations
@@ -90,16 +90,16 @@ class NormScale(wiring.Component):
         # Cycle 2: never negative, so modulo 2**55 is exact.
         variance = Signal(VARIANCE_BITS, reset_less=True)
         m.d.sync += variance.eq(scaled - square + self.epsilon)
-        # Cycles 3 to 10
+        # Cycles 3 to 9
         m.d.comb += root.variance.eq(variance)
-        # Cycle 11
+        # Cycle 10
         quotient = Signal(ROOT_BITS, reset_less=True)
         shift = Signal(SHIFT_BITS, reset_less=True)
         m.d.sync += [
             quotient.eq((root.root * self.multiplier) >> MULTIPLIER_BITS),
             shift.eq(self.shift + root.half_exponent + 1),
         ]
-        # Cycle 12
+        # Cycle 11
         valid = delay_line(m, self.start | active, self.LATENCY - 1, name="valid")[-1]
         place = delay_line(m, lane, self.LATENCY - 1, name="lane", reset_less=True)[-1]
         self._build_results(m, valid, place, quotient, shift)

@@ -111,20 +111,29 @@ class Base2Recurrence(wiring.Component):
             distance.eq(Mux(up, difference, -difference)),
             mantissa.eq(table.data),
         ]
+        # Cycle 3
+        maximum = Signal(signed(_INTEGER_BITS), name=f"maximum_{lane}", reset_less=True)
+        m.d.sync += maximum.eq(Mux(last[2], running, maximum))
+        m.d.comb += [
+            self.maximum[lane].eq(maximum),
+            self.sum[lane].eq(self._build_sum(m, lane, rises, distance, mantissa, valid[3], first[3])),
+        ]
+
+    def _build_sum(
+        self, m: Module, lane: int, rises: Value, distance: Value, mantissa: Value, valid: Value, first: Value
+    ) -> Value:
         # Cycle 3: a term has 16 bits, so a distance of 16 or more leaves nothing of it.
         term = Signal(_TERM_BITS, name=f"term_{lane}", reset_less=True)
         drop = Signal(SUM_BITS.bit_length(), name=f"drop_{lane}", reset_less=True)
         whole = Cat(Const(0, _TERM_BITS - _MANTISSA_BITS), mantissa)
-        maximum = Signal(signed(_INTEGER_BITS), name=f"maximum_{lane}", reset_less=True)
         m.d.sync += [
             term.eq(Mux(rises, whole, Mux(distance[4:].any(), 0, whole >> distance[:4]))),
             drop.eq(Mux(rises, Mux(distance[5:].any(), SUM_BITS, distance[:5]), 0)),
-            maximum.eq(Mux(last[2], running, maximum)),
         ]
         # Cycle 4
         total = Signal(SUM_BITS, name=f"total_{lane}", reset_less=True)
-        m.d.sync += total.eq(Mux(valid[3], Mux(first[3], 0, total >> drop) + term, total))
-        m.d.comb += [self.sum[lane].eq(total), self.maximum[lane].eq(maximum)]
+        m.d.sync += total.eq(Mux(valid, Mux(first, 0, total >> drop) + term, total))
+        return total
 
 
 def build_base2_probability(m: Module, name: str, code: Value, maximum: Value) -> Value:

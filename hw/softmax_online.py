@@ -90,43 +90,55 @@ class OnlineRecurrence(wiring.Component):
         first: list[Value],
         last: list[Value],
     ) -> None:
-        fraction_bits = self.softmax.fraction_bits
         # Cycle 1
         score = self.score[lane]
         code = Signal(signed(16), name=f"code_{lane}", reset_less=True)
         running = Signal(signed(16), name=f"running_{lane}", reset_less=True)
         difference = Signal(signed(SCORE.width + 1), name=f"difference_{lane}")
         up = difference > 0
-        rises = [Signal(name=f"rises_{lane}_{i}", reset_less=True) for i in (1, 2, 3)]
+        rises = Signal(name=f"rises_{lane}", reset_less=True)
         distance = Signal(SCORE.width, name=f"distance_{lane}", reset_less=True)
         m.d.comb += difference.eq(Mux(first[0], 0, score - running))
         m.d.sync += [
             code.eq(score),
             running.eq(Mux(valid[0] & (first[0] | up), score, running)),
-            rises[0].eq(up),
+            rises.eq(up),
             distance.eq(Mux(up, difference, -difference)),
         ]
         # Cycle 2
-        places = Signal(SCORE.width - fraction_bits, name=f"places_{lane}", reset_less=True)
         maximum = Signal(signed(16), name=f"maximum_{lane}", reset_less=True)
-        m.d.comb += table.addr.eq(distance[:fraction_bits])
-        m.d.sync += [
-            places.eq(distance[fraction_bits:]),
-            rises[1].eq(rises[0]),
-            maximum.eq(Mux(last[1], running, maximum)),
+        m.d.sync += maximum.eq(Mux(last[1], running, maximum))
+        m.d.comb += [
+            self.code[lane].eq(code),
+            self.maximum[lane].eq(maximum),
+            self.sum[lane].eq(self._build_sum(m, lane, table, rises, distance, valid[3], first[3])),
         ]
+
+    def _build_sum(
+        self,
+        m: Module,
+        lane: int,
+        table: wiring.PureInterface,
+        rises: Value,
+        distance: Value,
+        valid: Value,
+        first: Value,
+    ) -> Value:
+        fraction_bits = self.softmax.fraction_bits
+        rescales = delay_line(m, rises, 2, name=f"rescales_{lane}", reset_less=True)[-1]
+        # Cycle 2
+        places = Signal(SCORE.width - fraction_bits, name=f"places_{lane}", reset_less=True)
+        m.d.comb += table.addr.eq(distance[:fraction_bits])
+        m.d.sync += places.eq(distance[fraction_bits:])
         # Cycle 3
         term = Signal(_TERM_BITS, name=f"term_{lane}", reset_less=True)
-        m.d.sync += [
-            term.eq(Mux(places[4:].any(), 0, table.data >> places[:4])),
-            rises[2].eq(rises[1]),
-        ]
+        m.d.sync += term.eq(Mux(places[4:].any(), 0, table.data >> places[:4]))
         # Cycle 4
         total = Signal(SUM_BITS, name=f"total_{lane}", reset_less=True)
-        kept = Mux(first[3], 0, total)
+        kept = Mux(first, 0, total)
         scaled = ((kept * term) >> 15)[:SUM_BITS]
-        m.d.sync += total.eq(Mux(valid[3], Mux(rises[2], scaled + _ONE, kept + term), total))
-        m.d.comb += [self.code[lane].eq(code), self.sum[lane].eq(total), self.maximum[lane].eq(maximum)]
+        m.d.sync += total.eq(Mux(valid, Mux(rescales, scaled + _ONE, kept + term), total))
+        return total
 
 
 def probability_table(config: SoftmaxConfig) -> Memory:

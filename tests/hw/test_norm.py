@@ -302,6 +302,7 @@ def test_illegal_fields(opcode: Opcode, fields: dict[str, int]) -> None:
     assert not bench.busy[-1]
 
 
+@pytest.mark.slow
 def test_the_largest_legal_fields_are_accepted() -> None:
     config, rng = AcceleratorConfig(array=ArrayConfig(lanes=4, depth=8)), random.Random(9)
     memory = random_memory(rng, 4, 4096 + 30)
