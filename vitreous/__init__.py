@@ -1,5 +1,60 @@
-"""Vitreous: co-design of transformer accelerators, from a PyTorch model to simulated RTL."""
+"""Vitreous: co-design of transformer accelerators, from a PyTorch model to simulated RTL.
+
+The names below are loaded when they are first used: ``import vitreous`` brings neither torch nor Amaranth.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vitreous.compiler import compile
+    from vitreous.models import load as load_model
+    from vitreous.pipeline import Options, run
+    from vitreous.quant import QuantScheme, quantize
+    from vitreous.reports import Report
+    from vitreous.sim.runtime import simulate
+    from vitreous.spec.config import AcceleratorConfig, load_accelerator
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+__all__ = [
+    "AcceleratorConfig",
+    "Options",
+    "QuantScheme",
+    "Report",
+    "__version__",
+    "compile",
+    "load_accelerator",
+    "load_model",
+    "quantize",
+    "run",
+    "simulate",
+]
+
+_HOMES = {
+    "AcceleratorConfig": ("vitreous.spec.config", "AcceleratorConfig"),
+    "Options": ("vitreous.pipeline", "Options"),
+    "QuantScheme": ("vitreous.quant", "QuantScheme"),
+    "Report": ("vitreous.reports", "Report"),
+    "compile": ("vitreous.compiler", "compile"),
+    "load_accelerator": ("vitreous.spec.config", "load_accelerator"),
+    "load_model": ("vitreous.models", "load"),
+    "quantize": ("vitreous.quant", "quantize"),
+    "run": ("vitreous.pipeline", "run"),
+    "simulate": ("vitreous.sim.runtime", "simulate"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vitreous' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

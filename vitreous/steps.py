@@ -1,0 +1,183 @@
+"""The single steps from a model to files, each as the command line and a whole run use it. Heavy imports are late."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vitreous.errors import RunError
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.graph import Graph
+from vitreous.spec.program import Program
+from vitreous.workspace import write_text
+
+if TYPE_CHECKING:
+    from vitreous.models import LoadedModel
+    from vitreous.sim.build import Build
+
+Progress = Callable[[int, int], None]
+PartProgress = Callable[[str, int, int], None]
+
+FLOAT_BATCH = 64
+"""Images at once through the float model: bounds memory, does not change a figure."""
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread, and put the number back afterwards.
+
+    The order of float sums, and with it the graph, then does not depend on the machine's cores; and these small
+    tensors gain nothing from a second thread, which loses much where another process wants the core.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def require_toolchain() -> None:
+    """Raises ToolchainError when a program that simulation needs is missing: before anything else is done."""
+    from vitreous.sim import toolchain
+
+    for program in ("g++", "make", "perl"):
+        toolchain.require(program)
+    toolchain.verilator()
+    toolchain.libpython()
+
+
+def load_model(name_or_spec: str, checkpoint: str | Path | None = None) -> LoadedModel:
+    """A model by name, ``package.module:factory`` or ``.pt2`` file. Raises ModelError."""
+    from vitreous.models.catalog import load
+
+    return load(name_or_spec, checkpoint=checkpoint)
+
+
+def model_digest(model: LoadedModel) -> str:
+    """SHA-256 of parameters, structure, data and the logits of one image: what a changed model changes."""
+    import torch
+
+    state = hashlib.sha256(f"{model.name} {model.source} {model.module!r} {model.mean} {model.std}".encode())
+    for name, tensor in sorted(model.module.state_dict().items()):
+        state.update(name.encode())
+        state.update(tensor.detach().contiguous().numpy().tobytes())
+    arrays = [model.calibration, model.test_images]
+    with one_thread(), torch.no_grad():
+        arrays.append(model.module(model.test_images[:1]))
+    for array in arrays:
+        state.update(array.contiguous().numpy().tobytes())
+    if model.test_labels is not None:
+        state.update(model.test_labels.contiguous().numpy().tobytes())
+    return state.hexdigest()
+
+
+def quantize(
+    model: LoadedModel,
+    accelerator: AcceleratorConfig,
+    *,
+    observer: str = "mse",
+    calibration_images: int | None = None,
+    progress: PartProgress | None = None,
+) -> Graph:
+    """The integer graph of ``model`` with the number formats of ``accelerator``. Raises QuantError and RunError."""
+    from vitreous.quant import QuantScheme
+    from vitreous.quant import quantize as quantize_module
+
+    available = len(model.calibration)
+    count = available if calibration_images is None else calibration_images
+    if not 1 <= count <= available:
+        raise RunError(f"{model.name} has {available} calibration images; {count} were asked for")
+    with one_thread():
+        graph = quantize_module(
+            model.module,
+            model.calibration[:count],
+            name=model.name,
+            scheme=QuantScheme(observer=observer),
+            softmax=accelerator.softmax,
+            gelu=accelerator.gelu,
+            preprocessing={"mean": list(model.mean), "std": list(model.std)},
+            progress=progress,
+        )
+    return dataclasses.replace(graph, notes={**graph.notes, "source": model.source})
+
+
+def write_rtl(config: AcceleratorConfig, folder: Path) -> list[Path]:
+    """Verilog and FuseSoC core file of ``config``; without torch."""
+    from vitreous.hw.verilog import write_core
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_core(config, folder)
+
+
+def write_listing(program: Program, path: Path) -> Path:
+    """The program in readable form, as a text file."""
+    from vitreous.compiler.listing import listing
+
+    return write_text(path, listing(program))
+
+
+def build_simulator(config: AcceleratorConfig, root: Path, *, waves: bool = False) -> Build:
+    """The compiled simulation of ``config``. Raises ToolchainError and SimulationError."""
+    from vitreous.sim.build import build
+
+    return build(config, root=root, waves=waves)
+
+
+def inputs_of(graph: Graph, images: np.ndarray) -> np.ndarray:
+    """int8 images as they are, normalised float ones in the graph's input format; [n, C, H, W].
+
+    A single image [C, H, W] becomes a batch of one. Raises RunError on another type or shape.
+    """
+    from vitreous.golden.interpreter import quantize_image
+
+    batch = images[None] if images.ndim == 3 else images
+    if batch.ndim != 4 or batch.shape[1:] != graph.input.shape or len(batch) == 0:
+        raise RunError(
+            f"Images must have the shape [n, {', '.join(map(str, graph.input.shape))}], not {list(images.shape)}"
+        )
+    if batch.dtype == np.int8:
+        return batch
+    if not np.issubdtype(batch.dtype, np.floating):
+        raise RunError(f"Images must be int8 or normalised floats, not {batch.dtype}")
+    return quantize_image(graph, batch)
+
+
+def test_inputs(model: LoadedModel, graph: Graph, count: int) -> np.ndarray:
+    """The first ``count`` test images of ``model`` as int8 [count, C, H, W]."""
+    available = len(model.test_images)
+    if not 1 <= count <= available:
+        raise RunError(f"{model.name} has {available} test images; {count} were asked for")
+    return inputs_of(graph, model.test_images[:count].numpy())
+
+
+def float_logits(model: LoadedModel, progress: Progress | None = None) -> np.ndarray:
+    """Logits [n, classes] of the float model on all its test images."""
+    import torch
+
+    parts = []
+    total = len(model.test_images)
+    with torch.no_grad(), one_thread():
+        for start in range(0, total, FLOAT_BATCH):
+            parts.append(model.module(model.test_images[start : start + FLOAT_BATCH]).numpy())
+            if progress:
+                progress(min(start + FLOAT_BATCH, total), total)
+    return np.concatenate(parts)
+
+
+def integer_logits(graph: Graph, images: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+    """Logits [n, classes] of the integer graph on int8 images [n, C, H, W]."""
+    from vitreous.golden.interpreter import run_batch
+
+    # A batch keeps one activation of each image alive: 16 images of 224 x 224 stay under 1 GB.
+    batch = 64 if images[0].size < 1 << 14 else 4
+    with one_thread():
+        return run_batch(graph, images, batch=batch, progress=progress).reshape(len(images), -1)
