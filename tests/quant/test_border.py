@@ -52,7 +52,13 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("name", SHAPES)
+# An export takes most of a second, so that `make quick` gets those that differ most.
+QUICK = {"plain", "no class token", "odd sizes", "relu", "separate without bias", "qkv by head", "one token"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SHAPES]
+)
 def test_border(name: str) -> None:
     """Min-max on the very images, so that nothing saturates and every error is rounding."""
     shape = SHAPES[name]
@@ -107,6 +113,7 @@ def test_a_broken_quantizer_fails(
         assert_border(graph, calibrated.encoder, pixels[:2], LEAST)
 
 
+@pytest.mark.slow
 def test_observers_on_other_images() -> None:
     shape = Shape(depth=2, dim=32, heads=4, hidden=64, patch=2)
     model, other = Vit(shape), images(shape, 4, seed=9)

@@ -100,6 +100,7 @@ def test_the_class_token_is_selected_before_the_last_norm() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_an_exported_program_and_its_file_give_the_same(tmp_path: Any) -> None:
     shape = Shape()
     model, pixels = Vit(shape).eval(), images(shape, 4)
