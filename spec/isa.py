@@ -349,13 +349,15 @@ STATUS_BUSY = 1
 STATUS_DONE = 2
 STATUS_ERROR = 4
 
+# Of array_busy and the matrix_* counters at most one counts in a cycle; where an instruction waits for several
+# queues, the lowest does.
 COUNTERS: tuple[tuple[str, str], ...] = (
     ("cycles", "clock cycles from start to done"),
     ("array_busy", "cycles in which the array took a word of A and a word of B"),
-    ("matrix_wait_load", "matrix queue: head waits for a token of the load queue"),
-    ("matrix_wait_matrix", "matrix queue: head waits for an earlier matrix instruction"),
-    ("matrix_wait_row", "matrix queue: head waits for a token of the row queue"),
-    ("matrix_wait_store", "matrix queue: head waits for a token of the store queue"),
+    ("matrix_wait_load", "array idle: the next matrix instruction waits for a token of the load queue"),
+    ("matrix_wait_matrix", "array idle: the next matrix instruction waits for an earlier matrix instruction"),
+    ("matrix_wait_row", "array idle: the next matrix instruction waits for a token of the row queue"),
+    ("matrix_wait_store", "array idle: the next matrix instruction waits for a token of the store queue"),
     (
         "matrix_stall_drain",
         "an instruction is active but the accumulators of the tile before are still draining",
