@@ -26,6 +26,18 @@ from vitreous.spec.isa import Queue
 _AXI_LITE = Axi4Lite(BUS_ADDRESS_BITS)
 
 
+def top_members(config: AcceleratorConfig) -> dict[str, wiring.Member]:
+    """Every port of the top but ``clk`` and ``rst``, by the name that it has in Verilog."""
+    members = {f"m_axi_{name}": member for name, member in Axi4(config.bus.data_bits).members.items()}
+    members |= {f"s_axil_{name}": member.flip() for name, member in _AXI_LITE.members.items()}
+    return members | {
+        "irq": Out(1),
+        "trace_issue": Out(len(Queue)),
+        "trace_issue_pc": Out(len(Queue) * isa.PC_BITS),
+        "trace_done": Out(len(Queue)),
+    }
+
+
 class Accelerator(wiring.Component):
     """Fetches and executes a program; see docs/machine.md for what a host does.
 
@@ -44,17 +56,7 @@ class Accelerator(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
-        members = {f"m_axi_{name}": member for name, member in Axi4(config.bus.data_bits).members.items()}
-        members |= {f"s_axil_{name}": member.flip() for name, member in _AXI_LITE.members.items()}
-        super().__init__(
-            members
-            | {
-                "irq": Out(1),
-                "trace_issue": Out(len(Queue)),
-                "trace_issue_pc": Out(len(Queue) * isa.PC_BITS),
-                "trace_done": Out(len(Queue)),
-            }
-        )
+        super().__init__(top_members(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -91,7 +93,8 @@ class Accelerator(wiring.Component):
         return m
 
     def _part(self, m: Module, name: str, part: Elaboratable) -> Elaboratable:
-        """A submodule that ``flush`` brings back to its reset state; memories are no such parts and keep their contents."""
+        """A submodule that ``flush`` brings back to its reset state; memories are no such parts and keep their
+        contents."""
         m.submodules[name] = ResetInserter(self._flush)(part)
         return part
 
@@ -221,7 +224,12 @@ class Accelerator(wiring.Component):
         load, queue, row, store = (
             self._queues[q] for q in (Queue.LOAD, Queue.MATRIX, Queue.ROW, Queue.STORE)
         )
-        events = {f"matrix_wait_{q.name.lower()}": queue.missing[q] for q in Queue}
+        # A cycle without a word for the array has one cause: these exclude each other and array_busy.
+        idle = ~(matrix.busy | matrix.stall_drain | matrix.stall_parameters)
+        events: dict[str, Value] = {}
+        for q in Queue:
+            lower = queue.missing & ((1 << q) - 1)
+            events[f"matrix_wait_{q.name.lower()}"] = idle & queue.missing[q] & ~lower.any()
         for name, line in (("load", load), ("row", row), ("store", store)):
             events |= {f"{name}_busy": line.active, f"{name}_wait_token": line.missing.any()}
         for name, memory in memories.items():

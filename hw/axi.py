@@ -1,4 +1,5 @@
-"""AXI4 and AXI4-Lite as signatures, the beats and bursts that the units speak, and the read channel that two units share."""
+"""AXI4 and AXI4-Lite as signatures, the beats and bursts that the units speak, and the read channel that two
+units share."""
 
 from __future__ import annotations
 
@@ -88,7 +89,8 @@ class ReadBeat(data.StructLayout):
 
 
 class ReadClient(wiring.Signature):
-    """What a unit that reads DRAM has: ``burst``, a stream of requests, and ``beat``, the stream of their data in order."""
+    """What a unit that reads DRAM has: ``burst``, a stream of requests, and ``beat``, the stream of their data
+    in order."""
 
     def __init__(self, data_bits: int) -> None:
         super().__init__(
@@ -99,8 +101,9 @@ class ReadClient(wiring.Signature):
 class ReadChannel(wiring.Component):
     """Fetch and load on one AXI4 read channel, told apart by their id; fetch goes first.
 
-    Latency: request 1 cycle (a register, so that ARVALID and its payload hold), data 0. Throughput: one request and one beat a
-    cycle. Back-pressure: a client that does not take its beat stalls the other's; fetch asks only for what it has room for.
+    Latency: request 1 cycle (a register, so that ARVALID and its payload hold), data 0. Throughput: one
+    request and one beat a cycle. Back-pressure: a client that does not take its beat stalls the other's; fetch
+    asks only for what it has room for.
 
     Parameters
     ----------

@@ -1,4 +1,5 @@
-"""From rows of bytes in DRAM to AXI bursts: the walk over the rows of a two-dimensional transfer and the split into bursts."""
+"""From rows of bytes in DRAM to AXI bursts: the walk over the rows of a two-dimensional transfer and the split
+into bursts."""
 
 from __future__ import annotations
 

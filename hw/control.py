@@ -21,7 +21,8 @@ class Control(wiring.Component):
 
     Members
     -------
-    start, reset, clear_interrupt, interrupt_enable : In(1), from the registers. Start is ignored unless idle without an error.
+    start, reset, clear_interrupt, interrupt_enable : In(1), from the registers. Start is ignored unless idle
+        without an error.
     finished : In(1), END is complete. drained : In(1), nothing is outstanding on the bus.
     error_0 .. : In(ErrorReport()).
     halt : Out(1), everything but the machine's memories stops. flush : Out(1), everything but memories is reset.

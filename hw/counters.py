@@ -12,7 +12,8 @@ from vitreous.spec import isa
 class Counters(wiring.Component):
     """Counts, for each counter of ``isa.COUNTERS`` in that order, the cycles in which its event is high.
 
-    Latency: an event shows in its counter 2 cycles later. Throughput: every counter every cycle; none saturates in 2**48 cycles.
+    Latency: an event shows in its counter 2 cycles later. Throughput: every counter every cycle; none
+    saturates in 2**48 cycles.
 
     Members
     -------

@@ -30,7 +30,8 @@ class Dispatch(wiring.Component):
     halt : In(1), nothing is dispatched.
     finished : Out(1), END is reached and everything before it is complete.
     dispatched : Out(1), an instruction leaves in this cycle (for END: the cycle in which it is finished).
-    error : Out(ErrorReport()), UNKNOWN_OPCODE, NO_END (pc: the last instruction) or DEADLOCK (pc: the lowest that waits).
+    error : Out(ErrorReport()), UNKNOWN_OPCODE, NO_END (pc: the last instruction) or DEADLOCK (pc: the lowest
+        that waits).
     """
 
     def __init__(self) -> None:
@@ -76,7 +77,8 @@ class Dispatch(wiring.Component):
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += last_pc.eq(self.i.payload.pc)
 
-        # No way forward: nothing runs, every queue that is not empty waits for a token, and nothing more can be dispatched.
+        # No way forward: nothing runs, every queue that is not empty waits for a token, and nothing more can
+        # be dispatched.
         ended = self.exhausted & ~self.i.valid & ~self.halt
         still = Signal(range(DEADLOCK_CYCLES))
         dead = Signal()

@@ -20,9 +20,9 @@ LENGTH_BITS = isa.PC_BITS + 1
 class Fetch(wiring.Component):
     """Reads ``length`` instructions from byte ``offset`` of the read window.
 
-    Latency: 4 cycles from ``start`` to the first burst, 2 from an instruction's last beat to its command. Throughput: one
-    instruction in ``32 / beat bytes`` cycles. Back-pressure: holds its command; asks only for beats that it has room for, so that
-    it never blocks the read channel.
+    Latency: 4 cycles from ``start`` to the first burst, 2 from an instruction's last beat to its command.
+    Throughput: one instruction in ``32 / beat bytes`` cycles. Back-pressure: holds its command; asks only for
+    beats that it has room for, so that it never blocks the read channel.
 
     Parameters
     ----------
@@ -124,7 +124,8 @@ class Fetch(wiring.Component):
             m.d.sync += [room.eq(room + left), waiting.eq(waiting - self.bus.beat.valid)]
 
     def _build_gather(self, m: Module, beats: fifo.SyncFIFO, per_instruction: int, stop: Signal) -> Signal:
-        """Beats become commands in the output register. Returns: the beat at the head of the queue came with an error."""
+        """Beats become commands in the output register. Returns: the beat at the head of the queue came with
+        an error."""
         bits = self._config.bus.data_bits
         beat = data.View(ReadBeat(bits), beats.r_data)
         position = Signal(range(max(per_instruction, 2)))

@@ -28,11 +28,13 @@ class WriteBeat(data.StructLayout):
 
 
 def widest_word_bits(config: AcceleratorConfig, memories: Sequence[isa.Memory]) -> int:
+    """Bits of the widest word among ``memories``."""
     return 8 * max(word_bytes(config, which) for which in memories)
 
 
 class _Ratios:
-    """For the selected memory: ``gathers`` (a word has several beats) and ``final``, the last position within the larger of the two."""
+    """For the selected memory: ``gathers`` (a word has several beats) and ``final``, the last position within
+    the larger of the two."""
 
     def __init__(
         self, m: Module, config: AcceleratorConfig, memories: Sequence[isa.Memory], memory: Signal
@@ -53,10 +55,11 @@ class _Ratios:
 
 
 class BeatsToWords(wiring.Component):
-    """Rows of ``words`` memory words out of beats; a row starts with a new beat, what is left of its last beat is dropped.
+    """Rows of ``words`` memory words out of beats; a row starts with a new beat, what is left of its last beat
+    is dropped.
 
-    Latency: 1 cycle after the beat that completes a word. Throughput: one beat a cycle where a word is a beat or more, else one
-    word a cycle. Back-pressure: holds its word.
+    Latency: 1 cycle after the beat that completes a word. Throughput: one beat a cycle where a word is a beat
+    or more, else one word a cycle. Back-pressure: holds its word.
 
     Parameters
     ----------
@@ -110,7 +113,8 @@ class BeatsToWords(wiring.Component):
         return m
 
     def _build_data(self, m: Module, position: Signal, bits: int) -> None:
-        """The output register is the place where words are gathered: it is free while the first beat of the next word arrives."""
+        """The output register is the place where words are gathered: it is free while the first beat of the
+        next word arrives."""
         out = self.o.payload.data
         with m.Switch(self.memory):
             for which in self._memories:
@@ -129,8 +133,8 @@ class BeatsToWords(wiring.Component):
 class WordsToBeats(wiring.Component):
     """The reverse: a row of words becomes beats; the last beat of a row has strobes only where it has data.
 
-    Latency: 1 cycle after the word that completes a beat. Throughput: one beat a cycle where a word is a beat or more, else one
-    word a cycle. Back-pressure: holds its beat.
+    Latency: 1 cycle after the word that completes a beat. Throughput: one beat a cycle where a word is a beat
+    or more, else one word a cycle. Back-pressure: holds its beat.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -26,8 +26,9 @@ class _Issued(data.StructLayout):
 class IssueQueue(wiring.Component):
     """A queue of ``config.queue.depth`` commands in front of a unit.
 
-    Latency: 1 cycle to the unit where the tokens are there. Throughput: one command a cycle. Back-pressure: ``i.ready`` is low while
-    the queue is full; a command is offered to the unit while its tokens are there and fewer than 16 are in flight.
+    Latency: 1 cycle to the unit where the tokens are there. Throughput: one command a cycle. Back-pressure:
+    ``i.ready`` is low while the queue is full; a command is offered to the unit while its tokens are there and
+    fewer than 16 are in flight.
 
     Parameters
     ----------

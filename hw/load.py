@@ -1,7 +1,7 @@
 """The load unit: LOAD, LOAD_PATCHES and FILL (docs/machine.md).
 
-Its two halves work on different instructions: the front asks for DRAM data, the back, one or more instructions behind, writes what
-arrives. So the latency of DRAM is paid once and not for each instruction.
+Its two halves work on different instructions: the front asks for DRAM data, the back, one or more instructions
+behind, writes what arrives. So the latency of DRAM is paid once and not for each instruction.
 
     i -> LoadFront -> BurstGenerator -> bus.burst
              |                          bus.beat -> queue -> LoadBack -> xo, wo, ro, po
@@ -32,8 +32,9 @@ BEAT_QUEUE = 8
 class LoadUnit(wiring.Component):
     """DRAM -> X, W, R, P.
 
-    Latency: 5 cycles from a command to its first burst, 2 from a beat to the write that it completes. Throughput: one beat a cycle
-    where a word is a beat or more, else one word a cycle; patches see ``PatchUnfolder``. Back-pressure: waits for bus and ports.
+    Latency: 5 cycles from a command to its first burst, 2 from a beat to the write that it completes.
+    Throughput: one beat a cycle where a word is a beat or more, else one word a cycle; patches see
+    ``PatchUnfolder``. Back-pressure: waits for bus and ports.
 
     Parameters
     ----------
@@ -115,7 +116,8 @@ class LoadUnit(wiring.Component):
         return m
 
     def _build_bus(self, m: Module, bursts: BurstGenerator, beats: fifo.SyncFIFO, stop: Signal) -> None:
-        """Bursts go out while fewer than ``outstanding_reads`` are unanswered; once stopped, beats are taken and dropped."""
+        """Bursts go out while fewer than ``outstanding_reads`` are unanswered; once stopped, beats are taken
+        and dropped."""
         limit = self._config.bus.outstanding_reads
         outstanding = Signal(range(limit + 1))
         go = (outstanding != limit) & ~stop

@@ -20,9 +20,9 @@ DESTINATIONS = (Memory.X, Memory.W, Memory.R, Memory.P)
 class LoadBack(wiring.Component):
     """Beats -> writes of the command that asked for them.
 
-    Latency: 1 cycle from the beat that completes a word to its write. Throughput: one beat a cycle where a word is a beat or more,
-    else one word a cycle; FILL one word a cycle; patches see ``PatchUnfolder``. One cycle between commands.
-    Back-pressure: waits for the memory ports.
+    Latency: 1 cycle from the beat that completes a word to its write. Throughput: one beat a cycle where a
+    word is a beat or more, else one word a cycle; FILL one word a cycle; patches see ``PatchUnfolder``. One
+    cycle between commands. Back-pressure: waits for the memory ports.
 
     Members
     -------

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.bursts import Row, RowWalker
 from vitreous.hw.memory import word_bytes
-from vitreous.hw.patches import PixelRows
+from vitreous.hw.pixel_rows import PixelRows
 from vitreous.hw.ports import Command, instruction_layout
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
@@ -18,8 +18,8 @@ from vitreous.spec.isa import Memory, Opcode
 class LoadFront(wiring.Component):
     """LOAD, LOAD_PATCHES, FILL -> rows to read.
 
-    Latency: 3 cycles to the first row. Throughput: one row a cycle. Back-pressure: holds its row; takes no command while rows of
-    the one before are left.
+    Latency: 3 cycles to the first row. Throughput: one row a cycle. Back-pressure: holds its row; takes no
+    command while rows of the one before are left.
 
     Members
     -------

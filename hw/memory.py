@@ -23,9 +23,9 @@ def word_bytes(config: AcceleratorConfig, which: isa.Memory) -> int:
 class Scratchpad(wiring.Component):
     """``depth`` words of ``width`` bits, zero after configuration.
 
-    Latency: read data in the cycle after ``valid & ready``; a write is visible to reads of the next cycle (a read in the same
-    cycle returns the old word). Throughput: one read and one write a cycle. Back-pressure: ``ready`` of a client is low exactly
-    while a client before it in the list is ``valid``; the first is never stalled.
+    Latency: read data in the cycle after ``valid & ready``; a write is visible to reads of the next cycle (a
+    read in the same cycle returns the old word). Throughput: one read and one write a cycle. Back-pressure:
+    ``ready`` of a client is low exactly while a client before it in the list is ``valid``; the first is never stalled.
 
     Parameters
     ----------
@@ -86,7 +86,8 @@ class Scratchpad(wiring.Component):
         return m
 
     def _build_grant(self, m: Module, ports: Sequence[wiring.PureInterface], performed: Signal) -> None:
-        """Fixed priority: a client is ready while none before it is valid; ``performed`` is high for a granted access in range."""
+        """Fixed priority: a client is ready while none before it is valid; ``performed`` is high for a granted
+        access in range."""
         before: list[Signal] = []
         granted = []
         for port in ports:

@@ -1,4 +1,4 @@
-"""LOAD_PATCHES: the order of an image's pixel rows, and their unfolding into a panel by byte-masked writes (docs/machine.md)."""
+"""LOAD_PATCHES: pixel rows are unfolded into a panel of X by byte-masked writes (docs/machine.md)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vitreous.hw.axi import ADDRESS_BITS
-from vitreous.hw.bursts import BYTES_BITS, OFFSET_BITS, Row
 from vitreous.hw.ports import WORD_ADDRESS_BITS, instruction_layout
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
@@ -15,71 +13,9 @@ from vitreous.spec.config import AcceleratorConfig
 _PATCHES = instruction_layout(isa.Opcode.LOAD_PATCHES)
 
 
-class Image(data.StructLayout):
-    """The fields of a LOAD_PATCHES that say which pixel rows are read; ``bytes`` of each."""
-
-    def __init__(self) -> None:
-        names = ("patch", "grid_rows", "channels", "row_stride", "channel_stride")
-        super().__init__(
-            {"offset": ADDRESS_BITS, "bytes": BYTES_BITS} | {name: _PATCHES[name].shape for name in names}
-        )
-
-
-class PixelRows(wiring.Component):
-    """``for gy, c, y: offset + gy*patch*row_stride + c*channel_stride + y*row_stride``, by additions alone.
-
-    Latency: 1 cycle. Throughput: one row a cycle. Back-pressure: holds its row.
-
-    Members
-    -------
-    i : In(stream.Signature(Image())), no size zero.
-    o : Out(stream.Signature(Row())).
-    """
-
-    def __init__(self) -> None:
-        super().__init__({"i": In(stream.Signature(Image())), "o": Out(stream.Signature(Row()))})
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        image = Signal(Image(), reset_less=True)
-        bands_left = Signal(_PATCHES["grid_rows"].shape)
-        y = Signal(_PATCHES["patch"].shape)
-        channel = Signal(_PATCHES["channels"].shape)
-        plane, next_band = Signal(OFFSET_BITS, reset_less=True), Signal(OFFSET_BITS, reset_less=True)
-        row = self.o.payload.offset
-        below, beside = (
-            Signal(OFFSET_BITS),
-            Signal(OFFSET_BITS),
-        )  # the next row of this plane, the same band of the next plane
-        m.d.comb += [
-            self.i.ready.eq(bands_left == 0),
-            self.o.valid.eq(bands_left != 0),
-            self.o.payload.bytes.eq(image.bytes),
-            below.eq(row + image.row_stride),
-            beside.eq(plane + image.channel_stride),
-        ]
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [image.eq(self.i.payload), bands_left.eq(self.i.payload.grid_rows)]
-            m.d.sync += [
-                row.eq(self.i.payload.offset),
-                plane.eq(self.i.payload.offset),
-                y.eq(0),
-                channel.eq(0),
-            ]
-        with m.If(self.o.valid & self.o.ready):
-            m.d.sync += [row.eq(below), y.eq(y + 1)]
-            with m.If(y + 1 == image.patch):
-                m.d.sync += [row.eq(beside), plane.eq(beside), y.eq(0), channel.eq(channel + 1)]
-                with m.If(channel == 0):
-                    m.d.sync += next_band.eq(below)
-                with m.If(channel + 1 == image.channels):
-                    band = Mux(channel == 0, below, next_band)
-                    m.d.sync += [row.eq(band), plane.eq(band), channel.eq(0), bands_left.eq(bands_left - 1)]
-        return m
-
-
 class MaskedWord(data.StructLayout):
-    """``depth`` bytes for the lanes of a panel word, the mask that selects one lane and some of its bytes, ``last`` of the instruction."""
+    """``depth`` bytes for the lanes of a panel word, the mask that selects one lane and some of its bytes,
+    ``last`` of the instruction."""
 
     def __init__(self, config: AcceleratorConfig) -> None:
         super().__init__(
@@ -93,10 +29,12 @@ class MaskedWord(data.StructLayout):
 
 
 class PatchUnfolder(wiring.Component):
-    """Pixel rows -> masked writes: byte ``x`` of patch row (token, c, y) goes to k = (c*patch + y)*patch + x of the token's lane.
+    """Pixel rows -> masked writes: byte ``x`` of patch row (token, c, y) goes to k = (c*patch + y)*patch + x
+    of the token's lane.
 
-    Latency: 3 cycles to the first write (the product ``first_token // N * stride``), then 1. Throughput: up to V bytes of one patch
-    row a cycle; a write ends where the patch row, the panel word or the beat ends. Back-pressure: holds its write.
+    Latency: 3 cycles to the first write (the product ``first_token // N * stride``), then 1. Throughput: up to
+    V bytes of one patch row a cycle; a write ends where the patch row, the panel word or the beat ends.
+    Back-pressure: holds its write.
 
     Parameters
     ----------
@@ -105,7 +43,8 @@ class PatchUnfolder(wiring.Component):
     Members
     -------
     command : In(stream.Signature(LOAD_PATCHES)), taken when the instruction before is done.
-    i : In(stream.Signature(data_bits)), the beats of the pixel rows in the order of ``PixelRows``; a row starts with a new beat.
+    i : In(stream.Signature(data_bits)), the beats of the pixel rows in the order of ``PixelRows``; a row
+        starts with a new beat.
     o : Out(stream.Signature(MaskedWord(config))).
     """
 
@@ -125,7 +64,8 @@ class PatchUnfolder(wiring.Component):
         lane_bits, depth_bits = lanes.bit_length() - 1, depth.bit_length() - 1
         fields = self._fields = Signal(_PATCHES, reset_less=True)
         self._step = Signal()
-        # Where the next byte goes: k of the token, its lane and the first word of its tile; the same at the start of the band.
+        # Where the next byte goes: k of the token, its lane and the first word of its tile; the same at the
+        # start of the band.
         self._k, self._row_k = Signal(WORD_ADDRESS_BITS + depth_bits), Signal(WORD_ADDRESS_BITS + depth_bits)
         self._lane, self._band_lane = Signal(lane_bits), Signal(lane_bits)
         self._tile, self._band_tile = Signal(WORD_ADDRESS_BITS), Signal(WORD_ADDRESS_BITS)
@@ -164,7 +104,8 @@ class PatchUnfolder(wiring.Component):
         return m
 
     def _build_walk(self, m: Module) -> Signal:
-        """One step: bytes of this write, the write itself, then every counter. Returns: the instruction's last write is made."""
+        """One step: bytes of this write, the write itself, then every counter. Returns: the instruction's last
+        write is made."""
         fields, depth = self._fields, self._config.array.depth
         beat = self._config.bus.beat_bytes
         x, y, channel = (Signal(_PATCHES[name].shape) for name in ("patch", "patch", "channels"))
@@ -212,7 +153,8 @@ class PatchUnfolder(wiring.Component):
     def _build_place(
         self, m: Module, count: Signal, patch_ends: Signal, row_ends: Signal, band_ends: Signal
     ) -> None:
-        """The next token is the next lane; the next pixel row of a band starts again at its first token, the next band goes on."""
+        """The next token is the next lane; the next pixel row of a band starts again at its first token, the
+        next band goes on."""
         fields = self._fields
         next_lane, next_tile, next_row = (
             Signal.like(self._lane),
@@ -235,7 +177,8 @@ class PatchUnfolder(wiring.Component):
                 m.d.sync += [self._lane.eq(self._band_lane), self._tile.eq(self._band_tile)]
 
     def _build_write(self, m: Module, byte: Signal, inner: Signal, count: Signal) -> None:
-        """``count`` bytes from position ``byte`` of the beat, turned to position ``inner`` of the word, in the token's lane."""
+        """``count`` bytes from position ``byte`` of the beat, turned to position ``inner`` of the word, in the
+        token's lane."""
         depth, word = self._config.array.depth, self.o.payload
         taken = Signal(8 * depth)
         m.d.comb += taken.eq(self.i.payload >> (byte << 3))

@@ -24,10 +24,12 @@ class Status(data.StructLayout):
 
 
 class Registers(wiring.Component):
-    """Host access: 32-bit words, byte strobes on writes, one transfer at a time in each direction, responses always OKAY.
+    """Host access: 32-bit words, byte strobes on writes, one transfer at a time in each direction, responses
+    always OKAY.
 
-    Latency: 1 cycle. Throughput: one access in 2 cycles. Back-pressure: AXI4-Lite handshakes. An address without a register reads 0
-    and ignores writes. READ_BASE, WRITE_BASE and PROGRAM_OFFSET are multiples of 64: their low bits read 0.
+    Latency: 1 cycle. Throughput: one access in 2 cycles. Back-pressure: AXI4-Lite handshakes. An address
+    without a register reads 0 and ignores writes. READ_BASE, WRITE_BASE and PROGRAM_OFFSET are multiples of
+    64: their low bits read 0.
 
     Parameters
     ----------

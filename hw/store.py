@@ -22,9 +22,9 @@ OUTSTANDING_WRITES = 8
 class StoreUnit(wiring.Component):
     """X, W, R -> DRAM.
 
-    Latency: 5 cycles from a command to its first address, 4 to its first data beat. Throughput: one beat a cycle where a word is a
-    beat or more, else one word a cycle; the next command is taken after the last response of the one before.
-    Back-pressure: waits for bus and memory ports.
+    Latency: 5 cycles from a command to its first address, 4 to its first data beat. Throughput: one beat a
+    cycle where a word is a beat or more, else one word a cycle; the next command is taken after the last
+    response of the one before. Back-pressure: waits for bus and memory ports.
 
     Parameters
     ----------
@@ -156,7 +156,8 @@ class StoreUnit(wiring.Component):
         return illegal, misaligned
 
     def _build_address(self, m: Module, bursts: BurstGenerator) -> Signal:
-        """One register before the bus, so that AWVALID holds; with it a burst enters ``lengths``, the data channel's orders."""
+        """One register before the bus, so that AWVALID holds; with it a burst enters ``lengths``, the data
+        channel's orders."""
         bus = self.bus
         m.submodules.lengths = self._lengths = lengths = fifo.SyncFIFO(width=8, depth=OUTSTANDING_WRITES)
         outstanding = Signal(range(OUTSTANDING_WRITES + 1))

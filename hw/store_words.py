@@ -15,7 +15,8 @@ from vitreous.spec.isa import Memory, Opcode
 SOURCES = (Memory.X, Memory.W, Memory.R)
 _STORE = instruction_layout(Opcode.STORE)
 _QUEUE = 4
-"""Words that may be read before they are taken: the memory's latency and one cycle to see that one has gone, for a word a cycle."""
+"""Words that may be read before they are taken: the memory's latency and one cycle to see that one has gone,
+for a word a cycle."""
 
 
 class WordReader(wiring.Component):

@@ -24,7 +24,7 @@ class Tokens(wiring.Component):
     """
 
     def __init__(self) -> None:
-        members = {}
+        members: dict[str, wiring.Member] = {}
         for queue in Queue:
             name = queue.name.lower()
             members |= {f"give_{name}": In(len(Queue)), f"available_{name}": Out(len(Queue))}

@@ -1,4 +1,5 @@
-"""A memory behind AXI4 for the Amaranth simulator, with stalls on every channel, error responses and protocol checks."""
+"""A memory behind AXI4 for the Amaranth simulator, with stalls on every channel, error responses and protocol
+checks."""
 
 from __future__ import annotations
 
@@ -27,9 +28,10 @@ class AxiMemory:
     """Answers on ``bus`` (an object with the signals of ``Axi4`` under ``prefix``) out of ``self.data``.
 
     stall : probability that a channel pauses in a cycle. Read data of different ids is interleaved at random.
-    fail_read, fail_write : byte addresses; a beat that touches one gets SLVERR, a burst that writes one too (and is not written).
-    Checks, by assertion: INCR bursts of full beats, no burst across 4 KiB or longer than ``burst_beats``, valid and payload hold,
-    WLAST on the last beat and only there, at most ``outstanding`` unanswered reads with id 1.
+    fail_read, fail_write : byte addresses; a beat that touches one gets SLVERR, a burst that writes one too
+        (and is not written).
+    Checks, by assertion: INCR bursts of full beats, no burst across 4 KiB or longer than ``burst_beats``, valid
+    and payload hold, WLAST on the last beat and only there, at most ``outstanding`` unanswered reads with id 1.
     """
 
     def __init__(

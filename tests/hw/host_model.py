@@ -36,7 +36,8 @@ class Outcome:
 
 
 class Machine:
-    """An accelerator with a read window of ``read_size`` bytes (program included) and a write window of ``write_size``."""
+    """An accelerator with a read window of ``read_size`` bytes (program included) and a write window of
+    ``write_size``."""
 
     def __init__(
         self,
@@ -180,7 +181,9 @@ class Machine:
     async def _trace(self, ctx: Any) -> None:
         top = self.top
         while True:
-            _, _, issue, pcs, done = await ctx.tick().sample(top.trace_issue, top.trace_issue_pc, top.trace_done)
+            _, _, issue, pcs, done = await ctx.tick().sample(
+                top.trace_issue, top.trace_issue_pc, top.trace_done
+            )
             for queue in Queue:
                 if issue >> queue & 1:
                     self.outcome.issued.append((queue, pcs >> isa.PC_BITS * queue & 0xFFFF))

@@ -2,66 +2,18 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
 
-from tests.hw.host_model import PROGRAM_OFFSET, READ_BASE, Machine
+from tests.hw.host_model import PROGRAM_OFFSET, READ_BASE, WRITE_BASE, Machine
+from tests.hw.programs import DATA, END, LOAD_BIT, RELAY, STORE_BIT, expected, load, relay_config, store
 from vitreous.spec import isa
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig, MemoryConfig, QueueConfig
-from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode, Queue, Register, make
-
-LOAD_BIT, STORE_BIT = 1 << Queue.LOAD, 1 << Queue.STORE
-
-
-def config(data_bits: int = 64) -> AcceleratorConfig:
-    return AcceleratorConfig(
-        array=ArrayConfig(lanes=4, depth=1),
-        memory=MemoryConfig(activation_kib=1, weight_kib=1, residual_kib=1, parameter_entries=32, score_keys=16),
-        bus=BusConfig(data_bits=data_bits, burst_beats=4, outstanding_reads=2),
-        queue=QueueConfig(depth=2),
-    )
-
-
-def load(words: int = 16, *, wait: int = 0, signal: int = 0, **fields: int) -> Instruction:
-    values = {"memory": Memory.X, "base": 0, "rows": 1, "stride": 0, "dram_offset": 0x1000, "dram_stride": 0}
-    return make(Opcode.LOAD, words=words, **{**values, **fields}).with_tokens(wait=wait, signal=signal)
-
-
-def store(words: int = 16, *, wait: int = 0, signal: int = 0, **fields: int) -> Instruction:
-    values = {"memory": Memory.X, "base": 0, "rows": 1, "stride": 0, "dram_offset": 0, "dram_stride": 0}
-    return make(Opcode.STORE, words=words, **{**values, **fields}).with_tokens(wait=wait, signal=signal)
-
-
-END = make(Opcode.END)
-DATA = random.Random(1).randbytes(0x800)
-# Two panels of X through one buffer: the second load waits for the first store. Three words at the end of the first are cleared.
-RELAY = [
-    load(signal=STORE_BIT),
-    make(Opcode.FILL, memory=Memory.X, base=13, words=3).with_tokens(wait=0, signal=STORE_BIT),
-    store(wait=LOAD_BIT, signal=LOAD_BIT),
-    load(words=9, wait=STORE_BIT, signal=STORE_BIT, dram_offset=0x1200),
-    store(words=9, wait=LOAD_BIT, dram_offset=256),
-    load(words=24, memory=Memory.R, signal=STORE_BIT, dram_offset=0x1400),
-    store(words=24, memory=Memory.R, wait=LOAD_BIT, dram_offset=512),
-    END,
-]
-# The first store must not run before the fill, so it waits for a second token from the load queue.
-RELAY[2:3] = [store(words=1, wait=LOAD_BIT, dram_offset=1024), store(wait=LOAD_BIT, signal=LOAD_BIT)]
-
-
-def expected(write_size: int = 0x1000) -> bytes:
-    image = bytearray(write_size)
-    image[0:64] = DATA[:52] + bytes(12)
-    image[256:292] = DATA[0x200:0x224]
-    image[512 : 512 + 24 * 8] = DATA[0x400 : 0x400 + 24 * 8]
-    image[1024:1028] = DATA[:4]
-    return bytes(image)
+from vitreous.spec.isa import ErrorCode, Memory, Queue, Register
 
 
 def machine(data_bits: int = 64, **options: Any) -> Machine:
-    m = Machine(config(data_bits), **options)
+    m = Machine(relay_config(data_bits), **options)
     m.place(0x1000, DATA)
     return m
 
@@ -86,19 +38,22 @@ def test_relay(data_bits: int, stall: float) -> None:
     assert counters["store_wait_token"] > 0
     assert counters["load_wait_token"] > 0
     assert 0 < counters["load_busy"] < counters["cycles"]
-    silent = [name for name, value in counters.items() if value and name.startswith(("matrix_wait", "row", "s_", "w_", "p_"))]
+    silent = [
+        name
+        for name, value in counters.items()
+        if value and name.startswith(("matrix_wait", "row", "s_", "w_", "p_"))
+    ]
     assert not silent
-
-
-def bad_opcode() -> Instruction:
-    """FILL with its opcode replaced on the way to memory."""
-    return make(Opcode.FILL, memory=Memory.X, base=0, words=1)
 
 
 ERRORS = {
     "store before its token can come": ([store(wait=LOAD_BIT), END], ErrorCode.DEADLOCK, 0),
     "lowest waiting": ([load(), store(wait=STORE_BIT), load(wait=LOAD_BIT), END], ErrorCode.DEADLOCK, 1),
-    "full queue behind a deadlock": ([store(wait=LOAD_BIT)] * 4 + [load(signal=STORE_BIT), END], ErrorCode.DEADLOCK, 0),
+    "full queue behind a deadlock": (
+        [store(wait=LOAD_BIT)] * 4 + [load(signal=STORE_BIT), END],
+        ErrorCode.DEADLOCK,
+        0,
+    ),
     "no end": ([load(), store(dram_offset=64)], ErrorCode.NO_END, 1),
     "window": ([load(), load(dram_offset=0x1FF8), END], ErrorCode.WINDOW, 1),
     "address": ([load(), store(signal=LOAD_BIT), load(wait=STORE_BIT, base=250), END], ErrorCode.ADDRESS, 2),
@@ -107,13 +62,24 @@ ERRORS = {
 }
 
 
-@pytest.mark.parametrize("name", ERRORS)
 @pytest.mark.parametrize("stall", [0.0, 0.4])
-def test_errors(name: str, stall: float) -> None:
-    program, code, pc = ERRORS[name]
-    outcome = machine(seed=3, stall=stall).run(program)
-    assert outcome.status & 7 == isa.STATUS_ERROR
-    assert outcome.error == (code, pc)
+def test_errors(stall: float) -> None:
+    """One after the other, with a reset between; after the last the machine still works."""
+    m = machine(seed=3, stall=stall)
+
+    async def host(ctx: Any, m: Machine) -> None:
+        for name, (program, code, pc) in ERRORS.items():
+            await m.configure(ctx, m.program(program))
+            await m.start(ctx)
+            assert m.outcome.status & 7 == isa.STATUS_ERROR, name
+            assert m.outcome.error == (code, pc), name
+            await m.write(ctx, Register.CONTROL, isa.CONTROL_RESET)
+        m.axi.data[WRITE_BASE:READ_BASE] = bytes(READ_BASE - WRITE_BASE)
+        await m.configure(ctx, m.program(RELAY))
+        await m.start(ctx)
+
+    assert m.simulate(host).status == isa.STATUS_DONE
+    assert m.written == expected()
 
 
 def test_unknown_opcode() -> None:
@@ -145,8 +111,11 @@ def test_bus_errors() -> None:
     m.axi.fail_read.add(READ_BASE + 0x1000 + 40)
     assert m.run([load(words=4), load(), END]).error == (ErrorCode.BUS_READ, 1)
     m = machine(stall=0.3, seed=4)
-    m.axi.fail_write.add(0x2000 + 100)
-    assert m.run([store(), store(words=20, dram_offset=64), store(dram_offset=1024), END]).error == (ErrorCode.BUS_WRITE, 1)
+    m.axi.fail_write.add(WRITE_BASE + 100)
+    assert m.run([store(), store(words=20, dram_offset=64), store(dram_offset=1024), END]).error == (
+        ErrorCode.BUS_WRITE,
+        1,
+    )
     assert not any(m.written[1024:])
 
 
@@ -213,7 +182,7 @@ def test_reset_of_a_running_machine(delay: int) -> None:
 
 def test_registers() -> None:
     m = machine(stall=0.5, seed=8)
-    cfg = config()
+    cfg = relay_config()
 
     async def host(ctx: Any, m: Machine) -> None:
         assert await m.read(ctx, Register.MAGIC) == isa.MAGIC_VALUE

@@ -1,4 +1,5 @@
-"""The load unit against the functional machine: every word size and beat size, strides, patches, fills, stalls and errors."""
+"""The load unit against the functional machine: every word size and beat size, strides, patches, fills, stalls
+and errors."""
 
 from __future__ import annotations
 

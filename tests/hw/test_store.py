@@ -1,4 +1,5 @@
-"""The store unit against the functional machine: every word size and beat size, strides, partial beats, stalls and errors."""
+"""The store unit against the functional machine: every word size and beat size, strides, partial beats, stalls
+and errors."""
 
 from __future__ import annotations
 
@@ -224,7 +225,8 @@ def test_error_response(stall: float) -> None:
 @pytest.mark.parametrize("stall", [0.0, 0.4])
 @pytest.mark.parametrize("cycle", [8, 12, 17, 30, 44])
 def test_halt_finishes_bursts_without_writing(cycle: int, stall: float) -> None:
-    """Of what was begun every beat comes (the model's responses say so), and nothing is written that was not already offered."""
+    """Of what was begun every beat comes (the model's responses say so), and nothing is written that was not
+    already offered."""
     bench = Bench(small(8, 4), seed=cycle, stall=stall)
     bench.halt_at = cycle
     bench.run([store(words=100)])

