@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from amaranth.back import verilog
@@ -27,6 +28,8 @@ class VerilogError(ValueError):
     """Verilog that cannot be written; the sentence says what and where."""
 
 
+# The last text is kept: a run writes it to a folder and then builds from it, and making it takes many seconds.
+@lru_cache(maxsize=1)
 def emit(config: AcceleratorConfig) -> str:
     """The Verilog text of ``Accelerator(config)``: the same text for the same configuration, without paths of
     this machine."""

@@ -1,9 +1,9 @@
 """From recorded data to the parts of a report: layers, stalls, queues, bytes. Pure functions; nothing is guessed.
 
-How cycles are given to layers: matrix instructions issue in order. Let ``b_i = min(end_i, start_{i+1})`` be the
-moment when instruction ``i`` gives way, because it is complete or because the next one issues. Instruction ``i``
-owns the cycles from ``b_{i-1}`` to ``b_i``: its own work and its waiting before it. What is left after the last one
-belongs to no layer and has a row of its own. So the rows add up to the image's cycles, none is counted twice.
+How cycles are given to layers: matrix instructions complete in order. Instruction ``i`` owns the cycles after the
+completion of the one before up to its own: its array words, its stalls, and the waiting before it. (The issue is no
+handover: the matrix unit takes an instruction while the one before still feeds the array.) What is left after the
+last one belongs to no layer and has a row of its own. So the rows add up to the image's cycles, none is counted twice.
 """
 
 from __future__ import annotations
@@ -141,25 +141,21 @@ KINDS = (
 )
 
 
-def matrix_boundaries(record: Record) -> tuple[tuple[int, int], ...]:
-    """(program counter, cycle at which it gives way) of each matrix instruction of the first image, in order."""
+def matrix_completions(record: Record) -> tuple[tuple[int, int], ...]:
+    """(program counter, cycle of completion) of each matrix instruction of the first image, in order."""
     spans = [span for span in record.simulation.spans if span[0] == Queue.MATRIX]
-    starts = [start for _, _, start, _ in spans]
-    if starts != sorted(starts):
-        raise ReportError("The matrix spans of the record are not in the order of their issue")
-    following = [*starts[1:], None]
-    return tuple(
-        (pc, end if after is None else min(end, after))
-        for (_, pc, _, end), after in zip(spans, following, strict=True)
-    )
+    ends = [end for _, _, _, end in spans]
+    if ends != sorted(ends):
+        raise ReportError("The matrix spans of the record do not complete in the order of their issue")
+    return tuple((pc, end) for _, pc, _, end in spans)
 
 
 def _owned_cycles(record: Record) -> dict[str, int]:
     owned: dict[str, int] = defaultdict(int)
     before = 0
-    for pc, boundary in matrix_boundaries(record):
-        owned[record.program[pc].label] += max(boundary - before, 0)
-        before = max(boundary, before)
+    for pc, end in matrix_completions(record):
+        owned[record.program[pc].label] += end - before
+        before = end
     total = record.simulation.images[0].counters["cycles"]
     # The span's clock starts where the host's write is accepted, a few cycles before the counter's.
     owned[TAIL] = max(total - before, 0)

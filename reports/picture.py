@@ -32,18 +32,17 @@ def tick_step(cycles: int, wanted: int = 8) -> int:
 
 
 def layer_bands(schedule: Schedule) -> list[tuple[int, int, int]]:
-    """(label, start, end) of the runs of one layer in the matrix queue, by issue."""
+    """(label, start, end) of the runs of one layer in the matrix queue; each begins when the one before is complete."""
     bands: list[tuple[int, int, int]] = []
+    complete = 0
     for queue, _, start, end, _, label in schedule.spans:
         if queue != Queue.MATRIX:
             continue
-        if bands:
-            last, begun, _ = bands[-1]
-            if last == label:
-                bands[-1] = (label, begun, end)
-                continue
-            bands[-1] = (last, begun, min(bands[-1][2], start))
-        bands.append((label, start, end))
+        if bands and bands[-1][0] == label:
+            bands[-1] = (label, bands[-1][1], end)
+        else:
+            bands.append((label, max(start, complete), end))
+        complete = end
     return bands
 
 

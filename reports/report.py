@@ -41,8 +41,9 @@ SOURCES: dict[str, str] = {
     "simulate_seconds": "wall time of the simulation process, its start included, the build not",
     "build_seconds": "wall time that this run spent on building the simulator; 0 when build_cached",
     "build_original_seconds": "wall time of the build when it was made",
-    "layers": "first image: cycles from the RTL's trace of issues and completions, split by the instructions' labels; "
-    "the matrix unit's time up to each handover belongs to the layer that it ends",
+    "layers": "first image: cycles from the RTL's trace of completions, by the instructions' labels: a layer owns the "
+    "cycles from the completion of the matrix instruction before to that of its own; load, row unit and store "
+    "are sums of spans, and the spans of one queue may overlap",
     "layers.array_words": "definition: row_tiles * ceil(columns / N) * k_words of the layer's matrix instructions; "
     "their sum over all layers equals counter `array_busy`",
     "stalls": "measured on the RTL, first image: counters of the matrix unit; `other` is the rest of `cycles`",

@@ -20,7 +20,7 @@ def test_array_words_are_tiles_times_depth() -> None:
 def test_layers_share_out_every_cycle_once() -> None:
     rows = {row.label: row for row in figures.layers(record())}
     assert list(rows) == ["first", "norm", "second", figures.TAIL]
-    # "first" gives way at 42, complete; "second" waits from there for the layer norm and is complete at 85.
+    # "first" is complete at 42; "second" waits from there for the layer norm and is complete at 85.
     assert [row.cycles for row in rows.values()] == [42, 0, 43, 15]
     assert sum(row.share for row in rows.values()) == pytest.approx(1)
     assert [row.array_words for row in rows.values()] == [20, 0, 10, 0]
@@ -30,12 +30,12 @@ def test_layers_share_out_every_cycle_once() -> None:
     assert (rows["first"].load_cycles, rows["norm"].row_cycles, rows["second"].store_cycles) == (10, 18, 10)
 
 
-def test_an_instruction_gives_way_when_the_next_one_issues() -> None:
+def test_an_instruction_that_issues_early_owns_nothing_before_the_completion() -> None:
     data = record_data()
-    # The second product issues at 40, while the first still drains until 42.
-    data["simulation"]["spans"][3] = [1, 3, 40, 85]
+    # The second product issues at 30, while the first still feeds the array until 42.
+    data["simulation"]["spans"][3] = [1, 3, 30, 85]
     rows = {row.label: row.cycles for row in figures.layers(from_dict(data))}
-    assert rows == {"first": 40, "norm": 0, "second": 45, figures.TAIL: 15}
+    assert rows == {"first": 42, "norm": 0, "second": 43, figures.TAIL: 15}
 
 
 def test_without_a_trace_there_are_no_layers() -> None:
@@ -60,7 +60,7 @@ def test_spans_out_of_order_are_refused() -> None:
     data = record_data()
     spans = data["simulation"]["spans"]
     spans[1], spans[3] = spans[3], spans[1]
-    with pytest.raises(ReportError, match="matrix spans of the record are not in the order of their issue"):
+    with pytest.raises(ReportError, match="matrix spans of the record do not complete in the order"):
         figures.layers(from_dict(data))
 
 
