@@ -42,7 +42,8 @@ class LayerRow:
 
     array_words : cycles in which its products feed the array, by its instructions' fields.
     utilization : ``macs / (cycles * macs_per_cycle)``; None for a layer without products.
-    load_cycles, row_cycles, store_cycles : its instructions' spans in the other queues (they overlap the array).
+    load_cycles, row_cycles, store_cycles : its instructions in the other queues, which work beside the array; each
+    from its issue, or from the completion of the one before it in its queue, to its own completion.
     """
 
     label: str
@@ -162,6 +163,16 @@ def _owned_cycles(record: Record) -> dict[str, int]:
     return owned
 
 
+def _queue_cycles(record: Record) -> dict[tuple[int, str], int]:
+    """Cycles by queue and label. A queue completes in order: of overlapping spans the first one has the cycles."""
+    cycles: dict[tuple[int, str], int] = defaultdict(int)
+    complete: dict[int, int] = defaultdict(int)
+    for queue, pc, start, end in record.simulation.spans:
+        cycles[queue, record.program[pc].label] += max(end - max(start, complete[queue]), 0)
+        complete[queue] = max(end, complete[queue])
+    return cycles
+
+
 def _check_array_words(record: Record) -> None:
     asked = sum(array_words(instruction, record.accelerator) for instruction in record.program)
     for image in record.simulation.images:
@@ -187,9 +198,7 @@ def layers(record: Record) -> tuple[LayerRow, ...]:
     words: dict[str, int] = defaultdict(int)
     for instruction in record.program:
         words[instruction.label] += array_words(instruction, config)
-    in_queue: dict[tuple[int, str], int] = defaultdict(int)
-    for queue, pc, start, end in record.simulation.spans:
-        in_queue[queue, record.program[pc].label] += end - start
+    in_queue = _queue_cycles(record)
     macs: dict[str, int] = defaultdict(int)
     for layer in record.model.layers:
         macs[layer.label] += layer.macs

@@ -84,12 +84,14 @@ def svg(schedule: Schedule) -> str:
 
 
 def _merged(schedule: Schedule, queue: int, scale: float) -> list[tuple[int, float, float]]:
-    """(kind, left, right) in pixels."""
+    """(kind, left, right) in pixels; a bar begins at its issue, or when the instruction before it is complete."""
     merged: list[tuple[int, float, float]] = []
+    complete = 0
     for span in schedule.spans:
         if span[0] != queue:
             continue
-        left, right = span[2] * scale, span[3] * scale
+        left, right = max(span[2], complete) * scale, span[3] * scale
+        complete = max(span[3], complete)
         if merged and merged[-1][0] == span[4] and left - merged[-1][2] < 0.5:
             merged[-1] = (span[4], merged[-1][1], max(right, merged[-1][2]))
         else:

@@ -43,7 +43,7 @@ SOURCES: dict[str, str] = {
     "build_original_seconds": "wall time of the build when it was made",
     "layers": "first image: cycles from the RTL's trace of completions, by the instructions' labels: a layer owns the "
     "cycles from the completion of the matrix instruction before to that of its own; load, row unit and store "
-    "are sums of spans, and the spans of one queue may overlap",
+    "count in their own queues, from issue or from the completion before",
     "layers.array_words": "definition: row_tiles * ceil(columns / N) * k_words of the layer's matrix instructions; "
     "their sum over all layers equals counter `array_busy`",
     "stalls": "measured on the RTL, first image: counters of the matrix unit; `other` is the rest of `cycles`",

@@ -4,7 +4,15 @@
   const data = JSON.parse(document.getElementById("schedule-data").textContent);
   const svg = document.getElementById("schedule"), tip = document.getElementById("tip");
   const LANE = 30, GAP = 8, BAND = 18, TOP = BAND + GAP, HEIGHT = TOP + 4 * (LANE + GAP) + 22;
-  const lanes = data.queues.map((_, q) => data.spans.filter((s) => s[0] === q));
+  // A bar begins at its issue (s[2]), or when the instruction before it in its queue is complete: s[6].
+  const lanes = data.queues.map((_, q) => {
+    let complete = 0;
+    return data.spans.filter((s) => s[0] === q).map((s) => {
+      const shown = Math.max(s[2], complete);
+      complete = Math.max(s[3], complete);
+      return [...s, shown];
+    });
+  });
   let from = 0, to = data.cycles, width = 1120, left = 64;
   const group = (n) => Math.round(n).toLocaleString("en").replaceAll(",", "\u202f");
   const escape = (s) => s.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
@@ -31,8 +39,8 @@
       let kind = -1, a = 0, b = -1;
       const flush = () => { if (kind >= 0) out.push(rect("k" + kind, a, y + 2, b - a, LANE - 4)); };
       for (const s of spans) {
-        if (s[3] < from || s[2] > to) continue;
-        const l = at(s[2]), r = at(s[3]);
+        if (s[3] < from || s[6] > to) continue;
+        const l = at(s[6]), r = at(s[3]);
         // What is under half a pixel apart and of one kind is one bar; a zoom takes it apart.
         if (s[4] === kind && l - b < 0.5 && r - l < 3) { b = Math.max(b, r); continue; }
         flush();
@@ -96,9 +104,9 @@
       const band = data.bands.find((b) => b[1] <= cycle && cycle < b[2]);
       if (band) text = `<b>${escape(data.labels[band[0]])}</b><br>${group(band[1])} – ${group(band[2])}: ${group(band[2] - band[1])} cycles`;
     } else if (lanes[q]) {
-      const hit = lanes[q].findLast((s) => s[2] - slack <= cycle && cycle <= s[3] + slack);
+      const hit = lanes[q].findLast((s) => s[6] - slack <= cycle && cycle <= s[3] + slack);
       if (hit) text = `<b>${escape(data.labels[hit[5]]) || "(no layer)"}</b><br>${escape(data.kinds[hit[4]])}, instruction ${hit[1]}<br>` +
-        `${group(hit[2])} – ${group(hit[3])}: ${group(hit[3] - hit[2])} cycles`;
+        `issued ${group(hit[2])}, complete ${group(hit[3])}`;
     }
     tip.style.display = text ? "block" : "none";
     tip.innerHTML = text;

@@ -38,6 +38,14 @@ def test_an_instruction_that_issues_early_owns_nothing_before_the_completion() -
     assert rows == {"first": 42, "norm": 0, "second": 43, figures.TAIL: 15}
 
 
+def test_overlapping_loads_share_the_cycles_of_their_queue() -> None:
+    data = record_data()
+    # A second load issues at 5, during the first (2 to 12), and is complete at 20.
+    data["simulation"]["spans"].insert(1, [0, 0, 5, 20])
+    rows = {row.label: row.load_cycles for row in figures.layers(from_dict(data))}
+    assert rows["first"] == 20 - 2
+
+
 def test_without_a_trace_there_are_no_layers() -> None:
     data = record_data()
     data["simulation"]["spans"] = []
