@@ -18,8 +18,8 @@ def machine(data_bits: int = 64, **options: Any) -> Machine:
     return m
 
 
-@pytest.mark.parametrize("data_bits", [64, 128, 256])
-@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize("data_bits", [64, pytest.param(128, marks=pytest.mark.slow), 256])
+@pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 def test_relay(data_bits: int, stall: float) -> None:
     m = machine(data_bits, seed=data_bits, stall=stall)
     outcome = m.run(RELAY)
@@ -62,7 +62,7 @@ ERRORS = {
 }
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 def test_errors(stall: float) -> None:
     """One after the other, with a reset between; after the last the machine still works."""
     m = machine(seed=3, stall=stall)
@@ -161,7 +161,9 @@ def test_leftover_tokens_stay_for_the_next_program() -> None:
     assert m.written[:64] == DATA[:64]
 
 
-@pytest.mark.parametrize("delay", [20, 45, 70, 90])
+@pytest.mark.parametrize(
+    "delay", [20, 45, pytest.param(70, marks=pytest.mark.slow), pytest.param(90, marks=pytest.mark.slow)]
+)
 def test_reset_of_a_running_machine(delay: int) -> None:
     m = machine(seed=delay, stall=0.3)
 

@@ -187,8 +187,10 @@ def random_program(config: AcceleratorConfig, rng: random.Random, count: int) ->
 
 
 @pytest.mark.parametrize("data_bits", [64, 128, 256])
-@pytest.mark.parametrize(("lanes", "depth"), [(4, 1), (4, 4), (8, 4), (16, 1), (32, 8)])
-@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize(
+    ("lanes", "depth"), [(4, 1), (4, 4), (8, 4), (16, 1), pytest.param(32, 8, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 def test_loads_and_fills_of_every_width(lanes: int, depth: int, data_bits: int, stall: float) -> None:
     seed = lanes * 1000 + depth * 10 + data_bits
     config = small(lanes, depth, data_bits, burst_beats=random.Random(seed).choice((4, 8, 16)))
@@ -218,7 +220,7 @@ def patches(config: AcceleratorConfig, rng: random.Random) -> Instruction:
 
 @pytest.mark.parametrize("data_bits", [64, 256])
 @pytest.mark.parametrize(("lanes", "depth"), [(4, 1), (4, 4), (8, 2), (16, 8)])
-@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 def test_patches(lanes: int, depth: int, data_bits: int, stall: float) -> None:
     seed = lanes * 1000 + depth * 10 + data_bits
     rng = random.Random(seed)
@@ -270,7 +272,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-@pytest.mark.parametrize("stall", [0.0, 0.3])
+@pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])
 def test_errors_stop_the_unit(name: str, stall: float) -> None:
     instruction, code = FAULTS[name]
     bench = Bench(small(8, 4), seed=5, stall=stall)
@@ -312,7 +314,7 @@ def test_errors_of_patches(name: str) -> None:
     assert bench.error == (code, 0)
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.3])
+@pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])
 def test_bus_error_drops_the_beat_and_finishes_the_bursts(stall: float) -> None:
     bench = Bench(small(8, 4), seed=7, stall=stall)
     bench.axi.fail_read.add(BASE + 40 * 32)

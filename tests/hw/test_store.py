@@ -159,7 +159,7 @@ def random_program(config: AcceleratorConfig, rng: random.Random, count: int) ->
 
 @pytest.mark.parametrize("data_bits", [64, 128, 256])
 @pytest.mark.parametrize(("lanes", "depth"), [(4, 1), (8, 4), (16, 8)])
-@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 def test_stores_of_every_width(lanes: int, depth: int, data_bits: int, stall: float) -> None:
     seed = lanes * 1000 + depth * 10 + data_bits
     config = small(lanes, depth, data_bits, burst_beats=random.Random(seed).choice((4, 8, 16)))
@@ -204,7 +204,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-@pytest.mark.parametrize("stall", [0.0, 0.3])
+@pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])
 def test_errors_stop_the_unit(name: str, stall: float) -> None:
     instruction, code = FAULTS[name]
     bench = Bench(small(8, 4), seed=5, stall=stall)
@@ -213,7 +213,7 @@ def test_errors_stop_the_unit(name: str, stall: float) -> None:
     assert not any(bench.axi.data[BASE + 4096 : BASE + 4096 + 128]), "nothing follows the error"
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.3])
+@pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])
 def test_error_response(stall: float) -> None:
     bench = Bench(small(8, 4), seed=9, stall=stall)
     bench.axi.fail_write.add(BASE + 700)
@@ -222,7 +222,7 @@ def test_error_response(stall: float) -> None:
     assert not any(bench.axi.data[BASE + 4096 : BASE + 4096 + 128])
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 @pytest.mark.parametrize("cycle", [8, 12, 17, 30, 44])
 def test_halt_finishes_bursts_without_writing(cycle: int, stall: float) -> None:
     """Of what was begun every beat comes (the model's responses say so), and nothing is written that was not
