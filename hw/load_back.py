@@ -102,10 +102,13 @@ class LoadBack(wiring.Component):
         """Beats go to the gearbox or to the unfolder; one that came with an error goes nowhere."""
         gearbox, unfolder = self._gearbox, self._unfolder
         good = self.beat.valid & ~self.beat.payload.error & ~self.halt
-        active = self._loading | self._unfolding
-        complete = (
-            gearbox.o.valid & gearbox.o.payload.last & (self._left == 1)
-        )  # the next beat is another command's
+        # The last word waits for its port; the next beat is another command's, its error too.
+        complete = Signal()
+        with m.If(self._loading):
+            m.d.comb += complete.eq(gearbox.o.valid & gearbox.o.payload.last & (self._left == 1))
+        with m.If(self._unfolding):
+            m.d.comb += complete.eq(unfolder.o.valid & unfolder.o.payload.last)
+        mine = (self._loading | self._unfolding) & ~complete
         m.d.comb += [
             gearbox.memory.eq(self._load.memory),
             gearbox.words.eq(self._load.words),
@@ -117,7 +120,7 @@ class LoadBack(wiring.Component):
             self.beat.ready.eq(
                 Mux(self._unfolding, unfolder.i.ready, gearbox.i.ready & self._loading) | self.halt
             ),
-            self.bad_read.eq(self.beat.valid & self.beat.payload.error & active & ~self.halt),
+            self.bad_read.eq(self.beat.valid & self.beat.payload.error & mine & ~self.halt),
         ]
 
     def _build_count(self, m: Module) -> None:

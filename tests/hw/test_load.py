@@ -188,7 +188,14 @@ def random_program(config: AcceleratorConfig, rng: random.Random, count: int) ->
 
 @pytest.mark.parametrize("data_bits", [64, 128, 256])
 @pytest.mark.parametrize(
-    ("lanes", "depth"), [(4, 1), (4, 4), (8, 4), (16, 1), pytest.param(32, 8, marks=pytest.mark.slow)]
+    ("lanes", "depth"),
+    [
+        (4, 1),
+        pytest.param(4, 4, marks=pytest.mark.slow),
+        (8, 4),
+        pytest.param(16, 1, marks=pytest.mark.slow),
+        pytest.param(32, 8, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 def test_loads_and_fills_of_every_width(lanes: int, depth: int, data_bits: int, stall: float) -> None:
@@ -219,7 +226,10 @@ def patches(config: AcceleratorConfig, rng: random.Random) -> Instruction:
 
 
 @pytest.mark.parametrize("data_bits", [64, 256])
-@pytest.mark.parametrize(("lanes", "depth"), [(4, 1), (4, 4), (8, 2), (16, 8)])
+@pytest.mark.parametrize(
+    ("lanes", "depth"),
+    [pytest.param(4, 1, marks=pytest.mark.slow), (4, 4), (8, 2), pytest.param(16, 8, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 def test_patches(lanes: int, depth: int, data_bits: int, stall: float) -> None:
     seed = lanes * 1000 + depth * 10 + data_bits

@@ -158,7 +158,7 @@ def random_program(config: AcceleratorConfig, rng: random.Random, count: int) ->
 
 
 @pytest.mark.parametrize("data_bits", [64, 128, 256])
-@pytest.mark.parametrize(("lanes", "depth"), [(4, 1), (8, 4), (16, 8)])
+@pytest.mark.parametrize(("lanes", "depth"), [(4, 1), (8, 4), pytest.param(16, 8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 def test_stores_of_every_width(lanes: int, depth: int, data_bits: int, stall: float) -> None:
     seed = lanes * 1000 + depth * 10 + data_bits
@@ -223,7 +223,9 @@ def test_error_response(stall: float) -> None:
 
 
 @pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
-@pytest.mark.parametrize("cycle", [8, 12, 17, 30, 44])
+@pytest.mark.parametrize(
+    "cycle", [8, 12, pytest.param(17, marks=pytest.mark.slow), 30, pytest.param(44, marks=pytest.mark.slow)]
+)
 def test_halt_finishes_bursts_without_writing(cycle: int, stall: float) -> None:
     """Of what was begun every beat comes (the model's responses say so), and nothing is written that was not
     already offered."""

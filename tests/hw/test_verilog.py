@@ -49,6 +49,7 @@ def test_ports_are_those_of_the_module(core: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_text_is_reproducible_and_names_no_folder(core: Path) -> None:
     text = (core / "accelerator.v").read_text()
     assert text == verilog.emit(relay_config())
@@ -64,6 +65,7 @@ def test_core_file_names_every_file(core: Path) -> None:
         assert name in text
 
 
+@pytest.mark.slow
 def test_unwritable_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(verilog.VerilogError, match="Cannot write"):
