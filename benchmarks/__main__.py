@@ -113,7 +113,7 @@ def main() -> None:
     )
     parser.add_argument("--record", type=Path, help="also write the figures to this JSON file")
     arguments = parser.parse_args()
-    console = Console()
+    console = Console(width=110)
     table = Table(title=f"One DeiT-Tiny layer; {verilator()}; {platform.machine()}")
     for column in (
         "accelerator",
