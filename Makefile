@@ -24,7 +24,7 @@ demo: setup ## set up, then run the shipped transformer on the edge256 accelerat
 	$(BIN)/vitreous run fashion-vit --accelerator edge256 --images 16 --out build/demo
 
 test: setup ## set up, then run all tests
-	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 quick: setup ## run the tests that are not slow (under 90 seconds)
 	$(BIN)/python -m pytest -n $(WORKERS) -m quick $(PYTEST_ARGS)

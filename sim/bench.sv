@@ -186,7 +186,7 @@ module bench #(
   integer    w_credit = 0;
   integer    lane;
   always @(posedge clk) begin
-    awready <= !w_open && !awready && !(awvalid && awready) && b_used < 60;
+    awready <= !w_open && !(awvalid && awready) && b_used < 60;  // waits high: timing has no phase
     if (w_credit < 100) w_credit <= w_credit + throughput;
     if (awvalid && awready) begin
       w_open <= 1;

@@ -18,7 +18,7 @@ import numpy as np
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from vitreous.sim.build import DEFAULT_FOLDER, TOP, Build, SimulationError, build
+from vitreous.sim.build import DEFAULT_FOLDER, TOP, Build, SimulationError, build, build_icarus
 from vitreous.sim.trace import Span, read_trace
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
@@ -121,15 +121,26 @@ def simulate(
     trace: bool = True,
     maximum_cycles: int = MAXIMUM_CYCLES,
     progress: Progress | None = None,
+    simulator: str = "verilator",
 ) -> SimulationRun:
     """Simulate ``program`` on every int8 [C, H, W] image of ``inputs``, in RTL.
 
     Results go to ``folder`` one by one; a call that is interrupted and repeated simulates only what is missing.
-    ``waves`` = (first, last) cycle records ``waves.vcd`` and ends the simulation after the last one.
-    Raises SimulationError when the machine stops with an error, the bench fails or the simulator breaks.
+    ``waves`` = (first, last) records ``waves.vcd`` of these cycles since the simulation began (the first program
+    starts about 100 cycles in) and ends the simulation after the last one; there are no images then.
+    ``simulator`` is "verilator" or, for a second opinion on small programs, "icarus".
+    Raises SimulationError when the machine stops with an error or does not end, the bench fails, the simulator breaks
+    or the window of waves is empty.
     """
     check_program(program, config)
-    made = build(config, root=build_root, waves=waves is not None)
+    if waves is not None and not 0 <= waves[0] < waves[1]:
+        raise SimulationError(f"A window of waves is (first, last) cycle with first below last, not {waves}")
+    if simulator == "icarus" and waves is None:
+        made = build_icarus(config, root=build_root)
+    elif simulator == "verilator":
+        made = build(config, root=build_root, waves=waves is not None)
+    else:
+        raise SimulationError(f"The simulator must be verilator, or icarus without waves, not {simulator}")
     folder = Path(folder).absolute()
     plan = make_plan(
         program,
@@ -141,7 +152,11 @@ def simulate(
         maximum_cycles=maximum_cycles,
     )
     seconds = run_plan(program, inputs, made, plan, folder, progress)
-    runs = () if waves else tuple(_read_image(folder, index, program) for index in range(len(inputs)))
+    if waves is not None:
+        if not (folder / "waves.vcd").is_file():
+            raise SimulationError(f"The simulation ended before cycle {waves[0]}, so there are no waves")
+        return SimulationRun(images=(), build=made, seconds=seconds, folder=folder)
+    runs = tuple(_read_image(folder, index, program) for index in range(len(inputs)))
     return SimulationRun(images=runs, build=made, seconds=seconds, folder=folder)
 
 
@@ -189,7 +204,7 @@ def make_plan(
         "input_offset": program.input_offset,
         "maximum_cycles": maximum_cycles,
         "external_clock": external_clock,
-        "waves_start": waves[0] if waves else 0,
+        "waves_start": max(waves[0], 1) if waves else 0,  # 0: never
         "waves_stop": waves[1] if waves else 0,
         "build": made.folder.name,
         "latency": timing.latency,
@@ -219,7 +234,7 @@ def _launch(made: Build, folder: Path, plan: dict[str, Any], total: int, progres
 
     def work() -> None:
         try:
-            get_runner("verilator").test(
+            get_runner(made.simulator).test(
                 hdl_toplevel=TOP,
                 hdl_toplevel_lang="verilog",
                 test_module="vitreous.sim.session",
@@ -244,7 +259,10 @@ def _launch(made: Build, folder: Path, plan: dict[str, Any], total: int, progres
             progress(len(list(folder.glob("image-*.json"))), total)
     results = folder / "results.xml"
     if failure or not results.is_file() or get_results(results)[1]:
-        reason = f"{failure[0]}" if failure else "the bench failed"
+        crashed = failure and not isinstance(
+            failure[0], SystemExit
+        )  # the runner's way to say that a bench failed
+        reason = f"{failure[0]}" if crashed else "the bench failed"
         raise SimulationError(
             f"The simulation did not finish ({reason}); {folder / 'simulation.log'} says: {failure_text(folder)}"
         )
@@ -262,6 +280,8 @@ def failure_text(folder: Path) -> str:
 def _read_image(folder: Path, index: int, program: Program) -> ImageRun:
     result = json.loads((folder / f"image-{index:04d}.json").read_text())
     status = result["status"]
+    if result["violations"]:
+        raise SimulationError(f"The memory saw {result['violations']} protocol violations in image {index}")
     if status & isa.STATUS_ERROR:
         code, pc = isa.ErrorCode(status >> 8 & 0xFF), status >> 16
         where = program.instructions[pc] if pc < len(program.instructions) else None
@@ -270,7 +290,7 @@ def _read_image(folder: Path, index: int, program: Program) -> ImageRun:
     cycles = result["last_cycle"] - result["first_cycle"]
     if not status & isa.STATUS_DONE:
         raise SimulationError(f"Image {index} did not finish: status {status:#x} after {cycles} cycles")
-    trace = folder / "trace.txt"
+    trace = folder / f"trace-{index:04d}.txt"
     spans: tuple[Span, ...] = ()
     if trace.is_file():
         spans = read_trace(trace, result["first_cycle"], result["last_cycle"])

@@ -1,9 +1,9 @@
 """The Python side of ``bench.sv``, run by cocotb inside the simulation: whole transactions only, never a clock
 edge.
 
-It reads ``plan.json`` in the run's folder (written by ``sim.runtime``), and for each image writes ``image-
-NNNN.json`` (status,
-counters, times) and ``window-NNNN.npy`` (the bytes that the program stored). It imports neither torch nor golden.
+It reads ``plan.json`` in the run's folder (written by ``sim.runtime``), and for each image writes ``window-NNNN.npy``
+(the bytes that the program stored), ``trace-NNNN.txt`` and at last ``image-NNNN.json`` (status, counters, times). It
+imports neither torch nor golden.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Host:
         self.dut = dut
         self.folder = folder
         self.beat = beat_bytes
+        self.traced = 0
 
     async def _host(self, write: int, address: int, data: int = 0) -> int:
         self.dut.host_write.value = write
@@ -66,6 +67,17 @@ class Host:
         rounded = -(-size // self.beat) * self.beat
         await self._file(1, offset, rounded)
         return np.fromfile(self.folder / "dump.bin", np.uint8)[:size]
+
+    def take_trace(self) -> bytes:
+        """The lines that ``trace.txt`` got since the last call; whole lines, because a dump flushes the file."""
+        path = self.folder / "trace.txt"
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            file.seek(self.traced)
+            lines = file.read()
+        self.traced += len(lines)
+        return lines
 
     async def counters(self) -> dict[str, int]:
         values = {}
@@ -101,7 +113,8 @@ async def _prepare(host: Host, plan: dict[str, Any]) -> None:
         await host.write(register, value)
 
 
-async def _run_image(host: Host, plan: dict[str, Any], index: int) -> None:
+async def _run_image(host: Host, plan: dict[str, Any], index: int) -> bool:
+    """Run one image and write its files; whether the machine can take another one."""
     dut = host.dut
     await host.load(plan["input_offset"], np.load(host.folder / f"input-{index:04d}.npy", allow_pickle=False))
     started, first_cycle = time.monotonic(), int(dut.cycle.value)
@@ -116,6 +129,9 @@ async def _run_image(host: Host, plan: dict[str, Any], index: int) -> None:
     with open(host.folder / "window.partial", "wb") as file:
         np.save(file, window)
     os.replace(host.folder / "window.partial", host.folder / f"window-{index:04d}.npy")
+    if plan["trace"]:
+        # One file for each image: a process that goes on after an interruption starts trace.txt and its cycles anew.
+        _write(host.folder / f"trace-{index:04d}.txt", host.take_trace())
     result = {
         "status": status,
         "counters": counters,
@@ -125,6 +141,7 @@ async def _run_image(host: Host, plan: dict[str, Any], index: int) -> None:
         "violations": int(dut.violations.value),
     }
     _write(host.folder / f"image-{index:04d}.json", json.dumps(result).encode())
+    return bool(status & isa.STATUS_DONE) and not result["violations"]
 
 
 @cocotb.test()
@@ -148,14 +165,11 @@ async def run_plan(dut: Any) -> None:
     if plan["waves_stop"]:
         cocotb.start_soon(_stop_waves(dut, plan["waves_stop"]))
     for index in plan["images"]:
-        await _run_image(host, plan, index)
-        if int(dut.violations.value):
-            raise AssertionError(
-                f"The memory saw {int(dut.violations.value)} protocol violations in image {index}"
-            )
+        if not await _run_image(host, plan, index):
+            break  # start does nothing after an error; the caller finds the reason in the image's file
 
 
 async def _stop_waves(dut: Any, stop: int) -> None:
     """End the simulation after the window: Verilator cannot stop a dump, and what follows is not wanted."""
-    await Timer(POLL_NS * stop, "ns")
+    await Timer(POLL_NS * max(1, stop - int(dut.cycle.value)), "ns")
     cocotb.pass_test(f"waves recorded up to cycle {int(dut.cycle.value)}")
