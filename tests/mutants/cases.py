@@ -1,0 +1,101 @@
+"""The programs that a mutant has to run: small transformers whose every intermediate is stored, and what is right."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.compiler.graphs import random_vit_graph
+from tests.sim.small import CONFIGURATIONS, golden_window, image_like
+from vitreous.compiler import compile
+from vitreous.sim.runtime import simulate
+from vitreous.spec import program as programs
+from vitreous.spec.graph import Graph, Op
+
+IMAGES = 2
+BOUND = 20
+"""A mutant hangs when it takes this many times the cycles of the true machine."""
+
+# "plain" keeps values in the middle of their ranges, "loud" saturates int8, int16, scores and the GELU's table.
+CASES: dict[str, tuple[str, bool, dict[str, Any]]] = {
+    "1-base2-plain": (
+        "small-4x2-64-base2",
+        False,
+        {"image": (9, 15), "patch": 3, "channels": 3, "dim": 14, "heads": 2, "depth": 1, "mlp": 21, "classes": 11},
+    ),
+    "2-base2-loud": (
+        "small-4x2-64-base2",
+        True,
+        {
+            "image": (15, 10), "patch": 5, "channels": 2, "dim": 13, "heads": 1, "depth": 2, "mlp": 17, "classes": 5,
+            "activation": "relu", "class_token": False,
+        },
+    ),
+    "3-online-plain": (
+        "small-8x1-128-online",
+        False,
+        {
+            "image": (14, 21), "patch": 7, "channels": 3, "dim": 18, "heads": 2, "depth": 1, "mlp": 13, "classes": 9,
+            "class_token": False,
+        },
+    ),
+    "4-online-loud": (
+        "small-8x1-128-online",
+        True,
+        {"image": (8, 20), "patch": 4, "channels": 1, "dim": 11, "heads": 1, "depth": 1, "mlp": 27, "classes": 12},
+    ),
+}  # fmt: skip
+
+# Places by which a requantization's shift is reduced in a loud graph, by the end of its node's name.
+_LOUDER = {".q": 2, ".logits": 4, ".wide": 5, ".fc1": 2, ".proj": 4, ".fc2": 4, ".out": 1, "embed.out": 3}
+
+
+def _louder(graph: Graph) -> Graph:
+    """The same graph with values far beyond their ranges."""
+    nodes = []
+    for node in graph.nodes:
+        if node.op is Op.REQUANTIZE:
+            places = max((v for k, v in _LOUDER.items() if node.name.endswith(k)), default=0)
+            shift = np.maximum(node.constants["shift"] - places, 1).astype(np.int32)
+            node = replace(node, constants={**node.constants, "shift": shift})
+        nodes.append(node)
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _with_large_epsilon(graph: Graph) -> Graph:
+    """Layer norms whose epsilon is of the size of the variance, so that it counts."""
+    return replace(
+        graph,
+        nodes=tuple(
+            replace(node, attributes={**node.attributes, "epsilon": 0x7FFF_FFF1})
+            if node.op is Op.LAYERNORM
+            else node
+            for node in graph.nodes
+        ),
+    )
+
+
+def write_cases(folder: Path) -> Path:
+    """Compile the cases, run them on golden.machine and once on the true RTL (for its cycles); returns ``folder``."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for seed, (name, (config_name, loud, sizes)) in enumerate(CASES.items(), 50):
+        config = CONFIGURATIONS[config_name]
+        graph = random_vit_graph(seed, softmax=config.softmax, gelu=config.gelu, **sizes)
+        graph = _louder(graph) if loud else _with_large_epsilon(graph)
+        program = compile(graph, config, observe=True)
+        images = [image_like(program, seed + 100 * index) for index in range(IMAGES)]
+        windows = [golden_window(program, image, config) for image in images]
+        case = folder / name
+        case.mkdir(parents=True)
+        programs.save(program, case / "program.safetensors")
+        np.save(case / "images.npy", np.stack(images))
+        np.save(case / "windows.npy", np.stack(windows))
+        run = simulate(program, images, config, folder=folder.parent / "cycles" / name)
+        cycles = max(image.simulated_cycles for image in run.images)
+        (case / "limits.json").write_text(json.dumps({"maximum_cycles": BOUND * cycles}))
+    return folder

@@ -1,0 +1,155 @@
+"""The mutations: each changes one place of the hardware description into a mistake that someone could make.
+
+A mutant that is caught by no case is either equivalent (then it does not belong here) or shows a hole in the cases.
+"""
+
+from __future__ import annotations
+
+from tests.mutants.mutation import Mutation
+
+CONSTANT = "changed constant"
+FIRST = "dropped first flag"
+OFF = "off by one"
+OPERAND = "swapped or wrong operand"
+ROUNDING = "wrong rounding"
+SATURATION = "dropped or wrong saturation"
+SHIFT = "wrong shift"
+ADDRESS = "wrong address"
+CONDITION = "wrong condition"
+MASK = "dropped mask or padding"
+TIMING = "wrong cycle"
+TOKEN = "tokens and completion"
+
+MUTATIONS: tuple[Mutation, ...] = (
+    Mutation(FIRST, "array.py", "dot + Mux(load, 0, acc)", "dot + acc"),
+    Mutation(TIMING, "array.py", "copy = stages[3][2]", "copy = stages[2][2]"),
+    Mutation(OFF, "feeder.py", "self._k == self._current.k_words - 1", "self._k == self._current.k_words"),
+    Mutation(CONDITION, "feeder.py", "self._columns <= self.lanes", "self._columns < self.lanes"),
+    Mutation(ADDRESS, "feeder.py", "b_addr.eq(b_tile + current.b_stride)", "b_addr.eq(b_tile + 1)"),
+    Mutation(ADDRESS, "feeder.py", "p_row.eq(p_row + self.lanes)", "p_row.eq(p_row + 1)"),
+    Mutation(
+        TIMING, "feeder.py", 'end, self.lanes - 1, "tile_spacing"', 'end, self.lanes - 2, "tile_spacing"'
+    ),
+    Mutation(CONDITION, "drain.py", "(self._column < fields.columns)", "(self._column <= fields.columns)"),
+    Mutation(ADDRESS, "drain.py", "self._row + self._current.fields.o_stride", "self._row + 1"),
+    Mutation(
+        CONSTANT,
+        "drain.py",
+        "(tag.index == self.config.array.depth - 1)",
+        "(tag.index == 0)",
+    ),
+    Mutation(ADDRESS, "drain.py", "Mux(per_column, self._column, 0)", "self._column"),
+    Mutation(MASK, "parameters.py", "self.lane_valid & (self.lane == lane)", "self.lane_valid"),
+    Mutation(OPERAND, "fusion.py", "self.acc[lane] + self.bias[lane]", "self.acc[lane] - self.bias[lane]"),
+    Mutation(
+        SATURATION,
+        "fusion.py",
+        "Mux(total > INT16.maximum, INT16.maximum, total)",
+        "total",
+    ),
+    Mutation(
+        CONDITION,
+        "fusion.py",
+        "control.activation == Activation.RELU",
+        "control.activation != Activation.RELU",
+    ),
+    Mutation(CONDITION, "fusion.py", "Mux(control.residual, self.residual[lane], 0)", "self.residual[lane]"),
+    Mutation(
+        SATURATION,
+        "fusion.py",
+        "Mux(is_gelu, Saturation.INT16, control.saturation)",
+        "control.saturation",
+    ),
+    Mutation(OPERAND, "gelu.py", "Mux(x[0] < 0, -x[0], x[0])", "x[0]"),
+    Mutation(ROUNDING, "gelu.py", "half = 1 << (fine - 1)", "half = 0"),
+    Mutation(SATURATION, "gelu.py", "index[: len(table.addr)] | beyond", "index[: len(table.addr)]"),
+    Mutation(
+        ROUNDING, "requantize.py", "Cat(Const(1, 1), zero_points[1])", "Cat(Const(0, 1), zero_points[1])"
+    ),
+    Mutation(
+        SATURATION, "requantize.py", "Cat(maximum, Const(0, 1)) ^ sign[:16]", "Cat(maximum, Const(0, 1))"
+    ),
+    Mutation(SHIFT, "requantize.py", "self.shift[lane] - 1", "self.shift[lane]"),
+    Mutation(
+        CONSTANT,
+        "requantize.py",
+        "saturation == Saturation.INT16, INT16.maximum, SCORE.maximum",
+        "saturation == Saturation.INT16, SCORE.maximum, INT16.maximum",
+    ),
+    Mutation(
+        MASK, "packer.py", "kept = Mux(start, self.padding, element) if v else element", "kept = element"
+    ),
+    Mutation(ADDRESS, "scores.py", "Mux(slot, word + self.config.s_depth, word)", "word"),
+    Mutation(
+        OPERAND,
+        "scores.py",
+        "Mux(slot, statistics.maximum[1], statistics.maximum[0])",
+        "statistics.maximum[0]",
+    ),
+    Mutation(OPERAND, "softmax.py", "enumerate([*sums[1:], Const(0, SUM_BITS)])", "enumerate(sums)"),
+    Mutation(OPERAND, "softmax_base2.py", "integer - running", "running - integer"),
+    Mutation(SHIFT, "softmax_base2.py", "total >> drop", "total"),
+    Mutation(ROUNDING, "softmax_base2.py", "(shifted + 1) >> 1", "shifted >> 1"),
+    Mutation(SATURATION, "softmax_base2.py", "Mux(rounded[7], 127, rounded)", "rounded"),
+    Mutation(CONSTANT, "softmax_online.py", "scaled + _ONE", "scaled + term"),
+    Mutation(SHIFT, "softmax_online.py", "(kept * term) >> 15", "(kept * term) >> 14"),
+    Mutation(OPERAND, "softmax_online.py", "maximum - code.as_signed()", "code.as_signed() - maximum"),
+    Mutation(CONSTANT, "rowscale.py", "(self.offset - 1)", "self.offset"),
+    Mutation(SHIFT, "rowscale.py", "shift.eq(state.shift - wide)", "shift.eq(state.shift)"),
+    Mutation(OPERAND, "rsqrt.py", "(3 << 16) - b", "(3 << 16) + b"),
+    Mutation(ROUNDING, "rsqrt.py", "(seeds[3] * rest) >> 17", "seeds[3]"),
+    Mutation(CONDITION, "rsqrt.py", "leading.exponent[0], leading.o", "~leading.exponent[0], leading.o"),
+    Mutation(CONSTANT, "norm_scale.py", "scaled - square + self.epsilon", "scaled - square"),
+    Mutation(
+        SHIFT, "norm_scale.py", "self.shift + root.half_exponent + 1", "self.shift + root.half_exponent"
+    ),
+    Mutation(FIRST, "norm_columns.py", "Mux(first, 0, squares) + square", "squares + square"),
+    Mutation(MASK, "norm_columns.py", "Mux(~self.last | self.mask[lane], self.x[lane], 0)", "self.x[lane]"),
+    Mutation(ADDRESS, "norm.py", "Mux(last, base + 1, self._address", "Mux(last, base, self._address"),
+    Mutation(
+        ADDRESS, "norm_words.py", "Mux(last, base + self.stride, address + 1)", "Mux(last, base, address + 1)"
+    ),
+    Mutation(SHIFT, "patches.py", "taken.rotate_left(8 * position)", "taken"),
+    Mutation(MASK, "patches.py", "((1 << count) - 1) << inner", "(1 << count) - 1"),
+    Mutation(OPERAND, "pixel_rows.py", "Mux(channel == 0, below, next_band)", "below"),
+    Mutation(
+        MASK,
+        "memory.py",
+        "port.mask if name in self._masked else Const(-1, len(mask))",
+        "Const(-1, len(mask))",
+    ),
+    Mutation(
+        ROUNDING, "bursts.py", "(self.i.payload.bytes + beat - 1) >> shift", "self.i.payload.bytes >> shift"
+    ),
+    Mutation(CONSTANT, "bursts.py", "PAGE_BYTES // beat - address[shift:12]", "PAGE_BYTES // beat"),
+    Mutation(
+        MASK,
+        "gearbox.py",
+        "filled = (1 << (slot + 1) * word // 8) - 1",
+        "filled = (1 << bits // 8) - 1",
+    ),
+    Mutation(
+        CONDITION, "gearbox.py", "row_ends.eq(count + 1 == self.words)", "row_ends.eq(count == self.words)"
+    ),
+    Mutation(OFF, "store.py", "last.eq(sent == lengths.r_data)", "last.eq(sent + 1 == lengths.r_data)"),
+    Mutation(OFF, "store_words.py", "reading_last.eq(words_left == 1)", "reading_last.eq(words_left == 2)"),
+    Mutation(
+        OFF, "load_back.py", "self._address.eq(self._address + 1)", "self._address.eq(self._address + 2)"
+    ),
+    Mutation(TOKEN, "issue.py", "header.wait & ~self.available", "header.wait & self.available"),
+    Mutation(TOKEN, "issue.py", "self.give.eq(oldest.signal)", "self.give.eq(header.signal)"),
+    Mutation(TOKEN, "completion.py", "kinds.bit_select(head, 1)", "kinds.bit_select(tail, 1)"),
+    Mutation(
+        OPERAND,
+        "matrix.py",
+        "array.b.eq(Mux(operand.operands[0], self.x.data, self.w.data))",
+        "array.b.eq(self.w.data)",
+    ),
+    Mutation(TIMING, "matrix.py", "FusionPipeline.RESIDUAL_LATENCY - 1", "FusionPipeline.RESIDUAL_LATENCY"),
+    Mutation(
+        CONSTANT,
+        "matrix.py",
+        "Mux(tag.destination == Memory.S, 2, tag.destination == Memory.R)",
+        "(tag.destination == Memory.R)",
+    ),
+)
