@@ -27,8 +27,8 @@ class CheckedRun:
     """What the host and the memory saw.
 
     statuses : the STATUS register after each run. window : uint8, the write window at the end.
-    late_writes : writes after the interrupt was seen. outside_writes : writes outside of the window. violations : broken protocol rules, one
-    sentence each.
+    late_writes : writes after the interrupt was seen. outside_writes : writes outside of the window.
+    violations : broken protocol rules, one sentence each.
     """
 
     statuses: tuple[int, ...]
@@ -63,7 +63,8 @@ def simulate_checked(
     """Run ``program`` on one int8 [C, H, W] image ``runs`` times with stalls on all ten channels.
 
     read_error, write_error : byte offset in the read or write window whose access is answered with SLVERR;
-    ``heal`` takes the fault away after the first run. ``settings`` overrides registers (by name), e.g. a window that is too small.
+    ``heal`` takes the fault away after the first run. ``settings`` overrides registers (by name), e.g. a
+    window that is too small.
     Raises SimulationError when the bench does not end (a hang is one).
     """
     if stalls not in STALLS:

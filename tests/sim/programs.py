@@ -1,14 +1,14 @@
-"""Programs that are spoiled on purpose: instructions of a compiled program replaced, in its list and in its memory image."""
+"""Programs that are spoiled on purpose: instructions replaced in a program's list and in its memory image."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
 
+import numpy as np
+
 from vitreous.spec.isa import INSTRUCTION_BYTES, Instruction
 from vitreous.spec.program import Program
-
-import numpy as np
 
 
 def with_instructions(program: Program, changes: Mapping[int, Instruction | bytes]) -> Program:

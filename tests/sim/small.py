@@ -1,4 +1,4 @@
-"""Small accelerators and transformers for the tests of sim: few configurations, because each costs a Verilator build."""
+"""Small accelerators and transformers for the tests of sim; few, because each accelerator costs a Verilator build."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def accelerator(
     )
 
 
-# N 4, 8 and 16; V from 1 to 8, once larger than N; each bus width and softmax at least twice; the shortest queues and bursts.
+# N 4, 8 and 16; V from 1 to 8, once larger than N; each bus width and softmax twice or more; shortest queues, bursts.
 TINY = accelerator(4, 2, 64, "base2", queue=2, burst=4, reads=1)
 CONFIGURATIONS = {
     config.name: config

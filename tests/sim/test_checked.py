@@ -1,4 +1,4 @@
-"""The accelerator's own ports under an independent protocol model: stalls on all channels, error responses, bad programs."""
+"""The accelerator's own ports under an independent protocol model: stalls, error responses, bad programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runtime on a simulated machine: results that are kept, errors that are named, waves, builds that are not repeated."""
+"""The runtime on a simulated machine: kept results, named errors, waves, builds that are not repeated."""
 
 from __future__ import annotations
 

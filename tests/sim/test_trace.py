@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.sim.small import TINY, TIMINGS, small_program
+from tests.sim.small import TIMINGS, TINY, small_program
 from vitreous.sim import build as builds
 from vitreous.sim import runtime
 from vitreous.sim.build import SimulationError, cache_key, top_ports
