@@ -170,62 +170,72 @@ class Feeder(wiring.Component):
 
     def _build_addresses(self, m: Module) -> None:
         """Addresses step by one inside a tile, by the strides between tiles."""
-        current, following = self._current, self.descriptor
-        names = ("a_row", "a_addr", "b_tile", "b_addr", "p_row")
-        a_row, a_addr, b_tile, b_addr, p_row = (
-            Signal(WORD_ADDRESS_BITS, name=name, reset_less=True) for name in names
+        self._a_row, self._a_addr, self._b_tile, self._b_addr, self._p_row = (
+            Signal(WORD_ADDRESS_BITS, name=name, reset_less=True)
+            for name in ("a_row", "a_addr", "b_tile", "b_addr", "p_row")
         )
         with m.If(self.word_valid):
-            m.d.sync += [self._k.eq(self._k + 1), a_addr.eq(a_addr + 1), b_addr.eq(b_addr + 1)]
+            m.d.sync += [
+                self._k.eq(self._k + 1),
+                self._a_addr.eq(self._a_addr + 1),
+                self._b_addr.eq(self._b_addr + 1),
+            ]
             with m.If(self._word_last):
                 m.d.sync += [self._k.eq(0), self._instruction_first.eq(0), self._row_first.eq(self._row_last)]
-                with m.If(self._row_last):
-                    m.d.sync += [a_row.eq(a_row + current.a_stride), a_addr.eq(a_row + current.a_stride)]
-                    m.d.sync += [
-                        b_tile.eq(current.b_base),
-                        b_addr.eq(current.b_base),
-                        p_row.eq(p_row + self.lanes),
-                    ]
-                    m.d.sync += [self._columns.eq(current.columns), self._rows.eq(self._rows - 1)]
-                with m.Else():
-                    m.d.sync += [
-                        a_addr.eq(a_row),
-                        b_tile.eq(b_tile + current.b_stride),
-                        b_addr.eq(b_tile + current.b_stride),
-                    ]
-                    m.d.sync += self._columns.eq(self._columns - self.lanes)
+                self._build_next_tile(m)
         with m.If(self.start):
-            # The probabilities of a slot start at its word 0.
-            a_base = Mux(following.operands == isa.Operands.SW, 0, following.a_base)
-            m.d.sync += [
-                a_row.eq(a_base),
-                a_addr.eq(a_base),
-                b_tile.eq(following.b_base),
-                b_addr.eq(following.b_base),
-            ]
-            m.d.sync += [
-                p_row.eq(following.p_base),
-                self._columns.eq(following.columns),
-                self._rows.eq(following.row_tiles),
-            ]
-            m.d.sync += [
-                current.eq(following),
-                self._pc.eq(self._next.pc),
-                Cat(self._instruction_first, self._row_first).eq(3),
-            ]
+            self._build_start(m)
         m.d.comb += [
             self.word.first.eq(self._k == 0),
             self.word.last.eq(self._word_last),
             self.word.tile.instruction_first.eq(self._instruction_first),
             self.word.tile.row_first.eq(self._row_first),
             self.word.tile.instruction_last.eq(self._instruction_last),
-            self.word.operands.eq(current.operands),
-            self.word.slot.eq(current.slot),
-            self.word.a_addr.eq(a_addr),
-            self.word.b_addr.eq(b_addr),
+            self.word.operands.eq(self._current.operands),
+            self.word.slot.eq(self._current.slot),
+            self.word.a_addr.eq(self._a_addr),
+            self.word.b_addr.eq(self._b_addr),
             self.word.pc.eq(self._pc),
-            self.p_addr.eq(p_row + self.p_lane),
+            self.p_addr.eq(self._p_row + self.p_lane),
             self.p_pc.eq(self._pc),
+        ]
+
+    def _build_next_tile(self, m: Module) -> None:
+        """The next tile of B beside the same rows of A; after the last one the next rows of A."""
+        current = self._current
+        with m.If(self._row_last):
+            m.d.sync += [
+                self._a_row.eq(self._a_row + current.a_stride),
+                self._a_addr.eq(self._a_row + current.a_stride),
+                self._b_tile.eq(current.b_base),
+                self._b_addr.eq(current.b_base),
+                self._p_row.eq(self._p_row + self.lanes),
+                self._columns.eq(current.columns),
+                self._rows.eq(self._rows - 1),
+            ]
+        with m.Else():
+            m.d.sync += [
+                self._a_addr.eq(self._a_row),
+                self._b_tile.eq(self._b_tile + current.b_stride),
+                self._b_addr.eq(self._b_tile + current.b_stride),
+                self._columns.eq(self._columns - self.lanes),
+            ]
+
+    def _build_start(self, m: Module) -> None:
+        """The held instruction becomes the current one. The probabilities of a slot start at its word 0."""
+        following = self.descriptor
+        a_base = Mux(following.operands == isa.Operands.SW, 0, following.a_base)
+        m.d.sync += [
+            self._a_row.eq(a_base),
+            self._a_addr.eq(a_base),
+            self._b_tile.eq(following.b_base),
+            self._b_addr.eq(following.b_base),
+            self._p_row.eq(following.p_base),
+            self._columns.eq(following.columns),
+            self._rows.eq(following.row_tiles),
+            self._current.eq(following),
+            self._pc.eq(self._next.pc),
+            Cat(self._instruction_first, self._row_first).eq(3),
         ]
 
     def _build_control(self, m: Module) -> None:

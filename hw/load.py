@@ -11,14 +11,14 @@ behind, writes what arrives. So the latency of DRAM is paid once and not for eac
 from __future__ import annotations
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import fifo, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.axi import ADDRESS_BITS, ReadBeat, ReadClient
 from vitreous.hw.bursts import BurstGenerator
 from vitreous.hw.load_back import LoadBack
 from vitreous.hw.load_front import LoadFront
-from vitreous.hw.ports import Command, ErrorReport, WritePort
+from vitreous.hw.ports import Command, WritePort, report_first, unit_members
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode
@@ -42,13 +42,12 @@ class LoadUnit(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(Command())).
-    done, busy : Out(1). error : Out(ErrorReport()). halt : In(1): no new burst, arriving data is dropped, no write.
+    those of ``unit_members``; halt: no new burst, arriving data is dropped, no write.
     drained : Out(1), no burst is outstanding.
     base, size : In(32), the read window.
     bus : Out(ReadClient(data_bits)).
     xo (masked), wo, ro, po : Out(WritePort).
-    events : Out({"beat"}), a beat of read data is taken.
+    events : ``beat``: a beat of read data is taken.
 
     Raises (as ``error``): ILLEGAL_FIELD, ALIGNMENT, WINDOW, BUS_READ, ADDRESS.
     """
@@ -56,12 +55,8 @@ class LoadUnit(wiring.Component):
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
         super().__init__(
-            {
-                "i": In(stream.Signature(Command())),
-                "done": Out(1),
-                "busy": Out(1),
-                "error": Out(ErrorReport()),
-                "halt": In(1),
+            unit_members(["beat"])
+            | {
                 "drained": Out(1),
                 "base": In(ADDRESS_BITS),
                 "size": In(ADDRESS_BITS),
@@ -70,7 +65,6 @@ class LoadUnit(wiring.Component):
                 "wo": Out(WritePort(8 * config.panel_word_bytes)),
                 "ro": Out(WritePort(8 * config.residual_word_bytes)),
                 "po": Out(WritePort(8 * isa.PARAMETER_BYTES)),
-                "events": Out(data.StructLayout({"beat": 1})),
             }
         )
 
@@ -144,6 +138,4 @@ class LoadUnit(wiring.Component):
             (front.misaligned, ErrorCode.ALIGNMENT, front.pc),
             (front.illegal, ErrorCode.ILLEGAL_FIELD, front.pc),
         )
-        for cause, code, pc in reversed(causes):
-            with m.If(cause):
-                m.d.comb += [self.error.valid.eq(1), self.error.code.eq(code), self.error.pc.eq(pc)]
+        report_first(m, self.error, causes)

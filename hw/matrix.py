@@ -14,12 +14,10 @@ Stages of a column (cycle 0: the drain's output, P + 4 cycles after the word tha
 
 from __future__ import annotations
 
-from typing import Any
-
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
 from vitreous.hw.array import Array
 from vitreous.hw.completion import Completion
@@ -30,11 +28,11 @@ from vitreous.hw.fusion import FusionPipeline
 from vitreous.hw.gating import gated
 from vitreous.hw.packer import Packer
 from vitreous.hw.parameters import Parameters
-from vitreous.hw.ports import Command, ErrorReport, ReadPort, WritePort
+from vitreous.hw.ports import ReadPort, WritePort, report_first, unit_members
 from vitreous.hw.scores import Scores
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Activation, Memory, Operands
+from vitreous.spec.isa import Activation, ErrorCode, Memory, Operands
 
 _IN_FLIGHT = 16
 """Instructions started and not complete: one tile of N = 4 takes 4 cycles of the array and about 30 of the pipeline."""
@@ -43,23 +41,16 @@ _START_STAGE = _OPERAND_STAGE + Array.SHADOW_LATENCY - 2
 _FUSION_STAGE = 1 + Array.COLUMN_LATENCY
 _RESULT_STAGE = _FUSION_STAGE + FusionPipeline.LATENCY
 _WRITE_STAGE = _RESULT_STAGE + Packer.LATENCY
-
-
-class MatrixEvents(data.StructLayout):
-    """One bit for each event of this cycle; ``isa.COUNTERS`` says what they count."""
-
-    def __init__(self) -> None:
-        names = (
-            "busy",
-            "stall_drain",
-            "stall_parameters",
-            "s_read",
-            "s_write",
-            "drain_column",
-            "gelu_column",
-            "score_column",
-        )
-        super().__init__(dict.fromkeys(names, 1))
+_EVENTS = (
+    "busy",
+    "stall_drain",
+    "stall_parameters",
+    "s_read",
+    "s_write",
+    "drain_column",
+    "gelu_column",
+    "score_column",
+)
 
 
 class MatrixUnit(wiring.Component):
@@ -76,15 +67,11 @@ class MatrixUnit(wiring.Component):
 
     Members
     -------
-    i : In, commands, all of them MATMUL.
-    done : Out, pulse: the oldest instruction has made its last write, or its slot's statistics are final.
-    busy : Out, an instruction is held or not complete.
-    error : Out, pulse: ILLEGAL_FIELD before an instruction starts, ADDRESS when a port faults; the unit stops until
-        it is reset.
-    halt : In, nothing starts and nothing is written from this cycle on.
+    those of ``unit_members``; commands are MATMUL, one with destination S is done when its slot's statistics are final.
     x, w, p, r : Out, read ports.
     xo, wo, ro : Out, write ports.
-    events : Out, for the counters.
+
+    Raises (as ``error``): ILLEGAL_FIELD before an instruction starts, ADDRESS when a port faults.
     """
 
     COLUMN_LATENCY = _START_STAGE + Drain.LATENCY
@@ -95,12 +82,8 @@ class MatrixUnit(wiring.Component):
         self.config = config
         panel, residual = 8 * config.panel_word_bytes, 8 * config.residual_word_bytes
         super().__init__(
-            {
-                "i": In(stream.Signature(Command())),
-                "done": Out(1),
-                "busy": Out(1),
-                "error": Out(ErrorReport()),
-                "halt": In(1),
+            unit_members(_EVENTS)
+            | {
                 "x": Out(ReadPort(panel)),
                 "w": Out(ReadPort(panel)),
                 "p": Out(ReadPort(8 * isa.PARAMETER_BYTES)),
@@ -108,7 +91,6 @@ class MatrixUnit(wiring.Component):
                 "xo": Out(WritePort(panel)),
                 "wo": Out(WritePort(panel)),
                 "ro": Out(WritePort(residual)),
-                "events": Out(MatrixEvents()),
             }
         )
 
@@ -266,24 +248,18 @@ class MatrixUnit(wiring.Component):
         stopped = Signal()
         m.d.comb += self._stop.eq(stopped | self.halt)
         lane_pc, drain_pc = self._feeder.p_pc, self._drain.tag.pc
-        faults: list[tuple[Any, Any]] = [
+        faults = (
             (self._write_fault, self._tags[_WRITE_STAGE].pc),
             (self.ro.valid & self.ro.fault, self._tags[_RESULT_STAGE].pc),
             (self.r.valid & self.r.fault, self._residual_tag.pc),
             (self.p.valid & self.p.fault, Mux(self._feeder.p_valid, lane_pc, drain_pc)),
             ((self.x.valid & self.x.fault) | (self.w.valid & self.w.fault), self._word_pc),
-        ]
+        )
         with m.If(self._feeder.error.valid & ~self._stop):
             m.d.comb += self.error.eq(self._feeder.error)
+        report_first(m, self.error, ((fault & ~self._stop, ErrorCode.ADDRESS, pc) for fault, pc in faults))
+        with m.If(self.error.valid):
             m.d.sync += stopped.eq(1)
-        for fault, pc in reversed(faults):
-            with m.If(fault & ~self._stop):
-                m.d.comb += [
-                    self.error.valid.eq(1),
-                    self.error.code.eq(isa.ErrorCode.ADDRESS),
-                    self.error.pc.eq(pc),
-                ]
-                m.d.sync += stopped.eq(1)
 
     def _build_events(self, m: Module) -> None:
         column, tag = self._flags[0].valid, self._tags[0]

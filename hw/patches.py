@@ -106,22 +106,12 @@ class PatchUnfolder(wiring.Component):
     def _build_walk(self, m: Module) -> Signal:
         """One step: bytes of this write, the write itself, then every counter. Returns: the instruction's last
         write is made."""
-        fields, depth = self._fields, self._config.array.depth
-        beat = self._config.bus.beat_bytes
+        fields, beat = self._fields, self._config.bus.beat_bytes
         x, y, channel = (Signal(_PATCHES[name].shape) for name in ("patch", "patch", "channels"))
         column, band = Signal(_PATCHES["grid_columns"].shape), Signal(_PATCHES["grid_rows"].shape)
-        byte = Signal(range(beat))
-
-        patch_left, beat_left, word_left = Signal(8), Signal(range(beat + 1)), Signal(range(depth + 1))
-        inner = self._k[: depth.bit_length() - 1]
-        count = Signal(range(depth + 1))
-        shorter = Mux(patch_left < beat_left, patch_left, beat_left)
-        m.d.comb += [
-            patch_left.eq(fields.patch - x),
-            beat_left.eq(beat - byte),
-            word_left.eq(depth - inner),
-            count.eq(Mux(shorter < word_left, shorter, word_left)),
-        ]
+        byte, patch_left, beat_left = Signal(range(beat)), Signal(8), Signal(range(beat + 1))
+        m.d.comb += [patch_left.eq(fields.patch - x), beat_left.eq(beat - byte)]
+        count = self._build_count(m, patch_left, beat_left)
         patch_ends, row_ends, plane_ends, band_ends, all_ends = (
             Signal(name=f"{n}_ends") for n in ("patch", "row", "plane", "band", "all")
         )
@@ -133,22 +123,36 @@ class PatchUnfolder(wiring.Component):
             all_ends.eq(band_ends & (band + 1 == fields.grid_rows)),
             self.i.ready.eq(self._step & ((count == beat_left) | row_ends)),
         ]
+        # Each counter steps where the one inside it ends, and starts anew where it ends itself.
+        nest = (
+            (column, patch_ends, row_ends),
+            (y, row_ends, plane_ends),
+            (channel, plane_ends, band_ends),
+            (band, band_ends, all_ends),
+        )
         with m.If(self._step):
-            self._build_write(m, byte, inner, count)
+            self._build_write(m, byte, count)
             m.d.sync += [self.o.valid.eq(1), self.o.payload.last.eq(all_ends)]
             m.d.sync += [x.eq(Mux(patch_ends, 0, x + count)), byte.eq(Mux(row_ends, 0, byte + count))]
-            with m.If(patch_ends):
-                m.d.sync += column.eq(Mux(row_ends, 0, column + 1))
-            with m.If(row_ends):
-                m.d.sync += y.eq(Mux(plane_ends, 0, y + 1))
-            with m.If(plane_ends):
-                m.d.sync += channel.eq(Mux(band_ends, 0, channel + 1))
-            with m.If(band_ends):
-                m.d.sync += band.eq(Mux(all_ends, 0, band + 1))
+            for counter, steps, ends in nest:
+                with m.If(steps):
+                    m.d.sync += counter.eq(Mux(ends, 0, counter + 1))
             self._build_place(m, count, patch_ends, row_ends, band_ends)
         finished = Signal()
         m.d.comb += finished.eq(self._step & all_ends)
         return finished
+
+    def _build_count(self, m: Module, patch_left: Signal, beat_left: Signal) -> Signal:
+        """Bytes of this write: up to the end of the patch row, of the beat or of the panel word."""
+        depth = self._config.array.depth
+        word_left, count = Signal(range(depth + 1)), Signal(range(depth + 1))
+        self._inner = self._k[: depth.bit_length() - 1]
+        shorter = Mux(patch_left < beat_left, patch_left, beat_left)
+        m.d.comb += [
+            word_left.eq(depth - self._inner),
+            count.eq(Mux(shorter < word_left, shorter, word_left)),
+        ]
+        return count
 
     def _build_place(
         self, m: Module, count: Signal, patch_ends: Signal, row_ends: Signal, band_ends: Signal
@@ -176,18 +180,18 @@ class PatchUnfolder(wiring.Component):
             with m.Else():
                 m.d.sync += [self._lane.eq(self._band_lane), self._tile.eq(self._band_tile)]
 
-    def _build_write(self, m: Module, byte: Signal, inner: Signal, count: Signal) -> None:
-        """``count`` bytes from position ``byte`` of the beat, turned to position ``inner`` of the word, in the
+    def _build_write(self, m: Module, byte: Signal, count: Signal) -> None:
+        """``count`` bytes from position ``byte`` of the beat, turned to position ``_inner`` of the word, in the
         token's lane."""
         depth, word = self._config.array.depth, self.o.payload
         taken = Signal(8 * depth)
         m.d.comb += taken.eq(self.i.payload >> (byte << 3))
         turned, lane_mask = Signal(8 * depth), Signal(depth)
-        with m.Switch(inner):
+        with m.Switch(self._inner):
             for position in range(depth):
                 with m.Case(position):
                     m.d.comb += turned.eq(taken.rotate_left(8 * position))
-        m.d.comb += lane_mask.eq(((1 << count) - 1) << inner)
+        m.d.comb += lane_mask.eq(((1 << count) - 1) << self._inner)
         m.d.sync += [
             word.addr.eq(self._tile + (self._k >> (depth.bit_length() - 1))),
             word.data.eq(turned),

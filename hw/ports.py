@@ -4,8 +4,10 @@ contract in words.
 
 from __future__ import annotations
 
-from amaranth.hdl import Shape, signed, unsigned
-from amaranth.lib import data, wiring
+from collections.abc import Iterable
+
+from amaranth.hdl import Module, Shape, ValueLike, signed, unsigned
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.spec import isa
@@ -38,6 +40,35 @@ class ErrorReport(data.StructLayout):
 
     def __init__(self) -> None:
         super().__init__({"valid": 1, "code": 8, "pc": isa.PC_BITS})
+
+
+def unit_members(events: Iterable[str]) -> dict[str, wiring.Member]:
+    """The side that each of the four units (matrix, row, load, store) turns to its queue and to control.
+
+    i : In, stream of ``Command``, of the unit's queue.
+    done : Out, pulse: the oldest instruction is complete, its last write made.
+    busy : Out, an instruction is held or not complete.
+    error : Out, pulse or level: the unit met an error and does nothing more until it is reset.
+    halt : In, nothing starts, is read or is written from this cycle on.
+    events : Out, one bit for each of ``events``: it happens in this cycle; ``isa.COUNTERS`` says what is counted.
+    """
+    return {
+        "i": In(stream.Signature(Command())),
+        "done": Out(1),
+        "busy": Out(1),
+        "error": Out(ErrorReport()),
+        "halt": In(1),
+        "events": Out(data.StructLayout(dict.fromkeys(events, 1))),
+    }
+
+
+def report_first(
+    m: Module, report: data.View, causes: Iterable[tuple[ValueLike, isa.ErrorCode, ValueLike]]
+) -> None:
+    """``report`` is the first of ``causes`` (condition, code, program counter) that holds in this cycle."""
+    for cause, code, pc in reversed(list(causes)):
+        with m.If(cause):
+            m.d.comb += [report.valid.eq(1), report.code.eq(code), report.pc.eq(pc)]
 
 
 class ReadPort(wiring.Signature):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, fifo, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.axi import ADDRESS_BITS, BURST_INCR, Axi4
 from vitreous.hw.bursts import BurstGenerator, RowWalker
 from vitreous.hw.gearbox import WordsToBeats
 from vitreous.hw.memory import word_bytes
-from vitreous.hw.ports import Command, ErrorReport, ReadPort, instruction_layout
+from vitreous.hw.ports import Command, ReadPort, instruction_layout, report_first, unit_members
 from vitreous.hw.store_words import SOURCES, WordReader
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Memory, Opcode
@@ -32,14 +32,12 @@ class StoreUnit(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(Command())).
-    done, busy : Out(1). error : Out(ErrorReport()).
-    halt : In(1): no new burst; bursts that were begun get beats without strobes.
+    those of ``unit_members``; halt: no new burst, bursts that were begun get beats without strobes.
     drained : Out(1), nothing is left to do on the bus.
     base, size : In(32), the write window.
     bus : Out(Axi4(data_bits)); only the write channels are driven.
     x, w, r : Out(ReadPort).
-    events : Out({"beat"}), a data beat is taken by the bus.
+    events : ``beat``: a data beat is taken by the bus.
 
     Raises (as ``error``): ILLEGAL_FIELD, ALIGNMENT, WINDOW, BUS_WRITE, ADDRESS.
     """
@@ -47,12 +45,8 @@ class StoreUnit(wiring.Component):
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
         super().__init__(
-            {
-                "i": In(stream.Signature(Command())),
-                "done": Out(1),
-                "busy": Out(1),
-                "error": Out(ErrorReport()),
-                "halt": In(1),
+            unit_members(["beat"])
+            | {
                 "drained": Out(1),
                 "base": In(ADDRESS_BITS),
                 "size": In(ADDRESS_BITS),
@@ -60,7 +54,6 @@ class StoreUnit(wiring.Component):
                 "x": Out(ReadPort(8 * config.panel_word_bytes)),
                 "w": Out(ReadPort(8 * config.panel_word_bytes)),
                 "r": Out(ReadPort(8 * config.residual_word_bytes)),
-                "events": Out(data.StructLayout({"beat": 1})),
             }
         )
 
@@ -73,7 +66,7 @@ class StoreUnit(wiring.Component):
         m.submodules.gearbox = gearbox = WordsToBeats(config, memories=SOURCES)
         self._command = Signal(Command(), reset_less=True)
         self._fields = data.View(instruction_layout(Opcode.STORE), self._command.word)
-        self._stop, failed = Signal(), Signal()
+        self._stop, self._measure, self._start, failed = Signal(), Signal(), Signal(), Signal()
         m.d.comb += self._stop.eq(self.halt | failed)
         with m.If(self.error.valid):
             m.d.sync += failed.eq(1)
@@ -91,68 +84,74 @@ class StoreUnit(wiring.Component):
         ]
         outstanding = self._build_address(m, bursts)
         self._build_data(m, gearbox)
-        illegal, misaligned = self._build_sequence(m, rows, words, bursts, outstanding)
+        self._build_walks(m, rows, words)
+        finished = (
+            Signal()
+        )  # every burst that was asked for has its response, so every beat and word is through
+        m.d.comb += finished.eq(rows.i.ready & ~bursts.busy & (outstanding == 0) & ~self._stop)
+        illegal, misaligned = self._build_sequence(m, finished)
+        pc = self._command.pc
         causes = (
-            (self.bus.bvalid & self.bus.bresp[1] & ~self._stop, ErrorCode.BUS_WRITE),
-            (words.bad_address, ErrorCode.ADDRESS),
-            (bursts.outside, ErrorCode.WINDOW),
-            (misaligned, ErrorCode.ALIGNMENT),
-            (illegal, ErrorCode.ILLEGAL_FIELD),
+            (self.bus.bvalid & self.bus.bresp[1] & ~self._stop, ErrorCode.BUS_WRITE, pc),
+            (words.bad_address, ErrorCode.ADDRESS, pc),
+            (bursts.outside, ErrorCode.WINDOW, pc),
+            (misaligned, ErrorCode.ALIGNMENT, pc),
+            (illegal, ErrorCode.ILLEGAL_FIELD, pc),
         )
-        m.d.comb += self.error.pc.eq(self._command.pc)
-        for cause, code in reversed(causes):
-            with m.If(cause):
-                m.d.comb += [self.error.valid.eq(1), self.error.code.eq(code)]
+        report_first(m, self.error, causes)
         return m
 
-    def _build_sequence(
-        self, m: Module, rows: RowWalker, words: WordReader, bursts: BurstGenerator, outstanding: Signal
-    ) -> tuple[Signal, Signal]:
-        """Take a command, check it, start both walks, wait for the last response. Returns: illegal, misaligned."""
-        config, fields = self._config, self._fields
-        low = config.bus.beat_bytes.bit_length() - 1
-        row_bytes = Signal(24, reset_less=True)
-        legal, aligned = Signal(), Signal()
-        illegal, misaligned, start = Signal(), Signal(), Signal()
+    def _build_walks(self, m: Module, rows: RowWalker, words: WordReader) -> None:
+        """The instruction's rows in DRAM and its words on chip; both start together."""
+        fields, row_bytes = self._fields, Signal(24, reset_less=True)
+        with m.If(self._measure):
+            with m.Switch(fields.memory):
+                for which in SOURCES:
+                    with m.Case(which):
+                        m.d.sync += row_bytes.eq(fields.words * word_bytes(self._config, which))
         m.d.comb += [
-            legal.eq((fields.memory <= Memory.R) & (fields.words != 0) & (fields.rows != 0)),
-            aligned.eq(~(fields.dram_offset | fields.dram_stride)[:low].any()),
             rows.i.payload.offset.eq(fields.dram_offset),
             rows.i.payload.stride.eq(fields.dram_stride),
             rows.i.payload.rows.eq(fields.rows),
             rows.i.payload.bytes.eq(row_bytes),
-            rows.i.valid.eq(start),
+            rows.i.valid.eq(self._start),
             words.i.payload.eq(self._command.word),
-            words.i.valid.eq(start),
+            words.i.valid.eq(self._start),
         ]
-        with m.FSM():
+
+    def _build_sequence(self, m: Module, finished: Signal) -> tuple[Signal, Signal]:
+        """Take a command, multiply out the bytes of its rows, check it, store. Returns: illegal, misaligned."""
+        fields = self._fields
+        low = self._config.bus.beat_bytes.bit_length() - 1
+        legal, aligned, illegal, misaligned = (
+            Signal(name=name) for name in ("legal", "aligned", "illegal", "misaligned")
+        )
+        m.d.comb += [
+            legal.eq((fields.memory <= Memory.R) & (fields.words != 0) & (fields.rows != 0)),
+            aligned.eq(~(fields.dram_offset | fields.dram_stride)[:low].any()),
+        ]
+        with m.FSM() as sequence:
             with m.State("Idle"):
                 m.d.comb += self.i.ready.eq(~self._stop)
                 with m.If(self.i.valid & self.i.ready):
                     m.d.sync += self._command.eq(self.i.payload)
                     m.next = "Measure"
             with m.State("Measure"):
-                m.d.comb += self.busy.eq(1)
-                with m.Switch(fields.memory):
-                    for which in SOURCES:
-                        with m.Case(which):
-                            m.d.sync += row_bytes.eq(fields.words * word_bytes(config, which))
+                m.d.comb += self._measure.eq(1)
                 m.next = "Check"
             with m.State("Check"):
                 m.d.comb += [
-                    self.busy.eq(1),
                     illegal.eq(~legal & ~self._stop),
                     misaligned.eq(legal & ~aligned & ~self._stop),
-                    start.eq(legal & aligned & ~self._stop),
+                    self._start.eq(legal & aligned & ~self._stop),
                 ]
-                with m.If(start):
+                with m.If(self._start):
                     m.next = "Store"
             with m.State("Store"):
-                m.d.comb += self.busy.eq(1)
-                # Every burst that was asked for has its response, so every beat and every word is through as well.
-                with m.If(rows.i.ready & ~bursts.busy & (outstanding == 0) & ~self._stop):
-                    m.d.comb += self.done.eq(1)
+                m.d.comb += self.done.eq(finished)
+                with m.If(finished):
                     m.next = "Idle"
+        m.d.comb += self.busy.eq(~sequence.ongoing("Idle"))
         return illegal, misaligned
 
     def _build_address(self, m: Module, bursts: BurstGenerator) -> Signal:
@@ -187,9 +186,7 @@ class StoreUnit(wiring.Component):
     def _build_data(self, m: Module, gearbox: WordsToBeats) -> None:
         """Beats for the bursts in ``lengths``, in a register of their own; without strobes once stopped."""
         bus, lengths = self.bus, self._lengths
-        sent = Signal(
-            8
-        )  # beats of the burst at the head of the queue that are already in the register or gone
+        sent = Signal(8)  # beats of the oldest burst that are in the register or gone
         move, last = Signal(), Signal()
         m.d.comb += [
             move.eq((~bus.wvalid | bus.wready) & lengths.r_rdy & (gearbox.o.valid | self._stop)),

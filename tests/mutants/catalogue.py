@@ -25,8 +25,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(TIMING, "array.py", "copy = stages[3][2]", "copy = stages[2][2]"),
     Mutation(OFF, "feeder.py", "self._k == self._current.k_words - 1", "self._k == self._current.k_words"),
     Mutation(CONDITION, "feeder.py", "self._columns <= self.lanes", "self._columns < self.lanes"),
-    Mutation(ADDRESS, "feeder.py", "b_addr.eq(b_tile + current.b_stride)", "b_addr.eq(b_tile + 1)"),
-    Mutation(ADDRESS, "feeder.py", "p_row.eq(p_row + self.lanes)", "p_row.eq(p_row + 1)"),
+    Mutation(
+        ADDRESS, "feeder.py", "_b_addr.eq(self._b_tile + current.b_stride)", "_b_addr.eq(self._b_tile + 1)"
+    ),
+    Mutation(ADDRESS, "feeder.py", "_p_row.eq(self._p_row + self.lanes)", "_p_row.eq(self._p_row + 1)"),
     Mutation(
         TIMING, "feeder.py", 'end, self.lanes - 1, "tile_spacing"', 'end, self.lanes - 2, "tile_spacing"'
     ),
@@ -110,7 +112,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ADDRESS, "norm_words.py", "Mux(last, base + self.stride, address + 1)", "Mux(last, base, address + 1)"
     ),
     Mutation(SHIFT, "patches.py", "taken.rotate_left(8 * position)", "taken"),
-    Mutation(MASK, "patches.py", "((1 << count) - 1) << inner", "(1 << count) - 1"),
+    Mutation(MASK, "patches.py", "((1 << count) - 1) << self._inner", "(1 << count) - 1"),
     Mutation(OPERAND, "pixel_rows.py", "Mux(channel == 0, below, next_band)", "below"),
     Mutation(
         MASK,
