@@ -1,44 +1,23 @@
 """The row unit: executes NORM and POOL on tiles of the residual stream (docs/machine.md).
 
-Stages of a column, from the cycle in which its read is granted:
-    1       data from R
-    2       column register
-    3 - 4   statistics;  or centring;  or (3 and following) the pool's adder tree
-    5 - 7   requantize a centred column (a pool's sum: the 3 cycles after it)
-    8       packed into a word, which then waits for its port
+i -> sequence -> r ---> NormPipeline -> NormWords -> xo, ro
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import EnableInserter, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import Out
 from amaranth.utils import exact_log2
 
-from vitreous.hw.delay import delay_line
-from vitreous.hw.norm_columns import CENTRED_BITS, Centre, PoolSum, RowStatistics
-from vitreous.hw.norm_scale import CHANNELS_MAXIMUM, NormScale
+from vitreous.hw.norm_pipeline import NormPass, NormPipeline, NormTag, NormTask
+from vitreous.hw.norm_scale import CHANNELS_MAXIMUM
 from vitreous.hw.norm_words import NormWords
-from vitreous.hw.packer import Packer
-from vitreous.hw.ports import WORD_ADDRESS_BITS, Command, ErrorReport, ReadPort, WritePort, instruction_layout
-from vitreous.hw.requantize import Requantize, Saturation
-from vitreous.spec import isa
+from vitreous.hw.ports import WORD_ADDRESS_BITS, ReadPort, WritePort, instruction_layout, unit_members
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Opcode
 
 TOKENS_MAXIMUM = 4096
-_X = 2
-"""Stage of the column register."""
-
-
-def _task_layout() -> data.StructLayout:
-    """What of an instruction is kept."""
-    fields = {f.name: f.width for op in (Opcode.NORM, Opcode.POOL) for f in isa.FIELDS[op]}
-    names = ("r_stride", "channels", "row_tiles", "x_stride", "epsilon", "multiplier", "shift", "tokens")
-    kept = {name: fields[name] for name in names}
-    return data.StructLayout({"pc": isa.PC_BITS, "pool": 1, "zero_point": signed(8), **kept})
 
 
 class RowUnit(wiring.Component):
@@ -56,42 +35,35 @@ class RowUnit(wiring.Component):
 
     Members
     -------
-    i : In, stream of ``Command``: NORM or POOL.
-    done : Out, pulse: an instruction's last word is written.
-    busy : Out, an instruction is being executed.
-    error : Out, ILLEGAL_FIELD or ADDRESS, held until reset; the unit does nothing more.
-    halt : In, no reads and writes from this cycle on.
+    those of ``unit_members``; commands are NORM and POOL.
     r : Out, read port of R. ro : Out, write port of R. xo : Out, write port of X.
-    events : Out, ``norm_column``: a column is normalized.
+    events : ``norm_column``: a column is normalized.
+
+    Raises (as ``error``, held until reset): ILLEGAL_FIELD, ADDRESS.
     """
 
-    SCALE_CYCLES = _X + RowStatistics.LATENCY + NormScale.LATENCY - 1
+    SCALE_CYCLES = NormPipeline.SCALE_LATENCY - 1
     """Cycles, beside N, from the end of a tile's first pass to the start of its second one."""
-    NORM_OVERHEAD = 2 + _X + Centre.LATENCY + Requantize.LATENCY + Packer.LATENCY + 1
+    NORM_OVERHEAD = 2 + NormPipeline.LATENCY + 1
     """Cycles of a NORM beside those of its tiles, from the cycle in which it is taken to ``done``."""
-    POOL_OVERHEAD = 2 + _X + 2 + Requantize.LATENCY + 1
+    POOL_OVERHEAD = 2 + NormPipeline.POOL_LATENCY + 1
     """The same for a POOL, beside ``channels * row_tiles`` and the log2 N levels of the adder tree."""
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         self.lanes, self.depth = config.array.lanes, config.array.depth
         super().__init__(
-            {
-                "i": In(stream.Signature(Command())),
-                "done": Out(1),
-                "busy": Out(1),
-                "error": Out(ErrorReport()),
-                "halt": In(1),
+            unit_members(["norm_column"])
+            | {
                 "r": Out(ReadPort(8 * config.residual_word_bytes)),
                 "ro": Out(WritePort(8 * config.residual_word_bytes)),
                 "xo": Out(WritePort(8 * config.panel_word_bytes)),
-                "events": Out(data.StructLayout({"norm_column": 1})),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        self._task = Signal(_task_layout(), name="task", reset_less=True)
+        self._task = Signal(NormTask(), name="task", reset_less=True)
         self._stop, self._illegal = Signal(), Signal()
         self._fire, self._room = Signal(), Signal()
         self._last_channel, self._last_tile = Signal(), Signal()
@@ -100,15 +72,14 @@ class RowUnit(wiring.Component):
         )
         self._column = Signal(range(CHANNELS_MAXIMUM + 1), reset_less=True)
         self._tile = Signal(len(self._task.row_tiles), reset_less=True)
-        self._passes = Signal(data.StructLayout({"statistics": 1, "normalize": 1, "pool": 1}), name="pass")
-        self._tag = Signal(
-            data.StructLayout({"first": 1, "last": 1, "position": exact_log2(self.depth)}), name="tag"
-        )
-        m.submodules.scale = self._scale = NormScale(lanes=self.lanes)
+        self._passes = Signal(NormPass(), name="pass")
+        self._tag = Signal(NormTag(self.depth), name="tag")
+        self._active = Signal()
+        self._pipeline = NormPipeline(self.config)
         m.submodules.words = self._words = NormWords(self.config)
         self._build_sequence(m)
         self._build_reads(m)
-        self._build_columns(m)
+        self._build_pipeline(m)
         self._build_words(m)
         self._build_error(m)
         return m
@@ -133,7 +104,7 @@ class RowUnit(wiring.Component):
                 with m.If(self._fire & last_channel):
                     m.next = "SCALE"
             with m.State("SCALE"):
-                with m.If(self._scale.done):
+                with m.If(self._pipeline.scaled):
                     m.next = "NORMALIZE"
             with m.State("NORMALIZE"):
                 m.d.comb += [self._passes.normalize.eq(1), self.r.valid.eq(self._room & ~self._stop)]
@@ -149,7 +120,7 @@ class RowUnit(wiring.Component):
                 m.d.comb += self.done.eq(self._words.empty & ~self._stop)
                 with m.If(self.done):
                     m.next = "IDLE"
-        m.d.comb += self.busy.eq(~sequence.ongoing("IDLE") & ~self._stop)
+        m.d.comb += [self._active.eq(~sequence.ongoing("IDLE")), self.busy.eq(self._active & ~self._stop)]
 
     def _accept(self, m: Module) -> None:
         """Keep what is needed of the instruction; its two forms agree up to ``row_tiles``."""
@@ -217,64 +188,19 @@ class RowUnit(wiring.Component):
                     self._column.eq(Mux(last, 0, self._column + 1)),
                 ]
 
-    def _build_columns(self, m: Module) -> None:
-        m.submodules.statistics = statistics = RowStatistics(lanes=self.lanes)
-        m.submodules.centre = centre = Centre(lanes=self.lanes)
-        m.submodules.pool_sum = pool_sum = PoolSum(lanes=self.lanes)
-        task, scale = self._task, self._scale
-        last_lane = (task.tokens - 1)[: exact_log2(self.lanes)]
-        read = Signal.like(self._passes, name="read")
-        m.d.comb += read.eq(Mux(self._fire, self._passes.as_value(), 0))
-        # The longest way is that of a centred column: register, centre, requantize, pack.
-        stages = _X + Centre.LATENCY + Requantize.LATENCY + Packer.LATENCY
-        passes = delay_line(m, read, stages, name="pass")
-        tags = delay_line(m, self._tag, stages, name="tag", reset_less=True)
-        # Cycle 2
-        x = Signal.like(statistics.x, name="x", reset_less=True)
-        m.d.sync += x.eq(self.r.data)
-        final = _X + RowStatistics.LATENCY
+    def _build_pipeline(self, m: Module) -> None:
+        """Its registers are enabled while an instruction is executed: nothing is on its way when one is done."""
+        pipeline, words = self._pipeline, self._words
+        m.submodules.pipeline = EnableInserter(self._active)(pipeline)
         m.d.comb += [
-            statistics.valid.eq(passes[_X].statistics),
-            statistics.first.eq(tags[_X].first),
-            *(unit.x.eq(x) for unit in (statistics, centre, pool_sum)),
-            scale.start.eq(passes[final].statistics & tags[final].last),
-            *(unit.channels.eq(task.channels) for unit in (scale, centre)),
-            *(unit.sum.eq(statistics.sum) for unit in (scale, centre)),
-            scale.squares.eq(statistics.squares),
-            *(getattr(scale, name).eq(getattr(task, name)) for name in ("epsilon", "multiplier", "shift")),
-            pool_sum.valid.eq(passes[_X].pool),
-            pool_sum.first.eq(tags[_X].first),
-            pool_sum.last.eq(tags[_X].last),
-            pool_sum.mask.eq(Cat(1, *(lane <= last_lane for lane in range(1, self.lanes)))),
-            self.events.norm_column.eq(passes[1].normalize),
-        ]
-        self._build_requantize(m, centre, pool_sum, passes, tags)
-
-    def _build_requantize(
-        self, m: Module, centre: Centre, pool_sum: PoolSum, passes: list[Any], tags: list[Any]
-    ) -> None:
-        """Cycles 5 to 8. Lane 0 also requantizes the sums of a pool."""
-        m.submodules.requantize = requantize = Requantize(lanes=self.lanes, width=CENTRED_BITS)
-        m.submodules.packer = packer = Packer(self.config, width=8)
-        task, scale = self._task, self._scale
-        for lane in range(self.lanes):
-            take_pool = task.pool if lane == 0 else Const(0, 1)
-            m.d.comb += [
-                requantize.acc[lane].eq(Mux(take_pool, pool_sum.sum, centre.u[lane])),
-                requantize.multiplier[lane].eq(Mux(take_pool, task.multiplier, scale.row_multiplier[lane])),
-                requantize.shift[lane].eq(Mux(take_pool, task.shift, scale.row_shift[lane])),
-                packer.column[lane].eq(requantize.o[lane]),
-            ]
-        pooled = delay_line(m, pool_sum.o_last, Requantize.LATENCY, name="pooled")[-1]
-        complete = passes[-1].normalize & (tags[-1].last | (tags[-1].position == self.depth - 1))
-        m.d.comb += [
-            requantize.zero_point.eq(task.zero_point),
-            requantize.saturation.eq(Mux(task.pool, Saturation.INT16, Saturation.INT8)),
-            packer.valid.eq(passes[-2].normalize),
-            packer.index.eq(tags[-2].position),
-            self._words.word.eq(Mux(task.pool, requantize.o[0].as_unsigned(), packer.o)),
-            self._words.last.eq(~task.pool & tags[-1].last),
-            self._words.push.eq(pooled | complete),
+            pipeline.task.eq(self._task),
+            pipeline.read.eq(Mux(self._fire, self._passes.as_value(), 0)),
+            pipeline.tag.eq(self._tag),
+            pipeline.column.eq(self.r.data),
+            words.push.eq(pipeline.push),
+            words.word.eq(pipeline.word),
+            words.last.eq(pipeline.last),
+            self.events.norm_column.eq(pipeline.normalized),
         ]
 
     def _build_words(self, m: Module) -> None:

@@ -109,6 +109,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(MASK, "norm_columns.py", "Mux(~self.last | self.mask[lane], self.x[lane], 0)", "self.x[lane]"),
     Mutation(ADDRESS, "norm.py", "Mux(last, base + 1, self._address", "Mux(last, base, self._address"),
     Mutation(
+        TIMING, "norm_pipeline.py", "packer.index.eq(tags[-2].position)", "packer.index.eq(tags[-1].position)"
+    ),
+    Mutation(
         ADDRESS, "norm_words.py", "Mux(last, base + self.stride, address + 1)", "Mux(last, base, address + 1)"
     ),
     Mutation(SHIFT, "patches.py", "taken.rotate_left(8 * position)", "taken"),
