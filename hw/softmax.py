@@ -8,11 +8,11 @@ from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from vitreous.hw import softmax_base2, softmax_online
 from vitreous.hw.rowscale import SUM_BITS, RowScale
 from vitreous.hw.softmax_base2 import Base2Recurrence
 from vitreous.hw.softmax_online import OnlineRecurrence
 from vitreous.hw.softmax_prologue import ProbabilityPrologue
+from vitreous.hw.softmax_recurrence import SoftmaxRecurrence
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
 
@@ -21,10 +21,14 @@ __all__ = ["ProbabilityPrologue", "SoftmaxStatistics", "masked_code"]
 SLOTS = 2
 
 
+def recurrence(config: AcceleratorConfig) -> type[SoftmaxRecurrence]:
+    """The recurrence of the configured variant."""
+    return OnlineRecurrence if config.softmax.variant == "online" else Base2Recurrence
+
+
 def masked_code(config: AcceleratorConfig) -> int:
     """The 16-bit code of a key that does not exist: its probability is 0."""
-    online = config.softmax.variant == "online"
-    return softmax_online.MASKED_CODE if online else softmax_base2.MASKED_CODE
+    return recurrence(config).MASKED_CODE
 
 
 class SoftmaxStatistics(wiring.Component):
@@ -50,8 +54,8 @@ class SoftmaxStatistics(wiring.Component):
     done : Out, pulse: the slot of the last row has all its results.
     """
 
-    LATENCY = 1
-    SCALE_LATENCY = Base2Recurrence.LATENCY + 1 + RowScale.LATENCY
+    LATENCY = SoftmaxRecurrence.CODE_LATENCY
+    SCALE_LATENCY = SoftmaxRecurrence.LATENCY + 1 + RowScale.LATENCY
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config, self.lanes = config, config.array.lanes
@@ -79,26 +83,22 @@ class SoftmaxStatistics(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        online = self.config.softmax.variant == "online"
-        variant = OnlineRecurrence if online else Base2Recurrence
-        assert variant.CODE_LATENCY == self.LATENCY
-        assert variant.LATENCY == Base2Recurrence.LATENCY
-        offset = softmax_online.ROW_SCALE_OFFSET if online else softmax_base2.ROW_SCALE_OFFSET
-        m.submodules.recurrence = recurrence = variant(self.config)
-        m.submodules.row_scale = row_scale = RowScale(offset=offset)
+        variant = recurrence(self.config)
+        m.submodules.recurrence = rows = variant(self.config)
+        m.submodules.row_scale = row_scale = RowScale(offset=variant.ROW_SCALE_OFFSET)
         m.d.comb += [
-            recurrence.valid.eq(self.valid),
-            recurrence.first.eq(self.first),
-            recurrence.last.eq(self.last),
-            recurrence.score.eq(self.score),
-            self.code.eq(recurrence.code),
+            rows.valid.eq(self.valid),
+            rows.first.eq(self.first),
+            rows.last.eq(self.last),
+            rows.score.eq(self.score),
+            self.code.eq(rows.code),
         ]
         m.d.sync += self.o_valid.eq(self.valid)
-        self._build_serializer(m, recurrence, row_scale)
+        self._build_serializer(m, rows, row_scale)
         self._build_results(m, row_scale)
         return m
 
-    def _build_serializer(self, m: Module, recurrence: Any, row_scale: RowScale) -> None:
+    def _build_serializer(self, m: Module, rows: SoftmaxRecurrence, row_scale: RowScale) -> None:
         """The sums of a row move down one lane a cycle, past the divider."""
         constants = data.StructLayout({"slot": 1, "multiplier": MULTIPLIER_BITS, "shift": SHIFT_BITS})
         sampled = Signal(constants, reset_less=True)
@@ -110,7 +110,7 @@ class SoftmaxStatistics(wiring.Component):
                 sampled.multiplier.eq(self.multiplier),
                 sampled.shift.eq(self.shift),
             ]
-        load = recurrence.o_last
+        load = rows.o_last
         maximum = Signal.like(self.maximum, name="final_maximum", reset_less=True)
         m.d.comb += self.maximum.eq(maximum)
         waiting = Signal(self.lanes)
@@ -119,10 +119,10 @@ class SoftmaxStatistics(wiring.Component):
             m.d.sync += current.eq(sampled)
             for slot in range(SLOTS):
                 with m.If(sampled.slot == slot):
-                    m.d.sync += maximum[slot].eq(recurrence.maximum)
+                    m.d.sync += maximum[slot].eq(rows.maximum)
         sums = [Signal(SUM_BITS, name=f"sum_{lane}", reset_less=True) for lane in range(self.lanes)]
         for lane, following in enumerate([*sums[1:], Const(0, SUM_BITS)]):
-            m.d.sync += sums[lane].eq(Mux(load, recurrence.sum[lane], following))
+            m.d.sync += sums[lane].eq(Mux(load, rows.sum[lane], following))
         m.d.comb += [
             row_scale.valid.eq(waiting[0]),
             row_scale.tag.eq(current.slot),

@@ -13,73 +13,32 @@ Probability, stages:
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
 
-from vitreous.hw.delay import delay_line
 from vitreous.hw.rowscale import SUM_BITS
-from vitreous.spec.config import AcceleratorConfig
+from vitreous.hw.softmax_recurrence import SoftmaxRecurrence
 from vitreous.spec.numbers import SCORE
 from vitreous.spec.tables import exp2_mantissa
 
-MASKED_CODE = 0
-ROW_SCALE_OFFSET = 9
 _MANTISSA_BITS = 8
 _INTEGER_BITS = 8
 _TERM_BITS = _MANTISSA_BITS + 8
 
 
-class Base2Recurrence(wiring.Component):
-    """``S = sum_j 2**t_j`` relative to ``2**M``, ``M`` the largest integer part so far; lanes are rows.
+class Base2Recurrence(SoftmaxRecurrence):
+    """``S = sum_j 2**t_j`` relative to ``2**M``, ``M`` the largest integer part so far.
 
-    Latency: ``code`` ``CODE_LATENCY`` cycles, ``sum`` and ``maximum`` ``LATENCY`` cycles after a score.
-    Throughput: one column a cycle, rows back to back.
-    Back-pressure: none.
-
-    Parameters
-    ----------
-    config : gives ``array.lanes`` (N) and ``softmax.fraction_bits`` (F).
-
-    Members
-    -------
-    valid, first, last : In, a column of scores is here; it is the row's first, last one.
-    score : In, 15 bits signed.
-    code : Out, ``g | (a & 0xFF) << 8``.
-    o_last : Out, ``sum`` is that of a whole row in this cycle, and ``maximum`` is until the next ``o_last``.
-    sum, maximum : Out, for each lane.
+    ``code`` is ``g | (a & 0xFF) << 8``: mantissa and integer part.
     """
 
-    CODE_LATENCY = 1
-    LATENCY = 4
+    MASKED_CODE = 0
+    ROW_SCALE_OFFSET = 9
 
-    def __init__(self, config: AcceleratorConfig) -> None:
-        self.softmax, self.lanes = config.softmax, config.array.lanes
-        super().__init__(
-            {
-                "valid": In(1),
-                "first": In(1),
-                "last": In(1),
-                "score": In(data.ArrayLayout(signed(16), self.lanes)),
-                "code": Out(data.ArrayLayout(16, self.lanes)),
-                "o_last": Out(1),
-                "sum": Out(data.ArrayLayout(SUM_BITS, self.lanes)),
-                "maximum": Out(data.ArrayLayout(signed(16), self.lanes)),
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        valid = delay_line(m, self.valid, self.LATENCY - 1, name="valid")
-        first = delay_line(m, self.first, self.LATENCY - 1, name="first", reset_less=True)
-        last = delay_line(m, self.valid & self.last, self.LATENCY, name="last")
-        m.submodules.mantissa = memory = Memory(
+    def _table(self) -> Memory:
+        return Memory(
             shape=_MANTISSA_BITS, depth=1 << self.softmax.fraction_bits, init=exp2_mantissa(self.softmax)
         )
-        for lane in range(self.lanes):
-            self._build_lane(m, lane, memory.read_port(), valid, first, last)
-        m.d.comb += self.o_last.eq(last[-1])
-        return m
 
     def _build_lane(
         self,

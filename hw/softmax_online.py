@@ -13,73 +13,31 @@ Probability, stages:
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, Value, signed
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.delay import delay_line
 from vitreous.hw.rowscale import SUM_BITS
-from vitreous.spec.config import AcceleratorConfig, SoftmaxConfig
+from vitreous.hw.softmax_recurrence import SoftmaxRecurrence
+from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.numbers import MASKED_SCORE, SCORE
 from vitreous.spec.tables import exp2_negative, exp2_probability
 
-MASKED_CODE = MASKED_SCORE & 0xFFFF
-ROW_SCALE_OFFSET = 8
 _ONE = 1 << 15
 _TERM_BITS = 16
 _PROBABILITY_BITS = 9
 
 
-class OnlineRecurrence(wiring.Component):
-    """``S = 2**15 * sum_j 2**(t_j - M)``, ``M`` the largest score so far; lanes are rows.
+class OnlineRecurrence(SoftmaxRecurrence):
+    """``S = 2**15 * sum_j 2**(t_j - M)``, ``M`` the largest score so far; ``code`` is the score."""
 
-    Latency: ``code`` ``CODE_LATENCY`` cycles, ``sum`` and ``maximum`` ``LATENCY`` cycles after a score.
-    Throughput: one column a cycle, rows back to back.
-    Back-pressure: none.
+    MASKED_CODE = MASKED_SCORE & 0xFFFF
+    ROW_SCALE_OFFSET = 8
 
-    Parameters
-    ----------
-    config : gives ``array.lanes`` (N) and ``softmax.fraction_bits`` (F).
-
-    Members
-    -------
-    valid, first, last : In, a column of scores is here; it is the row's first, last one.
-    score : In, 15 bits signed.
-    code : Out, the score.
-    o_last : Out, ``sum`` is that of a whole row in this cycle, and ``maximum`` is until the next ``o_last``.
-    sum, maximum : Out, for each lane.
-    """
-
-    CODE_LATENCY = 1
-    LATENCY = 4
-
-    def __init__(self, config: AcceleratorConfig) -> None:
-        self.softmax, self.lanes = config.softmax, config.array.lanes
-        super().__init__(
-            {
-                "valid": In(1),
-                "first": In(1),
-                "last": In(1),
-                "score": In(data.ArrayLayout(signed(16), self.lanes)),
-                "code": Out(data.ArrayLayout(16, self.lanes)),
-                "o_last": Out(1),
-                "sum": Out(data.ArrayLayout(SUM_BITS, self.lanes)),
-                "maximum": Out(data.ArrayLayout(signed(16), self.lanes)),
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        valid = delay_line(m, self.valid, self.LATENCY - 1, name="valid")
-        first = delay_line(m, self.first, self.LATENCY - 1, name="first", reset_less=True)
-        last = delay_line(m, self.valid & self.last, self.LATENCY, name="last")
-        m.submodules.exponential = memory = Memory(
+    def _table(self) -> Memory:
+        return Memory(
             shape=_TERM_BITS, depth=1 << self.softmax.fraction_bits, init=exp2_negative(self.softmax)
         )
-        for lane in range(self.lanes):
-            self._build_lane(m, lane, memory.read_port(), valid, first, last)
-        m.d.comb += self.o_last.eq(last[-1])
-        return m
 
     def _build_lane(
         self,

@@ -93,6 +93,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(SHIFT, "softmax_base2.py", "total >> drop", "total"),
     Mutation(ROUNDING, "softmax_base2.py", "(shifted + 1) >> 1", "shifted >> 1"),
     Mutation(SATURATION, "softmax_base2.py", "Mux(rounded[7], 127, rounded)", "rounded"),
+    Mutation(TIMING, "softmax_recurrence.py", "self.o_last.eq(last[-1])", "self.o_last.eq(last[-2])"),
     Mutation(CONSTANT, "softmax_online.py", "scaled + _ONE", "scaled + term"),
     Mutation(SHIFT, "softmax_online.py", "(kept * term) >> 15", "(kept * term) >> 14"),
     Mutation(OPERAND, "softmax_online.py", "maximum - code.as_signed()", "code.as_signed() - maximum"),
