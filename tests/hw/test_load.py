@@ -4,60 +4,39 @@ and errors."""
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import numpy as np
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
-from amaranth.sim import Simulator
 
-from tests.hw.axi_memory import AxiMemory, taken
+from tests.hw.axi_memory import AxiMemory
 from tests.hw.ports_model import WriteMemory
+from tests.hw.transfer_bench import BASE, TransferBench, depths, small
 from vitreous.golden.machine.dma import start_fill, start_load, start_load_patches
 from vitreous.golden.machine.memories import Dram, Memories
 from vitreous.hw.axi import ReadChannel
 from vitreous.hw.load import LoadUnit
 from vitreous.hw.memory import word_bytes
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig, MemoryConfig
+from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode, make
 
-BASE = 0x1000 - 0x40  # so that windows begin shortly before a page ends
 SIZE = 24576
 
 
-def small(lanes: int = 4, depth: int = 2, data_bits: int = 64, **bus: int) -> AcceleratorConfig:
-    return AcceleratorConfig(
-        array=ArrayConfig(lanes=lanes, depth=depth),
-        memory=MemoryConfig(
-            activation_kib=16, weight_kib=8, residual_kib=8, parameter_entries=300, score_keys=8
-        ),
-        bus=BusConfig(data_bits=data_bits, **bus),
-    )
-
-
-def depths(config: AcceleratorConfig) -> dict[Memory, int]:
-    return {
-        Memory.X: config.x_depth,
-        Memory.W: config.w_depth,
-        Memory.R: config.r_depth,
-        Memory.P: config.p_depth,
-    }
-
-
-class Bench:
+class Bench(TransferBench):
     """The unit, its read channel, a DRAM and four memories."""
 
     def __init__(
         self, config: AcceleratorConfig, *, seed: int = 0, stall: float = 0.0, latency: int = 3
     ) -> None:
         self.config = config
-        self.unit = LoadUnit(config)
+        unit = LoadUnit(config)
         channel = ReadChannel(data_bits=config.bus.data_bits)
         m = Module()
-        m.submodules.unit, m.submodules.channel = self.unit, channel
-        wiring.connect(m, self.unit.bus, channel.load)
-        self.axi = AxiMemory(
+        m.submodules.unit, m.submodules.channel = unit, channel
+        wiring.connect(m, unit.bus, channel.load)
+        axi = AxiMemory(
             channel.bus,
             config.bus.data_bits,
             BASE + SIZE + 64,
@@ -68,69 +47,15 @@ class Bench:
             outstanding=config.bus.outstanding_reads,
             readable=(BASE, BASE + SIZE),
         )
-        self.axi.data[:] = np.random.default_rng(seed).bytes(len(self.axi.data))
-        self.memories = {
-            which: WriteMemory(
-                m,
-                getattr(self.unit, which.name.lower() + "o"),
-                8 * word_bytes(config, which),
-                depth,
-                seed=seed + which,
-                stall=stall,
-            )
-            for which, depth in depths(config).items()
-        }
-        self.simulator = Simulator(m)
-        self.simulator.add_clock(1e-6)
-        for model in (self.axi, *self.memories.values()):
-            model.attach(self.simulator)
-        self.window = SIZE
-        self.cycles = 0
-        self.done: list[int] = []
-        self.error: tuple[int, int] | None = None
+        axi.data[:] = np.random.default_rng(seed).bytes(len(axi.data))
+        memories = {}
+        for which, depth in depths(config).items():
+            port, bits = getattr(unit, which.name.lower() + "o"), 8 * word_bytes(config, which)
+            memories[which] = WriteMemory(m, port, bits, depth, seed=seed + which, stall=stall)
+        super().__init__(m, unit, axi, memories, SIZE)
 
-    def run(self, program: list[Instruction], limit: int = 20000) -> None:
-        """Until all are done, or an error and a quiet bus; then idles to catch what comes too late."""
-        self.simulator.add_testbench(self._host(program), background=True)
-        self.simulator.add_testbench(self._watch(len(program), limit))
-        self.simulator.run()
-
-    def _host(self, program: list[Instruction]) -> Any:
-        async def feed(ctx: Any) -> None:
-            for pc, instruction in enumerate(program):
-                ctx.set(self.unit.i.payload.word, int.from_bytes(instruction.encode(), "little"))
-                ctx.set(self.unit.i.payload.pc, pc)
-                ctx.set(self.unit.i.valid, 1)
-                await taken(ctx, self.unit.i.ready)
-            ctx.set(self.unit.i.valid, 0)
-
-        return feed
-
-    def _watch(self, count: int, limit: int) -> Any:
-        unit = self.unit
-
-        async def watch(ctx: Any) -> None:
-            ctx.set(unit.base, BASE)
-            ctx.set(unit.size, self.window)
-            after = 0
-            while after < 60:
-                _, _, done, valid, code, pc, drained = await ctx.tick().sample(
-                    unit.done, unit.error.valid, unit.error.code, unit.error.pc, unit.drained
-                )
-                self.cycles += 1
-                assert self.cycles < limit, "the unit hangs"
-                if done:
-                    assert self.error is None, "an instruction completes after the error"
-                    self.done.append(self.cycles)
-                if valid and self.error is None:
-                    self.error = (code, pc)
-                    self.writes_at_error = sum(memory.writes for memory in self.memories.values())
-                if (len(self.done) == count or self.error) and drained:
-                    after += 1
-            assert not ctx.get(unit.busy) or self.error
-            assert self.axi.quiet
-
-        return watch
+    def on_error(self) -> None:
+        self.writes_at_error = sum(memory.writes for memory in self.memories.values())
 
 
 def execute(config: AcceleratorConfig, dram: bytes, program: list[Instruction]) -> dict[Memory, list[int]]:

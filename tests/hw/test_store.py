@@ -4,50 +4,35 @@ and errors."""
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import numpy as np
 import pytest
 from amaranth.hdl import Module
-from amaranth.sim import Simulator
 
-from tests.hw.axi_memory import AxiMemory, taken
+from tests.hw.axi_memory import AxiMemory
 from tests.hw.ports_model import ReadMemory
+from tests.hw.transfer_bench import BASE, TransferBench, depths, small
 from vitreous.golden.machine.dma import start_store
 from vitreous.golden.machine.memories import Dram, Memories
 from vitreous.hw.memory import word_bytes
 from vitreous.hw.store import StoreUnit
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig, MemoryConfig
+from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode, make
 
-BASE = 0x1000 - 0x40
 SIZE = 12001  # no multiple of a beat
+SOURCES = (Memory.X, Memory.W, Memory.R)
 
 
-def small(lanes: int = 4, depth: int = 2, data_bits: int = 64, **bus: int) -> AcceleratorConfig:
-    return AcceleratorConfig(
-        array=ArrayConfig(lanes=lanes, depth=depth),
-        memory=MemoryConfig(
-            activation_kib=16, weight_kib=8, residual_kib=8, parameter_entries=32, score_keys=8
-        ),
-        bus=BusConfig(data_bits=data_bits, **bus),
-    )
-
-
-def depths(config: AcceleratorConfig) -> dict[Memory, int]:
-    return {Memory.X: config.x_depth, Memory.W: config.w_depth, Memory.R: config.r_depth}
-
-
-class Bench:
+class Bench(TransferBench):
     """The unit, a DRAM and three memories full of random words."""
 
     def __init__(self, config: AcceleratorConfig, *, seed: int = 0, stall: float = 0.0) -> None:
         self.config = config
-        self.unit = StoreUnit(config)
+        unit = StoreUnit(config)
         m = Module()
-        m.submodules.unit = self.unit
-        self.axi = AxiMemory(
-            self.unit.bus,
+        m.submodules.unit = unit
+        axi = AxiMemory(
+            unit.bus,
             config.bus.data_bits,
             BASE + SIZE + 64,
             seed=seed,
@@ -55,70 +40,14 @@ class Bench:
             burst_beats=config.bus.burst_beats,
             writable=(BASE, BASE + SIZE),
         )
-        self.memories = {
-            which: ReadMemory(
-                m,
-                getattr(self.unit, which.name.lower()),
-                8 * word_bytes(config, which),
-                depth,
-                seed=seed + which,
-                stall=stall,
-            )
-            for which, depth in depths(config).items()
-        }
-        self.simulator = Simulator(m)
-        self.simulator.add_clock(1e-6)
-        for model in (self.axi, *self.memories.values()):
-            model.attach(self.simulator)
-        self.halt_at: int | None = None
-        self.cycles = 0
-        self.done: list[int] = []
-        self.error: tuple[int, int] | None = None
+        memories = {}
+        for which in SOURCES:
+            port, bits = getattr(unit, which.name.lower()), 8 * word_bytes(config, which)
+            memories[which] = ReadMemory(m, port, bits, depths(config)[which], seed=seed + which, stall=stall)
+        super().__init__(m, unit, axi, memories, SIZE)
 
-    def run(self, program: list[Instruction], limit: int = 20000) -> None:
-        """Until all are done, or an error and a quiet bus; then idles to catch what comes too late."""
-        self.simulator.add_testbench(self._host(program), background=True)
-        self.simulator.add_testbench(self._watch(len(program), limit))
-        self.simulator.run()
-
-    def _host(self, program: list[Instruction]) -> Any:
-        async def feed(ctx: Any) -> None:
-            for pc, instruction in enumerate(program):
-                ctx.set(self.unit.i.payload.word, int.from_bytes(instruction.encode(), "little"))
-                ctx.set(self.unit.i.payload.pc, pc)
-                ctx.set(self.unit.i.valid, 1)
-                await taken(ctx, self.unit.i.ready)
-            ctx.set(self.unit.i.valid, 0)
-
-        return feed
-
-    def _watch(self, count: int, limit: int) -> Any:
-        unit = self.unit
-
-        async def watch(ctx: Any) -> None:
-            ctx.set(unit.base, BASE)
-            ctx.set(unit.size, SIZE)
-            after = 0
-            while after < 60:
-                _, _, done, valid, code, pc, drained = await ctx.tick().sample(
-                    unit.done, unit.error.valid, unit.error.code, unit.error.pc, unit.drained
-                )
-                self.cycles += 1
-                assert self.cycles < limit, "the unit hangs"
-                if self.cycles == self.halt_at:
-                    ctx.set(unit.halt, 1)
-                if done:
-                    assert self.error is None, "an instruction completes after the error"
-                    assert self.axi.quiet, "done comes before the last response"
-                    self.done.append(self.cycles)
-                if valid and self.error is None:
-                    self.error = (code, pc)
-                halted = self.halt_at is not None and self.cycles > self.halt_at
-                if (len(self.done) == count or self.error or halted) and drained:
-                    after += 1
-            assert self.axi.quiet
-
-        return watch
+    def on_done(self) -> None:
+        assert self.axi.quiet, "done comes before the last response"
 
 
 def execute(bench: Bench, program: list[Instruction]) -> bytes:
@@ -137,7 +66,7 @@ def execute(bench: Bench, program: list[Instruction]) -> bytes:
 def random_program(config: AcceleratorConfig, rng: random.Random, count: int) -> list[Instruction]:
     beat, program = config.bus.beat_bytes, []
     for _ in range(count):
-        which = rng.choice(list(depths(config)))
+        which = rng.choice(SOURCES)
         size, depth = word_bytes(config, which), depths(config)[which]
         words, rows, stride = rng.randint(1, 10), rng.randint(1, 4), rng.randint(0, depth // 8)
         dram_stride = rng.randint(0, 12) * beat + -(-words * size // beat) * beat
