@@ -71,7 +71,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         SATURATION, "requantize.py", "Cat(maximum, Const(0, 1)) ^ sign[:16]", "Cat(maximum, Const(0, 1))"
     ),
-    Mutation(SHIFT, "requantize.py", "self.shift[lane] - 1", "self.shift[lane]"),
     Mutation(
         CONSTANT,
         "requantize.py",
@@ -96,22 +95,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(TIMING, "softmax_recurrence.py", "self.o_last.eq(last[-1])", "self.o_last.eq(last[-2])"),
     Mutation(CONSTANT, "softmax_online.py", "scaled + _ONE", "scaled + term"),
     Mutation(SHIFT, "softmax_online.py", "(kept * term) >> 15", "(kept * term) >> 14"),
-    Mutation(OPERAND, "softmax_online.py", "maximum - code.as_signed()", "code.as_signed() - maximum"),
-    Mutation(CONSTANT, "rowscale.py", "(self.offset - 1)", "self.offset"),
     Mutation(SHIFT, "rowscale.py", "shift.eq(state.shift - wide)", "shift.eq(state.shift)"),
     Mutation(OPERAND, "rsqrt.py", "(3 << 16) - b", "(3 << 16) + b"),
     Mutation(ROUNDING, "rsqrt.py", "(seeds[3] * rest) >> 17", "seeds[3]"),
-    Mutation(CONDITION, "rsqrt.py", "leading.exponent[0], leading.o", "~leading.exponent[0], leading.o"),
     Mutation(CONSTANT, "norm_scale.py", "scaled - square + self.epsilon", "scaled - square"),
-    Mutation(
-        SHIFT, "norm_scale.py", "self.shift + root.half_exponent + 1", "self.shift + root.half_exponent"
-    ),
-    Mutation(FIRST, "norm_columns.py", "Mux(first, 0, squares) + square", "squares + square"),
     Mutation(MASK, "norm_columns.py", "Mux(~self.last | self.mask[lane], self.x[lane], 0)", "self.x[lane]"),
-    Mutation(ADDRESS, "norm.py", "Mux(last, base + 1, self._address", "Mux(last, base, self._address"),
     Mutation(
         TIMING, "norm_pipeline.py", "packer.index.eq(tags[-2].position)", "packer.index.eq(tags[-1].position)"
     ),
+    Mutation(ADDRESS, "norm.py", "Mux(last, base + 1, self._address", "Mux(last, base, self._address"),
     Mutation(
         ADDRESS, "norm_words.py", "Mux(last, base + self.stride, address + 1)", "Mux(last, base, address + 1)"
     ),
@@ -124,9 +116,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "port.mask if name in self._masked else Const(-1, len(mask))",
         "Const(-1, len(mask))",
     ),
-    Mutation(
-        ROUNDING, "bursts.py", "(self.i.payload.bytes + beat - 1) >> shift", "self.i.payload.bytes >> shift"
-    ),
     Mutation(CONSTANT, "bursts.py", "PAGE_BYTES // beat - address[shift:12]", "PAGE_BYTES // beat"),
     Mutation(
         MASK,
@@ -134,23 +123,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         "filled = (1 << (slot + 1) * word // 8) - 1",
         "filled = (1 << bits // 8) - 1",
     ),
-    Mutation(
-        CONDITION, "gearbox.py", "row_ends.eq(count + 1 == self.words)", "row_ends.eq(count == self.words)"
-    ),
     Mutation(OFF, "store.py", "last.eq(sent == lengths.r_data)", "last.eq(sent + 1 == lengths.r_data)"),
     Mutation(OFF, "store_words.py", "reading_last.eq(words_left == 1)", "reading_last.eq(words_left == 2)"),
     Mutation(
         OFF, "load_back.py", "self._address.eq(self._address + 1)", "self._address.eq(self._address + 2)"
     ),
     Mutation(TOKEN, "issue.py", "header.wait & ~self.available", "header.wait & self.available"),
-    Mutation(TOKEN, "issue.py", "self.give.eq(oldest.signal)", "self.give.eq(header.signal)"),
     Mutation(TOKEN, "completion.py", "kinds.bit_select(head, 1)", "kinds.bit_select(tail, 1)"),
-    Mutation(
-        OPERAND,
-        "matrix.py",
-        "array.b.eq(Mux(operand.operands[0], self.x.data, self.w.data))",
-        "array.b.eq(self.w.data)",
-    ),
     Mutation(TIMING, "matrix.py", "FusionPipeline.RESIDUAL_LATENCY - 1", "FusionPipeline.RESIDUAL_LATENCY"),
     Mutation(
         CONSTANT,
