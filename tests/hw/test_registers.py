@@ -169,3 +169,36 @@ def test_counters_and_addresses_without_a_register() -> None:
                 assert await host.read(Register.COUNTERS + 8 * number + half) == expected
 
     check(scenario)
+
+
+@pytest.mark.parametrize("channel", ["b", "r"])
+def test_a_second_access_waits_until_the_first_is_answered(channel: str) -> None:
+    async def scenario(host: Host) -> None:
+        ctx, bus = host.ctx, host.bus
+        await host.write(Register.READ_SIZE, 1)
+        await host.write(Register.WRITE_SIZE, 2)
+        requests = [bus.arvalid] if channel == "r" else [bus.awvalid, bus.wvalid]
+        valid, ready = getattr(bus, f"{channel}valid"), getattr(bus, f"{channel}ready")
+        accepts = bus.arready if channel == "r" else bus.awready
+        for address, value in ((Register.READ_SIZE, 3), (Register.WRITE_SIZE, 4)):
+            for name, level in (("araddr", address), ("awaddr", address), ("wdata", value), ("wstrb", 15)):
+                ctx.set(getattr(bus, name), level)
+            for request in requests:
+                ctx.set(request, 1)
+            if address == Register.READ_SIZE:
+                assert await host.tick(accepts) == [1]
+        for _ in range(3):
+            assert await host.tick(accepts, valid) == [0, 1], "the first answer is not yet taken"
+            assert ctx.get(bus.rdata) == 1 or channel == "b"
+        ctx.set(ready, 1)
+        assert await host.tick(accepts, valid) == [1, 1], "both in one cycle"
+        for request in requests:
+            ctx.set(request, 0)
+        assert await host.tick(valid) == [1]
+        assert ctx.get(valid) == 0
+        if channel == "r":
+            assert ctx.get(bus.rdata) == 2
+        else:
+            assert (ctx.get(host.dut.read_size), ctx.get(host.dut.write_size)) == (3, 4)
+
+    check(scenario)
