@@ -15,7 +15,7 @@ SOURCES := $(wildcard spec golden quant compiler hw sim reports models vitreous 
 # make's own flags must not reach the nested make of a simulation build.
 unexport MAKEFLAGS
 
-.PHONY: help demo test quick check format lint types layers bench mutants rtl setup preflight lock wheel clean distclean
+.PHONY: help demo test quick check format lint types layers bench validate mutants prove rtl setup preflight lock wheel clean distclean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-10s %s\n' "$$n" "$$t"; done
@@ -49,8 +49,14 @@ layers: setup
 bench: setup ## measure utilization and simulation speed on one DeiT-Tiny layer
 	$(BIN)/python -m benchmarks
 
+validate: setup ## compare the cycle model with RTL on programs, accelerators, bus widths and memory latencies
+	$(BIN)/python -m benchmarks.validate
+
 mutants: setup ## break the RTL description in many places and count what the tests catch
 	$(BIN)/python -m tests.mutants
+
+prove: setup ## prove the hardware units with SymbiYosys, and find a seeded bug with every proof (docs/proofs.md)
+	@$(BIN)/python -m tests.formal
 
 rtl: setup ## write the Verilog and the FuseSoC core file of edge256 to build/rtl
 	$(BIN)/vitreous rtl --accelerator edge256 --out build/rtl

@@ -1,0 +1,100 @@
+"""The matrix unit: the feeder's tiles, the drain's columns, completion (hw.feeder, hw.drain, hw.completion)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vitreous.sim.cycles.ports import Client
+from vitreous.sim.cycles.timing import matrix_timing
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import Instruction, Memory, Operands, Scale
+from vitreous.spec.layout import ceil_div
+
+
+class MatrixModel:
+    """Nothing stalls the unit, so each instruction's times follow from its start: ``ends`` of its tiles by
+
+        end = max(end of the tile before + N, first cycle + k_words - 1)
+
+    reads, writes, fed : the cycles in which it uses the memories' ports and its array.
+    """
+
+    def __init__(self, config: AcceleratorConfig, complete: Callable[[int], None]) -> None:
+        self._lanes, self._depth = config.array.lanes, config.array.depth
+        self._timing = matrix_timing(config)
+        self._complete = complete
+        self.ready: int | None = 0
+        self._fed = -1  # the last cycle in which the feeder was active
+        self._end = -(1 << 20)  # the last word of the last tile, of the last score row
+        self._score_end = -(1 << 20)
+        self._done = -1
+        self.reads = {memory: Client() for memory in (Memory.X, Memory.W, Memory.R)}
+        self.writes = {memory: Client() for memory in (Memory.X, Memory.W, Memory.R)}
+        self.stall_drain = self.stall_parameters = 0
+        self.active: list[
+            tuple[int, int]
+        ] = []  # first and last cycle in which the feeder works on an instruction
+
+    def start(self, cycle: int, pc: int, instruction: Instruction) -> None:
+        i = instruction.fields
+        begin = max(cycle + self._timing.command, self._fed)
+        self.ready = begin  # the next one is held from here on
+        tiles = ceil_div(i["columns"], self._lanes)
+        k, previous = i["k_words"], self._end
+        if i["scale"] == Scale.LANE:
+            self._feed_rows(i, begin, tiles)
+        else:
+            period = max(k, self._lanes)
+            first = max(previous + self._lanes, begin + k)
+            score = i["destination"] == Memory.S
+            if score and tiles == 1:
+                first = max(first, self._score_end + 2 * self._lanes - 1)
+            count = i["row_tiles"] * tiles
+            self._end = first + (count - 1) * period
+            if score:
+                self._score_end = self._end
+            self.stall_drain += self._end - begin - count * k
+            self._use(i, first, count, tiles, period)
+        self._fed = self._end
+        self.active.append((begin + 1, self._end))
+        self._finish(i)
+
+    def _feed_rows(self, i: dict[str, int], begin: int, tiles: int) -> None:
+        """Scale LANE: each row of tiles waits for the drain, then reads N parameters."""
+        k, lanes = i["k_words"], self._lanes
+        period = max(k, lanes)
+        at = begin + 1
+        for _ in range(i["row_tiles"]):
+            read = max(at, self._end + self._timing.column + lanes)
+            first = read + lanes + k - 1
+            self.stall_drain += read - at + (tiles - 1) * (period - k)
+            self.stall_parameters += lanes
+            self._end = first + (tiles - 1) * period
+            self._use(i, first, tiles, tiles, period)
+            at = self._end + 1
+
+    def _use(self, i: dict[str, int], first: int, count: int, tiles: int, period: int) -> None:
+        """Ports that ``count`` tiles use, the first of which ends at ``first``."""
+        timing, k = self._timing, i["k_words"]
+        words = first - k + 1 + timing.read
+        self.reads[Memory.W].use(words, count, period, k)
+        if i["operands"] != Operands.SW:
+            self.reads[Memory.X].use(words, count, period, k)
+        columns = min(i["columns"], self._lanes)
+        drain = first + timing.column
+        destination = i["destination"]
+        if destination == Memory.R:
+            self.writes[Memory.R].use(drain + timing.result, count, period, columns)
+            if i["residual"]:
+                self.reads[Memory.R].use(drain + timing.residual, count, period, columns)
+        elif destination != Memory.S:
+            step = min(self._depth, columns)
+            start = drain + timing.write + step - 1
+            self.writes[Memory(destination)].use(start, count, period, ceil_div(columns, self._depth), step)
+
+    def _finish(self, i: dict[str, int]) -> None:
+        timing = self._timing
+        column = self._end + timing.column + (i["columns"] - 1) % self._lanes
+        own = column + (timing.result + timing.score if i["destination"] == Memory.S else timing.write)
+        self._done = max(own, self._done + 1)
+        self._complete(self._done)

@@ -1,0 +1,116 @@
+"""``predict``: a program's cycles, counters and schedule without RTL (docs/cycle-model.md)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from vitreous.sim.build import SimulationError
+from vitreous.sim.cycles import counters
+from vitreous.sim.cycles.bus import ReadBus
+from vitreous.sim.cycles.dispatch import Front
+from vitreous.sim.cycles.events import Clock
+from vitreous.sim.cycles.load import LoadModel
+from vitreous.sim.cycles.matrix import MatrixModel
+from vitreous.sim.cycles.ports import Port
+from vitreous.sim.cycles.queues import IssueQueue, Tokens
+from vitreous.sim.cycles.row import RowModel
+from vitreous.sim.cycles.store import StoreModel
+from vitreous.sim.runtime import MemoryTiming, check_program
+from vitreous.sim.trace import Span
+from vitreous.spec import isa
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import Memory, Queue
+from vitreous.spec.program import Program
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What the machine would do with one image: ``cycles`` from start to done, ``counters`` by name of
+    ``isa.COUNTERS``, ``spans`` by issue, in cycles since the start."""
+
+    cycles: int
+    counters: dict[str, int]
+    spans: tuple[Span, ...]
+
+
+def predict(program: Program, config: AcceleratorConfig, timing: MemoryTiming) -> Prediction:
+    """Execute ``program`` on the cycle model of ``config`` with a memory of ``timing``; the data do not matter.
+
+    Raises SimulationError when the program is for another accelerator or does not come to its END.
+    """
+    check_program(program, config)
+    return _Machine(program, config, timing).run()
+
+
+class _Machine:
+    """All units around the queues; the priorities of the ports are those of hw.accelerator."""
+
+    def __init__(self, program: Program, config: AcceleratorConfig, timing: MemoryTiming) -> None:
+        self._program, self._config = program, config
+        self._clock = clock = Clock()
+        tokens = Tokens()
+        self._queues = queues = {q: IssueQueue(clock, q, config.queue.depth, tokens) for q in Queue}
+        bus = ReadBus(clock, timing)
+        self._matrix = matrix = MatrixModel(config, queues[Queue.MATRIX].complete)
+        row = RowModel(
+            config, clock, matrix.reads[Memory.R], matrix.writes[Memory.X], queues[Queue.ROW].complete
+        )
+        writes = {
+            Memory.X: Port(matrix.writes[Memory.X], row.writes_x),
+            Memory.W: Port(matrix.writes[Memory.W]),
+            Memory.R: Port(matrix.writes[Memory.R], row.writes_r),
+            Memory.P: Port(),
+        }
+        reads = {
+            Memory.X: Port(matrix.reads[Memory.X]),
+            Memory.W: Port(matrix.reads[Memory.W]),
+            Memory.R: Port(matrix.reads[Memory.R], row.reads),
+        }
+        load = LoadModel(config, clock, bus, writes, queues[Queue.LOAD].complete)
+        store = StoreModel(config, clock, timing, reads, queues[Queue.STORE].complete)
+        self._front = Front(program, config, clock, bus, queues)
+        self._idle = counters.MatrixIdle(matrix.active)
+        for queue, unit in (
+            (Queue.LOAD, load),
+            (Queue.MATRIX, matrix),
+            (Queue.ROW, row),
+            (Queue.STORE, store),
+        ):
+            line = queues[queue]
+            line.unit, line.others, line.on_room = unit, list(queues.values()), self._front.look
+            if not isinstance(unit, MatrixModel):
+                unit.look = line.look
+        queues[Queue.MATRIX].on_waited = self._idle.waited
+
+    def run(self) -> Prediction:
+        self._clock.run()
+        if self._front.finished is None:
+            raise SimulationError(
+                "The program does not come to its END in the cycle model: a token is missing"
+            )
+        cycles = self._front.finished + 1
+        spans = sorted(
+            (span for line in self._queues.values() for span in line.spans),
+            key=lambda span: (span.start, span.queue),
+        )
+        return Prediction(cycles=cycles, counters=self._counters(cycles), spans=tuple(spans))
+
+    def _counters(self, cycles: int) -> dict[str, int]:
+        total: Counter[str] = counters.work(self._program.instructions, self._config)
+        matrix = self._queues[Queue.MATRIX]
+        held = ((seen, span.end) for seen, span in zip(matrix.first_seen, matrix.spans, strict=True))
+        total |= Counter(
+            cycles=cycles,
+            fetch_beats=self._front.beats,
+            matrix_stall_drain=self._matrix.stall_drain,
+            matrix_stall_parameters=self._matrix.stall_parameters,
+            matrix_empty=cycles - counters.covered(held),
+        )
+        for queue in Queue:
+            name, line = queue.name.lower(), self._queues[queue]
+            total[f"matrix_wait_{name}"] = self._idle.waits[queue]
+            if queue is not Queue.MATRIX:
+                total[f"{name}_busy"] = counters.active(line.spans)
+                total[f"{name}_wait_token"] = line.waited
+        return {name: total[name] for name, _ in isa.COUNTERS}

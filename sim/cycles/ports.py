@@ -1,0 +1,83 @@
+"""Memory ports: when the clients that go first use them, and how long a later client then takes."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+
+class Train(NamedTuple):
+    """Busy cycles ``start + i*period + j*step`` for i < ``repeats`` and j < ``uses``."""
+
+    start: int
+    period: int
+    repeats: int
+    uses: int
+    step: int = 1
+
+    @property
+    def end(self) -> int:
+        """The last busy cycle."""
+        return self.start + (self.repeats - 1) * self.period + (self.uses - 1) * self.step
+
+    def before(self, cycle: int) -> int:
+        """Busy cycles before ``cycle``."""
+        past = cycle - self.start
+        if past <= 0:
+            return 0
+        whole, rest = divmod(past, self.period)
+        if whole >= self.repeats:
+            return self.repeats * self.uses
+        return whole * self.uses + min(self.uses, (rest + self.step - 1) // self.step)
+
+
+class Client:
+    """The busy cycles of one client of a port, in ascending order."""
+
+    def __init__(self) -> None:
+        self._trains: list[Train] = []
+        self._starts: list[int] = []
+        self._total = [0]  # uses of the trains before each
+        self.last = -1
+
+    def use(self, start: int, repeats: int, period: int, uses: int, step: int = 1) -> None:
+        train = Train(start, period, repeats, uses, step)
+        self._trains.append(train)
+        self._starts.append(start)
+        self._total.append(self._total[-1] + repeats * uses)
+        self.last = train.end
+
+    def before(self, cycle: int) -> int:
+        """Busy cycles before ``cycle``; trains overlap only by the last few cycles of a drain."""
+        index = bisect_right(self._starts, cycle) - 1
+        if index < 0:
+            return 0
+        busy = self._total[index] + self._trains[index].before(cycle)
+        if index:
+            earlier = self._trains[index - 1]
+            busy -= earlier.repeats * earlier.uses - earlier.before(cycle)
+        return busy
+
+
+class Port:
+    """The clients of a port that have priority over whoever asks."""
+
+    def __init__(self, *clients: Client) -> None:
+        self._clients = clients
+
+    def free_from(self, cycle: int) -> bool:
+        """Whether nobody is known to use it in ``cycle`` or later."""
+        return all(client.last < cycle for client in self._clients)
+
+    def after(self, first: int, accesses: int) -> int:
+        """The cycle of the last of ``accesses`` accesses that begin in ``first``, one in each free cycle."""
+        end = first + accesses - 1
+        clients = [client for client in self._clients if client.last >= first]
+        if not clients:
+            return end
+        before = sum([client.before(first) for client in clients])
+        while True:
+            busy = sum([client.before(end + 1) for client in clients]) - before
+            if first + accesses - 1 + busy == end:
+                return end
+            end = first + accesses - 1 + busy

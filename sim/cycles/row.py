@@ -1,0 +1,107 @@
+"""The row unit: two passes over each tile of a NORM, one over a POOL, both at the pace of R's read port (hw.norm)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vitreous.sim.cycles.events import Clock, Phase
+from vitreous.sim.cycles.ports import Client, Port
+from vitreous.sim.cycles.timing import row_timing
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import Instruction, Opcode
+from vitreous.spec.layout import ceil_div
+
+
+class RowModel:
+    """``reads``, ``writes_x``, ``writes_r``: when it uses the ports of R and X."""
+
+    def __init__(
+        self,
+        config: AcceleratorConfig,
+        clock: Clock,
+        matrix_reads: Client,
+        matrix_writes: Client,
+        complete: Callable[[int], None],
+    ) -> None:
+        self._timing, self._depth = row_timing(config), config.array.depth
+        self._clock, self._complete = clock, complete
+        self._in, self._out = Port(matrix_reads), Port(matrix_writes)
+        self.ready: int | None = 0
+        self.reads, self.writes_x, self.writes_r = Client(), Client(), Client()
+        self._fields: dict[str, int] = {}
+        self._passes = 0
+        self._at = 0
+        self.look: Callable[[int], None]
+
+    def start(self, cycle: int, pc: int, instruction: Instruction) -> None:
+        self._fields = instruction.fields
+        self._at = cycle + 2  # accepted, checked
+        self.ready = None
+        if instruction.opcode is Opcode.POOL:
+            self._pool()
+        else:
+            self._passes = 2 * self._fields["row_tiles"]
+            self._read()
+
+    def _read(self) -> None:
+        """Read a tile once. What the matrix unit does until then is known when that time has come."""
+        if self._passes % 2:
+            words = ceil_div(self._fields["channels"], self._depth)
+            step = self._columns_of_a_word()
+            self.writes_x.use(self._first_write(), 1, words * step, words, step)
+
+        def check(cycle: int) -> None:
+            end = self._pass_end()
+            if end > cycle:
+                self._clock.at(end, check, Phase.LATE)
+            else:
+                self._end_pass(end)
+
+        self._clock.at(self._pass_end(), check, Phase.LATE)
+
+    def _first_write(self) -> int:
+        """Of the pass that begins now: after the columns of a word and the pipeline."""
+        return self._at + self._columns_of_a_word() + self._timing.norm - 3
+
+    def _columns_of_a_word(self) -> int:
+        return min(self._depth, self._fields["channels"])
+
+    def _pass_end(self) -> int:
+        """The last read, as far as is known; in the second pass a word begins when there is a place for it."""
+        channels = self._fields["channels"]
+        end = self._in.after(self._at, channels)
+        words = ceil_div(channels, self._depth) - self._timing.places
+        if self._passes % 2 and words > 0:
+            end = max(end, self._out.after(self._first_write(), words) + self._depth)
+        return end
+
+    def _end_pass(self, end: int) -> None:
+        """The scale of every lane lies between the two passes of a tile; the next tile follows at once."""
+        self.reads.use(self._at, 1, end - self._at + 1, end - self._at + 1)
+        words = ceil_div(self._fields["channels"], self._depth)
+        written = self._out.after(self._first_write(), words)
+        self._passes -= 1
+        self._at = end + 1 + self._timing.scale * (self._passes % 2)
+        if self._passes:
+            self._read()
+        else:
+            self._finish(max(end + self._timing.norm - 2, written) + 1)
+
+    def _pool(self) -> None:
+        """A channel begins while fewer than ``places`` are on their way."""
+        tiles = self._fields["row_tiles"]
+        written: list[int] = []
+        at = self._at
+        for channel in range(self._fields["channels"]):
+            if channel >= self._timing.places:
+                at = max(at, written[channel - self._timing.places] + 1)
+            at = self._in.after(at, tiles) + 1
+            written.append(at + self._timing.pool - 3)
+        self.reads.use(self._at, 1, at - self._at, at - self._at)
+        self.writes_r.use(written[0], len(written), tiles, 1)
+        self._finish(written[-1] + 1)
+
+    def _finish(self, done: int) -> None:
+        self.ready = done + 1
+        self._complete(done)
+        self._clock.at(done + 1, self.look)

@@ -1,0 +1,166 @@
+"""The store unit: words read from a port that all others go before, bursts one after the other (hw.store*)."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from vitreous.hw.memory import word_bytes
+from vitreous.sim.cycles.bus import FULL, split
+from vitreous.sim.cycles.events import Clock, Phase
+from vitreous.sim.cycles.ports import Port
+from vitreous.sim.cycles.timing import OUTSTANDING_WRITES, READ_AHEAD
+from vitreous.sim.runtime import MemoryTiming
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import Instruction, Memory
+
+FIRST_BURST, FIRST_READ = 5, 3
+"""Cycles from the command to its first burst, to its first read."""
+NEVER = -(1 << 20)
+
+
+class Pace:
+    """The write channel of the simulated memory: WREADY follows the credit of the cycle before, so that a second beat
+    slips through."""
+
+    def __init__(self, percent: int) -> None:
+        self._percent, self._credit, self._cycle, self._ready = percent, FULL, 0, False
+
+    def open(self, accept: int) -> None:
+        """A burst is accepted in ``accept``; its first beat can be taken one cycle later."""
+        while self._cycle < accept and self._credit < FULL:
+            self._advance(False)
+        self._cycle, self._ready = max(self._cycle, accept), False
+
+    def take(self, earliest: int) -> int:
+        """The cycle in which a beat is taken that is there from ``earliest`` on."""
+        if self._percent == FULL:
+            cycle = max(earliest, self._cycle + (not self._ready))
+            self._cycle, self._ready = cycle + 1, True
+            return cycle
+        while not (self._ready and self._cycle >= earliest):
+            self._advance(False)
+        self._advance(True)
+        return self._cycle - 1
+
+    def _advance(self, taken: bool) -> None:
+        self._ready = self._credit >= FULL
+        if taken:
+            self._credit += self._percent - FULL
+        elif self._credit < FULL:
+            self._credit += self._percent
+        self._cycle += 1
+
+
+class Flow:
+    """A word from its read to the bus: ``read`` from memory, ``step`` of the gearbox, ``move`` to the bus register,
+    ``take`` by the bus; each the cycle of the last one. ``popped``: when the queue of words read ahead lost each."""
+
+    def __init__(self, first_read: int, pace: Pace) -> None:
+        self.read, self.step, self.move, self.take = first_read - 1, NEVER, NEVER, NEVER
+        self.popped = deque([NEVER] * READ_AHEAD, READ_AHEAD)
+        self.pace = pace
+
+    def copied(self) -> Flow:
+        other = copy.copy(self)
+        other.popped, other.pace = self.popped.copy(), copy.copy(self.pace)
+        return other
+
+    def send(self, burst: Burst, port: Port, ordered: int) -> None:
+        """All beats of a burst whose length is known to the data channel from ``ordered`` on."""
+        for beat in range(burst.first, burst.first + burst.beats):
+            if burst.gather > 1:
+                for _ in range(min(burst.gather, burst.words - beat * burst.gather)):
+                    self._fetch(port)
+                    self._turn()
+                    self.popped.append(self.step)
+            else:
+                if beat % burst.split == 0:
+                    self._fetch(port)
+                self._turn()
+                if (beat + 1) % burst.split == 0:
+                    self.popped.append(self.step)
+            self.move = max(self.step + 1, self.take, ordered)
+            self.take = self.pace.take(self.move + 1)
+
+    def _fetch(self, port: Port) -> None:
+        self.read = port.after(max(self.read, self.popped[0]) + 1, 1)
+
+    def _turn(self) -> None:
+        self.step = max(self.step + 1, self.read + 2, self.move)
+
+
+class Burst(NamedTuple):
+    """``beats`` from beat ``first`` of a row of ``words``; a beat gathers several words, or a word is split."""
+
+    first: int
+    beats: int
+    words: int
+    gather: int
+    split: int
+
+
+class StoreModel:
+    """Words of a memory become beats; ``ports`` are those of the memories."""
+
+    def __init__(
+        self,
+        config: AcceleratorConfig,
+        clock: Clock,
+        timing: MemoryTiming,
+        ports: dict[Memory, Port],
+        complete: Callable[[int], None],
+    ) -> None:
+        self._config, self._clock, self._ports, self._complete = config, clock, ports, complete
+        self._latency, self._pace = timing.latency, Pace(timing.throughput)
+        self.look: Callable[[int], None]
+        self.ready: int | None = 0
+
+    def start(self, cycle: int, pc: int, instruction: Instruction) -> None:
+        self.ready = None
+        memory = Memory(instruction["memory"])
+        self._port = self._ports[memory]
+        self._bursts = self._bursts_of(instruction.fields, word_bytes(self._config, memory))
+        self._taken = cycle + FIRST_BURST - 1  # the burst before left the generator
+        self._accepted = NEVER
+        self._flow = Flow(cycle + FIRST_READ, self._pace)
+        self._responses: deque[int] = deque(maxlen=OUTSTANDING_WRITES)
+        self._next()
+
+    def _bursts_of(self, i: dict[str, int], word: int) -> Iterator[Burst]:
+        bus, words = self._config.bus, i["words"]
+        gather, parts = max(1, bus.beat_bytes // word), max(1, word // bus.beat_bytes)
+        for row in range(i["rows"]):
+            offset, sent = i["dram_offset"] + row * i["dram_stride"], 0
+            for beats in split(offset, words * word, bus.beat_bytes, bus.burst_beats):
+                yield Burst(sent, beats, words, gather, parts)
+                sent += beats
+
+    def _next(self) -> None:
+        burst = next(self._bursts, None)
+        if burst is None:
+            done = self._responses[-1] + 1
+            self.ready = done + 1
+            self._complete(done)
+            self._clock.at(done + 1, self.look)
+            return
+        taken = max(self._taken + 1, self._accepted)
+        if len(self._responses) == OUTSTANDING_WRITES:
+            taken = max(taken, self._responses[0] + 1)
+        self._taken = taken
+        self._accepted = max(taken + 1, self._flow.take + 2)
+        self._clock.at(self._clock.now, lambda cycle: self._send(cycle, burst), Phase.LATE)
+
+    def _send(self, cycle: int, burst: Burst) -> None:
+        """What the matrix unit reads until the burst's end is known when that time has come."""
+        flow = self._flow.copied()
+        flow.pace.open(self._accepted)
+        flow.send(burst, self._port, self._taken + 1)
+        if flow.take > cycle:
+            self._clock.at(flow.take, lambda now: self._send(now, burst), Phase.LATE)
+            return
+        self._flow, self._pace = flow, flow.pace
+        self._responses.append(flow.take + self._latency + 1)
+        self._next()

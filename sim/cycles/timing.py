@@ -1,0 +1,86 @@
+"""Cycles inside the units, read from the hardware's own classes: no number is stated twice."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+from amaranth.hdl import UnusedElaboratable
+from amaranth.utils import exact_log2
+
+from vitreous.hw import issue, load, store, store_words
+from vitreous.hw.feeder import Feeder
+from vitreous.hw.matrix import MatrixUnit
+from vitreous.hw.norm import RowUnit
+from vitreous.hw.norm_words import NormWords
+from vitreous.hw.packer import Packer
+from vitreous.hw.scores import Scores
+from vitreous.hw.softmax import SoftmaxStatistics
+from vitreous.spec.config import AcceleratorConfig
+
+IN_FLIGHT = issue.IN_FLIGHT
+PENDING_LOADS = load.IN_FLIGHT
+BEAT_QUEUE = load.BEAT_QUEUE
+OUTSTANDING_WRITES = store.OUTSTANDING_WRITES
+READ_AHEAD = store_words._QUEUE
+FETCH_BURST_BEATS = 16
+"""The longest burst of instruction fetch; it has room for two (hw.fetch)."""
+
+
+@dataclass(frozen=True)
+class MatrixTiming:
+    """command : from a command to the start of its feed. column : from a tile's last word to its column 0 in the drain.
+
+    read, residual, result, write : from there (``read``: from the word) to the memories' ports; ``result`` is also the
+    cycle of a score. score : from the last score of a row to the end of its row scale.
+    """
+
+    command: int
+    read: int
+    column: int
+    residual: int
+    result: int
+    write: int
+    score: int
+
+
+@dataclass(frozen=True)
+class RowTiming:
+    """scale : cycles between the two passes of a NORM. norm, pool : beside the reads, from issue to done.
+
+    places : words that may be on their way to a port.
+    """
+
+    scale: int
+    norm: int
+    pool: int
+    places: int
+
+
+def matrix_timing(config: AcceleratorConfig) -> MatrixTiming:
+    """Of the matrix unit of ``config``."""
+    write = MatrixUnit.LATENCY - MatrixUnit.COLUMN_LATENCY
+    result = write - Packer.LATENCY
+    return MatrixTiming(
+        command=Feeder.COMMAND_LATENCY - 1,
+        read=Scores.READ_LATENCY - 1,
+        column=MatrixUnit.COLUMN_LATENCY,
+        residual=result - 2,  # its data comes one cycle later, and is added one cycle before the result
+        result=result,
+        write=write,
+        score=SoftmaxStatistics.SCALE_LATENCY + config.array.lanes,
+    )
+
+
+def row_timing(config: AcceleratorConfig) -> RowTiming:
+    """Of the row unit of ``config``."""
+    levels = exact_log2(config.array.lanes)  # of the adder tree
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnusedElaboratable)  # only asked, never built
+        places = NormWords(config).depth
+    return RowTiming(
+        scale=RowUnit.SCALE_CYCLES + config.array.lanes,
+        norm=RowUnit.NORM_OVERHEAD,
+        pool=RowUnit.POOL_OVERHEAD + levels,
+        places=places,
+    )
