@@ -18,7 +18,9 @@ def machine(data_bits: int = 64, **options: Any) -> Machine:
     return m
 
 
-@pytest.mark.parametrize("data_bits", [64, pytest.param(128, marks=pytest.mark.slow), 256])
+@pytest.mark.parametrize(
+    "data_bits", [64, *(pytest.param(bits, marks=pytest.mark.slow) for bits in (128, 256))]
+)
 @pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 def test_relay(data_bits: int, stall: float) -> None:
     m = machine(data_bits, seed=data_bits, stall=stall)
@@ -82,15 +84,19 @@ def test_errors(stall: float) -> None:
     assert m.written == expected()
 
 
-def test_unknown_opcode() -> None:
+def test_unknown_opcode_and_empty_program() -> None:
     m = machine()
 
     async def host(ctx: Any, m: Machine) -> None:
         await m.configure(ctx, m.program([load(), END, END]))
         m.axi.data[READ_BASE + PROGRAM_OFFSET + 32] = 9
         await m.start(ctx)
+        assert m.outcome.error == (ErrorCode.UNKNOWN_OPCODE, 1)
+        await m.write(ctx, Register.CONTROL, isa.CONTROL_RESET)
+        await m.configure(ctx, 0)
+        await m.start(ctx)
 
-    assert m.simulate(host).error == (ErrorCode.UNKNOWN_OPCODE, 1)
+    assert m.simulate(host).error[0] == ErrorCode.NO_END
 
 
 def test_program_beyond_the_window() -> None:
@@ -99,23 +105,32 @@ def test_program_beyond_the_window() -> None:
     assert outcome.error == (ErrorCode.WINDOW, (0x1800 - PROGRAM_OFFSET) // 32)
 
 
-def test_empty_program() -> None:
-    assert machine().run([END], length=0).error[0] == ErrorCode.NO_END
-
-
 def test_bus_errors() -> None:
+    """Of fetch, load and store, one after the other, with a reset between."""
     m = machine(stall=0.3, seed=4)
-    m.axi.fail_read.add(READ_BASE + PROGRAM_OFFSET + 2 * 32)
-    assert m.run([load(), load(), load(), END]).error == (ErrorCode.BUS_READ, 2)
-    m = machine(stall=0.3, seed=4)
-    m.axi.fail_read.add(READ_BASE + 0x1000 + 40)
-    assert m.run([load(words=4), load(), END]).error == (ErrorCode.BUS_READ, 1)
-    m = machine(stall=0.3, seed=4)
-    m.axi.fail_write.add(WRITE_BASE + 100)
-    assert m.run([store(), store(words=20, dram_offset=64), store(dram_offset=1024), END]).error == (
-        ErrorCode.BUS_WRITE,
-        1,
+    writes = [store(), store(words=20, dram_offset=64), store(dram_offset=1024), END]
+    faults = (
+        (
+            m.axi.fail_read,
+            READ_BASE + PROGRAM_OFFSET + 2 * 32,
+            [load(), load(), load(), END],
+            ErrorCode.BUS_READ,
+            2,
+        ),
+        (m.axi.fail_read, READ_BASE + 0x1000 + 40, [load(words=4), load(), END], ErrorCode.BUS_READ, 1),
+        (m.axi.fail_write, WRITE_BASE + 100, writes, ErrorCode.BUS_WRITE, 1),
     )
+
+    async def host(ctx: Any, m: Machine) -> None:
+        for addresses, fault, program, code, pc in faults:
+            addresses.add(fault)
+            await m.configure(ctx, m.program(program))
+            await m.start(ctx)
+            assert m.outcome.error == (code, pc)
+            addresses.clear()
+            await m.write(ctx, Register.CONTROL, isa.CONTROL_RESET)
+
+    m.simulate(host)
     assert not any(m.written[1024:])
 
 
@@ -161,9 +176,7 @@ def test_leftover_tokens_stay_for_the_next_program() -> None:
     assert m.written[:64] == DATA[:64]
 
 
-@pytest.mark.parametrize(
-    "delay", [20, 45, pytest.param(70, marks=pytest.mark.slow), pytest.param(90, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("delay", [45, *(pytest.param(n, marks=pytest.mark.slow) for n in (20, 70, 90))])
 def test_reset_of_a_running_machine(delay: int) -> None:
     m = machine(seed=delay, stall=0.3)
 
@@ -180,25 +193,3 @@ def test_reset_of_a_running_machine(delay: int) -> None:
 
     assert m.simulate(host).status == isa.STATUS_DONE
     assert m.written == expected()
-
-
-def test_registers() -> None:
-    m = machine(stall=0.5, seed=8)
-    cfg = relay_config()
-
-    async def host(ctx: Any, m: Machine) -> None:
-        assert await m.read(ctx, Register.MAGIC) == isa.MAGIC_VALUE
-        assert await m.read(ctx, Register.CONFIG) == cfg.digest32
-        writable = (Register.READ_SIZE, Register.WRITE_SIZE, Register.PROGRAM_LENGTH)
-        aligned = (Register.READ_BASE, Register.WRITE_BASE, Register.PROGRAM_OFFSET)
-        for number, register in enumerate((*writable, *aligned)):
-            await m.write(ctx, register, 0x12345678 + 0x01010101 * number)
-            await m.write(ctx, register, 0xAABBCCDD, strobe=0b0100)
-        for number, register in enumerate((*writable, *aligned)):
-            value = (0x12345678 + 0x01010101 * number) & 0xFF00FFFF | 0xBB0000
-            assert await m.read(ctx, register) == (value & ~63 if register in aligned else value)
-        await m.write(ctx, Register.MAGIC, 0)
-        assert await m.read(ctx, Register.MAGIC) == isa.MAGIC_VALUE
-        assert await m.read(ctx, 0x40) == 0
-
-    m.simulate(host)

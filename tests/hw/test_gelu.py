@@ -18,8 +18,8 @@ def gelu(x: int, config: GeluConfig) -> int:
 
 CONFIGS = [
     GeluConfig(),
-    GeluConfig(step_bits=2, range=16.0, fraction_bits=10),
-    GeluConfig(step_bits=8, range=4.0, fraction_bits=16),
+    pytest.param(GeluConfig(step_bits=2, range=16.0, fraction_bits=10), marks=pytest.mark.slow),
+    pytest.param(GeluConfig(step_bits=8, range=4.0, fraction_bits=16), marks=pytest.mark.slow),
 ]
 
 

@@ -50,6 +50,7 @@ def run(dut: Any, bench: Any) -> None:
     simulator.run()
 
 
+@pytest.mark.slow
 def test_a_full_counter_overflows_unless_one_is_taken() -> None:
     dut = Tokens()
 
