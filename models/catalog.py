@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from vitreous.models import fashion, synthetic
 from vitreous.models.checkpoint import load_checkpoint
@@ -21,6 +22,7 @@ CENTERED_MEAN, CENTERED_STD = 0.5, 0.5
 
 CALIBRATION_IMAGES = 16
 TEST_IMAGES = 8
+_OWN_WEIGHTS = "is an exported program with its own weights; a checkpoint cannot be loaded into it"
 _CALIBRATION_SEED, _TEST_SEED, _WEIGHT_SEED = 11, 12, 13
 
 DEIT_TINY = ViTConfig(image_size=224, patch_size=16, dim=192, depth=12, heads=3, num_classes=1000)
@@ -35,7 +37,8 @@ class LoadedModel:
     ``calibration`` and ``test_images`` are normalised inputs ``[n, C, H, W]``; ``test_labels`` ``int64 [n]`` is
     ``None`` where accuracy means nothing. ``mean`` and ``std`` say, per channel, how pixels in 0..1 were
     normalised; they are 0 and 1 for data that a user's factory returned, which is taken as it is.
-    ``source`` tells a reader of a report where weights and data come from.
+    ``source`` tells a reader of a report where weights and data come from. ``exported`` is the program of
+    ``torch.export`` that ``module`` runs, where the model came as one: what is quantized then.
     """
 
     name: str
@@ -47,6 +50,7 @@ class LoadedModel:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     source: str
+    exported: ExportedProgram | None = None
 
 
 def load(name_or_spec: str, *, checkpoint: str | Path | None = None) -> LoadedModel:
@@ -63,10 +67,12 @@ def load(name_or_spec: str, *, checkpoint: str | Path | None = None) -> LoadedMo
         return _CATALOG[name_or_spec](name_or_spec, checkpoint)
     if name_or_spec.endswith(".pt2"):
         if checkpoint is not None:
-            raise ModelError(f"{name_or_spec} carries its own weights; a checkpoint cannot be loaded into it")
+            raise ModelError(f"{name_or_spec} {_OWN_WEIGHTS}")
         return _complete(name_or_spec, from_exported(Path(name_or_spec)))
     if ":" in name_or_spec:
         foreign = from_factory(name_or_spec)
+        if checkpoint is not None and foreign.exported is not None:
+            raise ModelError(f"{name_or_spec} {_OWN_WEIGHTS}")
         if checkpoint is not None:
             load_checkpoint(foreign.module, checkpoint)
         return _complete(name_or_spec, foreign)
@@ -138,6 +144,7 @@ def _complete(spec: str, foreign: Foreign) -> LoadedModel:
         mean=mean,
         std=std,
         source=f"model and weights from {spec}; {data}",
+        exported=foreign.exported,
     )
 
 

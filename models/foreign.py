@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from vitreous.models.errors import ModelError
+from vitreous.models.exported import ExportedModule, Shape, program_of, read_program
 
-Shape = tuple[int, int, int]
 Normalization = tuple[tuple[float, ...], tuple[float, ...]]
 
 
@@ -30,6 +30,7 @@ class Foreign:
     test_images: Tensor | None = None
     test_labels: Tensor | None = None
     normalization: Normalization | None = None
+    exported: ExportedProgram | None = None
 
 
 def from_factory(spec: str) -> Foreign:
@@ -47,6 +48,9 @@ def from_factory(spec: str) -> Foreign:
         except Exception as error:
             raise ModelError(f"{spec} failed: {type(error).__name__}: {error}") from error
     module, calibration, images, labels = _unpack(spec, made)
+    exported = program_of(module, spec)
+    if exported is not None:
+        module = ExportedModule(exported, spec)
     return Foreign(
         module=module.eval(),
         input_shape=_input_shape(spec, module, calibration),
@@ -54,6 +58,7 @@ def from_factory(spec: str) -> Foreign:
         test_images=images,
         test_labels=labels,
         normalization=_timm_normalization(module),
+        exported=exported,
     )
 
 
@@ -62,29 +67,9 @@ def from_exported(path: Path) -> Foreign:
 
     Raises ``ModelError`` if the file is missing or damaged, or has other inputs.
     """
-    if not path.is_file():
-        raise ModelError(f"{path} does not exist")
-    try:
-        program = torch.export.load(path)
-    except Exception as error:  # the loader raises whatever the damaged part provokes
-        raise ModelError(f"{path} cannot be read as an exported program: {_first_line(error)}") from error
-    names = program.graph_signature.user_inputs
-    inputs = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
-    shapes = [node.meta["val"].shape for node in inputs if isinstance(node.meta.get("val"), Tensor)]
-    if len(names) != 1 or len(shapes) != 1 or len(shapes[0]) != 4:
-        described = ", ".join(str(list(shape)) for shape in shapes)
-        raise ModelError(
-            f"{path} takes inputs {described or 'other than tensors'}; one of [n, C, H, W] is needed"
-        )
-    batch, *image = shapes[0]
-    if isinstance(batch, int) and batch != 1:
-        raise ModelError(
-            f"{path} was exported for {batch} images at once; export it for 1 or for a dynamic number"
-        )
-    if not all(isinstance(size, int) for size in image):
-        raise ModelError(f"{path} was exported with a dynamic image size {image}; export it for a fixed one")
-    channels, height, width = image
-    return Foreign(module=program.module(), input_shape=(channels, height, width))
+    program = read_program(path)
+    module = ExportedModule(program, str(path))
+    return Foreign(module=module, input_shape=module.input_shape, exported=program)
 
 
 @contextmanager
@@ -182,7 +167,3 @@ def _timm_normalization(module: nn.Module) -> Normalization | None:
     if "mean" in config and "std" in config:
         return tuple(map(float, config["mean"])), tuple(map(float, config["std"]))
     return None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -120,13 +123,14 @@ def _check_state(module: nn.Module | ExportedProgram) -> None:
 
 def _export(module: nn.Module | ExportedProgram, calibration: Tensor) -> tuple[ExportedProgram, int]:
     """The exported program in functional ATen operators, and its batch size."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet_torch():
         if isinstance(module, ExportedProgram):
             return module.run_decompositions({}), _batch_of(module, calibration)
         batch = max(size for size in range(1, _LARGEST_BATCH + 1) if len(calibration) % size == 0)
         modes = {part: part.training for part in module.modules()}
-        module.eval()
+        # The module of an exported program has no modes, and its eval() raises.
+        if not isinstance(module, fx.GraphModule):
+            module.eval()
         try:
             exported = torch.export.export(module, (calibration[:batch],), strict=False)
         except Exception as error:
@@ -139,6 +143,19 @@ def _export(module: nn.Module | ExportedProgram, calibration: Tensor) -> tuple[E
             for part, training in modes.items():
                 part.training = training
         return exported.run_decompositions({}), batch
+
+
+@contextlib.contextmanager
+def _quiet_torch() -> Iterator[None]:
+    """Beside the exception that it raises, torch.export logs warnings and prints the graph as far as it came."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _batch_of(program: ExportedProgram, calibration: Tensor) -> int:

@@ -98,7 +98,7 @@ def quantize(
         raise RunError(f"{model.name} has {available} calibration images; {count} were asked for")
     with one_thread():
         graph = quantize_module(
-            model.module,
+            model.module if model.exported is None else model.exported,
             model.calibration[:count],
             name=model.name,
             scheme=QuantScheme(observer=observer),
@@ -148,6 +148,8 @@ def inputs_of(graph: Graph, images: np.ndarray) -> np.ndarray:
         return batch
     if not np.issubdtype(batch.dtype, np.floating):
         raise RunError(f"Images must be int8 or normalised floats, not {batch.dtype}")
+    if not np.isfinite(batch).all():
+        raise RunError("Images must be finite; some of their values are not")
     return quantize_image(graph, batch)
 
 

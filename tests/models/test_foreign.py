@@ -3,7 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from vitreous import steps
 from vitreous.models import ModelError, VisionTransformer, ViTConfig, load
+from vitreous.quant import quantize
+from vitreous.spec.config import AcceleratorConfig
 
 CONFIG = ViTConfig(image_size=(8, 12), patch_size=4, in_channels=2, dim=8, depth=1, heads=2, num_classes=3)
 
@@ -37,6 +40,13 @@ def conflict():
     return plain(), torch.zeros(1, 2, 8, 8)
 def integers():
     return plain(), torch.zeros(1, 2, 8, 12, dtype=torch.uint8)
+def exported():
+    return torch.export.export(plain().eval(), (images[:1],)).module(), images
+def exported_dynamic():
+    shapes = {"images": {0: torch.export.Dim("batch", max=4)}}
+    return torch.export.export(plain().eval(), (images[:2],), dynamic_shapes=shapes).module()
+def exported_for_two():
+    return torch.export.export(plain().eval(), (images[:2],)).module()
 def few_labels():
     return plain(), images, images, torch.zeros(2)
 def different_tests():
@@ -98,6 +108,7 @@ def test_timms_configuration_is_understood(spec: str) -> None:
         ("number", "must return a module"),
         ("conflict", r"takes \(2, 8, 12\) but its calibration images are \(2, 8, 8\)"),
         ("integers", "calibration images must be normalised floating-point images, not torch.uint8"),
+        ("exported_for_two", "exported for 2 images at once"),
         ("few_labels", "one label for each test image"),
         ("different_tests", "calibration and test images differ in shape"),
         ("failing", "failed: ValueError: no weights here"),
@@ -134,7 +145,28 @@ def test_an_exported_program_computes_the_same(tmp_path: Path, dynamic: bool) ->
     model = load(str(tmp_path / "a.pt2"))
     assert model.input_shape == (2, 8, 12)
     with torch.inference_mode():
-        torch.testing.assert_close(model.module(model.test_images[:1]), original(model.test_images[:1]))
+        for images in (model.test_images[:1], model.test_images.repeat(9, 1, 1, 1)):  # 72, above the bound
+            torch.testing.assert_close(model.module(images), original(images))
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_an_exported_program_is_quantized(tmp_path: Path, dynamic: bool) -> None:
+    original = export(tmp_path / "a.pt2", 2 if dynamic else 1, dynamic)
+    model = load(str(tmp_path / "a.pt2"))
+    graph = steps.quantize(model, AcceleratorConfig())
+    expected = quantize(original, model.calibration, name=model.name)
+    for one, two in zip(graph.nodes, expected.nodes, strict=True):
+        assert (one.op, one.attributes, one.layer) == (two.op, two.attributes, two.layer)
+
+
+@pytest.mark.parametrize("factory", ["exported", "exported_dynamic"])
+def test_a_factory_may_return_an_exported_programs_module(spec: str, factory: str, tmp_path: Path) -> None:
+    model = load(f"{spec}:{factory}")
+    assert model.input_shape == (2, 8, 12)
+    assert model.module(model.test_images).shape == (len(model.test_images), 3)
+    assert "blocks.0.mlp.fc1" in {node.layer for node in steps.quantize(model, AcceleratorConfig()).nodes}
+    with pytest.raises(ModelError, match="is an exported program with its own weights"):
+        load(f"{spec}:{factory}", checkpoint=tmp_path / "x.safetensors")
 
 
 def test_an_exported_program_must_fit(tmp_path: Path) -> None:
@@ -145,11 +177,13 @@ def test_an_exported_program_must_fit(tmp_path: Path) -> None:
     torch.export.save(torch.export.export(linear, (torch.zeros(1, 3),)), tmp_path / "linear.pt2")
     with pytest.raises(ModelError, match=r"takes inputs \[1, 3\]; one of \[n, C, H, W\] is needed"):
         load(str(tmp_path / "linear.pt2"))
-    with pytest.raises(ModelError, match="carries its own weights"):
+    with pytest.raises(ModelError, match="is an exported program with its own weights"):
         load(str(tmp_path / "batch.pt2"), checkpoint="x.safetensors")
 
 
-def test_a_damaged_or_missing_exported_program_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_or_missing_exported_program_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "a.pt2"
     with pytest.raises(ModelError, match=r"a.pt2 does not exist"):
         load(str(path))
@@ -157,3 +191,4 @@ def test_a_damaged_or_missing_exported_program_is_refused(tmp_path: Path) -> Non
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(ModelError, match="cannot be read as an exported program"):
         load(str(path))
+    assert capfd.readouterr() == ("", ""), "torch talks beside the error"

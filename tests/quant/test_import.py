@@ -311,6 +311,22 @@ def test_refused_programs() -> None:
         quantize(Vit(Shape()), torch.randn(1, 1, 8, 10), name="v")
 
 
+def test_the_module_of_an_exported_program_is_quantized() -> None:
+    pixels = images(Shape(), 4)
+    module = torch.export.export(Vit(Shape()).eval(), (pixels,)).module()
+    assert quantize(module, pixels, name="v").nodes
+
+
+def test_torch_says_nothing_beside_a_refusal(capfd: pytest.CaptureFixture[str]) -> None:
+    class Branch(Vit):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x if x.sum() > 0 else -x)
+
+    with pytest.raises(QuantError, match="torch.export cannot export Branch with images"):
+        quantize(Branch(Shape()), images(Shape(), 2), name="v")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_refused_calibration() -> None:
     model = Vit(Shape())
     with pytest.raises(QuantError, match=r"tensor \[n, C, H, W\] with n of at least 1, not \[8, 8\]"):
