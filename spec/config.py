@@ -19,7 +19,8 @@ class ConfigError(ValueError):
 
 
 def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    if value not in allowed:
+    # By type too: Python holds 8.0 and True for integers, the hardware does not.
+    if not any(type(value) is type(choice) and value == choice for choice in allowed):
         raise ConfigError(f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}")
 
 
@@ -124,7 +125,8 @@ class GeluConfig:
         _within("gelu.step_bits", self.step_bits, 2, 8)
         _within("gelu.fraction_bits", self.fraction_bits, 10, 16)
         if not (
-            0 < self.range <= 16
+            isinstance(self.range, int | float)
+            and 0 < self.range <= 16
             and self.range * (1 << self.step_bits) == int(self.range * (1 << self.step_bits))
         ):
             raise ConfigError(

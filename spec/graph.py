@@ -9,7 +9,6 @@ operation's formula; ``golden.interpreter`` executes it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -105,8 +104,8 @@ class Tensor:
             raise GraphError(
                 f"Tensor {self.name}: dtype must be one of {', '.join(DTYPES)}, not {self.dtype!r}"
             )
-        if any(size < 1 for size in self.shape):
-            raise GraphError(f"Tensor {self.name}: every size must be positive, not {self.shape}")
+        if any(not isinstance(size, int) or size < 1 for size in self.shape):
+            raise GraphError(f"Tensor {self.name}: every size must be a positive integer, not {self.shape}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +137,13 @@ class Node:
             )
 
     def integer(self, name: str) -> int:
-        return int(self.attributes[name])
+        """An attribute that is an integer. Raises GraphError where it is not."""
+        value = self.attributes[name]
+        if not isinstance(value, int):
+            raise GraphError(
+                f"Node {self.name} ({self.op}): attribute {name} must be an integer, not {value!r}"
+            )
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,5 +277,7 @@ def load(path: str | Path) -> Graph:
         )
     except StorageError as error:
         raise GraphError(str(error)) from None
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except GraphError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
         raise GraphError(f"{path} is not a complete graph: {error!r}") from None

@@ -171,5 +171,7 @@ def load(path: str | Path) -> Program:
         )
     except StorageError as error:
         raise ProgramError(str(error)) from None
-    except (KeyError, TypeError) as error:
+    except ProgramError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
         raise ProgramError(f"{path} is not a complete program: {error!r}") from None

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 
 class StorageError(ValueError):
@@ -20,17 +20,30 @@ class StorageError(ValueError):
 
 
 def write_pair(path: str | Path, arrays: Mapping[str, np.ndarray], text: Mapping[str, Any]) -> Path:
-    """Write both files through temporary names, so that an interruption never leaves half a file behind."""
+    """Write both files through temporary names, so that an interruption never leaves half a file behind.
+
+    Raises StorageError where they cannot be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    save_file({key: np.ascontiguousarray(array) for key, array in arrays.items()}, temporary)
     side = path.with_suffix(".json")
-    side_temporary = side.with_name(side.name + ".partial")
-    side_temporary.write_text(json.dumps(text, indent=1))
-    os.replace(temporary, path)
-    os.replace(side_temporary, side)
+    # Written as bytes of ours: safetensors' own file would be readable by its owner only.
+    contents = {
+        path: save({key: np.ascontiguousarray(array) for key, array in arrays.items()}),
+        side: json.dumps(text, indent=1).encode(),
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for file, data in contents.items():
+            _temporary(file).write_bytes(data)
+        for file in contents:
+            os.replace(_temporary(file), file)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}") from None
     return path
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(path.name + ".partial")
 
 
 def read_pair(path: str | Path, expected_format: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

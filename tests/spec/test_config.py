@@ -56,6 +56,8 @@ def test_words_of_the_memories() -> None:
 WRONG = [
     ({"array": {"lanes": 5}}, "array.lanes must be one of 4, 8, 16, 32, not 5"),
     ({"array": {"depth": 3}}, "array.depth must be one of 1, 2, 4, 8, not 3"),
+    ({"array": {"lanes": 8.0}}, "array.lanes must be one of 4, 8, 16, 32, not 8.0"),
+    ({"array": {"depth": True}}, "array.depth must be one of 1, 2, 4, 8, not True"),
     ({"array": {"groups": 2}}, "array.groups must be one of 1, not 2"),
     ({"memory": {"weight_kib": 0}}, "memory.weight_kib must be an integer in 1..16384, not 0"),
     ({"memory": {"weight_kib": True}}, "memory.weight_kib must be an integer in 1..16384, not True"),
@@ -66,6 +68,7 @@ WRONG = [
     ({"softmax": {"variant": "exact"}}, "softmax.variant must be one of base2, online, not 'exact'"),
     ({"softmax": {"fraction_bits": 9}}, "softmax.fraction_bits must be an integer in 7..8, not 9"),
     ({"gelu": {"range": 5.51}}, "gelu.range must be in .* a multiple of the table's step, not 5.51"),
+    ({"gelu": {"range": "5"}}, "gelu.range must be in .* a multiple of the table's step, not '5'"),
     ({"gelu": {"fraction_bits": 17}}, "gelu.fraction_bits must be an integer in 10..16, not 17"),
     ({"queue": {"depth": 3}}, "queue.depth must be one of 2, 4, 8, 16, 32, not 3"),
     ({"array": {"width": 8}}, "Unknown field array.width; the fields are depth, groups, lanes"),

@@ -59,7 +59,7 @@ def test_nodes_check_their_signature(change: dict[str, Any], sentence: str) -> N
 def test_tensors_check_themselves() -> None:
     with pytest.raises(GraphError, match="Tensor t: dtype must be one of int8, int16, int32, not 'float32'"):
         Tensor(name="t", dtype="float32", shape=(1,))
-    with pytest.raises(GraphError, match=r"Tensor t: every size must be positive, not \(3, 0\)"):
+    with pytest.raises(GraphError, match=r"Tensor t: every size must be a positive integer, not \(3, 0\)"):
         Tensor(name="t", dtype="int8", shape=(3, 0))
 
 

@@ -15,9 +15,10 @@ from tests.golden.random_graph import Sizes, random_graph
 from vitreous.spec import graph as graphs
 from vitreous.spec import program as programs
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.graph import Graph, GraphError
+from vitreous.spec.graph import Graph, GraphError, Op
 from vitreous.spec.isa import Opcode, ProgramError, make
 from vitreous.spec.program import Placement, Program
+from vitreous.spec.storage import StorageError
 
 
 def a_program() -> Program:
@@ -123,6 +124,39 @@ def test_files_that_are_missing_cut_off_or_foreign(build, module, error, kind, t
     side.unlink()
     with pytest.raises(error, match="thing.json does not exist"):
         module.load(path)
+
+
+@pytest.mark.parametrize(("build", "module", "error", "kind"), KINDS, ids=["graph", "program"])
+def test_files_have_the_modes_of_any_other_file(build, module, error, kind, tmp_path: Path) -> None:
+    path = module.save(build(), tmp_path / "thing.safetensors")
+    (tmp_path / "other").touch()
+    assert (
+        path.stat().st_mode == (tmp_path / "other").stat().st_mode == path.with_suffix(".json").stat().st_mode
+    )
+
+
+def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"file/g.safetensors cannot be written: \w+"):
+        graphs.save(a_graph(), tmp_path / "file" / "g.safetensors")
+
+
+def test_values_of_a_wrong_kind(tmp_path: Path) -> None:
+    path = graphs.save(a_graph(), tmp_path / "g.safetensors")
+    side = path.with_suffix(".json")
+    text = side.read_text()
+    for change, sentence in (
+        (lambda t: t["nodes"][3].update(op="guess"), "is not a complete graph: .*'guess' is not a valid Op"),
+        (lambda t: t["tensors"][3].update(shape=[1.5]), "every size must be a positive integer, not"),
+    ):
+        content = json.loads(text)
+        change(content)
+        side.write_text(json.dumps(content))
+        with pytest.raises(GraphError, match=sentence):
+            graphs.load(path)
+    node = next(n for n in a_graph() if n.op is Op.SCORES)
+    with pytest.raises(GraphError, match="attribute heads must be an integer, not '2'"):
+        dataclasses.replace(node, attributes={"heads": "2"}).integer("heads")
 
 
 def test_a_program_takes_its_input() -> None:
