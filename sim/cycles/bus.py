@@ -51,48 +51,96 @@ class Throttle:
 class Reader(Protocol):
     """A client of the read channel."""
 
-    def expect(self, first: int, later: list[int]) -> int:
-        """When the last beat of its next burst would be taken, as far as is known now and never later than what
-        turns out, where the first beat can be taken in ``first`` and the others ``later`` cycles after it."""
+    def look(self, now: int, first: int, later: list[int]) -> int:
+        """Work out when the beats of its next burst are taken, where the first can be in ``first`` and the others
+        ``later`` cycles after it. The cycle in which to do so again; not after ``now``: it is certain."""
 
     def arrive(self) -> int:
-        """What was expected last has happened; the cycle again."""
+        """What was worked out last has happened; the cycle of the last beat."""
+
+
+class Lane:
+    """The requests of one client: the cycle of each and its beats, in order."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.asked: deque[tuple[int, int]] = deque()
 
 
 class ReadBus:
-    """One request a cycle; data in the order of the requests, ``latency`` after each at the earliest."""
+    """One request a cycle; data in the order of the requests, ``latency`` after each at the earliest.
+
+    A client may know its requests before their time: another's earlier one goes first as long as it is asked for in its
+    own cycle.
+    """
 
     REGISTERS = 2
     """Cycles beside the latency from a client's request to its first beat: before the port and behind the memory."""
 
     def __init__(self, clock: Clock, timing: MemoryTiming) -> None:
-        self._clock, self._latency = clock, timing.latency
+        self._clock, self._latency = clock, timing.latency + self.REGISTERS
         self._throttle = Throttle(timing.throughput)
-        self._asked: deque[tuple[int, int, Reader]] = deque()
+        self._lanes: list[Lane] = []
         self._taken = 0
-        self.granted = -1
+        self._serving = False
+        self._open: tuple[Reader, int, list[int]]
+        self._at: int | None = None  # when the next burst begins
 
-    def request(self, cycle: int, beats: int, reader: Reader) -> None:
-        """A burst, asked for in ``cycle`` (at most one of all clients)."""
-        self.granted = cycle
-        self._asked.append((cycle + self._latency + self.REGISTERS, beats, reader))
-        if len(self._asked) == 1:
-            self._clock.at(self._asked[0][0], self._begin)
+    def lane(self, reader: Reader) -> Lane:
+        """For a client that goes before those that come later."""
+        self._lanes.append(Lane(reader))
+        return self._lanes[-1]
+
+    def request(self, cycle: int, beats: int, lane: Lane) -> None:
+        """A burst, asked for in ``cycle``."""
+        lane.asked.append((cycle, beats))
+        if not self._serving:
+            self._plan()
+
+    def _next(self) -> tuple[Lane | None, int]:
+        """Whose burst is next, and when it can begin."""
+        chosen, first = None, 0
+        for lane in self._lanes:
+            if lane.asked and (chosen is None or lane.asked[0][0] < first):
+                chosen, first = lane, lane.asked[0][0]
+        at = first + self._latency
+        return chosen, at if at > self._taken else self._taken
+
+    def _plan(self) -> None:
+        lane, at = self._next()
+        if lane is not None and (self._at is None or at < self._at):
+            self._at = at
+            self._clock.at(at, self._begin)
 
     def _begin(self, cycle: int) -> None:
-        """The burst that is next can show its first beat; what holds it back shows until its last is taken."""
-        _, beats, reader = self._asked[0]
-        served, later = self._throttle.beats(max(cycle - 1, self._taken), beats)
-        first = served + 1
-
-        def settle(cycle: int) -> None:
-            expected = reader.expect(first, later)
-            if expected > cycle:
-                self._clock.at(expected, settle, Phase.LATE)
+        """Serve one burst after the other as long as nothing else happens before the next."""
+        if cycle != self._at:
+            return  # an earlier one came in between
+        self._at, self._serving = None, True
+        lane, at = self._next()
+        while lane is not None:
+            if at > cycle:
+                if not self._clock.quiet(at):
+                    break
+                cycle = at
+            served, later = self._throttle.beats(max(cycle - 1, self._taken), lane.asked.popleft()[1])
+            again = lane.reader.look(cycle, served + 1, later)
+            if again > cycle:
+                self._open = (lane.reader, served + 1, later)
+                self._clock.at(again, self._settle, Phase.LATE)
                 return
-            self._taken = reader.arrive()
-            self._asked.popleft()
-            if self._asked:
-                self._clock.at(max(self._asked[0][0], self._taken), self._begin)
+            self._taken = lane.reader.arrive()
+            lane, at = self._next()
+        self._serving = False
+        self._plan()
 
-        settle(cycle)
+    def _settle(self, cycle: int) -> None:
+        """The burst's end was not certain: it is looked at again when it should be over."""
+        reader, first, later = self._open
+        again = reader.look(cycle, first, later)
+        if again > cycle:
+            self._clock.at(again, self._settle, Phase.LATE)
+            return
+        self._taken = reader.arrive()
+        self._serving = False
+        self._plan()

@@ -27,6 +27,7 @@ class Front:
         queues: dict[Queue, IssueQueue],
     ) -> None:
         self._clock, self._bus, self._queues = clock, bus, queues
+        self._lane = bus.lane(self)
         self._program = [(i, i.queue) for i in program.instructions]
         beat = config.bus.beat_bytes
         longest = min(config.bus.burst_beats, FETCH_BURST_BEATS)
@@ -59,13 +60,13 @@ class Front:
             return
         self._asked += 1
         self._requested += beats
-        self._bus.request(cycle, beats, self)
+        self._bus.request(cycle, beats, self._lane)
         if self._asked < len(self._bursts):
             self._clock.at(cycle + 1, self._ask)
 
-    def expect(self, first: int, later: list[int]) -> int:
+    def look(self, now: int, first: int, later: list[int]) -> int:
         self._coming = [first + delay for delay in later]
-        return self._coming[-1]
+        return now
 
     def arrive(self) -> int:
         self._arrived.extend(self._coming)
@@ -84,12 +85,12 @@ class Front:
             step = max(step + 1, arrived + 1)
             self._stepped.append(step)
         self._valid = step + 1
-        self._clock.at(self._valid, self.look)
+        self._clock.at(self._valid, self.dispatch)
         if self._waits_for_room:
             self._waits_for_room = False
             self._ask(self._clock.now)
 
-    def look(self, cycle: int) -> None:
+    def dispatch(self, cycle: int) -> None:
         """Dispatch the instruction that is there, if its queue has room; END when everything is done."""
         if self._valid is None or cycle < self._valid or self.finished is not None:
             return

@@ -30,6 +30,13 @@ class Clock:
         self._count += 1
         heapq.heappush(self._heap, (cycle, phase, self._count, action))
 
+    def quiet(self, until: int) -> bool:
+        """Whether nothing happens before or in ``until``; then it is that cycle now."""
+        if self._heap and self._heap[0][0] <= until:
+            return False
+        self.now = until
+        return True
+
     def run(self) -> None:
         """Until nothing is left to happen."""
         heap, pop = self._heap, heapq.heappop

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
+from vitreous.hw.axi import PAGE_BYTES
 from vitreous.hw.memory import word_bytes
 from vitreous.sim.cycles.bus import ReadBus, split
-from vitreous.sim.cycles.events import Clock, Phase
+from vitreous.sim.cycles.events import Clock
 from vitreous.sim.cycles.patches import pixel_rows, steps_of_beats
 from vitreous.sim.cycles.ports import Port
 from vitreous.sim.cycles.timing import BEAT_QUEUE, PENDING_LOADS
-from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.config import AcceleratorConfig, BusConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode
 
 UNFOLD = 2
@@ -38,6 +40,24 @@ class Command(NamedTuple):
     checked: int
 
 
+@lru_cache(maxsize=4096)
+def _bursts_of_rows(
+    offset: int, stride: int, rows: int, words: int, word: int, bus: BusConfig
+) -> tuple[Burst, ...]:
+    """Bursts of a LOAD of ``rows`` x ``words`` words of ``word`` bytes; offsets count modulo a page."""
+    per_beat, gather = max(1, bus.beat_bytes // word), max(1, word // bus.beat_bytes)
+    bursts = []
+    for row in range(rows):
+        left = words
+        counts = list(split(offset + row * stride, words * word, bus.beat_bytes, bus.burst_beats))
+        for number, beats in enumerate(counts):
+            steps = min(beats * per_beat, left) if per_beat > 1 else beats
+            left -= steps
+            tail, final = steps - (beats - 1) * per_beat, row == rows - 1
+            bursts.append(Burst(beats, steps, tail, gather, final, final and number == len(counts) - 1))
+    return tuple(bursts)
+
+
 class LoadModel:
     """Rows become bursts, beats become writes; ``ports`` are those of the memories."""
 
@@ -50,18 +70,18 @@ class LoadModel:
         complete: Callable[[int], None],
     ) -> None:
         self._config, self._clock, self._bus, self._ports = config, clock, bus, ports
-        self._complete = complete
-        self.look: Callable[[int], None]
+        self._complete, self._limit = complete, config.bus.outstanding_reads
+        self._lane = bus.lane(self)
+        self.release: Callable[[int], None]
         self.ready: int | None = 0
         self._front: tuple[int, Instruction] | None = None  # waits for a place between front and back
         self._walks: deque[Command] = deque()  # their rows are still to be taken
         self._bursts: Iterator[Burst] | None = None
         self._following: Burst | None = None
-        self._registered = False  # a burst is in the generator's register
-        self._granted: list[int] = []
-        self._moved = 0  # when the last burst went to the generator's register
+        self._register: Burst | None = None  # of the generator
+        self._moved = 0  # when the last burst went there
+        self._granted = [0]  # when each burst left it, from the second place on
         self._answered: list[int] = []
-        self._blocked: Burst | None = None
         self._flying: deque[Burst] = deque()
         self._pending: deque[Command] = deque()
         self._current: Command | None = None
@@ -97,85 +117,66 @@ class LoadModel:
             self._walks.append(command)
             if self._bursts is None:
                 self._walk()
+                self._ask()
         self._take()
 
     def _release(self, cycle: int) -> None:
         self.ready = cycle
-        self._clock.at(max(cycle, self._clock.now), self.look)
+        self._clock.at(max(cycle, self._clock.now), self.release)
 
     def _walk(self) -> None:
         """Take the first row of the next command, as soon as the last burst before is in the generator's register."""
-        if not self._walks:
-            return
-        command = self._walks.popleft()
-        self._row = max(command.checked + 1, self._moved)
-        self._bursts = self._bursts_of(command.instruction)
-        self._waits_for_last_row = True
-        self._peek()
-        if not self._registered:
-            self._advance(self._row + 1)
+        self._bursts = None
+        if self._walks:
+            command = self._walks.popleft()
+            self._row = max(command.checked + 1, self._moved)
+            self._bursts = self._bursts_of(command.instruction)
+            self._waits_for_last_row = True
+            self._peek()
 
     def _peek(self) -> None:
         """The next burst is of the row that was taken in ``_row``, perhaps the command's last one."""
         assert self._bursts is not None
-        self._following = next(self._bursts)
-        if self._following.last_row and self._waits_for_last_row:
+        self._following = burst = next(self._bursts)
+        if burst.last_row and self._waits_for_last_row:
             self._waits_for_last_row = False
             self._release(self._row + 2)
 
-    def _advance(self, move: int) -> None:
-        """The next burst goes to the generator's register in cycle ``move``."""
-        burst = self._following
-        assert burst is not None
-        self._registered, self._following = True, None
-        self._moved = self._row = move
-        self._offer(burst, move + 1)
-        if burst.last:
-            self._bursts = None
-            self._walk()
-        else:
-            self._peek()
-
-    def _offer(self, burst: Burst, cycle: int) -> None:
-        before = len(self._granted) - self._config.bus.outstanding_reads
-        if before >= len(self._answered):
-            self._blocked = burst
-            self._blocked_since = cycle
-            return
-        if before >= 0:
-            cycle = max(cycle, self._answered[before] + 1)
-        self._clock.at(max(cycle, self._clock.now), lambda now: self._grant(now, burst), Phase.LATE)
-
-    def _grant(self, cycle: int, burst: Burst) -> None:
-        if self._bus.granted == cycle:  # fetch goes first
-            self._clock.at(cycle + 1, lambda now: self._grant(now, burst), Phase.LATE)
-            return
-        self._granted.append(cycle)
-        self._flying.append(burst)
-        self._bus.request(cycle, burst.beats, self)
-        self._registered = False
-        if self._following is not None:
-            self._advance(max(self._row + 1, cycle))
+    def _ask(self) -> None:
+        """Ask for bursts as far as their times are known: one goes to the generator's register when the one before
+        leaves it, and from there to the bus when fewer than the limit are unanswered."""
+        granted, answered = self._granted, self._answered
+        while True:
+            if self._register is None:
+                burst = self._following
+                if burst is None:
+                    return
+                self._register, self._following = burst, None
+                leaves, taken = granted[-1], self._row + 1
+                self._moved = self._row = leaves if leaves > taken else taken
+                if burst.last:
+                    self._walk()
+                else:
+                    self._peek()
+            burst, cycle = self._register, self._moved + 1
+            before = len(granted) - 1 - self._limit
+            if before >= len(answered):
+                return
+            if before >= 0 and answered[before] >= cycle:
+                cycle = answered[before] + 1
+            granted.append(cycle)
+            self._flying.append(burst)
+            self._register = None
+            self._bus.request(cycle, burst.beats, self._lane)
 
     def _bursts_of(self, instruction: Instruction) -> Iterator[Burst]:
         """The bursts of a LOAD or LOAD_PATCHES in order, and what the back does with each."""
-        bus, i = self._config.bus, instruction.fields
+        i = instruction.fields
         if instruction.opcode is Opcode.LOAD_PATCHES:
-            yield from self._bursts_of_patches(i)
-            return
+            return self._bursts_of_patches(i)
         word = word_bytes(self._config, Memory(i["memory"]))
-        size, rows = i["words"] * word, i["rows"]
-        per_beat, gather = max(1, bus.beat_bytes // word), max(1, word // bus.beat_bytes)
-        for row in range(rows):
-            left = i["words"]  # words, where a beat has several
-            offset = i["dram_offset"] + row * i["dram_stride"]
-            counts = list(split(offset, size, bus.beat_bytes, bus.burst_beats))
-            for number, beats in enumerate(counts):
-                steps = min(beats * per_beat, left) if per_beat > 1 else beats
-                left -= steps
-                tail = steps - (beats - 1) * per_beat
-                final = row == rows - 1
-                yield Burst(beats, steps, tail, gather, final, final and number == len(counts) - 1)
+        place, stride = i["dram_offset"] % PAGE_BYTES, i["dram_stride"] % PAGE_BYTES
+        return iter(_bursts_of_rows(place, stride, i["rows"], i["words"], word, self._config.bus))
 
     def _bursts_of_patches(self, i: dict[str, int]) -> Iterator[Burst]:
         bus = self._config.bus
@@ -212,15 +213,21 @@ class LoadModel:
         self._current = None
         self._complete(done)
 
-    def expect(self, first: int, later: list[int]) -> int:
-        burst = self._flying[0]
-        arrived, start = first + later[-1], max(self._step, first + 1)
-        end = max(arrived + burst.tail, start + burst.steps - 1)
-        if not self._port.free_from(start):
+    def look(self, now: int, first: int, later: list[int]) -> int:
+        # For every burst, so comparisons in place of max(): a call costs as much as the rest of a line.
+        burst, port = self._flying[0], self._port
+        beats, steps, tail = burst.beats, burst.steps, burst.tail
+        arrived = first + later[-1]
+        start = self._step if self._step > first else first + 1
+        end = start + steps - 1
+        if end < arrived + tail:
+            end = arrived + tail
+        if port.busy(start, end + 1):
             end = max(end, self._written(burst, start, first, later) - 1)
         self._end = end
-        self._left = max(arrived, self._place(end) + 1)
-        return self._left
+        left = self._place(end, beats, steps) + 1
+        self._left = left if left > arrived else arrived
+        return now if end - port.notice <= now else self._left
 
     def arrive(self) -> int:
         burst, end = self._flying.popleft(), self._end
@@ -230,9 +237,7 @@ class LoadModel:
         if burst.last:
             self._finish(end + 1)
             self._take()
-        if self._blocked is not None:
-            blocked, self._blocked = self._blocked, None
-            self._offer(blocked, self._blocked_since)
+        self._ask()
         return self._left
 
     def _written(self, burst: Burst, start: int, first: int, later: list[int]) -> int:
@@ -244,15 +249,15 @@ class LoadModel:
             at = self._port.after(max(at + burst.gather, first + later[last] + 2), 1)
         return at
 
-    def _place(self, end: int) -> int:
-        """When the beat that makes place for the oldest burst's last one left the queue; ``end``: of the burst."""
-        left, burst = BEAT_QUEUE, self._flying[0]
-        if burst.beats > left:
-            return end - burst.steps * left // burst.beats
-        for worked, steps, beats in ((end, burst.steps, burst.beats), *self._history):
-            if beats > left:
-                return worked - steps * left // beats
-            left -= beats
+    def _place(self, end: int, beats: int, steps: int) -> int:
+        """When the beat that makes place for the last one of a burst left the queue; ``end``: of the burst."""
+        left = BEAT_QUEUE
+        if beats > left:
+            return end - steps * left // beats
+        for worked, its_steps, its_beats in ((end, steps, beats), *self._history):
+            if its_beats > left:
+                return worked - its_steps * left // its_beats
+            left -= its_beats
             if left == 0:
-                return worked - steps
+                return worked - its_steps
         return 0

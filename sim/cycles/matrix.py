@@ -35,6 +35,11 @@ class MatrixModel:
             tuple[int, int]
         ] = []  # first and last cycle in which the feeder works on an instruction
 
+    @property
+    def notice(self) -> int:
+        """Cycles before its first write in which an instruction is known to have been issued."""
+        return self._timing.command + self._timing.column + self._timing.result
+
     def start(self, cycle: int, pc: int, instruction: Instruction) -> None:
         i = instruction.fields
         begin = max(cycle + self._timing.command, self._fed)

@@ -23,6 +23,9 @@ from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory, Queue
 from vitreous.spec.program import Program
 
+FOREVER = 1 << 40
+"""Cycles in which nobody else will ever use a port of one client."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
@@ -56,20 +59,21 @@ class _Machine:
         row = RowModel(
             config, clock, matrix.reads[Memory.R], matrix.writes[Memory.X], queues[Queue.ROW].complete
         )
+        notice = min(matrix.notice, row.notice)
         writes = {
-            Memory.X: Port(matrix.writes[Memory.X], row.writes_x),
-            Memory.W: Port(matrix.writes[Memory.W]),
-            Memory.R: Port(matrix.writes[Memory.R], row.writes_r),
-            Memory.P: Port(),
+            Memory.X: Port(matrix.writes[Memory.X], row.writes_x, notice=notice),
+            Memory.W: Port(matrix.writes[Memory.W], notice=matrix.notice),
+            Memory.R: Port(matrix.writes[Memory.R], row.writes_r, notice=notice),
+            Memory.P: Port(notice=FOREVER),
         }
         reads = {
             Memory.X: Port(matrix.reads[Memory.X]),
             Memory.W: Port(matrix.reads[Memory.W]),
             Memory.R: Port(matrix.reads[Memory.R], row.reads),
         }
+        self._front = Front(program, config, clock, bus, queues)  # before load: its requests go first
         load = LoadModel(config, clock, bus, writes, queues[Queue.LOAD].complete)
         store = StoreModel(config, clock, timing, reads, queues[Queue.STORE].complete)
-        self._front = Front(program, config, clock, bus, queues)
         self._idle = counters.MatrixIdle(matrix.active)
         for queue, unit in (
             (Queue.LOAD, load),
@@ -78,9 +82,9 @@ class _Machine:
             (Queue.STORE, store),
         ):
             line = queues[queue]
-            line.unit, line.others, line.on_room = unit, list(queues.values()), self._front.look
+            line.unit, line.others, line.on_room = unit, list(queues.values()), self._front.dispatch
             if not isinstance(unit, MatrixModel):
-                unit.look = line.look
+                unit.release = line.look
         queues[Queue.MATRIX].on_waited = self._idle.waited
 
     def run(self) -> Prediction:

@@ -60,14 +60,18 @@ class Client:
 
 
 class Port:
-    """The clients of a port that have priority over whoever asks."""
+    """The clients of a port that have priority over whoever asks.
 
-    def __init__(self, *clients: Client) -> None:
-        self._clients = clients
+    notice : what they will do is known this many cycles before, at least.
+    """
 
-    def free_from(self, cycle: int) -> bool:
-        """Whether nobody is known to use it in ``cycle`` or later."""
-        return all(client.last < cycle for client in self._clients)
+    def __init__(self, *clients: Client, notice: int = 0) -> None:
+        self._clients, self.notice = clients, notice
+
+    def busy(self, first: int, last: int) -> bool:
+        """Whether somebody is known to use it from ``first`` to ``last``."""
+        late = [client for client in self._clients if client.last >= first]
+        return any(client.before(last + 1) > client.before(first) for client in late) if late else False
 
     def after(self, first: int, accesses: int) -> int:
         """The cycle of the last of ``accesses`` accesses that begin in ``first``, one in each free cycle."""

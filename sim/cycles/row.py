@@ -31,7 +31,12 @@ class RowModel:
         self._fields: dict[str, int] = {}
         self._passes = 0
         self._at = 0
-        self.look: Callable[[int], None]
+        self.release: Callable[[int], None]
+
+    @property
+    def notice(self) -> int:
+        """Cycles before its first write in which an instruction is known to have been issued."""
+        return min(self._timing.pool, self._timing.norm)
 
     def start(self, cycle: int, pc: int, instruction: Instruction) -> None:
         self._fields = instruction.fields
@@ -104,4 +109,4 @@ class RowModel:
     def _finish(self, done: int) -> None:
         self.ready = done + 1
         self._complete(done)
-        self._clock.at(done + 1, self.look)
+        self._clock.at(done + 1, self.release)

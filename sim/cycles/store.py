@@ -115,7 +115,7 @@ class StoreModel:
     ) -> None:
         self._config, self._clock, self._ports, self._complete = config, clock, ports, complete
         self._latency, self._pace = timing.latency, Pace(timing.throughput)
-        self.look: Callable[[int], None]
+        self.release: Callable[[int], None]
         self.ready: int | None = 0
 
     def start(self, cycle: int, pc: int, instruction: Instruction) -> None:
@@ -144,7 +144,7 @@ class StoreModel:
             done = self._responses[-1] + 1
             self.ready = done + 1
             self._complete(done)
-            self._clock.at(done + 1, self.look)
+            self._clock.at(done + 1, self.release)
             return
         taken = max(self._taken + 1, self._accepted)
         if len(self._responses) == OUTSTANDING_WRITES:
