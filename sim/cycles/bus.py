@@ -47,6 +47,10 @@ class Throttle:
         self._at = first + later[-1] + 1
         return first, later
 
+    def delayed(self, cycles: int) -> None:
+        """The last beats came so much later."""
+        self._at += cycles
+
 
 class Reader(Protocol):
     """A client of the read channel."""
@@ -129,7 +133,7 @@ class ReadBus:
                 self._open = (lane.reader, served + 1, later)
                 self._clock.at(again, self._settle, Phase.LATE)
                 return
-            self._taken = lane.reader.arrive()
+            self._end(lane.reader, served + 1 + later[-1])
             lane, at = self._next()
         self._serving = False
         self._plan()
@@ -141,6 +145,11 @@ class ReadBus:
         if again > cycle:
             self._clock.at(again, self._settle, Phase.LATE)
             return
-        self._taken = reader.arrive()
+        self._end(reader, first + later[-1])
         self._serving = False
         self._plan()
+
+    def _end(self, reader: Reader, planned: int) -> None:
+        self._taken = reader.arrive()
+        if self._taken > planned:
+            self._throttle.delayed(self._taken - planned)

@@ -219,6 +219,10 @@ class LoadModel:
         beats, steps, tail = burst.beats, burst.steps, burst.tail
         arrived = first + later[-1]
         start = self._step if self._step > first else first + 1
+        if beats > BEAT_QUEUE:  # the others come while the back works on the first ones
+            late = start + 1 + later[-1] - later[BEAT_QUEUE]
+            if late > arrived:
+                arrived = late
         end = start + steps - 1
         if end < arrived + tail:
             end = arrived + tail

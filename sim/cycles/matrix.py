@@ -85,17 +85,32 @@ class MatrixModel:
         self.reads[Memory.W].use(words, count, period, k)
         if i["operands"] != Operands.SW:
             self.reads[Memory.X].use(words, count, period, k)
-        columns = min(i["columns"], self._lanes)
         drain = first + timing.column
         destination = i["destination"]
         if destination == Memory.R:
-            self.writes[Memory.R].use(drain + timing.result, count, period, columns)
+            self._columns(self.writes[Memory.R], drain + timing.result, i, count, tiles, period)
             if i["residual"]:
-                self.reads[Memory.R].use(drain + timing.residual, count, period, columns)
+                self._columns(self.reads[Memory.R], drain + timing.residual, i, count, tiles, period)
         elif destination != Memory.S:
-            step = min(self._depth, columns)
+            client, depth = self.writes[Memory(destination)], self._depth
+            width = min(i["columns"], self._lanes)
+            step = min(depth, width)
             start = drain + timing.write + step - 1
-            self.writes[Memory(destination)].use(start, count, period, ceil_div(columns, self._depth), step)
+            group = min(tiles, max(1, depth // self._lanes))  # tiles that fill a word
+            words = max(1, count // group)
+            client.use(start + (group - 1) * period, words, group * period, ceil_div(width, depth), step)
+
+    def _columns(
+        self, client: Client, start: int, i: dict[str, int], count: int, tiles: int, period: int
+    ) -> None:
+        """A word for each column of ``count`` tiles; the last tile of a row may be narrower."""
+        narrow = i["columns"] % self._lanes
+        if not narrow or tiles == 1:
+            client.use(start, count, period, min(i["columns"], self._lanes))
+            return
+        for row in range(start, start + count * period, tiles * period):
+            client.use(row, tiles - 1, period, self._lanes)
+            client.use(row + (tiles - 1) * period, 1, period, narrow)
 
     def _finish(self, i: dict[str, int]) -> None:
         timing = self._timing
