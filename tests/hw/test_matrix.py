@@ -47,11 +47,11 @@ def run(config: AcceleratorConfig, program: list[Instruction], seed: int = 0) ->
     "config",
     [
         small(4, 2),
-        small(4, 1),
-        small(4, 8),
-        small(8, 4, variant="online", fraction_bits=7),
         small(4, 4, variant="online"),
-        small(4, 4, fraction_bits=7),
+        pytest.param(small(4, 1), marks=pytest.mark.slow),
+        pytest.param(small(4, 8), marks=pytest.mark.slow),
+        pytest.param(small(8, 4, variant="online", fraction_bits=7), marks=pytest.mark.slow),
+        pytest.param(small(4, 4, fraction_bits=7), marks=pytest.mark.slow),
     ],
     ids=lambda c: f"{c.array.lanes}x{c.array.depth}-{c.softmax.variant}-{c.softmax.fraction_bits}",
 )
