@@ -1,11 +1,10 @@
+# amaranth: UnusedElaboratable=no
 """Cycles inside the units, read from the hardware's own classes: no number is stated twice."""
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
-from amaranth.hdl import UnusedElaboratable
 from amaranth.utils import exact_log2
 
 from vitreous.hw import issue, load, store, store_words
@@ -75,12 +74,9 @@ def matrix_timing(config: AcceleratorConfig) -> MatrixTiming:
 def row_timing(config: AcceleratorConfig) -> RowTiming:
     """Of the row unit of ``config``."""
     levels = exact_log2(config.array.lanes)  # of the adder tree
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnusedElaboratable)  # only asked, never built
-        places = NormWords(config).depth
     return RowTiming(
         scale=RowUnit.SCALE_CYCLES + config.array.lanes,
         norm=RowUnit.NORM_OVERHEAD,
         pool=RowUnit.POOL_OVERHEAD + levels,
-        places=places,
+        places=NormWords(config).depth,
     )
