@@ -1,0 +1,19 @@
+"""All proofs, in the order of docs/proofs.md."""
+
+from __future__ import annotations
+
+from tests.formal import arithmetic, bounds, tokens, transfers, units
+from tests.formal.prover import Proof
+
+PROOFS: tuple[Proof, ...] = (
+    *arithmetic.PROOFS,
+    *bounds.PROOFS,
+    *tokens.PROOFS,
+    *transfers.PROOFS,
+    *units.PROOFS,
+)
+
+
+def find(name: str) -> Proof:
+    """The proof of that name. Raises KeyError when there is none."""
+    return {proof.name: proof for proof in PROOFS}[name]
