@@ -65,7 +65,11 @@ class FakeSimulation:
         self.calls.append((program.observed, len(inputs)))
         folder.mkdir(parents=True, exist_ok=True)
         busy = sum(array_words(i, config) for i in program.instructions)
-        counters = {**dict.fromkeys((name for name, _ in COUNTERS), 0), "cycles": 2 * busy, "array_busy": busy}
+        counters = {
+            **dict.fromkeys((name for name, _ in COUNTERS), 0),
+            "cycles": 2 * busy,
+            "array_busy": busy,
+        }
         done = []
         for index, image in enumerate(inputs):
             window = Machine(config).run(program, image).window
@@ -205,3 +209,13 @@ def test_equal_models_have_equal_digests_and_others_do_not() -> None:
     assert steps.model_digest(tiny_model()) != steps.model_digest(tiny_model(seed=2))
     relabelled = tiny_model(labels=False)
     assert steps.model_digest(tiny_model()) != steps.model_digest(relabelled)
+
+
+def test_images_that_are_not_finite_are_refused() -> None:
+    model = tiny_model()
+    graph = steps.quantize(model, CONFIG, calibration_images=1)
+    images = model.test_images.numpy().copy()
+    assert steps.inputs_of(graph, images).dtype == np.int8
+    images[0, 0, 3, 3] = np.nan
+    with pytest.raises(RunError, match="Images must be finite"):
+        steps.inputs_of(graph, images)
