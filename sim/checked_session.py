@@ -20,6 +20,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, with_timeout
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiSlave
 
+from vitreous.sim.parent import die_with_parent
 from vitreous.spec import isa
 from vitreous.spec.isa import Register
 
@@ -127,6 +128,7 @@ async def _registers(host: AxiLiteMaster, plan: dict[str, Any]) -> None:
 @cocotb.test()
 async def run_checked(dut: Any) -> None:
     """One program under stalls; the result says status, writes after the stop, protocol violations."""
+    die_with_parent()
     folder = Path(str(cocotb.plusargs["folder"]))
     plan = json.loads((folder / "checked.json").read_text())
     Clock(dut.clk, 2, "ns").start()

@@ -19,6 +19,7 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import First, RisingEdge, Timer, ValueChange
 
+from vitreous.sim.parent import die_with_parent
 from vitreous.spec import isa
 from vitreous.spec.isa import Register
 
@@ -147,6 +148,7 @@ async def _run_image(host: Host, plan: dict[str, Any], index: int) -> bool:
 @cocotb.test()
 async def run_plan(dut: Any) -> None:
     """Run every image of the plan that has no result yet."""
+    die_with_parent()
     folder = Path(str(cocotb.plusargs["folder"]))
     plan = json.loads((folder / "plan.json").read_text())
     host = Host(dut, folder, plan["beat_bytes"])

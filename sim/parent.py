@@ -1,0 +1,24 @@
+"""Ties a simulation process to the process that started it, so that an interrupted run leaves no simulation behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+"""From Linux's ``sys/prctl.h``."""
+
+
+def die_with_parent() -> None:
+    """End this process when its parent ends, however that happens (Ctrl-C, SIGTERM, SIGKILL). Linux only.
+
+    cocotb swallows a KeyboardInterrupt that falls into a trigger, so the signal of the terminal is not enough: an
+    orphan would go on writing results into a folder that a next run has taken over.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() == 1:  # the parent was gone before the request
+        os.kill(os.getpid(), signal.SIGKILL)
