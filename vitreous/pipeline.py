@@ -151,7 +151,9 @@ class Run:
                 progress=stage.update,
             )
             cycles = run.images[0].counters["cycles"]
-            text = f"{len(inputs)} images, {cycles:,} cycles each, {run.cycles_per_second / 1e6:.2f} MHz"
+            count = f"{len(inputs)} image{'s' if len(inputs) != 1 else ''}"
+            speed = f"{run.cycles_per_second / 1e6:.2f} million cycles a second"
+            text = f"{count}, {cycles:,} cycles for the first, {speed}"
             stage.unchanged(text) if run.seconds == 0 else stage.note(text)
             return run
 
