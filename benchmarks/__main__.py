@@ -103,17 +103,7 @@ def measure(name: str, folder: Path, default_cycles: int) -> Speed:
     )
 
 
-def main() -> None:
-    """Print the table and write it to ``docs/results/bench.json`` when asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("accelerators", nargs="*", default=list(ACCELERATORS))
-    parser.add_argument("--folder", type=Path, default=Path("build/bench"))
-    parser.add_argument(
-        "--default-cycles", type=int, default=60_000, help="cycles to run on the default build"
-    )
-    parser.add_argument("--record", type=Path, help="also write the figures to this JSON file")
-    arguments = parser.parse_args()
-    console = Console(width=110)
+def _table(rows: list[Speed]) -> Table:
     table = Table(title=f"One DeiT-Tiny layer; {verilator()}; {platform.machine()}")
     for column in (
         "accelerator",
@@ -126,11 +116,7 @@ def main() -> None:
         "ratio",
     ):
         table.add_column(column, justify="left" if column == "accelerator" else "right")
-    rows = []
-    for name in arguments.accelerators:
-        with console.status(f"{name}: building and simulating twice"):
-            row = measure(name, arguments.folder, arguments.default_cycles)
-        rows.append(row)
+    for row in rows:
         table.add_row(
             row.accelerator,
             str(row.macs_per_cycle),
@@ -141,15 +127,38 @@ def main() -> None:
             f"{row.default_cycles_per_second:,.0f}",
             f"{row.ratio:.1f}x",
         )
-    console.print(table)
-    if arguments.record:
-        record = {
-            "date": date.today().isoformat(),
-            "command": "make bench",
-            "machine": f"{platform.machine()}, {platform.system()}",
-            "rows": [{**asdict(row), "ratio": row.ratio} for row in rows],
-        }
-        arguments.record.write_text(json.dumps(record, indent=1) + "\n")
+    return table
+
+
+def _record(rows: list[Speed], path: Path) -> None:
+    record = {
+        "date": date.today().isoformat(),
+        "command": "make bench",
+        "machine": f"{platform.machine()}, {platform.system()}",
+        "rows": [{**asdict(row), "ratio": row.ratio} for row in rows],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def main() -> None:
+    """Print the table; with ``--record`` the figures are written after each row, so that an interruption keeps them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("accelerators", nargs="*", default=list(ACCELERATORS))
+    parser.add_argument("--folder", type=Path, default=Path("build/bench"))
+    parser.add_argument(
+        "--default-cycles", type=int, default=60_000, help="cycles to run on the default build"
+    )
+    parser.add_argument("--record", type=Path, help="also write the figures to this JSON file")
+    arguments = parser.parse_args()
+    console = Console(width=110)
+    rows: list[Speed] = []
+    for name in arguments.accelerators:
+        with console.status(f"{name}: building and simulating twice"):
+            rows.append(measure(name, arguments.folder, arguments.default_cycles))
+        if arguments.record:
+            _record(rows, arguments.record)
+    console.print(_table(rows))
 
 
 if __name__ == "__main__":
