@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from vitreous.spec.storage import StorageError, read_pair, write_pair
+
 
 class GraphError(ValueError):
     """A graph that is malformed; the sentence names the node."""
@@ -213,8 +215,6 @@ def save(graph: Graph, path: str | Path) -> Path:
     """Write ``path`` (safetensors with every constant) and ``path`` with suffix .json (everything else). No
     pickle.
     """
-    from vitreous.spec.storage import write_pair
-
     arrays = {f"{node.name}.{key}": array for node in graph.nodes for key, array in node.constants.items()}
     text = {
         "format": "vitreous-graph-1",
@@ -250,8 +250,6 @@ def save(graph: Graph, path: str | Path) -> Path:
 
 def load(path: str | Path) -> Graph:
     """The inverse of ``save``. Raises GraphError on a missing, truncated or foreign file."""
-    from vitreous.spec.storage import StorageError, read_pair
-
     try:
         arrays, text = read_pair(path, "vitreous-graph-1")
         tensors = {t["name"]: Tensor(**{**t, "shape": tuple(t["shape"])}) for t in text["tensors"]}

@@ -113,17 +113,20 @@ class Field:
 
 _HEADER = (Field("opcode", 4), Field("wait", 4), Field("signal", 4), Field("reserved", 4))
 
+_TRANSFER = (
+    Field("memory", 3),
+    Field("base", 16),
+    Field("words", 16),
+    Field("rows", 16),
+    Field("stride", 16),
+    Field("dram_offset", 32),
+    Field("dram_stride", 32),
+)
+"""Rows of words between DRAM and an on-chip memory; LOAD and STORE differ in direction only."""
+
 FIELDS: dict[Opcode, tuple[Field, ...]] = {
     Opcode.END: (),
-    Opcode.LOAD: (
-        Field("memory", 3),
-        Field("base", 16),
-        Field("words", 16),
-        Field("rows", 16),
-        Field("stride", 16),
-        Field("dram_offset", 32),
-        Field("dram_stride", 32),
-    ),
+    Opcode.LOAD: _TRANSFER,
     Opcode.LOAD_PATCHES: (
         Field("base", 16),
         Field("stride", 16),
@@ -180,15 +183,7 @@ FIELDS: dict[Opcode, tuple[Field, ...]] = {
         Field("multiplier", 15),
         Field("shift", 6),
     ),
-    Opcode.STORE: (
-        Field("memory", 3),
-        Field("base", 16),
-        Field("words", 16),
-        Field("rows", 16),
-        Field("stride", 16),
-        Field("dram_offset", 32),
-        Field("dram_stride", 32),
-    ),
+    Opcode.STORE: _TRANSFER,
 }
 
 QUEUE_OF: dict[Opcode, Queue] = {
