@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from cocotb_tools.runner import get_runner
 
-from vitreous.sim.build import DEFAULT_FOLDER, SimulationError, build_ports
+from vitreous.sim.build import DEFAULT_FOLDER, Build, SimulationError, build_ports
 from vitreous.sim.runtime import failure_text
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
@@ -95,7 +95,15 @@ def simulate_checked(
     np.save(folder / "checked-memory.npy", np.frombuffer(program.with_input(image).tobytes(), np.uint8))
     (folder / "checked.json").write_text(json.dumps(plan))
     (folder / "checked-result.json").unlink(missing_ok=True)
-    made = build_ports(config, root=build_root)
+    _run_bench(build_ports(config, root=build_root), folder, seed)
+    if not (folder / "checked-result.json").is_file():
+        raise SimulationError(
+            f"The checking bench failed (stalls {stalls}, seed {seed}): {failure_text(folder)}"
+        )
+    return _read_result(folder)
+
+
+def _run_bench(made: Build, folder: Path, seed: int) -> None:
     # The runner ends the process (SystemExit) when a bench fails; what it wrote says more.
     with suppress(SystemExit):
         get_runner("verilator").test(
@@ -109,10 +117,9 @@ def simulate_checked(
             seed=seed,
             log_file=folder / "simulation.log",
         )
-    if not (folder / "checked-result.json").is_file():
-        raise SimulationError(
-            f"The checking bench failed (stalls {stalls}, seed {seed}): {failure_text(folder)}"
-        )
+
+
+def _read_result(folder: Path) -> CheckedRun:
     result = json.loads((folder / "checked-result.json").read_text())
     return CheckedRun(
         statuses=tuple(result["statuses"]),
