@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+EXACT = "exact"
+"""The variant that is float64: the truth that the others are measured against, in ``golden`` only."""
+
 
 class ConfigError(ValueError):
     """A configuration that cannot work; the sentence names the field and the value."""
@@ -95,35 +98,53 @@ class BusConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxConfig:
-    """variant : ``base2`` (integer maximum, rescale by shift) or ``online`` (running maximum, rescale by
-    multiplication).
+    """Which softmax, and its number formats: docs/numerics.md has the formulas, ``spec.softmax`` what they imply.
 
+    variant : ``base2`` (integer maximum, rescale by shift), ``online`` (running maximum, rescale by multiplication),
+        ``ibert`` (second-order polynomial, two passes), ``ita`` (shifts only, 8 bits), or ``exact`` (float64, in
+        ``golden`` only).
     fraction_bits : fraction bits of a score, a logarithm to base 2.
+    probability_bits : the widest probabilities that the machine multiplies: 8 (one plane of 7 bits) or 16 (two planes,
+        14 bits; each layer chooses).
     """
 
     variant: str = "base2"
     fraction_bits: int = 8
+    probability_bits: int = 16
 
     def __post_init__(self) -> None:
-        _choice("softmax.variant", self.variant, ("base2", "online"))
-        _within("softmax.fraction_bits", self.fraction_bits, 7, 8)
+        _choice("softmax.variant", self.variant, ("base2", "online", "ibert", "ita", EXACT))
+        _within("softmax.fraction_bits", self.fraction_bits, 6, 9)
+        _choice("softmax.probability_bits", self.probability_bits, (8, 16))
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeluConfig:
-    """``delta`` GELU: a table of ``delta`` with step ``2**-step_bits`` over ``[0, range)``, ``fraction_bits``
-    bits, interpolated.
+    """The smooth activation: which function, how it is approximated; docs/numerics.md has the formulas.
+
+    function : ``gelu`` or ``silu``.
+    variant : ``delta`` (relu minus a short even table), ``table`` (direct), ``poly`` (I-BERT's polynomial, GELU only),
+        ``shift`` (I-ViT's shifts and a division), or ``exact`` (float64, in ``golden`` only).
+    step_bits, range : steps of ``2**-step_bits``, over ``[0, range)`` (``delta``) or ``[-range, range)`` (``table``).
+    fraction_bits : of the result, before it is requantized.
+    interpolate : ``delta`` is linear between two values of its table, or else constant over a step.
     """
 
+    function: str = "gelu"
     variant: str = "delta"
     step_bits: int = 5
-    range: float = 5.5
+    range: float = 4.5
     fraction_bits: int = 14
+    interpolate: bool = True
 
     def __post_init__(self) -> None:
-        _choice("gelu.variant", self.variant, ("delta",))
+        _choice("gelu.function", self.function, ("gelu", "silu"))
+        _choice("gelu.variant", self.variant, ("delta", "table", "poly", "shift", EXACT))
+        if self.variant == "poly" and self.function == "silu":
+            raise ConfigError("gelu.variant poly approximates GELU only; for silu use delta, table or shift")
         _within("gelu.step_bits", self.step_bits, 2, 8)
-        _within("gelu.fraction_bits", self.fraction_bits, 10, 16)
+        _within("gelu.fraction_bits", self.fraction_bits, 10, 22)
+        _choice("gelu.interpolate", self.interpolate, (False, True))
         if not (
             isinstance(self.range, int | float)
             and 0 < self.range <= 16
@@ -135,8 +156,20 @@ class GeluConfig:
 
     @property
     def entries(self) -> int:
-        """Intervals of the table; it has one value more."""
+        """Steps over ``[0, range)``. An interpolated ``delta`` has one value more, ``table`` twice as many values."""
         return int(self.range * (1 << self.step_bits))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormConfig:
+    """variant : ``one_pass`` (sum and sum of squares together), ``two_pass`` (mean first, then centred squares), or
+    ``exact`` (float64, in ``golden`` only).
+    """
+
+    variant: str = "one_pass"
+
+    def __post_init__(self) -> None:
+        _choice("norm.variant", self.variant, ("one_pass", "two_pass", EXACT))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +188,7 @@ _PARTS: dict[str, type] = {
     "bus": BusConfig,
     "softmax": SoftmaxConfig,
     "gelu": GeluConfig,
+    "norm": NormConfig,
     "queue": QueueConfig,
 }
 
@@ -169,9 +203,13 @@ class AcceleratorConfig:
     bus: BusConfig = field(default_factory=BusConfig)
     softmax: SoftmaxConfig = field(default_factory=SoftmaxConfig)
     gelu: GeluConfig = field(default_factory=GeluConfig)
+    norm: NormConfig = field(default_factory=NormConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
 
     def __post_init__(self) -> None:
+        for label, part in (("softmax", self.softmax), ("gelu", self.gelu), ("norm", self.norm)):
+            if part.variant == EXACT:
+                raise ConfigError(f"{label}.variant exact is float64: golden computes it, no hardware does")
         for label, depth in (
             ("memory.activation_kib", self.x_depth),
             ("memory.weight_kib", self.w_depth),

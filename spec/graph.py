@@ -37,6 +37,7 @@ class Op(StrEnum):
     PAD_TOKENS = "pad_tokens"
     ADD = "add"
     LAYERNORM = "layernorm"
+    RMSNORM = "rmsnorm"
     SCORES = "scores"
     SOFTMAX = "softmax"
     CONTEXT = "context"
@@ -67,19 +68,26 @@ SIGNATURES: dict[Op, Signature] = {
     Op.REQUANTIZE: Signature(
         1, ("zero_point", "bits"), ("multiplier", "shift")
     ),  # int32 [..., O]; [O] or [1] -> int8 / int16
-    Op.GELU: Signature(1, ("step_bits", "range", "fraction_bits")),  # int16 Q6.10 -> int32 Q6.fraction_bits
+    Op.GELU: Signature(
+        1, ("function", "variant", "step_bits", "range", "fraction_bits", "interpolate")
+    ),  # int16 Q6.10 -> int32 Q6.fraction_bits
     Op.RELU: Signature(1, ("zero_point",)),  # int8 -> int8
     Op.CONSTANT: Signature(0, (), ("value",)),  # -> int16
     Op.PAD_TOKENS: Signature(1, ("count",)),  # int16 [T, D] -> int16 [count + T, D], zeros first
     Op.ADD: Signature(2),  # int16, int16 -> int16, saturating
     Op.LAYERNORM: Signature(
-        1, ("multiplier", "shift", "epsilon", "zero_point")
+        1, ("variant", "multiplier", "shift", "epsilon", "zero_point")
+    ),  # int16 [T, D] -> int8 [T, D]
+    Op.RMSNORM: Signature(
+        1, ("variant", "multiplier", "shift", "epsilon", "zero_point")
     ),  # int16 [T, D] -> int8 [T, D]
     Op.SCORES: Signature(2, ("heads",)),  # q, k int8 [T, heads*d] -> int32 [heads, T, T]
     Op.SOFTMAX: Signature(
-        1, ("variant", "fraction_bits", "multiplier", "shift"), (), 3
-    ),  # int16 -> p int8, m, s int32 [heads, T]
-    Op.CONTEXT: Signature(2, ("heads",)),  # p int8 [heads, T, T], v int8 [T, heads*d] -> int32 [T, heads*d]
+        1, ("variant", "fraction_bits", "probability_bits", "multiplier", "shift"), (), 3
+    ),  # int16 -> p int8, or int16 with 16 probability bits (int32 if exact), m, s int32 [heads, T]
+    Op.CONTEXT: Signature(
+        2, ("heads",)
+    ),  # p [heads, T, T], v int8 [T, heads*d] -> int32 [T, heads*d]; the dtype of p says how wide it is
     Op.REQUANTIZE_ROWS: Signature(3, ("heads", "zero_point")),  # int32 [T, heads*d], m, s [heads, T] -> int8
     Op.SELECT_TOKEN: Signature(1, ("index",)),  # [T, D] -> [1, D]
     Op.MEAN_TOKENS: Signature(1, ("multiplier", "shift")),  # int16 [T, D] -> int16 [1, D]
@@ -118,7 +126,7 @@ class Node:
     name: str
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
-    attributes: Mapping[str, int | float | str] = field(default_factory=dict)
+    attributes: Mapping[str, int | float | str | bool] = field(default_factory=dict)
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
     layer: str = ""
 

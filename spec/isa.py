@@ -80,6 +80,7 @@ class Activation(IntEnum):
 
     NONE = 0
     GELU = 1
+    """The accelerator's smooth function, ``gelu.function``: GELU or SiLU."""
     RELU = 2
 
 
@@ -160,6 +161,7 @@ FIELDS: dict[Opcode, tuple[Field, ...]] = {
         Field("zero_point", 8, signed=True),
         Field("multiplier", 15),
         Field("shift", 6),
+        Field("wide", 1),
     ),
     Opcode.NORM: (
         Field("r_base", 16),
@@ -172,6 +174,7 @@ FIELDS: dict[Opcode, tuple[Field, ...]] = {
         Field("multiplier", 15),
         Field("shift", 6),
         Field("zero_point", 8, signed=True),
+        Field("centred", 1),
     ),
     Opcode.POOL: (
         Field("r_base", 16),
@@ -378,8 +381,11 @@ COUNTERS: tuple[tuple[str, str], ...] = (
     ("s_reads", "words read from S"),
     ("s_writes", "words written to S"),
     ("p_reads", "words read from P"),
-    ("drain_columns", "columns drained through the fusion pipeline"),
-    ("gelu_columns", "columns that passed through GELU"),
+    (
+        "drain_columns",
+        "columns drained through the fusion pipeline, the first planes of wide products not counted",
+    ),
+    ("gelu_columns", "columns that passed through GELU or SiLU"),
     ("score_columns", "columns that passed through the softmax statistics"),
     ("norm_columns", "columns normalized by the row unit"),
 )

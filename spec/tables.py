@@ -8,29 +8,70 @@ import math
 from functools import cache
 
 from vitreous.spec.config import GeluConfig, SoftmaxConfig
+from vitreous.spec.softmax import PROBABILITY_MAXIMUM
+
+
+def _gauss(u: float) -> float:
+    return math.exp(-u * u / 2) / math.sqrt(2 * math.pi)
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def smooth_delta(function: str, u: float) -> float:
+    """``delta(u) = relu(u) - f(u)`` for ``u >= 0``; it is even, so ``f(x) = relu(x) - delta(|x|)``.
+
+    ``gelu``: ``u * Phi(-u)``. ``silu``: ``u * sigmoid(-u)``.
+    """
+    return u * 0.5 * math.erfc(u / math.sqrt(2)) if function == "gelu" else u * _sigmoid(-u)
+
+
+def _curvature(function: str, u: float) -> float:
+    """The second derivative of ``smooth_delta``."""
+    if function == "gelu":
+        return _gauss(u) * (u * u - 2)
+    s = _sigmoid(-u)
+    return s * (1 - s) * (u * (1 - 2 * s) - 2)
 
 
 @cache
 def gelu_delta(config: GeluConfig) -> tuple[int, ...]:
-    """``T[i] = round(2**fraction_bits * delta(i / 2**step_bits))`` for ``i = 0 .. entries``, the last one 0.
+    """``delta``: its values times ``2**fraction_bits``, rounded, with step ``h = 2**-step_bits``.
 
-    ``delta(u) = u - u * Phi(u)`` for ``u >= 0``; ``gelu(x) = relu(x) - delta(|x|)``.
+    Interpolated: ``delta(u) - h**2 / 16 * delta''(u)``, at least 0, at ``u = i * h``, ``i = 0 .. entries``, the last
+    one 0. A chord differs from the curve by up to ``h**2 / 8 * delta''`` to one side; the shift makes that half of it
+    to either side. Not interpolated: ``delta`` at the middle of each step, ``i = 0 .. entries - 1``.
     """
-    scale = 1 << config.fraction_bits
+    scale, step = 1 << config.fraction_bits, 1 / (1 << config.step_bits)
+    if not config.interpolate:
+        middles = ((index + 0.5) * step for index in range(config.entries))
+        return tuple(round(scale * smooth_delta(config.function, u)) for u in middles)
     values = []
     for index in range(config.entries):
-        u = index / (1 << config.step_bits)
-        values.append(round(scale * u * 0.5 * math.erfc(u / math.sqrt(2.0))))
+        u = index * step
+        balanced = smooth_delta(config.function, u) - step * step / 16 * _curvature(config.function, u)
+        values.append(max(0, round(scale * balanced)))
     return (*values, 0)
 
 
 @cache
+def gelu_table(config: GeluConfig) -> tuple[int, ...]:
+    """``table``: ``round(2**fraction_bits * f(x))`` at the middle of each step of ``[-range, range)``, ascending."""
+    scale, step = 1 << config.fraction_bits, 1 / (1 << config.step_bits)
+    middles = [(index + 0.5) * step for index in range(-config.entries, config.entries)]
+    return tuple(round(scale * (max(x, 0.0) - smooth_delta(config.function, abs(x)))) for x in middles)
+
+
+@cache
 def exp2_mantissa(config: SoftmaxConfig) -> tuple[int, ...]:
-    """``base2``: ``min(255, round(2**(7 + f / 2**F)))`` for ``f = 0 .. 2**F - 1``; 8 bits, the top one always
-    set.
+    """``base2``: ``round(2**(F + 1 + f / 2**F))`` for ``f = 0 .. 2**F - 1``; F + 2 bits, the top one always set.
+
+    At most ``PROBABILITY_MAXIMUM >> (13 - F)``, so that no probability of two planes needs a clamp of its own.
     """
-    steps = 1 << config.fraction_bits
-    return tuple(min(255, round(2.0 ** (7 + f / steps))) for f in range(steps))
+    bits, steps = config.fraction_bits, 1 << config.fraction_bits
+    largest = PROBABILITY_MAXIMUM >> (13 - bits)
+    return tuple(min(largest, round(2.0 ** (bits + 1 + f / steps))) for f in range(steps))
 
 
 @cache
@@ -43,13 +84,26 @@ def exp2_negative(config: SoftmaxConfig) -> tuple[int, ...]:
 
 
 @cache
-def exp2_probability(config: SoftmaxConfig) -> tuple[int, ...]:
-    """``online`` prologue: ``round(2**(8 - f / 2**F))`` for ``f = 0 .. 2**F - 1``; 9 bits unsigned, 256 stands
-    for 1.
+def exp2_level(config: SoftmaxConfig) -> tuple[int, ...]:
+    """``online``: levels ``round(2 * PROBABILITY_MAXIMUM * 2**(-f / 2**F))`` for ``f = 0 .. 2**F - 1``; 16 bits."""
+    steps = 1 << config.fraction_bits
+    return tuple(round(2 * PROBABILITY_MAXIMUM * 2.0 ** (-f / steps)) for f in range(steps))
+
+
+def ibert_exponential(config: SoftmaxConfig) -> tuple[int, int]:
+    """``ibert``: ``(K, B)`` of ``2**-(f / 2**F) ~ 0.3585 ln(2)**2 ((K - f)**2 + B) / 2**(2F)``.
+
+    I-BERT's ``exp(p) ~ 0.3585 (p + 1.353)**2 + 0.344`` for ``-ln 2 < p <= 0``, with ``p = -f / 2**F * ln 2``.
     """
     steps = 1 << config.fraction_bits
-    return tuple(round(2.0 ** (8 - f / steps)) for f in range(steps))
+    return round(1.353 / math.log(2) * steps), round(0.344 / (0.3585 * math.log(2) ** 2) * steps * steps)
 
+
+GELU_POLY_EDGE = round(1.769 * math.sqrt(2) * (1 << 10))
+"""``poly``: ``u`` in Q6.10 from which GELU is relu; ``erf(v) ~ 1 - 0.2888 (v - 1.769)**2``, ``v = u / sqrt 2``."""
+GELU_POLY_BITS = 14
+GELU_POLY_FACTOR = round(0.2888 / 4 * (1 << GELU_POLY_BITS))
+"""``poly``: ``delta(u) = factor * u * (edge - u)**2``."""
 
 RSQRT_SEED_SHIFT = 11
 """The seed is indexed by ``v >> 11`` for ``v`` in ``2**16 .. 2**18 - 1``, that is 32 .. 127."""
