@@ -71,6 +71,16 @@ class FusionPipeline(wiring.Component):
     LATENCY = 1 + Requantize.LATENCY + Gelu.LATENCY + Requantize.LATENCY + 1
     RESIDUAL_LATENCY = LATENCY - 1
 
+    @staticmethod
+    def latency(config: AcceleratorConfig) -> int:
+        """Cycles from a column to its result, of every kind of column; it depends on the GELU variant."""
+        return 1 + Requantize.LATENCY + Gelu.latency(config.gelu) + Requantize.LATENCY + 1
+
+    @staticmethod
+    def residual_latency(config: AcceleratorConfig) -> int:
+        """Cycles from a column to its ``residual``."""
+        return FusionPipeline.latency(config) - 1
+
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         self.lanes = lanes = config.array.lanes

@@ -55,6 +55,11 @@ class Gelu(wiring.Component):
 
     LATENCY = 5
 
+    @staticmethod
+    def latency(config: GeluConfig) -> int:
+        """Cycles from ``x`` to ``y``; it depends on the variant."""
+        return Gelu.LATENCY
+
     def __init__(self, config: GeluConfig, *, lanes: int) -> None:
         if lanes < 1:
             raise ValueError(f"Lanes must be a positive integer, not {lanes!r}")
