@@ -17,8 +17,9 @@ from tests.formal.prover import Proof
 from tests.mutants.mutation import Mutation
 from vitreous.hw.gelu import Gelu
 from vitreous.hw.leading_one import LeadingOne
+from vitreous.hw.reciprocal import _DIVISION, QUOTIENT_BITS, Reciprocal
 from vitreous.hw.requantize import Requantize, Saturation
-from vitreous.hw.rowscale import _DIVISION, QUOTIENT_BITS, RowScale
+from vitreous.hw.rowscale import RowScale
 from vitreous.hw.rsqrt import ReciprocalRoot
 from vitreous.spec.config import GeluConfig
 from vitreous.spec.numbers import INT8, INT16, SCORE
@@ -140,42 +141,44 @@ def _exponent(m: Module, number: Value) -> Signal:
     return exponent
 
 
-class RowScaleTop(wiring.Component):
-    """``Q * Sn <= m_o * 2**17 < (Q + 1) * Sn``: every step keeps ``q * Sn + r = 2 * m_o * 2**step`` and ``r < Sn``."""
+class ReciprocalTop(wiring.Component):
+    """``Q * Sn <= n * 2**17 < (Q + 1) * Sn``: every step keeps ``q * Sn + r = 2 * n * 2**step`` and ``r < Sn``."""
 
     def __init__(self) -> None:
-        super().__init__({"sum": In(32), "multiplier": In(15), "shift": In(6)})
+        super().__init__({"number": In(32), "numerator": In(15)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        offset = 9
-        unit = RowScale(offset=offset)
+        unit = Reciprocal()
         registers = open_unit(m, unit)
         m.d.comb += [
-            Assume(self.sum >= 1 << 15),
-            Assume(self.multiplier[14]),
-            unit.sum.eq(self.sum),
-            unit.multiplier.eq(self.multiplier),
-            unit.shift.eq(self.shift),
+            Assume(self.number != 0),
+            Assume(self.numerator > 1 << 13),
+            unit.number.eq(self.number),
+            unit.numerator.eq(self.numerator),
         ]
-        exponent = _exponent(m, self.sum)
-        divisor, shift = Signal(17), Signal(6)
-        m.d.comb += [
-            divisor.eq(Mux(exponent >= 16, self.sum >> (exponent - 16)[:4], self.sum << 1)),
-            shift.eq(self.shift + exponent + 1 - offset),
-        ]
-        live: Value = past(m, 1, unit.LATENCY - QUOTIENT_BITS - 1, name="live")
-        given = [past(m, v, 3, name=f"given_{i}") for i, v in enumerate((self.multiplier, divisor, shift))]
+        exponent = _exponent(m, self.number)
+        divisor = Signal(17)
+        down, up = (exponent - 16)[:4], (16 - exponent)[:5]
+        m.d.comb += divisor.eq(Mux(exponent >= 16, self.number >> down, self.number << up))
+        live: Value = past(m, 1, unit.LATENCY - QUOTIENT_BITS, name="live")
+        given = [past(m, v, 3, name=f"given_{i}") for i, v in enumerate((self.numerator, divisor, exponent))]
         before: tuple[Value, Value] = (Const(0, 34), Const(0, QUOTIENT_BITS))
         for step in range(QUOTIENT_BITS + 1):
             state = data.View(_DIVISION, registers[f"division_{step}"])
             product = self._check_step(m, step, state, before, live, *given)
+            if step == QUOTIENT_BITS:
+                break
             before = (
                 past(m, product, name=f"product_{step}"),
                 past(m, state.quotient, name=f"quotient_{step}"),
             )
             live, *given = (past(m, v, name=f"step_{step}_{i}") for i, v in enumerate((live, *given)))
-        self._check_end(m, unit, before[1], live, given[2])
+        with m.If(live):
+            m.d.comb += [
+                Assert(unit.quotient == state.quotient),
+                Assert(unit.exponent == given[2]),
+            ]
         return m
 
     def _check_step(
@@ -185,9 +188,9 @@ class RowScaleTop(wiring.Component):
         state: data.View,
         before: tuple[Value, Value],
         live: Value,
-        multiplier: Value,
+        numerator: Value,
         divisor: Value,
-        shift: Value,
+        exponent: Value,
     ) -> Value:
         """Returns ``q * Sn`` by Horner's rule: twice the product of the step before, and Sn for the new bit of q."""
         product = Signal(34, name=f"q_times_divisor_{step}")
@@ -195,31 +198,50 @@ class RowScaleTop(wiring.Component):
         with m.If(live):
             m.d.comb += [
                 Assert(state.divisor == divisor),
-                Assert(divisor[16] & multiplier[14]),
-                Assert(state.shift == shift),
+                Assert(divisor[16] & (numerator > 1 << 13)),
+                Assert(state.exponent == exponent),
                 Assert(state.remainder < divisor),
                 Assert(state.quotient >> 1 == before[1][: QUOTIENT_BITS - 1]),
                 Assert(state.quotient >> step == 0),
-                Assert(product + state.remainder == multiplier << (step + 1)),
-                Assert(
-                    product + state.quotient <= state.quotient << 17
-                ),  # Sn has 17 bits: a lower bound of q
+                Assert(product + state.remainder == numerator << (step + 1)),
+                # Sn has 17 bits: a lower bound of q
+                Assert(product + state.quotient <= state.quotient << 17),
             ]
             if step == QUOTIENT_BITS:
                 m.d.comb += [
-                    Assert(product <= multiplier << 17),
-                    Assert(product + divisor > multiplier << 17),
-                    Assert(state.quotient >= 1 << 14),
+                    Assert(product <= numerator << 17),
+                    Assert(product + divisor > numerator << 17),
+                    Assert(state.quotient >= 1 << 13),
                 ]
         return product
 
-    def _check_end(self, m: Module, unit: RowScale, quotient: Value, live: Value, shift: Value) -> None:
+
+class RowScaleTop(wiring.Component):
+    """Multiplier and shift are those of the formula, given the reciprocal's quotient and exponent."""
+
+    def __init__(self) -> None:
+        super().__init__({"sum": In(32), "multiplier": In(15), "shift": In(6)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        offset = 13
+        unit = RowScale(offset=offset)
+        open_unit(m, unit)
+        m.d.comb += [
+            unit.sum.eq(self.sum),
+            unit.multiplier.eq(self.multiplier),
+            unit.shift.eq(self.shift),
+        ]
+        exponent = past(m, _exponent(m, self.sum), unit.LATENCY, name="exponent")
+        shift = past(m, self.shift, unit.LATENCY, name="shift")
+        quotient = past(m, unit._reciprocal.quotient, name="quotient")
         wide = quotient >= 1 << 15
-        with m.If(live):
+        with m.If(past(m, 1, unit.LATENCY, name="live") & past(m, self.sum != 0, unit.LATENCY, name="any")):
             m.d.comb += [
                 Assert(unit.o_multiplier == Mux(wide, quotient >> 1, quotient)),
-                Assert(unit.o_shift == (shift - wide)[:6]),
+                Assert(unit.o_shift == (shift + exponent + 1 - offset - wide)[:6]),
             ]
+        return m
 
 
 class ReciprocalRootTop(wiring.Component):
@@ -308,20 +330,28 @@ PROOFS = (
         ),
     ),
     Proof(
-        name="row_scale",
-        unit="hw.rowscale.RowScale",
-        statement="`Q * Sn <= m_o * 2**17 < (Q + 1) * Sn`, then multiplier and shift normalized to 15 bits, for all "
-        "sums from 2**15 and all multipliers from 2**14 (an invariant for each of the 16 steps)",
-        top=RowScaleTop,
+        name="reciprocal",
+        unit="hw.reciprocal.Reciprocal",
+        statement="`Q * Sn <= n * 2**17 < (Q + 1) * Sn` and the exponent, for all numbers from 1 to 2**32 - 1 and all "
+        "numerators above 2**13 (an invariant for each of the 16 steps)",
+        top=ReciprocalTop,
         mode="prove",
         depth=5,
         bug=Mutation(
             "comparison",
-            "rowscale.py",
+            "reciprocal.py",
             "fits.eq(doubled >= state.divisor)",
             "fits.eq(doubled > state.divisor)",
         ),
         bug_depth=6,
+    ),
+    _pipeline(
+        "row_scale",
+        RowScale,
+        "multiplier and shift are the normalized quotient of the reciprocal and `s_o + e + 1 - C`, C = 13, modulo 64, "
+        "for all sums from 1, multipliers and shifts",
+        RowScaleTop,
+        Mutation("shift", "rowscale.py", "(self.offset - 1) - wide", "(self.offset - 1)"),
     ),
     _pipeline(
         "reciprocal_root",

@@ -95,7 +95,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(TIMING, "softmax_recurrence.py", "self.o_last.eq(last[-1])", "self.o_last.eq(last[-2])"),
     Mutation(CONSTANT, "softmax_online.py", "scaled + _ONE", "scaled + term"),
     Mutation(SHIFT, "softmax_online.py", "(kept * term) >> 15", "(kept * term) >> 14"),
-    Mutation(SHIFT, "rowscale.py", "shift.eq(state.shift - wide)", "shift.eq(state.shift)"),
+    Mutation(SHIFT, "rowscale.py", "(self.offset - 1) - wide", "(self.offset - 1)"),
     Mutation(OPERAND, "rsqrt.py", "(3 << 16) - b", "(3 << 16) + b"),
     Mutation(ROUNDING, "rsqrt.py", "(seeds[3] * rest) >> 17", "seeds[3]"),
     Mutation(CONSTANT, "norm_scale.py", "scaled - square + self.epsilon", "scaled - square"),
