@@ -3,17 +3,21 @@ is one sentence."""
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from vitreous.compiler.errors import CompileError
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Node
 from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS, SHIFT_MAX, SHIFT_MIN
+from vitreous.spec.softmax import WIDE_BITS, facts
 
 NORM_CHANNELS = 4096
 POOL_TOKENS = 4096
 OPERAND_MAXIMUM = 128
 PROBABILITY_MAXIMUM = 127
+PLANE_MAXIMUM = 128
 LIMIT = 1 << (ACCUMULATOR_BITS - 1)
 
 
@@ -86,7 +90,7 @@ def zero_point(node: Node) -> int:
 
 
 def row_constants(node: Node) -> tuple[int, int]:
-    """(m_o, s_o) of a SOFTMAX or LAYERNORM, ``2**14 <= m_o < 2**15``."""
+    """(m_o, s_o) of a SOFTMAX, LAYERNORM or RMSNORM, ``2**14 <= m_o < 2**15``."""
     multiplier, shift = node.integer("multiplier"), node.integer("shift")
     if not 1 << (MULTIPLIER_BITS - 1) <= multiplier < 1 << MULTIPLIER_BITS or not 1 <= shift <= SHIFT_MAX:
         raise CompileError(
@@ -96,33 +100,55 @@ def row_constants(node: Node) -> tuple[int, int]:
 
 
 def gelu_matches(node: Node, config: AcceleratorConfig) -> None:
-    """The graph's GELU must be the one that this accelerator has."""
-    for name in ("step_bits", "range", "fraction_bits"):
-        wanted, built = node.attributes[name], getattr(config.gelu, name)
-        if wanted != built:
-            raise CompileError(
-                f"{where(node)}: quantized for gelu.{name} = {wanted}, but the accelerator has {built}"
-            )
+    """The graph's GELU or SiLU must be the one that this accelerator has, in every field."""
+    _matches(node, config, "gelu", tuple(field.name for field in dataclasses.fields(config.gelu)))
+
+
+def norm_matches(node: Node, config: AcceleratorConfig) -> None:
+    """The graph's layer norm or RMS norm must be computed as this accelerator does."""
+    _matches(node, config, "norm", ("variant",))
 
 
 def softmax_matches(node: Node, config: AcceleratorConfig) -> None:
-    """The graph's softmax must be the one that this accelerator has."""
-    for name in ("variant", "fraction_bits"):
-        wanted, built = node.attributes[name], getattr(config.softmax, name)
+    """The graph's softmax must be the one that this accelerator has, and its probabilities not wider."""
+    _matches(node, config, "softmax", ("variant", "fraction_bits"))
+    wanted, built = node.integer("probability_bits"), config.softmax.probability_bits
+    if wanted not in (8, 16):
+        raise CompileError(f"{where(node)}: probability_bits must be 8 or 16, not {wanted}")
+    if wanted > built:
+        raise CompileError(
+            f"{where(node)}: quantized for {wanted} probability bits, but the accelerator multiplies "
+            f"{built} (softmax.probability_bits)"
+        )
+
+
+def _matches(node: Node, config: AcceleratorConfig, part: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        wanted, built = node.attributes[name], getattr(getattr(config, part), name)
         if wanted != built:
             raise CompileError(
-                f"{where(node)}: quantized for softmax.{name} = {wanted}, but the accelerator has {built}"
+                f"{where(node)}: quantized for {part}.{name} = {wanted}, but the accelerator has {built}"
             )
 
 
-def attention_fits(node: Node, keys: int, head_columns: int, config: AcceleratorConfig) -> None:
-    """Score rows fit S, and neither product of attention can overflow."""
+def attention_fits(
+    node: Node, keys: int, head_columns: int, config: AcceleratorConfig, *, wide: bool
+) -> None:
+    """Rows are no longer than the softmax is safe for and than S holds; no product of attention can overflow."""
+    most = facts(config.softmax).max_keys
+    if keys > most:
+        raise CompileError(
+            f"{where(node)}: {keys} keys, but softmax.variant = {config.softmax.variant} is safe up to {most}"
+        )
     if -(-keys // config.array.depth) > config.s_depth:
         raise CompileError(
             f"{where(node)}: {keys} keys, but the score buffer holds {config.memory.score_keys} (memory.score_keys)"
         )
     scores = head_columns * OPERAND_MAXIMUM * OPERAND_MAXIMUM
     context = keys * OPERAND_MAXIMUM * PROBABILITY_MAXIMUM
+    if wide:
+        low = keys * OPERAND_MAXIMUM * PLANE_MAXIMUM + (1 << (WIDE_BITS - 1))
+        context = (context << WIDE_BITS) + (low >> WIDE_BITS)
     if max(scores, context) >= LIMIT:
         raise CompileError(
             f"{where(node)}: {head_columns} channels for each head or {keys} keys can overflow a 32-bit accumulator"

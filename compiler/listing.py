@@ -36,7 +36,7 @@ def describe(instruction: Instruction, config: AcceleratorConfig) -> str:
     if instruction.opcode is Opcode.END:
         return "all queues empty: done"
     if instruction.opcode is Opcode.MATMUL:
-        return f"{moved}; {_matmul(i)}"
+        return f"{moved}; {_matmul(i, config)}"
     if instruction.opcode in (Opcode.LOAD, Opcode.STORE):
         return f"{moved}; DRAM +0x{i['dram_offset']:x}"
     if instruction.opcode is Opcode.LOAD_PATCHES:
@@ -49,16 +49,20 @@ def describe(instruction: Instruction, config: AcceleratorConfig) -> str:
     scale = f"m {i['multiplier']} s {i['shift']}"
     if instruction.opcode is Opcode.POOL:
         return f"{moved}; mean of {i['tokens']} tokens, {scale}"
-    return f"{moved}; {i['channels']} channels, {scale} epsilon {i['epsilon']} zero {i['zero_point']}"
+    kind = "channels" if i["centred"] else "channels (RMS)"
+    return f"{moved}; {i['channels']} {kind}, {scale} epsilon {i['epsilon']} zero {i['zero_point']}"
 
 
-def _matmul(i: Mapping[str, int]) -> str:
+def _matmul(i: Mapping[str, int], config: AcceleratorConfig) -> str:
     words = [
         f"{Operands(i['operands']).name} {i['row_tiles']} tiles x {i['columns']} columns, k {i['k_words']} words"
     ]
     words.append(f"scale {Scale(i['scale']).name}")
     if i["activation"]:
-        words.append(Activation(i["activation"]).name)
+        smooth = i["activation"] == Activation.GELU
+        words.append(config.gelu.function.upper() if smooth else Activation(i["activation"]).name)
+    if i["wide"]:
+        words.append("two planes")
     if i["residual"]:
         words.append("residual")
     if i["zero_point"]:
@@ -93,10 +97,10 @@ def _summary(program: Program, config: AcceleratorConfig) -> list[str]:
 
 
 def matrix_cycles(program: Program) -> int:
-    """Cycles in which the array is busy or drains, without any waiting: ``max(k_words, N)`` for each tile."""
+    """Cycles in which the array is busy or drains, without any waiting: ``max(k_words, N)`` for each tile and plane."""
     lanes = int(program.config["array"]["lanes"])
     return sum(
-        i["row_tiles"] * ceil_div(i["columns"], lanes) * max(i["k_words"], lanes)
+        i["row_tiles"] * ceil_div(i["columns"], lanes) * max(i["k_words"], lanes) * (1 + i["wide"])
         for i in program.instructions
         if i.opcode is Opcode.MATMUL
     )

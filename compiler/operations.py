@@ -73,7 +73,10 @@ class Embedding:
 
 @dataclass(frozen=True, kw_only=True)
 class Norm:
-    """Layer norm of int16 [T, D] to int8. ``token``: the only one whose row is needed, or None for all."""
+    """Layer norm, or RMS norm when not ``centred``, of int16 [T, D] to int8.
+
+    token : the only one whose row is needed, or None for all.
+    """
 
     layer: str
     input: str
@@ -84,6 +87,7 @@ class Norm:
     shift: int
     epsilon: int
     zero_point: int
+    centred: bool = True
     token: int | None = None
 
 
@@ -93,6 +97,7 @@ class Attention:
     ``value`` to W.
 
     score : (multiplier, shift) from accumulator to score; row : (m_o, s_o) of the row scale (docs/numerics.md).
+    wide : probabilities have 16 bits and are multiplied in two planes.
     """
 
     query: Linear
@@ -101,6 +106,7 @@ class Attention:
     heads: int
     score: tuple[int, int]
     row: tuple[int, int]
+    wide: bool
     zero_point: int
     output: str
     layer: str

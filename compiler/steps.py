@@ -55,6 +55,7 @@ _MATMUL_DEFAULTS = {
     "zero_point": 0,
     "multiplier": 0,
     "shift": 0,
+    "wide": 0,
 }
 
 

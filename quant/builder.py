@@ -8,7 +8,7 @@ import numpy as np
 
 from vitreous.quant.errors import QuantError
 from vitreous.spec.graph import Node, Op, Tensor
-from vitreous.spec.numbers import SHIFT_MAX, SHIFT_MIN, NumberError, quantize_multiplier
+from vitreous.spec.numbers import NumberError, quantize_multiplier
 
 
 class Scale(NamedTuple):
@@ -82,20 +82,3 @@ class Builder:
             zero_point=scale.zero_point,
             bits=bits,
         )
-
-
-def output_factor(name: str, factor: float, least: int, most: int) -> tuple[int, int]:
-    """``(m_o, s_o)`` of a unit that adds ``least .. most`` to ``s_o`` for each row, and may take 1 off in the end.
-
-    Raises QuantError when such a shift could leave its field.
-    """
-    try:
-        multiplier, shift = quantize_multiplier(factor)
-    except NumberError as error:
-        raise QuantError(f"{name}: {error}") from None
-    low, high = shift + least - 1, shift + most
-    if low < SHIFT_MIN or high > SHIFT_MAX:
-        raise QuantError(
-            f"{name}: a factor of {factor:.3g} needs shifts of {low}..{high}, outside {SHIFT_MIN}..{SHIFT_MAX}"
-        )
-    return multiplier, shift

@@ -6,14 +6,17 @@ says what each operation computes with it. The accumulators of ``<name>`` are th
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
-from vitreous.quant.builder import Builder, Scale, output_factor
+from vitreous.quant.builder import Builder, Scale
+from vitreous.quant.constants import check_keys, norm_constants, probability_dtype, row_constants
 from vitreous.quant.errors import QuantError
 from vitreous.quant.observers import weight_scales
 from vitreous.quant.scales import Scales
@@ -32,7 +35,7 @@ from vitreous.quant.sources import (
     Source,
     Start,
 )
-from vitreous.spec.config import GeluConfig, SoftmaxConfig
+from vitreous.spec.config import GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Op
 from vitreous.spec.numbers import ACCUMULATOR, GELU_INPUT, INT16, quantize_multiplier
 
@@ -44,15 +47,32 @@ _LARGEST_BIAS = 2**29
 _LONGEST = 4096  # channels of a layer norm, tokens of a mean: what their exact sums are sized for
 
 
+@dataclass(frozen=True, kw_only=True)
+class Units:
+    """The nonlinear units that the graph is made for: parts of an accelerator's configuration, or ``exact`` ones."""
+
+    softmax: SoftmaxConfig = field(default_factory=SoftmaxConfig)
+    gelu: GeluConfig = field(default_factory=GeluConfig)
+    norm: NormConfig = field(default_factory=NormConfig)
+
+
 class Lowering(Builder):
-    """Builds the nodes and tensors of one graph, source by source; complete after ``run``."""
+    """Builds the nodes and tensors of one graph, source by source; complete after ``run``.
+
+    ``widths``: probability bits, 8 or 16, of each attention by its name.
+    """
 
     def __init__(
-        self, encoder: Encoder, scales: Scales, scheme: QuantScheme, softmax: SoftmaxConfig, gelu: GeluConfig
+        self,
+        encoder: Encoder,
+        scales: Scales,
+        scheme: QuantScheme,
+        units: Units,
+        widths: Mapping[str, int],
     ) -> None:
         super().__init__()
         self.encoder, self.scales, self.scheme = encoder, scales, scheme
-        self.softmax, self.gelu = softmax, gelu
+        self.units, self.widths = units, widths
         self.stream = Scale(scales.residual)
         # Every linear layer has exactly one user: the importer makes a new one for each use.
         self._user = {part.serial: source for source in encoder.sources for part in source.inputs}
@@ -111,8 +131,8 @@ class Lowering(Builder):
             return 16, Scale(self.scales.logits)
         user = self._user[source.serial]
         if isinstance(user, Activation):
-            gelu = user.function == "gelu"
-            return (16, Scale(2.0**-GELU_INPUT.fraction)) if gelu else (8, self.scales.of(user))
+            relu = user.function == "relu"
+            return (8, self.scales.of(user)) if relu else (16, Scale(2.0**-GELU_INPUT.fraction))
         return (8, self.scales.of(source)) if isinstance(user, Attention) else (16, self.stream)
 
     def _weight_steps(self, source: Linear, given: float, output: float) -> torch.Tensor:
@@ -143,23 +163,18 @@ class Lowering(Builder):
             raise QuantError(
                 f"{name}: layer norm over {source.width} channels; at most {_LONGEST} are supported"
             )
-        scale = self.scales.of(source)
-        # The row's shift is s_o + e/2 + 1 with e/2 in 0..27.
-        multiplier, shift = output_factor(name, 1 / scale.step, 1, 28)
-        epsilon = max(1, round(source.eps * source.width**2 / self.stream.step**2))
-        if epsilon >= 2**32:
-            raise QuantError(f"{name}: eps {source.eps:g} is too large for the residual stream's scale")
+        scale, config = self.scales.of(source), self.units.norm
+        constants = norm_constants(name, config, source.width, source.eps, self.stream.step, scale.step)
         output = self.tensor(name, "int8", (source.tokens, source.width), scale)
         return self.node(
-            Op.LAYERNORM,
+            Op.LAYERNORM if source.centred else Op.RMSNORM,
             name,
             source.layer,
             (self.encoder.name(source.input),),
             (output,),
-            multiplier=multiplier,
-            shift=shift,
-            epsilon=epsilon,
+            variant=config.variant,
             zero_point=scale.zero_point,
+            **constants._asdict(),
         )
 
     def _activation(self, source: Activation, name: str) -> str:
@@ -168,7 +183,12 @@ class Lowering(Builder):
         if source.function == "relu":
             output = self.tensor(name, "int8", shape, scale)
             return self.node(Op.RELU, name, layer, inputs, (output,), zero_point=scale.zero_point)
-        config = self.gelu
+        config = self.units.gelu
+        if source.function != config.function:
+            raise QuantError(
+                f"{name}: the model's {source.function} needs gelu.function = {source.function}, but the "
+                f"accelerator's is {config.function}"
+            )
         step = 2.0**-config.fraction_bits
         wide = self.tensor(f"{name}.acc", "int32", shape, Scale(step))
         self.node(
@@ -177,15 +197,14 @@ class Lowering(Builder):
             layer,
             inputs,
             (wide,),
-            step_bits=config.step_bits,
-            range=config.range,
-            fraction_bits=config.fraction_bits,
+            **dataclasses.asdict(config),
         )
         return self.requantize(layer, wide, name, [step / scale.step], 8, scale)
 
     def _attention(self, source: Attention, name: str) -> str:
         layer, tokens, heads = source.layer, source.tokens, source.heads
         scale = self.scales.of(source)
+        check_keys(name, self.units.softmax, tokens)
         if max(source.width // heads, tokens) * 128 * 128 > ACCUMULATOR.maximum:
             raise QuantError(
                 f"{name}: {tokens} keys or {source.width // heads} channels of a head overflow 32 bits"
@@ -194,7 +213,7 @@ class Lowering(Builder):
         shape, square = (tokens, source.width), (heads, tokens, tokens)
         scores = self.tensor(f"{name}.scores.acc", "int32", square)
         self.node(Op.SCORES, scores, layer, (q, k), (scores,), heads=heads)
-        step = 2.0**-self.softmax.fraction_bits
+        step = 2.0**-self.units.softmax.fraction_bits
         factor = (
             self.scales.of(source.q).step
             * self.scales.of(source.k).step
@@ -213,13 +232,12 @@ class Lowering(Builder):
         )
 
     def _softmax(self, source: Attention, name: str, scores: str) -> tuple[str, str, str]:
-        # The row's shift is s_o + e + 1 - C with e in 15..31.
-        constant = 9 if self.softmax.variant == "base2" else 8
+        config, bits = self.units.softmax, self.widths[name]
         factor = self.scales.of(source.v).step / self.scales.of(source).step
-        multiplier, shift = output_factor(name, factor, 16 - constant, 32 - constant)
+        multiplier, shift = row_constants(name, config, bits, factor)
         square = self.tensors[scores].shape
         outputs = (
-            self.tensor(f"{name}.softmax.p", "int8", square),
+            self.tensor(f"{name}.softmax.p", probability_dtype(config, bits), square),
             self.tensor(f"{name}.softmax.multiplier", "int32", square[:2]),
             self.tensor(f"{name}.softmax.shift", "int32", square[:2]),
         )
@@ -229,8 +247,9 @@ class Lowering(Builder):
             source.layer,
             (scores,),
             outputs,
-            variant=self.softmax.variant,
-            fraction_bits=self.softmax.fraction_bits,
+            variant=config.variant,
+            fraction_bits=config.fraction_bits,
+            probability_bits=bits,
             multiplier=multiplier,
             shift=shift,
         )

@@ -14,12 +14,12 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from vitreous.quant.errors import QuantError
-from vitreous.quant.lowering import Lowering
+from vitreous.quant.lowering import Lowering, Units
 from vitreous.quant.quantizer import Calibrated, calibrate
 from vitreous.quant.scales import choose_scales
 from vitreous.quant.scheme import QuantScheme
-from vitreous.quant.sources import macs
-from vitreous.spec.config import GeluConfig, SoftmaxConfig
+from vitreous.quant.sources import Attention, macs
+from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph
 
 Progress = Callable[[str, int, int], None]
@@ -35,6 +35,7 @@ def quantize(
     scheme: QuantScheme | None = None,
     softmax: SoftmaxConfig | None = None,
     gelu: GeluConfig | None = None,
+    norm: NormConfig | None = None,
     preprocessing: Mapping[str, Sequence[float]] | None = None,
     progress: Progress | None = None,
 ) -> Graph:
@@ -46,7 +47,8 @@ def quantize(
     calibration : float32 ``[n, C, H, W]``, normalised as the module expects.
     name : the graph's name.
     scheme : settings; ``QuantScheme()`` when None.
-    softmax, gelu : the parts of the accelerator's configuration that fix number formats; the defaults when None.
+    softmax, gelu, norm : the parts of the accelerator's configuration that fix number formats; the defaults when
+        None. A variant may be ``exact``, float64 in ``golden``: the truth for that function, which no accelerator has.
     preprocessing : ``mean`` and ``std`` of the normalisation, kept in the graph.
     progress : called with a stage's name and how much of it is done, ``(stage, done, total)``.
 
@@ -55,7 +57,7 @@ def quantize(
     """
     scheme = scheme or QuantScheme()
     calibrated = observe(module, calibration, scheme, progress)
-    graph = lower(calibrated, name=name, scheme=scheme, softmax=softmax, gelu=gelu)
+    graph = lower(calibrated, name=name, scheme=scheme, softmax=softmax, gelu=gelu, norm=norm)
     notes = {"scheme": scheme.as_dict(), "observer": scheme.observer, "calibration_images": len(calibration)}
     constants = {key: [float(value) for value in values] for key, values in (preprocessing or {}).items()}
     return replace(graph, preprocessing=constants, notes=notes)
@@ -68,14 +70,34 @@ def lower(
     scheme: QuantScheme,
     softmax: SoftmaxConfig | None = None,
     gelu: GeluConfig | None = None,
+    norm: NormConfig | None = None,
+    widths: Mapping[str, int] | None = None,
 ) -> Graph:
-    """The last step of ``quantize``: scales, then the integer graph. Same arguments and errors."""
+    """The last step of ``quantize``: scales, then the integer graph. Same arguments and errors.
+
+    widths : probability bits of each attention by its name; None for ``scheme.probability_bits`` in all of them, or
+        the widest that ``softmax`` has.
+    """
     scales = choose_scales(calibrated, scheme)
-    lowering = Lowering(calibrated.encoder, scales, scheme, softmax or SoftmaxConfig(), gelu or GeluConfig())
+    units = Units(softmax=softmax or SoftmaxConfig(), gelu=gelu or GeluConfig(), norm=norm or NormConfig())
+    if widths is None:
+        bits = _widest(scheme, units.softmax)
+        widths = {calibrated.encoder.name(part): bits for part in calibrated.encoder.each(Attention)}
+    lowering = Lowering(calibrated.encoder, scales, scheme, units, widths)
     lowering.run()
     return Graph(
         name=name, nodes=tuple(lowering.nodes), tensors=lowering.tensors, macs=macs(calibrated.encoder)
     )
+
+
+def _widest(scheme: QuantScheme, softmax: SoftmaxConfig) -> int:
+    """The widest probabilities that scheme and accelerator allow. Raises QuantError where they contradict."""
+    wanted, has = scheme.probability_bits, softmax.probability_bits
+    if wanted is not None and wanted > has and softmax.variant != EXACT:
+        raise QuantError(
+            f"probability_bits {wanted} needs softmax.probability_bits = {wanted}, but the accelerator's is {has}"
+        )
+    return has if wanted is None else wanted
 
 
 def observe(

@@ -21,6 +21,8 @@ class QuantScheme:
     percentile : percent of all values that the two-sided ``percentile`` range covers.
     symmetric_input, symmetric_activations : zero point 0 for the image, for outputs of GELU and ReLU. Layer norm
         outputs, q, k, v and attention's context always have zero point 0.
+    probability_bits : of attention, 8 or 16 in every layer; None for what each layer needs (``widths``), where the
+        accelerator has 16.
     residual_headroom : the residual stream's int16 range over the largest value seen in calibration.
 
     Raises QuantError that names the field.
@@ -32,6 +34,7 @@ class QuantScheme:
     percentile: float = 99.99
     symmetric_input: bool = True
     symmetric_activations: bool = False
+    probability_bits: int | None = None
     residual_headroom: float = 1.5
 
     def __post_init__(self) -> None:
@@ -42,6 +45,8 @@ class QuantScheme:
             raise QuantError(f"observer must be one of {', '.join(OBSERVERS)}, not {self.observer!r}")
         if not 50 < self.percentile <= 100:
             raise QuantError(f"percentile must be above 50 and at most 100, not {self.percentile!r}")
+        if self.probability_bits not in (None, 8, 16):
+            raise QuantError(f"probability_bits must be 8, 16 or None, not {self.probability_bits!r}")
         if not 1 <= self.residual_headroom <= 16:
             raise QuantError(f"residual_headroom must be in 1..16, not {self.residual_headroom!r}")
 

@@ -98,10 +98,11 @@ class Add(Source):
 
 @dataclass(eq=False, kw_only=True)
 class Norm(Source):
-    """Layer norm without its affine part: ``(x - mean) / sqrt(variance + eps)``."""
+    """Layer norm without its affine part, ``(x - mean) / sqrt(variance + eps)``, or RMS norm (not ``centred``)."""
 
     input: Source
     eps: float
+    centred: bool = True
 
     @property
     def inputs(self) -> tuple[Source, ...]:
@@ -111,7 +112,7 @@ class Norm(Source):
 
 @dataclass(eq=False, kw_only=True)
 class Activation(Source):
-    """``function`` (gelu or relu) of a linear layer's output."""
+    """``function`` (gelu, silu or relu) of a linear layer's output."""
 
     input: Linear
     function: str

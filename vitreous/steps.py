@@ -104,6 +104,7 @@ def quantize(
             scheme=QuantScheme(observer=observer),
             softmax=accelerator.softmax,
             gelu=accelerator.gelu,
+            norm=accelerator.norm,
             preprocessing={"mean": list(model.mean), "std": list(model.std)},
             progress=progress,
         )

@@ -6,7 +6,7 @@
     linear . requantize(16) . add(residual)                                 Linear to R, in place
     linear . requantize(16) . output                                        Linear to R
     three linears . scores . requantize(15) . softmax . context . requantize_rows    Attention
-    layernorm, mean_tokens, select_token, output                            Norm, Pool, Select, Output
+    layernorm or rmsnorm, mean_tokens, select_token, output                 Norm, Pool, Select, Output
 
 Anything else is refused with the node's name, operation and layer.
 """
@@ -29,6 +29,7 @@ MATRIX_RESULTS = (Op.SCORES, Op.CONTEXT)
 def _match_norm(pattern: Pattern, node: Node) -> Norm:
     rows, channels = pattern.shape(node.inputs[0])
     checks.at_most(node, "channels", channels, checks.NORM_CHANNELS)
+    checks.norm_matches(node, pattern.config)
     multiplier, shift = checks.row_constants(node)
     if not 1 <= node.integer("epsilon") < 1 << 32:
         raise CompileError(f"{checks.where(node)}: epsilon must be in 1..2**32-1")
@@ -43,6 +44,7 @@ def _match_norm(pattern: Pattern, node: Node) -> Norm:
         shift=shift,
         epsilon=node.integer("epsilon"),
         zero_point=checks.zero_point(node),
+        centred=node.op is Op.LAYERNORM,
         token=None if select is None else select.integer("index"),
     )
 
@@ -100,7 +102,7 @@ def fuse(graph: Graph, config: AcceleratorConfig) -> tuple[Operation, ...]:
                 operations.append(linear)
         elif node.op is Op.SCORES:
             operations.append(match_attention(pattern, node, projections))
-        elif node.op is Op.LAYERNORM:
+        elif node.op in (Op.LAYERNORM, Op.RMSNORM):
             operations.append(_match_norm(pattern, node))
         elif node.op is Op.MEAN_TOKENS:
             operations.append(_match_pool(pattern, node))

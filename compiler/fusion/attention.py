@@ -35,7 +35,13 @@ def match_attention(pattern: Pattern, scores: Node, projections: dict[str, Linea
             f"{checks.where(scores)}: {query.columns}, {key.columns} and {value.columns} channels do not "
             f"make {heads} equal heads"
         )
-    checks.attention_fits(scores, key.rows, query.columns // heads, pattern.config)
+    wide = softmax.integer("probability_bits") == 16
+    if pattern.dtype(softmax.outputs[0]) != ("int16" if wide else "int8"):
+        raise CompileError(
+            f"{checks.where(softmax)}: {softmax.outputs[0]} is {pattern.dtype(softmax.outputs[0])}, which is not "
+            f"what {softmax.integer('probability_bits')} probability bits are"
+        )
+    checks.attention_fits(scores, key.rows, query.columns // heads, pattern.config, wide=wide)
     return Attention(
         query=query,
         key=dataclasses.replace(key, destination=Memory.W),
@@ -43,6 +49,7 @@ def match_attention(pattern: Pattern, scores: Node, projections: dict[str, Linea
         heads=heads,
         score=(int(multiplier[0]), int(shift[0])),
         row=checks.row_constants(softmax),
+        wide=wide,
         zero_point=checks.zero_point(rows),
         output=rows.outputs[0],
         layer=scores.layer or scores.name,

@@ -77,6 +77,7 @@ def _wide(pattern: Pattern, linear: Linear, requantize: Node) -> Linear:
         return dataclasses.replace(linear, residual=residual, output=add.outputs[0])
     if pattern.only_consumer(requantize, Op.OUTPUT) is None:
         raise CompileError(
-            f"{checks.where(requantize)}: a 16-bit result must go to GELU, to a residual addition or to the output"
+            f"{checks.where(requantize)}: a 16-bit result must go to GELU or SiLU, to a residual addition or to "
+            "the output"
         )
     return linear

@@ -126,4 +126,5 @@ def _context(
         columns=width,
         o_stride=context.stride,
         zero_point=attention.zero_point,
+        wide=int(attention.wide),
     )

@@ -78,6 +78,7 @@ class Follower:
             multiplier=norm.multiplier,
             shift=norm.shift,
             zero_point=norm.zero_point,
+            centred=int(norm.centred),
         )
 
 

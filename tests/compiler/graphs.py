@@ -3,6 +3,7 @@ that values neither saturate nor vanish, and sizes that look for the edges of th
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -14,11 +15,13 @@ from vitreous.spec.config import (
     BusConfig,
     GeluConfig,
     MemoryConfig,
+    NormConfig,
     QueueConfig,
     SoftmaxConfig,
 )
 from vitreous.spec.graph import Graph, Node, Op, Tensor
 from vitreous.spec.numbers import quantize_multiplier
+from vitreous.spec.softmax import WIDE_BITS, facts
 
 IMAGE_DEVIATION = 74.0
 NORM_DEVIATION = 32.0
@@ -123,19 +126,25 @@ class GraphBuilder:
         operands = (first, second) if self.random.integers(2) else (second, first)
         return self.node(Op.ADD, name, operands, ("int16",), self.tensors[first].shape, layer)
 
-    def layernorm(self, name: str, source: str, layer: str) -> str:
+    def norm(self, name: str, source: str, config: NormConfig, layer: str, *, centred: bool = True) -> str:
+        """Layer norm or RMS norm to values with a standard deviation of ``NORM_DEVIATION``."""
         rows, channels = self.tensors[source].shape
-        multiplier, shift = quantize_multiplier(NORM_DEVIATION)
+        one_pass = config.variant == "one_pass"
+        multiplier, shift = quantize_multiplier(NORM_DEVIATION * (1 if one_pass else math.sqrt(channels)))
         attributes = {
+            "variant": config.variant,
             "multiplier": multiplier,
             "shift": shift,
-            "epsilon": max(1, channels * channels),
+            "epsilon": channels * channels if one_pass else 256 * channels,
             "zero_point": 0,
         }
-        return self.node(Op.LAYERNORM, name, (source,), ("int8",), (rows, channels), layer, attributes)
+        op = Op.LAYERNORM if centred else Op.RMSNORM
+        return self.node(op, name, (source,), ("int8",), (rows, channels), layer, attributes)
 
-    def attention(self, name: str, source: str, heads: int, softmax: SoftmaxConfig, layer: str) -> str:
-        """q, k, v, scores, softmax, context; the context int8 [T, dim]."""
+    def attention(
+        self, name: str, source: str, heads: int, softmax: SoftmaxConfig, layer: str, *, bits: int
+    ) -> str:
+        """q, k, v, scores, softmax with probabilities of ``bits`` bits, context; the context int8 [T, dim]."""
         tokens, dim = self.tensors[source].shape
         width = dim // heads
         q, k, v = (self.projected(f"{name}.{part}", source, dim, 32.0, 8, f"{layer}.qkv") for part in "qkv")
@@ -144,10 +153,12 @@ class GraphBuilder:
         acc = self.node(Op.SCORES, f"{name}.scores", (q, k), ("int32",), square, layer, {"heads": heads})
         real = 1.8 * 2**softmax.fraction_bits / (math.sqrt(width) * 32.0 * 32.0)
         scores = self.requantize(f"{name}.logits", acc, real, 15, layer, single=True)
-        multiplier, shift = quantize_multiplier(1.6)
+        planes = WIDE_BITS if bits == 16 else 0
+        multiplier, shift = quantize_multiplier(1.6 * facts(softmax).row_factor / 2**planes)
         attributes: dict[str, Any] = {
             "variant": softmax.variant,
             "fraction_bits": softmax.fraction_bits,
+            "probability_bits": bits,
             "multiplier": multiplier,
             "shift": shift,
         }
@@ -155,7 +166,7 @@ class GraphBuilder:
             Op.SOFTMAX,
             f"{name}.softmax",
             (scores,),
-            ("int8", "int32", "int32"),
+            ("int16" if bits == 16 else "int8", "int32", "int32"),
             square,
             layer,
             attributes,
@@ -192,7 +203,7 @@ class GraphBuilder:
                 Op.RELU, f"{name}.relu", (hidden,), ("int8",), shape, layer, attributes, None, zero_point
             )
         wide = self.projected(f"{name}.wide", source, columns, 1200.0, 16, layer)
-        attributes = {"step_bits": gelu.step_bits, "range": gelu.range, "fraction_bits": gelu.fraction_bits}
+        attributes = dataclasses.asdict(gelu)
         acc = self.node(
             Op.GELU, f"{name}.gelu", (wide,), ("int32",), self.tensors[wide].shape, layer, attributes
         )
@@ -252,28 +263,35 @@ def random_vit_graph(
     activation: str = "gelu",
     softmax: SoftmaxConfig | None = None,
     gelu: GeluConfig | None = None,
+    norm: NormConfig | None = None,
+    centred: bool = True,
+    widths: tuple[int, ...] = (),
 ) -> Graph:
     """A pre-norm vision transformer with random weights. ``image`` is (height, width); without
-    ``class_token`` tokens are averaged before the last layer norm; ``activation`` is "gelu" or "relu"."""
-    softmax, gelu = softmax or SoftmaxConfig(), gelu or GeluConfig()
+    ``class_token`` tokens are averaged before the last layer norm; ``activation`` is "gelu" (the accelerator's smooth
+    function, whichever it is) or "relu"; RMS norms unless ``centred``. ``widths``: probability bits of each layer,
+    one after another and over again; the widest that ``softmax`` has by default."""
+    softmax, gelu, norm = softmax or SoftmaxConfig(), gelu or GeluConfig(), norm or NormConfig()
+    widths = widths or (softmax.probability_bits,)
     b = GraphBuilder(seed)
     x = _embedding(b, image, patch, channels, dim, class_token)
     for index in range(depth):
         block = f"blocks.{index}"
-        normed = b.layernorm(f"{block}.norm1", x, f"{block}.norm1")
-        context = b.attention(f"{block}.attn", normed, heads, softmax, f"{block}.attn")
+        normed = b.norm(f"{block}.norm1", x, norm, f"{block}.norm1", centred=centred)
+        bits = widths[index % len(widths)]
+        context = b.attention(f"{block}.attn", normed, heads, softmax, f"{block}.attn", bits=bits)
         delta = b.projected(f"{block}.proj", context, dim, STREAM_DEVIATION, 16, f"{block}.attn.proj")
         x = b.add(f"{block}.add1", delta, x, f"{block}.attn.proj")
-        normed = b.layernorm(f"{block}.norm2", x, f"{block}.norm2")
+        normed = b.norm(f"{block}.norm2", x, norm, f"{block}.norm2", centred=centred)
         hidden = b.mlp_hidden(f"{block}.fc1", normed, mlp, activation, gelu, f"{block}.mlp.fc1")
         delta = b.projected(f"{block}.fc2", hidden, dim, STREAM_DEVIATION, 16, f"{block}.mlp.fc2")
         x = b.add(f"{block}.add2", delta, x, f"{block}.mlp.fc2")
     if class_token:
-        normed = b.layernorm("norm", x, "norm")
+        normed = b.norm("norm", x, norm, "norm", centred=centred)
         shape = (1, dim)
         normed = b.node(Op.SELECT_TOKEN, "token", (normed,), ("int8",), shape, "norm", {"index": 0})
     else:
-        normed = b.layernorm("norm", b.mean(x), "norm")
+        normed = b.norm("norm", b.mean(x), norm, "norm", centred=centred)
     logits = b.projected("head", normed, classes, STREAM_DEVIATION, 16, "head")
     b.node(Op.OUTPUT, "logits", (logits,), ("int16",), (1, classes), "head")
     return b.graph(f"random-{seed}")
@@ -322,10 +340,7 @@ def random_case(seed: int) -> tuple[dict[str, Any], AcceleratorConfig]:
     elif seed == 3:
         lanes = 16
         sizes |= {"image": (6, 4), "patch": 2, "class_token": True}
-    softmax = SoftmaxConfig(
-        variant=str(pick.choice(["base2", "online"])), fraction_bits=int(pick.integers(7, 9))
-    )
-    gelu = GeluConfig(step_bits=int(pick.integers(4, 6)), fraction_bits=int(pick.choice([12, 14, 16])))
+    units = _units(np.random.default_rng(seed + 5000))
     tokens = (sizes["image"][0] // sizes["patch"]) * (sizes["image"][1] // sizes["patch"]) + sizes[
         "class_token"
     ]
@@ -338,11 +353,41 @@ def random_case(seed: int) -> tuple[dict[str, Any], AcceleratorConfig]:
             burst_beats=int(pick.choice([4, 8, 16, 32, 64])),
             outstanding_reads=int(pick.choice([1, 2, 4, 8, 16])),
         ),
-        softmax=softmax,
-        gelu=gelu,
+        softmax=units["softmax"],
+        gelu=units["gelu"],
+        norm=units["norm"],
         queue=QueueConfig(depth=int(pick.choice([2, 4, 8, 16, 32]))),
     )
-    return {"seed": seed, "softmax": softmax, "gelu": gelu, **sizes}, config
+    return {"seed": seed, **units, **sizes}, config
+
+
+def _units(pick: np.random.Generator) -> dict[str, Any]:
+    """Every variant of every nonlinear unit, in any combination; layers of both widths where there are two."""
+    softmax = SoftmaxConfig(
+        variant=str(pick.choice(["base2", "online", "ibert", "ita"])),
+        fraction_bits=int(pick.integers(6, 10)),
+        probability_bits=int(pick.choice([8, 16, 16])),
+    )
+    function = str(pick.choice(["gelu", "silu"]))
+    variants = ["delta", "table", "shift"] + ["poly"] * (function == "gelu")
+    gelu = GeluConfig(
+        function=function,
+        variant=str(pick.choice(variants)),
+        step_bits=int(pick.integers(2, 9)),
+        range=float(pick.choice([0.25, 2.0, 4.5, 8.0, 16.0])),
+        fraction_bits=int(pick.integers(10, 23)),
+        interpolate=bool(pick.integers(2)),
+    )
+    widths = (
+        ((8,), (16,), (8, 16), (16, 8))[int(pick.integers(4))] if softmax.probability_bits == 16 else (8,)
+    )
+    return {
+        "softmax": softmax,
+        "gelu": gelu,
+        "norm": NormConfig(variant=str(pick.choice(["one_pass", "two_pass"]))),
+        "centred": bool(pick.integers(2)),
+        "widths": widths,
+    }
 
 
 def _memories(

@@ -25,6 +25,7 @@ MATMUL = {
     "zero_point": 0,
     "multiplier": 1,
     "shift": 1,
+    "wide": 0,
 }
 
 

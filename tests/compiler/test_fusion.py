@@ -11,9 +11,9 @@ from tests.compiler.graphs import random_vit_graph
 from vitreous.compiler import CompileError, compile
 from vitreous.compiler.fusion import fuse
 from vitreous.compiler.operations import Attention, Embedding, Linear, Norm, Output, Pool, Select, layer_macs
-from vitreous.spec.config import AcceleratorConfig, GeluConfig, MemoryConfig, SoftmaxConfig
+from vitreous.spec.config import AcceleratorConfig, GeluConfig, MemoryConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op, Tensor
-from vitreous.spec.isa import Activation, Memory
+from vitreous.spec.isa import Activation, Memory, Opcode
 
 CONFIG = AcceleratorConfig()
 SIZES: dict[str, Any] = {"image": (8, 8), "patch": 4, "dim": 12, "heads": 2, "depth": 1, "mlp": 20}
@@ -95,15 +95,67 @@ def test_accumulator_overflow_is_refused() -> None:
     )
 
 
-def test_another_gelu_or_softmax_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"gelu": GeluConfig(step_bits=4)}, r"\(gelu\) .* quantized for gelu.step_bits = 4, .* has 5"),
+        ({"gelu": GeluConfig(range=4.0)}, "quantized for gelu.range = 4.0, but the accelerator has 4.5"),
+        ({"gelu": GeluConfig(fraction_bits=12)}, "gelu.fraction_bits = 12, but the accelerator has 14"),
+        ({"gelu": GeluConfig(function="silu")}, "gelu.function = silu, but the accelerator has gelu"),
+        ({"gelu": GeluConfig(variant="shift")}, "gelu.variant = shift, but the accelerator has delta"),
+        ({"gelu": GeluConfig(interpolate=False)}, "gelu.interpolate = False, but the accelerator has True"),
+        ({"gelu": GeluConfig(variant="exact")}, "gelu.variant = exact, but the accelerator has delta"),
+        (
+            {"softmax": SoftmaxConfig(variant="online")},
+            r"\(softmax\) of layer blocks.0.attn: quantized for softmax.variant = online, .* has base2",
+        ),
+        ({"softmax": SoftmaxConfig(fraction_bits=7)}, "softmax.fraction_bits = 7, but the accelerator has 8"),
+        (
+            {"norm": NormConfig(variant="two_pass")},
+            r"\(layernorm\) .* quantized for norm.variant = two_pass, but the accelerator has one_pass",
+        ),
+        (
+            {"norm": NormConfig(variant="exact"), "centred": False},
+            r"\(rmsnorm\) .* quantized for norm.variant = exact, but the accelerator has one_pass",
+        ),
+    ],
+)
+def test_another_nonlinear_unit_is_refused(changes: dict[str, Any], sentence: str) -> None:
+    refused(vit(**changes), sentence)
+
+
+def test_wide_probabilities_need_a_machine_of_two_planes() -> None:
+    narrow = AcceleratorConfig(softmax=SoftmaxConfig(probability_bits=8))
     refused(
-        vit(gelu=GeluConfig(step_bits=4)),
-        r"\(gelu\) .* quantized for gelu.step_bits = 4, but the accelerator has 5",
+        vit(widths=(16,)),
+        r"\(softmax\) of layer blocks.0.attn: quantized for 16 probability bits, but the accelerator multiplies 8 "
+        r"\(softmax.probability_bits\)",
+        narrow,
     )
-    refused(
-        vit(softmax=SoftmaxConfig(variant="online")),
-        r"\(softmax\) of layer blocks.0.attn: quantized for softmax.variant = online, but the accelerator has base2",
-    )
+    compile(vit(widths=(8,)), narrow)
+
+
+def test_a_width_that_contradicts_its_tensor_is_refused() -> None:
+    graph = edited(vit(widths=(16,)), "blocks.0.attn.softmax", attributes(probability_bits=8))
+    refused(graph, "blocks.0.attn.softmax.0 is int16, which is not what 8 probability bits are")
+
+
+def test_width_and_norm_are_in_the_instructions() -> None:
+    program = compile(vit(depth=2, widths=(8, 16), centred=False), CONFIG)
+    wide = {
+        i.label: i["wide"] for i in program.instructions if i.opcode is Opcode.MATMUL and i["operands"] == 2
+    }
+    assert wide == {"blocks.0.attn": 0, "blocks.1.attn": 1}
+    assert {i["centred"] for i in program.instructions if i.opcode is Opcode.NORM} == {0}
+    program = compile(vit(), CONFIG)
+    assert {i["centred"] for i in program.instructions if i.opcode is Opcode.NORM} == {1}
+
+
+def test_rows_longer_than_the_softmax_is_safe_for_are_refused() -> None:
+    ita = SoftmaxConfig(variant="ita")
+    graph = vit(image=(32, 128), patch=4, softmax=ita, class_token=False)
+    config = AcceleratorConfig(softmax=ita, memory=MemoryConfig(score_keys=512))
+    refused(graph, r"\(scores\) .*: 256 keys, but softmax.variant = ita is safe up to 255", config)
 
 
 def test_too_many_keys_are_refused() -> None:

@@ -10,7 +10,7 @@ import torch
 
 from tests.quant.zoo import Shape, Vit, images
 from vitreous.quant import QuantError, QuantScheme, quantize, quantize_images, real_values
-from vitreous.quant.builder import output_factor
+from vitreous.quant.constants import output_factor
 from vitreous.quant.lowering import check_accumulator
 from vitreous.quant.observers import RangeObserver, rounded, scale_of, weight_scales
 from vitreous.spec.graph import Op
@@ -167,11 +167,11 @@ def test_accumulators_are_proved_or_refused() -> None:
 
 
 def test_row_shifts_stay_in_their_field() -> None:
-    assert output_factor("n", 1.0, 1, 28) == (1 << 14, 14)
+    assert output_factor("n", 1.0, 0, 28) == (1 << 14, 14)
     with pytest.raises(QuantError, match="n: a factor of 0.00391 needs shifts of 22..50, outside 1..47"):
-        output_factor("n", 2.0**-8, 1, 28)
+        output_factor("n", 2.0**-8, 0, 28)
     with pytest.raises(QuantError, match="n: A requantization scale of 1.68e\\+07 needs a shift of -10"):
-        output_factor("n", 2.0**24, 1, 28)
+        output_factor("n", 2.0**24, 0, 28)
 
 
 @pytest.mark.parametrize("part", ["attn.qkv", "attn.proj", "mlp.0", "mlp.2"])

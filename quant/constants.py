@@ -1,0 +1,84 @@
+"""Integer constants of the nonlinear units, from real scales: ``(m_o, s_o)`` and epsilon of docs/numerics.md."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from vitreous.quant.errors import QuantError
+from vitreous.spec.config import EXACT, NormConfig, SoftmaxConfig
+from vitreous.spec.numbers import SHIFT_MAX, SHIFT_MIN, NumberError, quantize_multiplier
+from vitreous.spec.softmax import WIDE_BITS, facts
+
+PROBABILITY_DTYPES = {8: "int8", 16: "int16"}
+"""What the integer graph keeps a probability in; float64 ones become int32."""
+_MEAN_BITS = 4
+"""``two_pass`` keeps the mean with this many fraction bits."""
+
+
+class NormConstants(NamedTuple):
+    """``(m_o, s_o)`` and ``epsilon`` of a LAYERNORM or RMSNORM."""
+
+    multiplier: int
+    shift: int
+    epsilon: int
+
+
+def output_factor(name: str, factor: float, least: int, most: int) -> tuple[int, int]:
+    """``(m_o, s_o) ~ factor`` of a unit that adds ``least .. most`` to ``s_o`` for each row.
+
+    Raises QuantError when such a shift could leave its field.
+    """
+    try:
+        multiplier, shift = quantize_multiplier(factor)
+    except NumberError as error:
+        raise QuantError(f"{name}: {error}") from None
+    low, high = shift + least, shift + most
+    if low < SHIFT_MIN or high > SHIFT_MAX:
+        raise QuantError(
+            f"{name}: a factor of {factor:.3g} needs shifts of {low}..{high}, outside {SHIFT_MIN}..{SHIFT_MAX}"
+        )
+    return multiplier, shift
+
+
+def probability_dtype(config: SoftmaxConfig, bits: int) -> str:
+    """The dtype of probabilities of ``bits`` bits."""
+    return "int32" if config.variant == EXACT else PROBABILITY_DTYPES[bits]
+
+
+def row_constants(name: str, config: SoftmaxConfig, bits: int, factor: float) -> tuple[int, int]:
+    """``m_o / 2**s_o ~ factor`` (``scale_v / scale_out``) in the units of the variant's levels and of its planes."""
+    known = facts(config)
+    planes = WIDE_BITS if bits == 16 and config.variant != EXACT else 0
+    return output_factor(name, factor * known.row_factor / 2**planes, known.least, known.largest)
+
+
+def check_keys(name: str, config: SoftmaxConfig, keys: int) -> None:
+    """Raise QuantError for rows that are longer than the softmax is safe for."""
+    most = facts(config).max_keys
+    if keys > most:
+        raise QuantError(
+            f"{name}: rows of {keys} keys; softmax.variant = {config.variant} is safe up to {most} keys"
+        )
+
+
+def norm_constants(
+    name: str, config: NormConfig, width: int, eps: float, stream: float, output: float
+) -> NormConstants:
+    """Constants for rows of ``width`` channels of a stream with step ``stream``, to int8 with step ``output``.
+
+    ``one_pass``: ``1 / output`` and ``eps * width**2 / stream**2``; the other variants ``sqrt(width) / output`` and
+    ``eps * width * 2**8 / stream**2``. Raises QuantError when one does not fit its field.
+    """
+    # The row's shift is s_o + e/2 + 1 or one less; e/2 reaches 27 where V < 2**55, 26 where V < 2**53.
+    if config.variant == "one_pass":
+        factor, largest, scaled = 1 / output, 28, eps * width**2
+    else:
+        factor, largest, scaled = math.sqrt(width) / output, 27, eps * width * 4**_MEAN_BITS
+    if config.variant == EXACT:
+        largest = 0
+    multiplier, shift = output_factor(name, factor, 0, largest)
+    epsilon = max(1, round(scaled / stream**2))
+    if epsilon >= 2**32:
+        raise QuantError(f"{name}: eps {eps:g} is too large for the residual stream's scale")
+    return NormConstants(multiplier, shift, epsilon)
