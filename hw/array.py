@@ -17,6 +17,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from vitreous.hw.array_dsp import SkewedArray
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.numbers import ACCUMULATOR_BITS
 
@@ -45,6 +46,7 @@ class Array(wiring.Component):
     COLUMN_LATENCY = 1
 
     def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
         self.lanes, self.depth = config.array.lanes, config.array.depth
         super().__init__(
             {
@@ -60,6 +62,10 @@ class Array(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        if self.config.array.multiplier != "plain":
+            m.submodules.skewed = skewed = SkewedArray(self.config, self.signature)
+            wiring.connect(m, wiring.flipped(self), skewed)
+            return m
         flags = Cat(self.valid & self.first, self.valid, self.valid & self.last)
         stages = [flags]
         for stage in (1, 2, 3):

@@ -51,7 +51,7 @@ MISSING = "Synthesis needs Yosys: pip install 'vitreous[synthesis]', or put yosy
 
 # Amaranth names the elements of an array port `x[0]`; ABC9 stops on the second wire of that name, bit 0 of port `x`. So
 # all wires but the ports lose their names, which changes no count.
-_PREPARE = "hierarchy -check -top {top}; rename -hide w:*"
+_PREPARE = "hierarchy -top {top}; rename -hide w:*"
 _SYNTHESIZE: Mapping[str, str] = {
     "xcup": "synth_xilinx -family xcup -flatten -noiopad -noclkbuf -top {top}",
     "ecp5": "synth_ecp5 -top {top}",

@@ -36,16 +36,21 @@ def _within(name: str, value: object, low: int, high: int) -> None:
 class ArrayConfig:
     """The shared compute unit: ``groups`` arrays of ``lanes x lanes`` processing elements, each a
     ``depth``-deep dot product.
+
+    multiplier : ``plain`` (one product a multiplier, summed in logic), ``accumulate`` (one product a DSP block, which
+        also sums), or ``packed`` (two products a DSP block, which also sums): the same numbers in the same cycles.
     """
 
     lanes: int = 8
     depth: int = 4
     groups: int = 1
+    multiplier: str = "plain"
 
     def __post_init__(self) -> None:
         _choice("array.lanes", self.lanes, (4, 8, 16, 32))
         _choice("array.depth", self.depth, (1, 2, 4, 8))
         _choice("array.groups", self.groups, (1,))
+        _choice("array.multiplier", self.multiplier, ("plain", "accumulate", "packed"))
 
     @property
     def macs_per_cycle(self) -> int:

@@ -9,6 +9,8 @@ from tests.hw.columns import pack, run_pipeline, unpack
 from vitreous.hw.array import Array
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig
 
+MULTIPLIERS = ("plain", "accumulate", "packed")
+
 
 def stimulus(
     tiles: list[tuple[Any, Any]], lanes: int, *, gap: bool, rng: np.random.Generator
@@ -34,10 +36,11 @@ def stimulus(
 
 
 @pytest.mark.parametrize("gap", [False, True])
+@pytest.mark.parametrize("multiplier", MULTIPLIERS)
 @pytest.mark.parametrize(("lanes", "depth"), [(4, 1), (4, 2), (4, 8), (8, 4)])
-def test_tiles(lanes: int, depth: int, gap: bool) -> None:
+def test_tiles(lanes: int, depth: int, multiplier: str, gap: bool) -> None:
     rng = np.random.default_rng(lanes * depth)
-    config = AcceleratorConfig(array=ArrayConfig(lanes=lanes, depth=depth))
+    config = AcceleratorConfig(array=ArrayConfig(lanes=lanes, depth=depth, multiplier=multiplier))
     lengths = [1, 1, 2, lanes, 3 * lanes, 1, lanes + 1, 5]
     tiles = [tuple(rng.integers(-128, 128, (2, k, lanes, depth), dtype=np.int8)) for k in lengths]
     tiles.append((np.full((9, lanes, depth), -128, np.int8),) * 2)
