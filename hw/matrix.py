@@ -36,11 +36,7 @@ from vitreous.spec.isa import Activation, ErrorCode, Memory, Operands
 
 _IN_FLIGHT = 16
 """Instructions started and not complete: one tile of N = 4 takes 4 cycles of the array and about 30 of the pipeline."""
-_OPERAND_STAGE = Scores.READ_LATENCY
-_START_STAGE = _OPERAND_STAGE + Array.SHADOW_LATENCY - 2
 _FUSION_STAGE = 1 + Array.COLUMN_LATENCY
-_RESULT_STAGE = _FUSION_STAGE + FusionPipeline.LATENCY
-_WRITE_STAGE = _RESULT_STAGE + Packer.LATENCY
 _EVENTS = (
     "busy",
     "stall_drain",
@@ -56,7 +52,7 @@ _EVENTS = (
 class MatrixUnit(wiring.Component):
     """MATMUL of docs/machine.md: ``column(r, c*N + j) = sum_k A[r][k] . B[c][k]``, fused, to X, W, R or S.
 
-    Latency: ``LATENCY`` cycles from the word that ends a tile to the write of a word of X or W that its column 0 ends.
+    Latency: ``latency(config)`` cycles from the word that ends a tile to the write of a word of X or W that its column 0 ends.
     Throughput: one word pair a cycle; a tile takes ``max(k_words, N)`` cycles, without a gap between tiles and
     instructions, but for scale LANE, whose rows of tiles wait for the drain and N parameters.
     Back-pressure: none to the memories, which always grant it; ``i`` waits while two instructions are held.
@@ -74,12 +70,27 @@ class MatrixUnit(wiring.Component):
     Raises (as ``error``): ILLEGAL_FIELD before an instruction starts, ADDRESS when a port faults.
     """
 
-    COLUMN_LATENCY = _START_STAGE + Drain.LATENCY
-    """From the word that ends a tile to the parameter address of the tile's column 0."""
-    LATENCY = COLUMN_LATENCY + _WRITE_STAGE
+    @staticmethod
+    def column_latency(config: AcceleratorConfig) -> int:
+        """From the word that ends a tile to the parameter address of the tile's column 0."""
+        return Scores.read_latency(config) + Array.SHADOW_LATENCY - 2 + Drain.LATENCY
+
+    @staticmethod
+    def result_latency(config: AcceleratorConfig) -> int:
+        """From there to the fusion pipeline's result."""
+        return _FUSION_STAGE + FusionPipeline.latency(config)
+
+    @staticmethod
+    def latency(config: AcceleratorConfig) -> int:
+        """From the word that ends a tile to the write of a word that its column 0 ends."""
+        return MatrixUnit.column_latency(config) + MatrixUnit.result_latency(config) + Packer.LATENCY
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
+        self._operand_stage = Scores.read_latency(config)
+        self._start_stage = self._operand_stage + Array.SHADOW_LATENCY - 2
+        self._result_stage = self.result_latency(config)
+        self._write_stage = self._result_stage + Packer.LATENCY
         panel, residual = 8 * config.panel_word_bytes, 8 * config.residual_word_bytes
         super().__init__(
             unit_members(_EVENTS)
@@ -97,7 +108,7 @@ class MatrixUnit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.feeder = self._feeder = Feeder(
-            self.config, drain_latency=self.COLUMN_LATENCY, in_flight=_IN_FLIGHT
+            self.config, drain_latency=self.column_latency(self.config), in_flight=_IN_FLIGHT
         )
         m.submodules.array = self._array = Array(self.config)
         m.submodules.drain = self._drain = Drain(self.config)
@@ -146,32 +157,36 @@ class MatrixUnit(wiring.Component):
             scores.read_slot.eq(word.slot),
             scores.read_word.eq(word.a_addr),
         ]
-        valids = delay_line(m, feeder.word_valid, _START_STAGE, name="word_valid")
-        words = delay_line(m, word, _START_STAGE, name="word", reset_less=True)
-        address, operand, start = words[_OPERAND_STAGE - 1], words[_OPERAND_STAGE], words[_START_STAGE]
+        valids = delay_line(m, feeder.word_valid, self._start_stage, name="word_valid")
+        words = delay_line(m, word, self._start_stage, name="word", reset_less=True)
+        address, operand, start = (
+            words[self._operand_stage - 1],
+            words[self._operand_stage],
+            words[self._start_stage],
+        )
         swapped = address.operands == Operands.WX
         self._word_pc = address.pc
         m.d.comb += [
-            self.x.valid.eq(valids[_OPERAND_STAGE - 1] & (address.operands != Operands.SW)),
+            self.x.valid.eq(valids[self._operand_stage - 1] & (address.operands != Operands.SW)),
             self.x.addr.eq(Mux(swapped, address.b_addr, address.a_addr)),
-            self.w.valid.eq(valids[_OPERAND_STAGE - 1]),
+            self.w.valid.eq(valids[self._operand_stage - 1]),
             self.w.addr.eq(Mux(swapped, address.a_addr, address.b_addr)),
-            array.valid.eq(valids[_OPERAND_STAGE]),
+            array.valid.eq(valids[self._operand_stage]),
             array.first.eq(operand.first),
             array.last.eq(operand.last),
             array.a.eq(
                 Mux(operand.operands[1], scores.o, Mux(operand.operands[0], self.w.data, self.x.data))
             ),
             array.b.eq(Mux(operand.operands[0], self.x.data, self.w.data)),
-            self._drain.start.eq(valids[_START_STAGE] & start.last),
+            self._drain.start.eq(valids[self._start_stage] & start.last),
             self._drain.tile.eq(start.tile),
         ]
 
     def _build_columns(self, m: Module) -> None:
         """Column tags down the whole pipeline, and the parameters of a column."""
         feeder, drain, parameters, scores = self._feeder, self._drain, self._parameters, self._scores
-        self._flags = delay_line(m, drain.flags, _WRITE_STAGE, name="flags")
-        self._tags = delay_line(m, drain.tag, _WRITE_STAGE, name="tag", reset_less=True)
+        self._flags = delay_line(m, drain.flags, self._write_stage, name="flags")
+        self._tags = delay_line(m, drain.tag, self._write_stage, name="tag", reset_less=True)
         lane_valid, lane = Signal(), Signal.like(feeder.p_lane, reset_less=True)
         m.d.sync += [lane_valid.eq(feeder.p_valid), lane.eq(feeder.p_lane)]
         m.d.comb += [
@@ -190,10 +205,10 @@ class MatrixUnit(wiring.Component):
 
     def _build_fusion(self, m: Module) -> None:
         fusion, parameters = self._fusion, self._parameters
-        gated(m, fusion, valid=fusion.valid, cycles=FusionPipeline.LATENCY, name="fusion")
+        gated(m, fusion, valid=fusion.valid, cycles=FusionPipeline.latency(self.config), name="fusion")
         tag, flags = self._tags[_FUSION_STAGE], self._flags[_FUSION_STAGE]
         control = fusion.control
-        residual = _FUSION_STAGE + FusionPipeline.RESIDUAL_LATENCY - 1
+        residual = _FUSION_STAGE + FusionPipeline.residual_latency(self.config) - 1
         self._residual_tag = self._tags[residual]
         m.d.comb += [
             fusion.valid.eq(flags.valid),
@@ -214,8 +229,8 @@ class MatrixUnit(wiring.Component):
 
     def _build_results(self, m: Module) -> None:
         packer, scores, fusion = self._packer, self._scores, self._fusion
-        result, valid = self._tags[_RESULT_STAGE], self._flags[_RESULT_STAGE].valid
-        write, flags = self._tags[_WRITE_STAGE], self._flags[_WRITE_STAGE]
+        result, valid = self._tags[self._result_stage], self._flags[self._result_stage].valid
+        write, flags = self._tags[self._write_stage], self._flags[self._write_stage]
         refused = self._write_fault = (self.xo.valid & self.xo.fault) | (self.wo.valid & self.wo.fault)
         m.d.comb += [
             packer.valid.eq(valid),
@@ -225,7 +240,7 @@ class MatrixUnit(wiring.Component):
             self.ro.data.eq(fusion.o),
             scores.valid.eq(valid & (result.destination == Memory.S) & ~self._stop),
             scores.score.eq(fusion.o),
-            scores.tag.emit.eq(self._flags[_RESULT_STAGE].emit),
+            scores.tag.emit.eq(self._flags[self._result_stage].emit),
             scores.tag.word.eq(result.addr),
             self._completion.write_end.eq(
                 flags.done & (write.destination != Memory.S) & ~self._stop & ~refused
@@ -249,8 +264,8 @@ class MatrixUnit(wiring.Component):
         m.d.comb += self._stop.eq(stopped | self.halt)
         lane_pc, drain_pc = self._feeder.p_pc, self._drain.tag.pc
         faults = (
-            (self._write_fault, self._tags[_WRITE_STAGE].pc),
-            (self.ro.valid & self.ro.fault, self._tags[_RESULT_STAGE].pc),
+            (self._write_fault, self._tags[self._write_stage].pc),
+            (self.ro.valid & self.ro.fault, self._tags[self._result_stage].pc),
             (self.r.valid & self.r.fault, self._residual_tag.pc),
             (self.p.valid & self.p.fault, Mux(self._feeder.p_valid, lane_pc, drain_pc)),
             ((self.x.valid & self.x.fault) | (self.w.valid & self.w.fault), self._word_pc),

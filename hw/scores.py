@@ -42,7 +42,7 @@ class ScoreTag(data.StructLayout):
 class Scores(wiring.Component):
     """Keeps two query tiles of scores (slots) of ``s_depth`` words each; a word is ``[lane][v]`` codes of 16 bits.
 
-    Latency: ``WRITE_LATENCY`` cycles from a column to the write of the word it completes; ``READ_LATENCY`` from an
+    Latency: ``WRITE_LATENCY`` cycles from a column to the write of the word it completes; ``read_latency`` from an
     address to its probabilities; a row's ``done`` comes when its statistics are final.
     Throughput: one column in and one word out a cycle.
     Back-pressure: none; the last columns of two rows are at least N cycles apart.
@@ -62,7 +62,11 @@ class Scores(wiring.Component):
     """
 
     WRITE_LATENCY = SoftmaxStatistics.LATENCY + Packer.LATENCY
-    READ_LATENCY = 1 + ProbabilityPrologue.LATENCY
+
+    @staticmethod
+    def read_latency(config: AcceleratorConfig) -> int:
+        """Cycles from a word's address to its probabilities."""
+        return 1 + ProbabilityPrologue.LATENCY
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
@@ -124,7 +128,7 @@ class Scores(wiring.Component):
 
     def _build_read(self, m: Module, statistics: SoftmaxStatistics, memory: Memory) -> None:
         prologue = ProbabilityPrologue(self.config)
-        gated(m, prologue, valid=self.read_valid, cycles=self.READ_LATENCY, name="prologue")
+        gated(m, prologue, valid=self.read_valid, cycles=self.read_latency(self.config), name="prologue")
         port = memory.read_port()
         slot = Signal(reset_less=True)
         m.d.sync += slot.eq(self.read_slot)

@@ -58,12 +58,12 @@ class RowTiming:
 
 def matrix_timing(config: AcceleratorConfig) -> MatrixTiming:
     """Of the matrix unit of ``config``."""
-    write = MatrixUnit.LATENCY - MatrixUnit.COLUMN_LATENCY
+    write = MatrixUnit.latency(config) - MatrixUnit.column_latency(config)
     result = write - Packer.LATENCY
     return MatrixTiming(
         command=Feeder.COMMAND_LATENCY - 1,
-        read=Scores.READ_LATENCY - 1,
-        column=MatrixUnit.COLUMN_LATENCY,
+        read=Scores.read_latency(config) - 1,
+        column=MatrixUnit.column_latency(config),
         residual=result - 2,  # its data comes one cycle later, and is added one cycle before the result
         result=result,
         write=write,

@@ -128,8 +128,8 @@ def test_latency(lanes: int, depth: int) -> None:
     outcome = run(config, [matmul(columns=depth, o_base=30)])
     taken, word = outcome.taken[0], outcome.words[0]
     assert word - taken == 2
-    assert outcome.writes == [(word + MatrixUnit.LATENCY + depth - 1, "x", 30)]
-    assert outcome.done == [word + MatrixUnit.LATENCY + depth - 1]
+    assert outcome.writes == [(word + MatrixUnit.latency(config) + depth - 1, "x", 30)]
+    assert outcome.done == [word + MatrixUnit.latency(config) + depth - 1]
 
 
 def test_tiles_follow_without_a_gap() -> None:
@@ -154,7 +154,7 @@ def test_lane_parameters_wait_for_the_drain() -> None:
     """Scale LANE: from a row's last word to the next row's first one, the drain and N parameters."""
     config = small(4, 2)
     outcome = run(config, [matmul(scale=Scale.LANE, row_tiles=3, a_stride=1, o_base=40, o_stride=1)])
-    drained = MatrixUnit.COLUMN_LATENCY + 4
+    drained = MatrixUnit.column_latency(config) + 4
     assert np.diff(outcome.words).tolist() == [drained + 4] * 2
     assert outcome.events["stall_parameters"] == 12
     assert outcome.events["stall_drain"] == 2 * (drained - 1)

@@ -130,7 +130,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(TOKEN, "issue.py", "header.wait & ~self.available", "header.wait & self.available"),
     Mutation(TOKEN, "completion.py", "kinds.bit_select(head, 1)", "kinds.bit_select(tail, 1)"),
-    Mutation(TIMING, "matrix.py", "FusionPipeline.RESIDUAL_LATENCY - 1", "FusionPipeline.RESIDUAL_LATENCY"),
+    Mutation(
+        TIMING,
+        "matrix.py",
+        "FusionPipeline.residual_latency(self.config) - 1",
+        "FusionPipeline.residual_latency(self.config)",
+    ),
     Mutation(
         CONSTANT,
         "matrix.py",

@@ -44,7 +44,9 @@ def done_of(config: AcceleratorConfig, *instructions: Instruction) -> list[int]:
 
 def test_a_tile_is_done_one_latency_and_its_columns_after_its_last_word() -> None:
     config = load_accelerator("edge256")
-    assert done_of(config, matmul(config)) == [2 + 5 - 1 + MatrixUnit.LATENCY + config.array.lanes - 1]
+    assert done_of(config, matmul(config)) == [
+        2 + 5 - 1 + MatrixUnit.latency(config) + config.array.lanes - 1
+    ]
 
 
 def test_tiles_follow_without_a_gap_or_at_the_pace_of_the_drain() -> None:
