@@ -1,0 +1,206 @@
+"""Errors of the nonlinear functions against float64, computed with ``golden`` on the stated distributions.
+
+``hw`` is equal to ``golden`` bit by bit (its tests), so these are the errors of the hardware.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vitreous import distributions
+from vitreous.distributions import Rows, Shipped
+from vitreous.spec.config import EXACT, GeluConfig, SoftmaxConfig
+from vitreous.spec.numbers import GELU_INPUT, SCORE, quantize_multiplier
+from vitreous.spec.softmax import WIDE_BITS, facts
+
+Values = NDArray[np.float64]
+OUTPUT_STEP = 1 / 16
+"""The step of the 8-bit output on which correct rounding is counted: GELU of [-8, 8) fits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivationError:
+    """largest : over all 65 536 inputs. mean : of the absolute error, for each distribution. rounded : share of the
+    inputs in [-8, 8) whose result, rounded half up to a step of 1/16, is that of float64. bias : mean signed error
+    over [-8, 8).
+    """
+
+    largest: float
+    at: float
+    mean: dict[str, float]
+    rounded: float
+    bias: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowError:
+    """Of one distribution of scores: ``largest`` and ``mean`` absolute error of a probability, and the least and
+    largest sum of a row, whose truth is 1. unit : the largest error against the softmax of the scores as the unit gets
+    them, rounded to ``fraction_bits``: what is its own.
+    """
+
+    name: str
+    what: str
+    largest: float
+    unit: float
+    mean: float
+    sum_least: float
+    sum_largest: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelativeError:
+    """``least <= unit / truth - 1 <= largest``, and the mean of its absolute value. what : the inputs."""
+
+    what: str
+    least: float
+    largest: float
+    mean: float
+
+
+@cache
+def _activation_truth(function: str) -> Values:
+    """The function at every Q6.10 value, ascending, in float64."""
+    x = torch.arange(GELU_INPUT.minimum, GELU_INPUT.maximum + 1, dtype=torch.float64) / (
+        1 << GELU_INPUT.fraction
+    )
+    if function == "gelu":
+        return np.asarray((x * 0.5 * torch.special.erfc(-x / math.sqrt(2))).numpy())
+    return np.asarray((x * torch.sigmoid(x)).numpy())
+
+
+def activation_values(config: GeluConfig) -> tuple[Values, Values, Values]:
+    """Inputs, results and truth at every Q6.10 value, ascending, as real numbers."""
+    from vitreous.golden.gelu import gelu
+
+    codes = distributions.activation_codes()
+    y = gelu(torch.from_numpy(codes), config).numpy().astype(np.float64) / (1 << config.fraction_bits)
+    return codes / float(1 << GELU_INPUT.fraction), y, _activation_truth(config.function)
+
+
+def activation_error(config: GeluConfig, shipped: Shipped | None = None) -> ActivationError:
+    """GELU or SiLU of every variant."""
+    x, y, truth = activation_values(config)
+    error = y - truth
+    names = [name for name in distributions.ACTIVATIONS if name != "real" or shipped is not None]
+    mean = {n: float(np.abs(error) @ distributions.activation_weights(n, shipped)) for n in names}
+    inside = (x >= -8) & (x < 8)
+    same = np.floor(y[inside] / OUTPUT_STEP + 0.5) == np.floor(truth[inside] / OUTPUT_STEP + 0.5)
+    worst = int(np.abs(error).argmax())
+    return ActivationError(
+        largest=float(np.abs(error[worst])),
+        at=float(x[worst]),
+        mean=mean,
+        rounded=float(same.mean()),
+        bias=float(error[inside].mean()),
+    )
+
+
+def scores(logits: Values, config: SoftmaxConfig) -> NDArray[np.int16]:
+    """Natural-logarithm scores as the unit gets them: to base 2, rounded half up and clamped to the score format."""
+    steps = np.floor(logits * math.log2(math.e) * (1 << config.fraction_bits) + 0.5)
+    return np.clip(steps, SCORE.minimum, SCORE.maximum).astype(np.int16)
+
+
+def probabilities(logits: Values, config: SoftmaxConfig) -> Values:
+    """What the unit gives for natural-logarithm scores [rows, keys], its row scale applied, as real numbers.
+
+    The row scale is taken as it is for equal scales of values and output; what rounding the low plane's sum to four
+    bits adds (at most ``2**-16`` of a value's range) depends on the values and is left out.
+    """
+    from vitreous.golden.softmax import softmax
+
+    t = scores(logits, config)
+    known = facts(config)
+    planes = WIDE_BITS if config.probability_bits == 16 and config.variant != EXACT else 0
+    real = 2.0**-4  # any factor with shifts inside their field gives the same
+    m_o, s_o = quantize_multiplier(real * known.row_factor / 2**planes)
+    p, m, s = softmax(torch.from_numpy(t), config, m_o, s_o)
+    scale = m.to(torch.float64) * torch.pow(torch.tensor(2.0, dtype=torch.float64), -s.to(torch.float64))
+    result: Tensor = p.to(torch.float64) / 2**planes * scale.unsqueeze(-1) / real
+    return np.asarray(result.numpy())
+
+
+def exact_softmax(logits: Values) -> Values:
+    """Softmax over the last dimension in float64."""
+    power = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(power / power.sum(axis=-1, keepdims=True))
+
+
+def row_error(rows: Rows, config: SoftmaxConfig) -> RowError:
+    """Softmax on one distribution. Raises GoldenError where its rows are longer than the variant allows."""
+    found = probabilities(rows.logits, config)
+    error = np.abs(found - exact_softmax(rows.logits))
+    rounded = scores(rows.logits, config) * (math.log(2) / (1 << config.fraction_bits))
+    sums = found.sum(axis=-1)
+    return RowError(
+        name=rows.name,
+        what=rows.what,
+        largest=float(error.max()),
+        unit=float(np.abs(found - exact_softmax(rounded)).max()),
+        mean=float(error.mean()),
+        sum_least=float(sums.min()),
+        sum_largest=float(sums.max()),
+    )
+
+
+def softmax_errors(config: SoftmaxConfig, shipped: Shipped | None = None) -> list[RowError]:
+    """On every stated distribution whose rows the variant allows."""
+    return [row_error(rows, config) for rows in distributions.score_rows(facts(config).max_keys, shipped)]
+
+
+def worst(errors: list[RowError]) -> RowError:
+    """Over several distributions: largest errors and sums of all, mean of the means."""
+    return dataclasses.replace(
+        errors[0],
+        name="all",
+        what="all stated distributions",
+        largest=max(e.largest for e in errors),
+        unit=max(e.unit for e in errors),
+        mean=float(np.mean([e.mean for e in errors])),
+        sum_least=min(e.sum_least for e in errors),
+        sum_largest=max(e.sum_largest for e in errors),
+    )
+
+
+def _relative(what: str, found: Tensor, truth: Tensor) -> RelativeError:
+    error = found.to(torch.float64) / truth - 1
+    return RelativeError(
+        what=what, least=float(error.min()), largest=float(error.max()), mean=float(error.abs().mean())
+    )
+
+
+def reciprocal_error() -> RelativeError:
+    """``Q / 2**(e+1)`` against ``n / S``: every 17-bit divisor exactly, and every one with dropped bits at their worst."""
+    from vitreous.golden.reciprocal import reciprocal
+
+    exact = torch.arange(1 << 16, 1 << 17, dtype=torch.int64)
+    values = torch.cat([exact, ((exact + 1) << 15) - 1])  # the second: all dropped bits set
+    found, truth = [], []
+    for numerator in ((1 << 13) + 1, 1 << 14, 23170, (1 << 15) - 1):
+        q, e = reciprocal(numerator, values)
+        found.append(q.to(torch.float64) / torch.pow(2.0, (e + 1).to(torch.float64)))
+        truth.append(numerator / values.to(torch.float64))
+    what = "numerators 8193, 16384, 23170, 32767; every divisor of 17 bits, and with 15 more bits, all set"
+    return _relative(what, torch.cat(found), torch.cat(truth))
+
+
+def root_error() -> RelativeError:
+    """``R / 2**(16 + e/2)`` against ``1 / sqrt(V)``: every normalized number, and with dropped bits at their worst."""
+    from vitreous.golden.rsqrt import reciprocal_root
+
+    exact = torch.arange(1 << 16, 1 << 18, dtype=torch.int64)
+    values = torch.cat([exact, ((exact + 1) << 20) - 1])
+    root, e = reciprocal_root(values)
+    found = root.to(torch.float64) / torch.pow(2.0, 16 + e.to(torch.float64) / 2)
+    return _relative(
+        "every normalized number, and with 20 more bits, all set", found, values.to(torch.float64) ** -0.5
+    )
