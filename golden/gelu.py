@@ -1,26 +1,38 @@
-"""GELU as ``relu(x) - delta(|x|)`` (docs/numerics.md, GELU)."""
+"""GELU and SiLU: one interface for every variant (docs/numerics.md, GELU and SiLU).
+
+Each variant is a file of its own, ``gelu_<variant>``: some give ``delta(|x|)``, some the function itself.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from vitreous.spec import tables
+from vitreous.golden import gelu_delta, gelu_exact, gelu_poly, gelu_shift, gelu_table
 from vitreous.spec.config import GeluConfig
+
+EVEN: dict[str, Callable[[Tensor, GeluConfig], Tensor]] = {
+    "delta": gelu_delta.delta,
+    "poly": gelu_poly.delta,
+    "shift": gelu_shift.delta,
+}
+"""Variants that are relu minus an even function of ``u = |x|``."""
+DIRECT: dict[str, Callable[[Tensor, GeluConfig], Tensor]] = {
+    "table": gelu_table.value,
+    "exact": gelu_exact.value,
+}
 
 
 def gelu(x: Tensor, config: GeluConfig) -> Tensor:
-    """``y = (max(x, 0) << (fraction_bits - 10)) - delta(|x|)``; delta is interpolated in its table.
+    """``config.function`` of x as ``config.variant`` computes it; ``y = (max(x, 0) << (f - 10)) - delta(|x|)``.
 
     x : int16, Q6.10 -> int32, Q6.fraction_bits, of the same shape.
     """
-    table = torch.tensor(tables.gelu_delta(config), dtype=torch.int64)
-    below = 10 - config.step_bits
-    u = x.to(torch.int64).abs()
-    index, position = u >> below, u & ((1 << below) - 1)
-    inside = index < config.entries
-    index.clamp_(max=config.entries - 1)
-    left, right = table[index], table[index + 1]
-    delta = ((left << below) + (right - left) * position + (1 << (below - 1))) >> below
-    positive = x.to(torch.int64).clamp_(min=0) << (config.fraction_bits - 10)
-    return (positive - delta * inside).to(torch.int32)
+    wide = x.to(torch.int64)
+    direct = DIRECT.get(config.variant)
+    if direct is not None:
+        return direct(wide, config).to(torch.int32)
+    positive = wide.clamp(min=0) << (config.fraction_bits - 10)
+    return (positive - EVEN[config.variant](wide.abs(), config)).to(torch.int32)

@@ -40,6 +40,15 @@ def bit_length(value: Tensor) -> Tensor:
     return torch.where(high > 0, upper + 32, lower)
 
 
+def normalize_exponent(value: Tensor, exponent: Tensor) -> Tensor:
+    """``V >> (e - 16)`` for ``e >= 16`` and ``V << (16 - e)`` below: int64, int64 of the same shape -> int64."""
+    return torch.where(
+        exponent >= 16,
+        torch.bitwise_right_shift(value, (exponent - 16).clamp(min=0)),
+        torch.bitwise_left_shift(value, (16 - exponent).clamp(min=0)),
+    )
+
+
 def normalize_multiplier(quotient: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
     """Halve (floor) each quotient of 16 bits and lower its shift by 1; leave those of 15 bits."""
     wide = quotient >> 15
@@ -49,6 +58,7 @@ def normalize_multiplier(quotient: Tensor, shift: Tensor) -> tuple[Tensor, Tenso
 def product(a: Tensor, b: Tensor) -> Tensor:
     """``a @ b.T``, exact: int8 [..., m, K], int8 [..., n, K] -> float64 [..., m, n] of integers.
 
-    Every partial sum is an integer of at most ``K * 2**14``: a float64 holds it for ``K <= 2**39``, in any order.
+    Every partial sum is an integer of at most ``K * 2**14``: a float64 holds it for ``K <= 2**39``, in any order
+    (``K <= 2**15`` where ``a`` has 32 bits).
     """
     return a.double() @ b.double().transpose(-1, -2)

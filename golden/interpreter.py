@@ -20,10 +20,11 @@ from vitreous.golden.patches import patches
 from vitreous.golden.relu import relu
 from vitreous.golden.requantize import requantize
 from vitreous.golden.requantize_rows import requantize_rows
+from vitreous.golden.rmsnorm import rmsnorm
 from vitreous.golden.scores import scores
 from vitreous.golden.select_token import select_token
 from vitreous.golden.softmax import softmax
-from vitreous.spec.config import ConfigError, GeluConfig, SoftmaxConfig
+from vitreous.spec.config import ConfigError, GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op
 
 Execute = Callable[[Node, Sequence[Tensor]], Tensor | tuple[Tensor, ...]]
@@ -35,13 +36,22 @@ def _constant(node: Node, name: str) -> Tensor:
 
 def _gelu(node: Node, x: Tensor) -> Tensor:
     a = node.attributes
-    step, fraction = node.integer("step_bits"), node.integer("fraction_bits")
-    return gelu(x, GeluConfig(step_bits=step, range=float(a["range"]), fraction_bits=fraction))
+    config = GeluConfig(
+        function=str(a["function"]),
+        variant=str(a["variant"]),
+        step_bits=node.integer("step_bits"),
+        range=float(a["range"]),
+        fraction_bits=node.integer("fraction_bits"),
+        interpolate=bool(a["interpolate"]),
+    )
+    return gelu(x, config)
 
 
 def _softmax(node: Node, t: Tensor) -> tuple[Tensor, ...]:
     config = SoftmaxConfig(
-        variant=str(node.attributes["variant"]), fraction_bits=node.integer("fraction_bits")
+        variant=str(node.attributes["variant"]),
+        fraction_bits=node.integer("fraction_bits"),
+        probability_bits=node.integer("probability_bits"),
     )
     return softmax(t, config, node.integer("multiplier"), node.integer("shift"))
 
@@ -51,9 +61,10 @@ def _requantize(node: Node, acc: Tensor) -> Tensor:
     return requantize(acc, multiplier, shift, node.integer("zero_point"), node.integer("bits"))
 
 
-def _layernorm(node: Node, x: Tensor) -> Tensor:
+def _norm(node: Node, x: Tensor, function: Callable[..., Tensor]) -> Tensor:
+    config = NormConfig(variant=str(node.attributes["variant"]))
     i = node.integer
-    return layernorm(x, i("multiplier"), i("shift"), i("epsilon"), i("zero_point"))
+    return function(x, config, i("multiplier"), i("shift"), i("epsilon"), i("zero_point"))
 
 
 # The one list of what the interpreter can do. INPUT gets the image as its only input.
@@ -69,7 +80,8 @@ OPERATIONS: dict[Op, Execute] = {
     Op.CONSTANT: lambda n, x: _constant(n, "value"),
     Op.PAD_TOKENS: lambda n, x: pad_tokens(x[0], n.integer("count")),
     Op.ADD: lambda n, x: add(x[0], x[1]),
-    Op.LAYERNORM: lambda n, x: _layernorm(n, x[0]),
+    Op.LAYERNORM: lambda n, x: _norm(n, x[0], layernorm),
+    Op.RMSNORM: lambda n, x: _norm(n, x[0], rmsnorm),
     Op.SCORES: lambda n, x: scores(x[0], x[1], n.integer("heads")),
     Op.SOFTMAX: lambda n, x: _softmax(n, x[0]),
     Op.CONTEXT: lambda n, x: context(x[0], x[1], n.integer("heads")),

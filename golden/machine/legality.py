@@ -46,6 +46,10 @@ def _matmul(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:
         yield "the scale of a softmax without its probabilities"
     if probabilities and to_scores:
         yield "scores of probabilities"
+    if i["wide"] and not probabilities:
+        yield "wide without probabilities"
+    if i["wide"] and config.softmax.probability_bits == 8:
+        yield "wide on an accelerator whose probabilities have 8 bits"
     if to_scores or i["activation"] == Activation.GELU:
         yield from _scale_constants(i)
 

@@ -10,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from vitreous.golden.add import add
+from vitreous.golden.context import combine, planes
 from vitreous.golden.errors import GoldenError
 from vitreous.golden.gelu import gelu
 from vitreous.golden.integers import product
 from vitreous.golden.machine.memories import Ints, Memories, rows_of_words
 from vitreous.golden.relu import relu
 from vitreous.golden.requantize import requantize_any
-from vitreous.golden.softmax import masked_code, probabilities, row_scale, statistics
+from vitreous.golden.softmax import MASKED, Statistics, probabilities, row_scale, statistics
 from vitreous.spec.isa import Activation, Instruction, Memory, Operands, Scale
 from vitreous.spec.layout import ceil_div
 
@@ -28,20 +29,21 @@ _SOURCES = {Operands.XW: (Memory.X, Memory.W), Operands.WX: (Memory.W, Memory.X)
 def start(i: Instruction, memories: Memories, pc: int) -> Finish:
     """Read both operands and multiply. The returned call drains: reads parameters and the old residual, writes."""
     a, b = _operands(i, memories, pc)
-    acc = product(torch.from_numpy(a), torch.from_numpy(b))[:, : i["columns"]].to(torch.int64)
-    return lambda: _drain(i, acc, memories, pc)
+    if i["wide"]:
+        high, low = (product(plane, b) for plane in planes(a))
+        acc = combine(high, low)
+    else:
+        acc = product(a, b).to(torch.int64)
+    kept = acc[:, : i["columns"]]
+    return lambda: _drain(i, kept, memories, pc)
 
 
-def _operands(i: Instruction, memories: Memories, pc: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """int8 A [row_tiles * lanes, k], B [column tiles * lanes, k]: whole tiles, as the array takes them."""
+def _operands(i: Instruction, memories: Memories, pc: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """int8 A [row_tiles * lanes, k] (int16 where wide), B [column tiles * lanes, k]: whole tiles."""
     lanes = memories.config.array.lanes
     b_words = rows_of_words(i["b_base"], i["b_stride"], ceil_div(i["columns"], lanes), i["k_words"])
     if i["operands"] == Operands.SW:
-        codes = torch.from_numpy(memories.s[i["slot"], : i["k_words"]].astype(np.int64))
-        keys = codes.permute(1, 0, 2).reshape(lanes, -1)
-        maximum = torch.from_numpy(memories.slots[i["slot"]].maximum)
-        a = probabilities(keys, maximum, memories.config.softmax).numpy()
-        return a, _panel(memories, Memory.W, b_words, pc)
+        return _probabilities(i, memories), _panel(memories, Memory.W, b_words, pc)
     source_a, source_b = _SOURCES[Operands(i["operands"])]
     a_words = rows_of_words(i["a_base"], i["a_stride"], i["row_tiles"], i["k_words"])
     for source, words in ((source_a, a_words), (source_b, b_words)):
@@ -50,10 +52,19 @@ def _operands(i: Instruction, memories: Memories, pc: int) -> tuple[NDArray[Any]
     return _panel(memories, source_a, a_words, pc), _panel(memories, source_b, b_words, pc)
 
 
-def _panel(memories: Memories, memory: Memory, words: Ints, pc: int) -> NDArray[Any]:
+def _probabilities(i: Instruction, memories: Memories) -> torch.Tensor:
+    """Of the slot's codes, a row for each lane: int8 [lanes, k], int16 where wide."""
+    codes = torch.from_numpy(memories.s[i["slot"], : i["k_words"]].astype(np.int64))
+    keys = codes.permute(1, 0, 2).flatten(1)
+    slot = memories.slots[i["slot"]]
+    found = Statistics(keys, torch.from_numpy(slot.maximum), torch.from_numpy(slot.total))
+    return probabilities(found, memories.config.softmax, wide=bool(i["wide"]))
+
+
+def _panel(memories: Memories, memory: Memory, words: Ints, pc: int) -> torch.Tensor:
     memories.check(memory, words, pc)
     tiles = memories.array(memory)[words]  # [tile, word, lane, depth]
-    return tiles.transpose(0, 2, 1, 3).reshape(len(words) * tiles.shape[2], -1)
+    return torch.from_numpy(tiles.transpose(0, 2, 1, 3).reshape(len(words) * tiles.shape[2], -1))
 
 
 def _written(i: Instruction, memories: Memories) -> Ints:
@@ -136,7 +147,7 @@ def _to_residual(i: Instruction, values: torch.Tensor, memories: Memories, pc: i
 def _to_scores(i: Instruction, t: torch.Tensor, memories: Memories) -> None:
     config = memories.config
     found = statistics(t, config.softmax)
-    codes = _pack(found.codes, masked_code(config.softmax), config.array.lanes, config.array.depth)[0]
+    codes = _pack(found.codes, MASKED, config.array.lanes, config.array.depth)[0]
     memories.s[i["slot"], : len(codes)] = codes.astype(np.int16)
     multiplier, shift = row_scale(found.total, i["multiplier"], i["shift"], config.softmax)
     slot = memories.slots[i["slot"]]

@@ -1,14 +1,14 @@
-"""The row unit: layer norm and the mean over tokens, on the residual memory (docs/machine.md, NORM, POOL)."""
+"""The row unit: layer norm, RMS norm and the mean over tokens, on the residual memory (docs/machine.md, NORM, POOL)."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from vitreous.golden.layernorm import layernorm
 from vitreous.golden.machine.matmul import Finish
 from vitreous.golden.machine.memories import Memories, rows_of_words
 from vitreous.golden.mean_tokens import mean_tokens
+from vitreous.golden.norm import norm
 from vitreous.spec.isa import Instruction, Memory
 from vitreous.spec.layout import ceil_div, pack_panel
 
@@ -23,7 +23,15 @@ def _rows(i: Instruction, memories: Memories, pc: int) -> torch.Tensor:
 def start_norm(i: Instruction, memories: Memories, pc: int) -> Finish:
     """Read and normalize every lane of every tile. The returned call writes words of X."""
     array = memories.config.array
-    y = layernorm(_rows(i, memories, pc), i["multiplier"], i["shift"], i["epsilon"], i["zero_point"])
+    y = norm(
+        _rows(i, memories, pc),
+        memories.config.norm,
+        i["multiplier"],
+        i["shift"],
+        i["epsilon"],
+        i["zero_point"],
+        centred=bool(i["centred"]),
+    )
     words = rows_of_words(i["x_base"], i["x_stride"], i["row_tiles"], ceil_div(i["channels"], array.depth))
     memories.check(Memory.X, words, pc)
     panel = pack_panel(y.numpy(), array.lanes, array.depth)

@@ -2,71 +2,188 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from vitreous.spec import tables
-from vitreous.spec.config import SoftmaxConfig
+from vitreous.spec.config import GeluConfig, SoftmaxConfig
 from vitreous.spec.numbers import INT8, normalize_multiplier, round_shift, saturate
 
 
-def softmax_row(t: Sequence[int], config: SoftmaxConfig) -> tuple[list[int], int, int]:
-    """Probabilities, maximum and sum of one row."""
-    return (_base2 if config.variant == "base2" else _online)(t, config)
+@dataclass(frozen=True)
+class Row:
+    """Codes (unsigned, 16 bits), maximum, sum and levels of one row of scores."""
+
+    codes: list[int]
+    maximum: int
+    total: int
+    levels: list[int]
 
 
-def _base2(t: Sequence[int], config: SoftmaxConfig) -> tuple[list[int], int, int]:
+def shift(value: int, by: int) -> int:
+    """``value >> by``; 0 by the rule for 32 or more."""
+    return 0 if by >= 32 else value >> by
+
+
+def softmax_row(t: Sequence[int], config: SoftmaxConfig) -> Row:
+    functions: dict[str, Callable[[Sequence[int], SoftmaxConfig], Row]] = {
+        "base2": _base2,
+        "online": _online,
+        "ibert": _ibert,
+        "ita": _ita,
+    }
+    return functions[config.variant](t, config)
+
+
+def _base2(t: Sequence[int], config: SoftmaxConfig) -> Row:
+    f = config.fraction_bits
     mantissa = tables.exp2_mantissa(config)
-    pairs = [(x >> config.fraction_bits, mantissa[x % (1 << config.fraction_bits)]) for x in t]
-    maximum, total = pairs[0][0], pairs[0][1] << 8
+    lowest = (1 - 2 ** (14 - f)) * 2**f
+    pairs = [(max(x, lowest) // 2**f, mantissa[max(x, lowest) % 2**f]) for x in t]
+    maximum, total = pairs[0][0], pairs[0][1] * 2 ** (18 - f)
     for a, g in pairs[1:]:
+        weight = g * 2 ** (18 - f)
         if a > maximum:
-            total = (total >> (a - maximum)) + (g << 8)
+            total = shift(total, a - maximum) + weight
             maximum = a
         else:
-            total += (g << 8) >> (maximum - a)
-    p = []
-    for a, g in pairs:
-        d = maximum - a
-        p.append(0 if d >= 8 else min(127, (g + 2**d) >> (d + 1)))
-    return p, maximum, total
+            total += (shift(2 * weight, maximum - a) + 1) // 2
+    codes = [(g - 2 ** (f + 1)) | (a % 2 ** (15 - f)) << (f + 1) for a, g in pairs]
+    return Row(codes, maximum, total, [shift(g << (14 - f), maximum - a) for a, g in pairs])
 
 
-def _online(t: Sequence[int], config: SoftmaxConfig) -> tuple[list[int], int, int]:
-    bits = config.fraction_bits
-    table, table8 = tables.exp2_negative(config), tables.exp2_probability(config)
-
-    def e(d: int) -> int:
-        return table[d % (1 << bits)] >> (d >> bits) if d >> bits < 16 else 0
-
-    maximum, total = t[0], 1 << 15
+def _online(t: Sequence[int], config: SoftmaxConfig) -> Row:
+    f = config.fraction_bits
+    table, level = tables.exp2_negative(config), tables.exp2_level(config)
+    maximum, total = t[0], 2**19
     for x in t[1:]:
         if x > maximum:
-            total = ((total * e(x - maximum)) >> 15) + (1 << 15)
+            d = x - maximum
+            total = ((total * shift(table[d % 2**f], d // 2**f)) >> 15) + 2**19
             maximum = x
         else:
-            total += e(maximum - x)
-    p = []
+            d = maximum - x
+            total += (shift(table[d % 2**f] * 32, d // 2**f) + 1) // 2
+    distances = [maximum - x for x in t]
+    codes = [x & 0xFFFF for x in t]
+    return Row(codes, maximum, total, [shift(level[d % 2**f], d // 2**f) for d in distances])
+
+
+def _ibert(t: Sequence[int], config: SoftmaxConfig) -> Row:
+    f, maximum = config.fraction_bits, max(t)
+    k, b = tables.ibert_exponential(config)
+    total, levels = 0, []
     for x in t:
-        d = (maximum - x) >> bits
-        p.append(0 if d >= 9 else min(127, (table8[(maximum - x) % (1 << bits)] + 2**d) >> (d + 1)))
-    return p, maximum, total
+        z, r = divmod(maximum - x, 2**f)
+        p = ((k - r) ** 2 + b) * 2**16 // 2 ** (2 * f)
+        total += (shift(2 * p, z) + 1) // 2
+        levels.append(shift(p // 8, z))
+    return Row([x & 0xFFFF for x in t], maximum, total, levels)
+
+
+def _ita(t: Sequence[int], config: SoftmaxConfig) -> Row:
+    scores = [saturate(round_shift(x, config.fraction_bits - 5), INT8) for x in t]
+    maximum, total = scores[0], 256
+    for x in scores[1:]:
+        if x > maximum:
+            total = shift(total, (x - maximum + 16) // 32) + 256
+            maximum = x
+        else:
+            total += shift(256, (maximum - x + 16) // 32)
+    inverse = 65280 // total
+    levels = [shift(inverse, (maximum - x + 16) // 32) * 256 for x in scores]
+    return Row([x & 0xFFFF for x in scores], maximum, total, levels)
+
+
+def probabilities(row: Row, bits: int) -> list[int]:
+    if bits == 8:
+        return [min(127, (level // 256 + 1) // 2) for level in row.levels]
+    return [min(127 * 256 + 127, (level + 1) // 2) for level in row.levels]
+
+
+def weighted_sum(p: Sequence[int], v: Sequence[int], bits: int) -> int:
+    """The accumulator of ``sum p v`` in one plane (8) or in two (16)."""
+    if bits == 8:
+        return sum(a * b for a, b in zip(p, v, strict=True))
+    high = [(a + 128) // 256 for a in p]
+    low = [a - 256 * h for a, h in zip(p, high, strict=True)]
+    first = sum(h * b for h, b in zip(high, v, strict=True))
+    second = sum(x * b for x, b in zip(low, v, strict=True))
+    return first * 16 + (second + 8) // 16
+
+
+def reciprocal(numerator: int, value: int) -> tuple[int, int]:
+    e = value.bit_length() - 1
+    scaled = value >> (e - 16) if e >= 16 else value << (16 - e)
+    return numerator * 2**17 // scaled, e
+
+
+ROW_EXPONENT = {"base2": 13, "online": 12, "ibert": 12}
 
 
 def row_scale(total: int, m_o: int, s_o: int, config: SoftmaxConfig) -> tuple[int, int]:
-    e = total.bit_length() - 1
-    scaled = total >> (e - 16) if e >= 16 else total << (16 - e)
-    quotient = m_o * 2**17 // scaled
-    return normalize_multiplier(quotient, s_o + e + 1 - (9 if config.variant == "base2" else 8))
+    if config.variant == "ita":
+        return m_o, s_o + 7
+    quotient, e = reciprocal(m_o, total)
+    return normalize_multiplier(quotient, s_o + e + 1 - ROW_EXPONENT[config.variant])
 
 
-def layernorm_row(x: Sequence[int], m_o: int, s_o: int, epsilon: int, zero_point: int) -> list[int]:
+def gelu(x: int, config: GeluConfig) -> int:
+    f = config.fraction_bits
+    if config.variant == "table":
+        table, i = tables.gelu_table(config), x >> (10 - config.step_bits)
+        if i < -config.entries:
+            return 0
+        return table[i + config.entries] if i < config.entries else x << (f - 10)
+    functions = {"delta": _delta, "poly": _poly, "shift": _shift}
+    return (max(x, 0) << (f - 10)) - functions[config.variant](abs(x), config)
+
+
+def _delta(u: int, config: GeluConfig) -> int:
+    table, b = tables.gelu_delta(config), 10 - config.step_bits
+    i, r = u >> b, u % 2**b
+    if i >= config.entries:
+        return 0
+    if not config.interpolate:
+        return table[i]
+    return (table[i] * 2**b + (table[i + 1] - table[i]) * r + 2 ** (b - 1)) >> b
+
+
+def _poly(u: int, config: GeluConfig) -> int:
+    edge, bits = tables.GELU_POLY_EDGE, 20 + tables.GELU_POLY_BITS - config.fraction_bits
+    w = max(0, edge - u)
+    return round_shift((w * w // 1024) * min(u, edge) * tables.GELU_POLY_FACTOR, bits)
+
+
+def _shift(u: int, config: GeluConfig) -> int:
+    k = u + u // 2 + u // 8 + u // 16 if config.function == "gelu" else u
+    z, r = divmod(k + k // 2 - k // 16, 1024)
+    e = 0 if z >= 16 else ((2048 - r) * 16) >> z
+    q = e * 2**15 // (2**15 + e)
+    return round_shift(u * q, 25 - config.fraction_bits)
+
+
+def norm_row(
+    x: Sequence[int], variant: str, m_o: int, s_o: int, epsilon: int, zero_point: int, *, centred: bool = True
+) -> list[int]:
     d = len(x)
-    total, squares = sum(x), sum(v * v for v in x)
-    variance = d * squares - total * total + epsilon
+    total = sum(x) if centred else 0
+    if variant == "one_pass":
+        u = [d * v - total for v in x]
+        variance = d * sum(v * v for v in x) - total * total + epsilon
+    else:
+        q, exponent = reciprocal(2**14, d)
+        mean = round_shift(total * q, 11 + exponent)
+        u = [16 * v - mean for v in x]
+        variance = sum(v * v for v in u) + epsilon
+    root, e = reciprocal_root(variance)
+    scale, s = normalize_multiplier((root * m_o) >> 15, s_o + e // 2 + 1)
+    return [saturate(round_shift(v * scale, s) + zero_point, INT8) for v in u]
+
+
+def reciprocal_root(variance: int) -> tuple[int, int]:
     e = (variance.bit_length() - 1) // 2 * 2
     scaled = variance >> (e - 16) if e >= 16 else variance << (16 - e)
     y = tables.rsqrt_seed()[scaled // 2048 - 32]
     b = (scaled * ((y * y) >> 16)) >> 16
-    root = min(65535, (y * (3 * 2**16 - b)) >> 17)
-    q, s = normalize_multiplier((root * m_o) >> 15, s_o + e // 2 + 1)
-    return [saturate(round_shift((d * v - total) * q, s) + zero_point, INT8) for v in x]
+    return min(65535, (y * (3 * 2**16 - b)) >> 17), e

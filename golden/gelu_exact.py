@@ -1,0 +1,19 @@
+"""GELU ``exact``: float64, the truth for the others (docs/numerics.md, GELU and SiLU)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import gelu, silu
+
+from vitreous.spec.config import GeluConfig
+
+
+def smooth_float64(x: Tensor, config: GeluConfig) -> Tensor:
+    """GELU or SiLU of Q6.10 integers, in float64."""
+    real = x.double() / 1024
+    return gelu(real) if config.function == "gelu" else silu(real)
+
+
+def value(x: Tensor, config: GeluConfig) -> Tensor:
+    """``round(2**f * F(x))``, half to even: int64 Q6.10 -> int64 Q6.fraction_bits."""
+    return (smooth_float64(x, config) * (1 << config.fraction_bits)).round().long()

@@ -1,0 +1,59 @@
+"""Layer norm and RMS norm without their affine part: one interface for every variant.
+
+The affine part is in the next linear layer (docs/numerics.md, Layer norm and RMS norm). Each variant is a file of its
+own, ``norm_<variant>``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from vitreous.golden import norm_exact, norm_one_pass, norm_two_pass
+from vitreous.golden.errors import GoldenError
+from vitreous.golden.integers import normalize_multiplier, round_shift_, saturate_
+from vitreous.golden.rsqrt import reciprocal_root
+from vitreous.spec.config import EXACT, NormConfig
+
+MAXIMUM_CHANNELS = 4096
+
+VARIANTS: dict[str, Callable[[Tensor, int, bool], tuple[Tensor, Tensor]]] = {
+    "one_pass": norm_one_pass.centre,
+    "two_pass": norm_two_pass.centre,
+}
+"""What is normalized and its variance, from x, epsilon and whether there is a mean to take off."""
+
+
+def norm(
+    x: Tensor,
+    config: NormConfig,
+    multiplier: int,
+    shift: int,
+    epsilon: int,
+    zero_point: int,
+    *,
+    centred: bool,
+) -> Tensor:
+    """``y = clamp8(round_shift(u * Q, s) + zero_point)``, ``Q / 2**s ~ m_o / 2**s_o / sqrt(V)``.
+
+    x : int16 [..., D], ``1 <= D <= 4096`` -> int8 of the same shape. centred : layer norm, or else RMS norm.
+    Raises GoldenError when D or a constant is outside its range or a row's shift leaves 1..47.
+    """
+    channels = x.shape[-1]
+    if not 1 <= channels <= MAXIMUM_CHANNELS:
+        raise GoldenError(f"A norm takes 1 to {MAXIMUM_CHANNELS} channels, not {channels}")
+    if not 1 << 14 <= multiplier < 1 << 15:
+        raise GoldenError(f"A norm needs 2**14 <= multiplier < 2**15, not {multiplier}")
+    if not 1 <= epsilon < 1 << 32:
+        raise GoldenError(f"A norm needs 1 <= epsilon < 2**32, not {epsilon}")
+    wide = x.to(torch.int64)
+    if config.variant == EXACT:
+        return norm_exact.normalize(wide, multiplier, shift, epsilon, zero_point, centred)
+    u, variance = VARIANTS[config.variant](wide, epsilon, centred)
+    root, e = reciprocal_root(variance)
+    scale, row_shift = normalize_multiplier((root * multiplier) >> 15, shift + e // 2 + 1)
+    if bool(((row_shift < 1) | (row_shift > 47)).any()):
+        raise GoldenError("A norm's row needs a shift outside 1..47")
+    return saturate_(round_shift_(u.mul_(scale), row_shift).add_(zero_point), 8).to(torch.int8)

@@ -1,0 +1,18 @@
+"""RMS norm: layer norm without the mean (docs/numerics.md, Layer norm and RMS norm)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from vitreous.golden.norm import norm
+from vitreous.spec.config import NormConfig
+
+
+def rmsnorm(
+    x: Tensor, config: NormConfig, multiplier: int, shift: int, epsilon: int, zero_point: int
+) -> Tensor:
+    """``y ~ x / sqrt(mean(x**2) + eps) / scale_out + zero_point``: int16 [..., D] -> int8 of the same shape.
+
+    multiplier, shift, epsilon : the constants of ``config.variant``. Raises GoldenError as ``norm`` does.
+    """
+    return norm(x, config, multiplier, shift, epsilon, zero_point, centred=False)
