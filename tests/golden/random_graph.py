@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from vitreous.spec.config import GeluConfig, SoftmaxConfig
+from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op, Tensor
 from vitreous.spec.numbers import quantize_multiplier
+from vitreous.spec.softmax import WIDE_BITS, facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,8 @@ class Sizes:
     activation: str = "gelu"
     softmax: SoftmaxConfig = field(default_factory=SoftmaxConfig)
     gelu: GeluConfig = field(default_factory=GeluConfig)
+    norm: NormConfig = field(default_factory=NormConfig)
+    centred: bool = True
 
     @property
     def tokens(self) -> int:
@@ -113,13 +117,15 @@ class _Builder:
         )
 
     def layernorm(self, x: str, name: str) -> str:
-        m, s = quantize_multiplier(32.0)
+        variant, entry = self.sizes.norm.variant, self.tensors[x]
+        one_pass = variant == "one_pass"
+        m, s = quantize_multiplier(32.0 if one_pass else 32.0 * np.sqrt(entry.shape[-1]))
         return self.node(
-            Op.LAYERNORM,
+            Op.LAYERNORM if self.sizes.centred else Op.RMSNORM,
             name,
             (x,),
-            {f"{name}.out": ("int8", self.tensors[x].shape)},
-            {"multiplier": m, "shift": s, "epsilon": 5, "zero_point": 0},
+            {f"{name}.out": ("int8", entry.shape)},
+            {"variant": variant, "multiplier": m, "shift": s, "epsilon": 5, "zero_point": 0},
         )
 
     def attention(self, x: str, name: str) -> str:
@@ -135,15 +141,20 @@ class _Builder:
             2.0**z.softmax.fraction_bits / (1600 * np.sqrt(z.width / h)),
             bits=15,
         )
-        m, s = quantize_multiplier(1.3)
+        wide = z.softmax.probability_bits == 16
+        known = facts(z.softmax)
+        planes = 2.0**-WIDE_BITS if wide and z.softmax.variant != EXACT else 1.0
+        m, s = quantize_multiplier(1.3 * known.row_factor * planes)
+        p_type = "int32" if z.softmax.variant == EXACT else "int16" if wide else "int8"
         outputs = {
-            f"{name}.p": ("int8", (h, t, t)),
+            f"{name}.p": (p_type, (h, t, t)),
             f"{name}.m": ("int32", (h, t)),
             f"{name}.s": ("int32", (h, t)),
         }
         attributes = {
             "variant": z.softmax.variant,
             "fraction_bits": z.softmax.fraction_bits,
+            "probability_bits": z.softmax.probability_bits,
             "multiplier": m,
             "shift": s,
         }
@@ -177,11 +188,7 @@ class _Builder:
             )
         else:
             y = self.linear(x, f"{name}.fc1", z.hidden, 1500.0, bits=16)
-            attributes = {
-                "step_bits": z.gelu.step_bits,
-                "range": z.gelu.range,
-                "fraction_bits": z.gelu.fraction_bits,
-            }
+            attributes = dataclasses.asdict(z.gelu)
             y = self.node(
                 Op.GELU,
                 f"{name}.gelu",
