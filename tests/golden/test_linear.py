@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from tests.golden import scalar
 from vitreous.golden import GoldenError
-from vitreous.golden.context import context
+from vitreous.golden.context import context, planes
 from vitreous.golden.linear import linear
 from vitreous.golden.scores import scores
 
@@ -45,3 +46,38 @@ def test_scores_and_context_head_by_head() -> None:
             part = slice(h * depth, (h + 1) * depth)
             assert torch.equal(acc[n, h], (q[n, :, part].int() @ k[n, :, part].int().T))
             assert torch.equal(mixed[n, :, part], p[n, h].int() @ v[n, :, part].int())
+
+
+def test_planes_of_every_wide_probability() -> None:
+    p = torch.arange(127 * 256 + 128)
+    high, low = planes(p.to(torch.int16))
+    assert (high.dtype, low.dtype) == (torch.int8, torch.int8)
+    assert high.min() >= 0
+    assert torch.equal(256 * high.int() + low.int(), p.int())
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 7, 50, 300])
+def test_wide_context_against_the_definition(tokens: int) -> None:
+    rng = np.random.default_rng(tokens)
+    v = random_int8(tokens, 4, seed=tokens)
+    p = torch.from_numpy(rng.integers(0, 127 * 256 + 128, (2, tokens, tokens)).astype(np.int16))
+    p[0, 0] = 127 * 256 + 127
+    mixed = context(p, v, 2)
+    assert mixed.dtype == torch.int32
+    for query in range(tokens):
+        for channel in range(4):
+            row, column = p[channel // 2, query].tolist(), v[:, channel].tolist()
+            assert int(mixed[query, channel]) == scalar.weighted_sum(row, column, 16)
+            exact = sum(a * b for a, b in zip(row, column, strict=True)) / 16
+            assert abs(int(mixed[query, channel]) - exact) <= 0.5
+
+
+def test_the_longest_rows_of_the_context_fit_their_accumulators() -> None:
+    v = torch.full((4096, 1), -128, dtype=torch.int8)
+    p = torch.full((1, 1, 4096), 127 * 256 + 127, dtype=torch.int16)
+    assert int(context(p, v, 1)) == -4096 * 128 * (127 * 256 + 127) // 16
+    assert int(context(torch.full((1, 1, 4096), 127, dtype=torch.int8), v, 1)) == -4096 * 128 * 127
+    exact = torch.full((1, 1, 4096), 1 << 23 >> 12, dtype=torch.int32)  # a flat row of ``exact``
+    assert int(context(exact, v, 1)) == -128 << 23
+    with pytest.raises(GoldenError, match="An accumulator overflows 32 bits"):
+        context(torch.full((1, 1, 4096), 4097, dtype=torch.int32), v, 1)
