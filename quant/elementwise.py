@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
-from vitreous.quant import stream
+from vitreous.quant import spelled, stream
 from vitreous.quant.errors import refuse
 from vitreous.quant.view import View
 from vitreous.quant.walk import Walk
 
 SUPPORTED = (
-    "convolution with stride = kernel, linear, matmul, layer_norm, softmax, scaled_dot_product_attention, gelu, relu, "
-    "add, sub, mul, div, cat, mean over tokens, dropout in evaluation, and views, permutes, slices and copies"
+    "convolution with stride = kernel, linear, matmul, layer_norm, rms_norm, softmax, scaled_dot_product_attention, "
+    "gelu, silu, relu, add, sub, mul, div, cat, mean over tokens, dropout in evaluation, and views, permutes, slices "
+    "and copies"
 )
 
 
@@ -40,15 +41,22 @@ def _times(value: Tensor | float, factor: float) -> Tensor | float:
 
 
 def multiply(walk: Walk, node: fx.Node, left: Any, right: Any) -> View:
-    """A product with a constant, kept as a gain."""
+    """A product with a constant, kept as a gain; or of two computed tensors, as SiLU and RMS norm are spelled."""
     if isinstance(left, View) and isinstance(right, View):
+        made = spelled.product(walk, node, left, right)
+        if made is not None:
+            return made
         raise refuse(node, "Two computed tensors are multiplied elementwise", SUPPORTED)
     view, factor = (left, right) if isinstance(left, View) else (right, left)
     return _broadcast(node, view, factor).scaled(factor)
 
 
 def divide(walk: Walk, node: fx.Node, left: Any, right: Any, **kwargs: Any) -> View:
-    """A division by a constant."""
+    """A division by a constant, or the one at the end of an RMS norm."""
+    if isinstance(left, View) and isinstance(right, View):
+        made = spelled.quotient(walk, node, left, right)
+        if made is not None:
+            return made
     if not isinstance(left, View) or isinstance(right, View) or kwargs.get("rounding_mode") is not None:
         raise refuse(node, "A division by a computed tensor, or one that rounds", SUPPORTED)
     factor = 1.0 / (right.double() if isinstance(right, Tensor) else right)

@@ -1,8 +1,8 @@
 """From an exported graph to the encoder that it computes, operator by operator, in one walk.
 
 Operators that only move elements are followed through ``View``; constants are computed; the rest is ``elementwise``,
-``layers``, ``stream`` and ``attention``. Anything else is refused by name. Walking data flow makes the result
-independent of how a model spells its reshapes and where it puts its dropouts.
+``layers``, ``stream``, ``spelled`` and ``attention``. Anything else is refused by name. Walking data flow makes the
+result independent of how a model spells its reshapes and where it puts its dropouts.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
-from vitreous.quant import attention, elementwise, layers, stream
+from vitreous.quant import attention, elementwise, layers, spelled, stream
 from vitreous.quant.elementwise import SUPPORTED
 from vitreous.quant.errors import QuantError, refuse
-from vitreous.quant.sources import Encoder, Image, Linear, collect
+from vitreous.quant.sources import Encoder, Image, Linear, Square, collect
 from vitreous.quant.view import View, whole
 from vitreous.quant.walk import Walk
 
@@ -204,6 +204,19 @@ def _gelu(walk: Walk, node: fx.Node, value: View, *, approximate: str = "none") 
     return layers.activation(walk, node, value, "gelu")
 
 
+def _fused_rms_norm(walk: Walk, node: fx.Node, *args: Any, **kwargs: Any) -> Any:
+    return (stream.rms_norm(walk, node, *args, **kwargs), None)
+
+
+def _mean(walk: Walk, node: fx.Node, view: View, *args: Any, **kwargs: Any) -> View:
+    found = spelled.mean_square if isinstance(view.source, Square) else stream.mean
+    return found(walk, node, view, *args, **kwargs)
+
+
+def _silu(walk: Walk, node: fx.Node, value: View) -> View:
+    return layers.activation(walk, node, value, "silu")
+
+
 def _relu(walk: Walk, node: fx.Node, value: View) -> View:
     return layers.activation(walk, node, value, "relu")
 
@@ -218,14 +231,23 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "mm": _matmul,
     "layer_norm": stream.layer_norm,
     "native_layer_norm": _native_layer_norm,
+    "rms_norm": stream.rms_norm,
+    "_fused_rms_norm": _fused_rms_norm,
     "softmax": _softmax,
     "_softmax": _softmax,
     "_safe_softmax": _softmax,
     "scaled_dot_product_attention": _attention,
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
     "gelu": _gelu,
+    "silu": _silu,
     "relu": _relu,
-    "mean": stream.mean,
+    "sigmoid": spelled.sigmoid,
+    "square": spelled.square,
+    "pow": spelled.power,
+    "rsqrt": spelled.rsqrt,
+    "sqrt": spelled.sqrt,
+    "reciprocal": spelled.reciprocal,
+    "mean": _mean,
     "add": elementwise.add,
     "sub": elementwise.subtract,
     "mul": elementwise.multiply,

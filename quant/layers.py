@@ -16,6 +16,7 @@ from vitreous.quant.errors import module_path, refuse
 from vitreous.quant.sources import (
     STREAM,
     Activation,
+    Attention,
     Image,
     Linear,
     Norm,
@@ -160,7 +161,7 @@ def _per_channel(node: fx.Node, values: Tensor | None, default: float, channels:
 def linear(walk: Walk, node: fx.Node, view: View, weight: Tensor, bias: Tensor | None) -> View:
     """``y = x @ weight.T + bias`` with ``weight [O, K]``."""
     source = view.source
-    if isinstance(source, Image | Linear | STREAM):
+    if not isinstance(source, Norm | Activation | Attention):
         supported = "linear layers after a layer norm, an activation or attention"
         raise refuse(node, f"A linear layer reads {_describe(source)}", supported)
     read = read_rows(node, view, "a linear layer")
@@ -187,7 +188,9 @@ def _describe(source: Source) -> str:
         return "the image directly"
     if isinstance(source, STREAM) or (isinstance(source, Linear) and isinstance(source.input, Patches)):
         return "the residual stream without a layer norm"
-    return "another linear layer's output directly"
+    if isinstance(source, Linear):
+        return "another linear layer's output directly"
+    return f"a {type(source).__name__.lower()}"
 
 
 def taken(node: fx.Node, source: Source, read: Rows, batch: int) -> Source:
@@ -207,7 +210,7 @@ def taken(node: fx.Node, source: Source, read: Rows, batch: int) -> Source:
 
 
 def activation(walk: Walk, node: fx.Node, view: View, function: str) -> View:
-    """GELU or ReLU of a linear layer's output."""
+    """GELU, SiLU or ReLU of a linear layer's output."""
     source, read = absorbed(node, view, function)
     made = Activation(
         tokens=source.tokens, width=source.width, layer=module_path(node), input=source, function=function

@@ -58,9 +58,9 @@ class VitreousQuantizer(Quantizer):
         self.encoder: Encoder | None = None
 
     def transform_for_annotation(self, model: fx.GraphModule) -> fx.GraphModule:
-        """Rewrite ``layer_norm(x, weight, bias)`` as ``layer_norm(x) * weight + bias``."""
+        """Rewrite ``layer_norm(x, weight, bias)`` as ``layer_norm(x) * weight + bias``, RMS norm alike."""
         for node in list(model.graph.nodes):
-            if node.op == "call_function" and operator_name(node) in ("layer_norm", "native_layer_norm"):
+            if node.op == "call_function" and operator_name(node) in _NORMS:
                 _split_affine(model.graph, node)
         model.recompile()
         return model
@@ -123,14 +123,27 @@ class VitreousQuantizer(Quantizer):
         return QuantizationSpec(dtype, observer, info.min, info.max, scheme)
 
 
+_AFFINE = ("input", "normalized_shape", "weight", "bias", "eps")
+_SCALED = ("input", "normalized_shape", "weight", "eps")
+_NORMS = {
+    "layer_norm": _AFFINE,
+    "native_layer_norm": _AFFINE,
+    "rms_norm": _SCALED,
+    "_fused_rms_norm": _SCALED,
+}
+"""Operators that normalize, with the names of their arguments."""
+
+
 def _split_affine(graph: fx.Graph, node: fx.Node) -> None:
-    names = ("input", "normalized_shape", "weight", "bias", "eps")
+    names = _NORMS[operator_name(node)]
     arguments = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
     weight, bias = arguments.get("weight"), arguments.get("bias")
-    node.args = (*node.args[:2], None, None, *node.args[4:])
+    node.args = tuple(
+        None if name in ("weight", "bias") else value for name, value in zip(names, node.args, strict=False)
+    )
     node.kwargs = {key: value for key, value in node.kwargs.items() if key not in ("weight", "bias")}
     plain = node
-    if operator_name(node) == "native_layer_norm":
+    if operator_name(node) in ("native_layer_norm", "_fused_rms_norm"):
         # Its first result; statistics are not used in evaluation.
         plain = next(user for user in node.users if user.args[1] == 0)
     last = plain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -22,6 +23,12 @@ from vitreous.quant.sources import (
     Source,
     Start,
 )
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": functional.gelu,
+    "silu": functional.silu,
+    "relu": functional.relu,
+}
 
 
 def evaluate(encoder: Encoder, images: Tensor) -> dict[str, Tensor]:
@@ -54,9 +61,10 @@ def _evaluate(source: Source, inputs: list[Tensor]) -> Tensor:
     if isinstance(source, Add):
         return x + inputs[1]
     if isinstance(source, Norm):
-        return functional.layer_norm(x, [source.width], eps=source.eps)
+        normalize = functional.layer_norm if source.centred else functional.rms_norm
+        return normalize(x, [source.width], eps=source.eps)
     if isinstance(source, Activation):
-        return functional.gelu(x) if source.function == "gelu" else functional.relu(x)
+        return _ACTIVATIONS[source.function](x)
     if isinstance(source, Select):
         return x[:, source.index : source.index + 1]
     assert isinstance(source, Mean), source

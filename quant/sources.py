@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor, fx
 
@@ -148,6 +148,36 @@ class Softmax(Source):
     def inputs(self) -> tuple[Source, ...]:
         """The scores."""
         return (self.scores,)
+
+
+@dataclass(eq=False, kw_only=True)
+class Part(Source):
+    """A part of a function that the model spells out (``spelled``), taken from the view ``argument``."""
+
+    argument: Any
+
+
+@dataclass(eq=False, kw_only=True)
+class Sigmoid(Part):
+    """``sigmoid(x)``."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Square(Part):
+    """``x * x``."""
+
+
+@dataclass(eq=False, kw_only=True)
+class MeanSquare(Part):
+    """``mean(x * x)`` over the channels."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Root(Part):
+    """``sqrt(mean(x * x) + eps)``, or 1 by it when ``inverse``."""
+
+    eps: float
+    inverse: bool
 
 
 @dataclass(eq=False, kw_only=True)

@@ -1,4 +1,4 @@
-"""Import of the residual stream: its start from embedded patches, residual additions, layer norms and the mean.
+"""Import of the residual stream: its start from embedded patches, residual additions, norms and the mean.
 
 The stream is what layer norms read and linear layers are added to. Affine parts of layer norms stay on the view, as
 gain and offset, until the next linear layer takes them in.
@@ -15,7 +15,7 @@ from torch import fx
 from vitreous.quant.errors import module_path, refuse
 from vitreous.quant.layers import ROWS, absorbed, chosen, fresh, read_rows, taken
 from vitreous.quant.sources import STREAM, Activation, Add, Attention, Linear, Mean, Norm, Patches, Start
-from vitreous.quant.view import View, rows, whole
+from vitreous.quant.view import View, identical, rows, whole
 from vitreous.quant.walk import Walk
 
 
@@ -30,21 +30,42 @@ def layer_norm(
     *rest: Any,
 ) -> View:
     """Layer norm over the channels; its affine part stays on the view for the next linear layer."""
-    view = stream(walk, node, view, "a layer norm")
-    read = read_rows(node, view, "a layer norm")
-    source = view.source
-    if list(shape) != [source.width] or not torch.equal(read.channel, torch.arange(source.width)):
-        raise refuse(
-            node, f"A layer norm over the shape {list(shape)}", "layer norms over all channels of a token"
-        )
-    source = taken(node, source, read, walk.batch)
-    made = Norm(
-        tokens=source.tokens, width=source.width, layer=module_path(node), input=source, eps=float(eps)
-    )
-    result = fresh(made, read, view.shape)
+    result = _normalized(walk, node, view, shape, float(eps), centred=True)
     if weight is not None:
         result = result.scaled(weight)
     return result if bias is None else result.shifted(bias)
+
+
+def rms_norm(
+    walk: Walk, node: fx.Node, view: View, shape: Any, weight: Any = None, eps: float | None = None
+) -> View:
+    """RMS norm over the channels; its weight stays on the view. torch's default ``eps`` is that of float32."""
+    eps = torch.finfo(torch.float32).eps if eps is None else float(eps)
+    result = _normalized(walk, node, view, shape, eps, centred=False)
+    return result if weight is None else result.scaled(weight)
+
+
+def _normalized(walk: Walk, node: fx.Node, view: View, shape: Any, eps: float, *, centred: bool) -> View:
+    what = "layer norm" if centred else "RMS norm"
+    view = stream(walk, node, view, f"{'a' if centred else 'an'} {what}")
+    read = read_rows(node, view, f"{'a' if centred else 'an'} {what}")
+    source = view.source
+    if list(shape) != [source.width] or not torch.equal(read.channel, torch.arange(source.width)):
+        raise refuse(
+            node,
+            f"{'A' if centred else 'An'} {what} over the shape {list(shape)}",
+            f"{what}s over all channels of a token",
+        )
+    source = taken(node, source, read, walk.batch)
+    made = Norm(
+        tokens=source.tokens,
+        width=source.width,
+        layer=module_path(node),
+        input=source,
+        eps=eps,
+        centred=centred,
+    )
+    return fresh(made, read, view.shape)
 
 
 def stream(walk: Walk, node: fx.Node, view: View, what: str) -> View:
@@ -70,7 +91,7 @@ def stream(walk: Walk, node: fx.Node, view: View, what: str) -> View:
 
 def _start(walk: Walk, node: fx.Node, view: View) -> Start:
     for known, start in walk.starts:
-        if known.source is view.source and _identical(known, view):
+        if identical(known, view):
             return start
     supported = "class and other constant tokens first, then all patches in order, plus a position embedding"
     if walk.starts:
@@ -106,11 +127,6 @@ def _start(walk: Walk, node: fx.Node, view: View) -> Start:
     )
     walk.starts.append((view, start))
     return start
-
-
-def _identical(one: View, other: View) -> bool:
-    pairs = ((one.index, other.index), (one.gain, other.gain), (one.offset, other.offset))
-    return all((a is b) or (a is not None and b is not None and torch.equal(a, b)) for a, b in pairs)
 
 
 def residual(walk: Walk, node: fx.Node, left: View, right: View) -> View:

@@ -38,6 +38,8 @@ class View:
 
     def scaled(self, factor: Tensor | float) -> View:
         """The value times a constant."""
+        if isinstance(factor, int | float) and factor == 1:
+            return self
         constant = torch.as_tensor(factor, dtype=torch.float64)
         gain = constant.expand(self.shape) if self.gain is None else self.gain * constant
         return replace(self, gain=gain, offset=None if self.offset is None else self.offset * constant)
@@ -101,6 +103,13 @@ def uniform(values: Tensor | None, default: float) -> float | None:
         return default
     first = values.reshape(-1)[0]
     return float(first) if bool((values == first).all()) else None
+
+
+def identical(one: View, other: View) -> bool:
+    """Whether two views have the same values, element by element."""
+    pairs = ((one.index, other.index), (one.gain, other.gain), (one.offset, other.offset))
+    same = all((a is b) or (a is not None and b is not None and torch.equal(a, b)) for a, b in pairs)
+    return one.source is other.source and same
 
 
 def whole(source: Source, batch: int) -> Tensor:

@@ -16,7 +16,8 @@ from vitreous.quant import QuantError, QuantScheme, quantize
 from vitreous.quant.importer import import_graph
 from vitreous.quant.pipeline import observe
 from vitreous.quant.reference import evaluate
-from vitreous.quant.sources import Encoder, Linear, Select
+from vitreous.quant.sources import Encoder, Linear, Norm, Select
+from vitreous.spec.config import GeluConfig
 
 torch.set_num_threads(1)
 
@@ -40,6 +41,9 @@ def assert_same(model: nn.Module, encoder: Encoder, pixels: Tensor) -> None:
         Shape(depth=2, layer_scale=True, dropout=True),
         Shape(qkv="by head", attention="explicit", qkv_bias=False, class_token=False),
         Shape(qkv="separate", attention="scaled query", activation="relu", image=(3, 4, 12)),
+        Shape(norm="rms", activation="silu"),
+        Shape(norm="spelled rms", activation="spelled silu", layer_scale=True),
+        Shape(norm="divided rms", activation="spelled silu", class_token=False),
     ],
 )
 @pytest.mark.parametrize("decomposed", [False, True])
@@ -47,6 +51,32 @@ def test_folding_is_exact(shape: Shape, decomposed: bool) -> None:
     """Layer norms, scales, biases and embeddings folded away, the encoder is still the model, to float precision."""
     model, pixels = Vit(shape), images(shape, 2)
     assert_same(model, imported(model, pixels, decomposed=decomposed), pixels)
+
+
+def test_the_default_eps_of_an_rms_norm_is_that_of_float32() -> None:
+    model = Vit(Shape(norm="rms"))
+    model.norm.eps = None
+    *_, last = imported(model, images(Shape(), 1)).each(Norm)
+    assert (last.eps, last.centred) == (torch.finfo(torch.float32).eps, False)
+
+
+class Reciprocals(Vit):
+    """Two more ways to write an RMS norm."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.tokens(x)
+        root = x.square().mean(2, keepdim=True).add(1e-3)
+        x = x + self.blocks[0].mlp(x * root**-0.5)
+        x = x + self.blocks[0].mlp(x * (1 / torch.sqrt(x.pow(2).mean(-1).unsqueeze(-1) + 1e-4)))
+        return self.head(self.norm(x)[:, 0])
+
+
+@pytest.mark.parametrize("decomposed", [False, True])
+def test_other_ways_to_write_an_rms_norm(decomposed: bool) -> None:
+    model, pixels = Reciprocals(Shape()), images(Shape(), 2)
+    encoder = imported(model, pixels, decomposed=decomposed)
+    assert [source.eps for source in encoder.each(Norm)] == [1e-3, 1e-4, 1e-5]
+    assert_same(model, encoder, pixels)
 
 
 class Normalizing(Vit):
@@ -199,6 +229,34 @@ def rough_gelu(self: Block, x: Tensor) -> Tensor:
     return x + self.mlp[2](F.gelu(self.mlp[0](self.norm1(x)), approximate="tanh"))
 
 
+def gated_by_another(self: Block, x: Tensor) -> Tensor:
+    y = self.mlp[0](self.norm1(x))
+    return x + self.mlp[2](torch.sigmoid(y) * y.flip(-1))
+
+
+def sigmoid_alone(self: Block, x: Tensor) -> Tensor:
+    return x + self.mlp[2](torch.sigmoid(self.mlp[0](self.norm1(x))))
+
+
+def divided_by_another(self: Block, x: Tensor) -> Tensor:
+    y = x + self.attn(self.norm1(x))
+    return y + self.mlp(y * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6))
+
+
+def rms_of_tokens(self: Block, x: Tensor) -> Tensor:
+    return x + self.mlp(x * torch.rsqrt((x * x).mean(1, keepdim=True) + 1e-6))
+
+
+def rms_of_a_part(self: Block, x: Tensor) -> Tensor:
+    x = x + self.attn(self.norm1(x))
+    half = x.shape[-1] // 2
+    return x + self.mlp(F.rms_norm(x[..., :half], [half]).repeat(1, 1, 2))
+
+
+def cubed(self: Block, x: Tensor) -> Tensor:
+    return x + self.mlp(x**3)
+
+
 def scaled_stream(self: Block, x: Tensor) -> Tensor:
     x = x + self.attn(self.norm1(x))
     return 0.5 * x + self.mlp(self.norm2(x))
@@ -262,6 +320,21 @@ REFUSED: dict[str, tuple[dict[str, Callable[..., Any]], str]] = {
         r"Operator 'tanh' is not supported \(.*aten.tanh.default in module 'blocks.0'\).*gelu",
     ),
     "tanh gelu": ({"block": rough_gelu}, "GELU with approximate='tanh' .*'blocks.0'.*the exact GELU"),
+    "gate of another": (
+        {"block": gated_by_another},
+        "Two computed tensors are multiplied elementwise .*'blocks.0'",
+    ),
+    "sigmoid alone": ({"block": sigmoid_alone}, "A linear layer reads a sigmoid .*'blocks.0.mlp.2'"),
+    "rms of another": (
+        {"block": divided_by_another},
+        "A tensor is divided by the root mean square of another one .*supported: RMS norms",
+    ),
+    "rms of tokens": (
+        {"block": rms_of_tokens},
+        "A mean of squares over other dimensions, or of scaled squares .*'blocks.0'",
+    ),
+    "rms of a part": ({"block": rms_of_a_part}, r"An RMS norm over the shape \[4\] .*over all channels"),
+    "cube": ({"block": cubed}, "A power of 3 .*'blocks.0'"),
     "scaled stream": ({"block": scaled_stream}, "multiplied with the residual stream .*'blocks.0'"),
     "mean of norm": ({"model": mean_of_norm}, "A mean of a norm's output .*before the last layer norm"),
     "mean of patches": ({"model": mean_of_patches}, "A mean over the dimensions"),
@@ -287,6 +360,16 @@ def test_refused(name: str) -> None:
     parts, sentence = REFUSED[name]
     with pytest.raises(QuantError, match=sentence):
         quantize(changed(**parts), images(Shape(), 1), name="v")
+
+
+@pytest.mark.parametrize(("model", "unit"), [("gelu", "silu"), ("silu", "gelu"), ("spelled silu", "gelu")])
+def test_another_function_than_the_accelerators_is_refused(model: str, unit: str) -> None:
+    wanted = model.removeprefix("spelled ")
+    sentence = (
+        rf"blocks\.0\..*{wanted}: the model's {wanted} needs gelu\.function = {wanted}, but .* is {unit}"
+    )
+    with pytest.raises(QuantError, match=sentence):
+        quantize(Vit(Shape(activation=model)), images(Shape(), 1), name="v", gelu=GeluConfig(function=unit))
 
 
 class TwoInputs(nn.Module):

@@ -22,7 +22,8 @@ class Shape:
     qkv_bias: bool = True
     qkv: str = "fused"  # fused, by head, separate
     attention: str = "sdpa"  # sdpa, explicit, scaled query
-    activation: str = "gelu"
+    activation: str = "gelu"  # gelu, relu, silu, spelled silu
+    norm: str = "layer"  # layer, rms, spelled rms, divided rms
     position: bool = True
     layer_scale: bool = False
     dropout: bool = False
@@ -64,12 +65,42 @@ class Attention(nn.Module):
         return self.drop(self.proj(mixed.transpose(1, 2).flatten(2)))
 
 
+class SpelledSiLU(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(x)
+
+
+ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU, "spelled silu": SpelledSiLU}
+
+
+class SpelledRms(nn.Module):
+    """As large language models write it, or with a division."""
+
+    def __init__(self, dim: int, eps: float, *, divided: bool) -> None:
+        super().__init__()
+        self.weight, self.eps, self.divided = nn.Parameter(torch.ones(dim)), eps, divided
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.divided:
+            return x / torch.sqrt((x * x).mean(dim=-1, keepdim=True) + self.eps) * self.weight
+        wide = x.to(torch.float32)
+        return self.weight * (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)).to(x.dtype)
+
+
+def normalization(shape: Shape, eps: float = 1e-5) -> nn.Module:
+    if shape.norm == "layer":
+        return nn.LayerNorm(shape.dim, eps=eps)
+    if shape.norm == "rms":
+        return nn.RMSNorm(shape.dim, eps=eps)
+    return SpelledRms(shape.dim, eps, divided=shape.norm == "divided rms")
+
+
 class Block(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(shape.dim), nn.LayerNorm(shape.dim, eps=1e-6)
+        self.norm1, self.norm2 = normalization(shape), normalization(shape, 1e-6)
         self.attn = Attention(shape)
-        act = nn.GELU() if shape.activation == "gelu" else nn.ReLU()
+        act = ACTIVATIONS[shape.activation]()
         self.mlp = nn.Sequential(nn.Linear(shape.dim, shape.hidden), act, nn.Linear(shape.hidden, shape.dim))
         self.scale = nn.Parameter(torch.ones(shape.dim)) if shape.layer_scale else None
 
@@ -90,7 +121,7 @@ class Vit(nn.Module):
         self.pos = nn.Parameter(torch.zeros(1, tokens, shape.dim)) if shape.position else None
         self.drop = nn.Dropout(0.1 if shape.dropout else 0.0)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.depth))
-        self.norm = nn.LayerNorm(shape.dim)
+        self.norm = normalization(shape)
         self.head = nn.Linear(shape.dim, shape.classes)
         self.pre_logits = nn.Identity()
         randomize(self, seed)
@@ -117,7 +148,7 @@ def randomize(model: nn.Module, seed: int) -> None:
         for module in model.modules():
             for name, parameter in module.named_parameters(recurse=False):
                 noise = torch.randn(parameter.shape, generator=generator)
-                if isinstance(module, nn.LayerNorm) and name == "weight":
+                if isinstance(module, nn.LayerNorm | nn.RMSNorm | SpelledRms) and name == "weight":
                     parameter.copy_(1 + 0.3 * noise)
                 elif parameter.dim() >= 2 and name == "weight":
                     parameter.copy_(noise / parameter[0].numel() ** 0.5)
