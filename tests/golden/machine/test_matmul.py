@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.golden.scalar import row_scale, softmax_row
+from tests.golden import scalar
 from vitreous.golden import GoldenError
 from vitreous.golden.machine import Machine, MachineError
 from vitreous.spec import layout
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig, SoftmaxConfig
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig, GeluConfig, MemoryConfig, SoftmaxConfig
 from vitreous.spec.isa import (
     FIELDS,
     Activation,
@@ -21,8 +21,7 @@ from vitreous.spec.isa import (
     Scale,
     make,
 )
-from vitreous.spec.numbers import INT8, INT16, requantize, saturate
-from vitreous.spec.tables import gelu_delta
+from vitreous.spec.numbers import INT8, INT16, SCORE, requantize, round_shift, saturate
 
 ARRAYS = [(4, 4), (8, 1), (8, 4), (16, 2), (32, 8)]
 SMALL = MemoryConfig(
@@ -31,10 +30,16 @@ SMALL = MemoryConfig(
 
 
 def config_of(
-    lanes: int = 8, depth: int = 4, variant: str = "base2", fraction_bits: int = 8
+    lanes: int = 8,
+    depth: int = 4,
+    variant: str = "base2",
+    fraction_bits: int = 8,
+    probability_bits: int = 16,
+    gelu: GeluConfig | None = None,
 ) -> AcceleratorConfig:
-    softmax = SoftmaxConfig(variant=variant, fraction_bits=fraction_bits)
-    return AcceleratorConfig(array=ArrayConfig(lanes=lanes, depth=depth), memory=SMALL, softmax=softmax)
+    softmax = SoftmaxConfig(variant=variant, fraction_bits=fraction_bits, probability_bits=probability_bits)
+    array = ArrayConfig(lanes=lanes, depth=depth)
+    return AcceleratorConfig(array=array, memory=SMALL, softmax=softmax, gelu=gelu or GeluConfig())
 
 
 def matmul(**fields: int) -> Instruction:
@@ -144,75 +149,110 @@ def test_relu_keeps_the_zero_point() -> None:
     np.testing.assert_array_equal(got, expected)
 
 
-def test_gelu_requantizes_twice() -> None:
-    bench = Bench(config_of(), 8, 8, 16)
+GELUS = [
+    GeluConfig(),
+    GeluConfig(interpolate=False, fraction_bits=10),
+    GeluConfig(variant="table", step_bits=4, range=4.0),
+    GeluConfig(variant="poly", fraction_bits=16),
+    GeluConfig(variant="shift", function="silu"),
+]
+
+
+@pytest.mark.parametrize("gelu", GELUS, ids=str)
+def test_gelu_requantizes_twice(gelu: GeluConfig) -> None:
+    bench = Bench(config_of(gelu=gelu), 8, 8, 16)
+    shift = 9 + gelu.fraction_bits
     bench.machine.execute([
         matmul(
             **bench.shape, destination=Memory.X, activation=Activation.GELU, zero_point=-100,
-            multiplier=20000, shift=23, o_base=1000, o_stride=2,
+            multiplier=20000, shift=shift, o_base=1000, o_stride=2,
         )
     ])  # fmt: skip
     got = layout.unpack_panel(bench.machine.x[1000:1002][None], 8, 8)
-    table = gelu_delta(bench.config.gelu)
     for (row, column), x in np.ndenumerate(bench.expected(Scale.COLUMN, 0, INT16)):
-        i, f = abs(int(x)) >> 5, abs(int(x)) & 31
-        delta = (
-            (table[i] * 32 + (table[i + 1] - table[i]) * f + 16) >> 5 if i < bench.config.gelu.entries else 0
-        )
-        y = (max(int(x), 0) << 4) - delta
-        assert got[row, column] == requantize(y, 20000, 23, -100, INT8)
+        y = scalar.gelu(int(x), gelu)
+        assert got[row, column] == requantize(y, 20000, shift, -100, INT8)
 
 
-@pytest.mark.parametrize("variant", ["base2", "online"])
-@pytest.mark.parametrize("slot", [0, 1])
-@pytest.mark.parametrize("keys", [1, 6, 19])
-def test_attention_of_one_query_tile(variant, slot, keys) -> None:
-    config = config_of(8, 4, variant)
-    bench = Bench(config, 5, keys, 8)
-    rng = np.random.default_rng(keys)
-    values = rng.integers(-128, 128, (6, keys)).astype(np.int8)  # channels in lanes, tokens along k
-    panel = layout.pack_panel(values, 8, 4)
+def query_tile(bench: Bench, values: np.ndarray, slot: int, wide: int) -> tuple[list[Instruction], int]:
+    """Scores of one query tile into ``slot``, and its probabilities times ``values`` [channels, keys] to X[1000:]."""
+    panel = layout.pack_panel(values, bench.lanes, bench.depth)
     key_words = panel.shape[1]
     bench.machine.w[900 : 900 + key_words] = panel[0]
     bench.machine.s[:] = 1234
-    scale = (25000, 22)
-    bench.machine.p[9] = layout.pack_parameters(*(np.array([v]) for v in (0, *scale)))[0]
-    m_o, s_o = 18000, 14
+    bench.machine.p[9] = layout.pack_parameters(*(np.array([v]) for v in (0, *SCORE_SCALE)))[0]
     scored = {
-        **bench.shape,
-        "destination": Memory.S,
-        "scale": Scale.TENSOR,
-        "slot": slot,
-        "multiplier": m_o,
-        "shift": s_o,
-    }
+        **bench.shape, "destination": Memory.S, "scale": Scale.TENSOR, "slot": slot,
+        "multiplier": CONTEXT_SCALE[0], "shift": CONTEXT_SCALE[1] + 4 * wide,
+    }  # fmt: skip
     mixed = {
         "operands": Operands.SW, "destination": Memory.X, "scale": Scale.SOFTMAX, "slot": slot, "b_base": 900,
-        "b_stride": 0,
-        "k_words": key_words, "row_tiles": 1, "columns": 6, "o_base": 1000, "zero_point": 4,
+        "b_stride": 0, "k_words": key_words, "row_tiles": 1, "columns": len(values), "o_base": 1000,
+        "zero_point": 4, "wide": wide,
     }  # fmt: skip
-    bench.machine.execute([
+    return [
         matmul(**scored).with_tokens(wait=0, signal=2),
         matmul(**mixed).with_tokens(wait=2, signal=0),
-    ], order="late")  # fmt: skip
+    ], key_words
+
+
+SCORE_SCALE = (25000, 22)
+CONTEXT_SCALE = (18000, 14)
+
+
+@pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
+@pytest.mark.parametrize(("slot", "wide", "fraction_bits"), [(0, 0, 8), (1, 0, 6), (0, 1, 9), (1, 1, 7)])
+@pytest.mark.parametrize("keys", [1, 6, 19])
+def test_attention_of_one_query_tile(
+    variant: str, slot: int, wide: int, fraction_bits: int, keys: int
+) -> None:
+    config = config_of(8, 4, variant, fraction_bits)
+    bench, bits = Bench(config, 5, keys, 8), 16 if wide else 8
+    values = np.random.default_rng(keys).integers(-128, 128, (6, keys)).astype(np.int8)  # channels in lanes
+    code, key_words = query_tile(bench, values, slot, wide)
+    bench.machine.execute(code, order="late")
     got = layout.unpack_panel(bench.machine.x[1000:1002][None], 8, 8)
-    for row in range(5):
-        t = [
-            max(-(1 << 14), min((1 << 14) - 1, (int(a) * scale[0] + (1 << 21)) >> 22)) for a in bench.acc[row]
-        ]
-        p, maximum, total = softmax_row(t, config.softmax)
-        m, s = row_scale(total, m_o, s_o, config.softmax)
-        assert bench.machine.slots[slot].maximum[row] == maximum
-        assert bench.machine.slots[slot].total[row] == total
-        assert (bench.machine.slots[slot].multiplier[row], bench.machine.slots[slot].shift[row]) == (m, s)
+    state = bench.machine.slots[slot]
+    codes = bench.machine.s[slot, :key_words].transpose(1, 0, 2).reshape(8, -1).astype(int)
+    for lane in range(5):
+        t = [saturate(round_shift(int(a) * SCORE_SCALE[0], SCORE_SCALE[1]), SCORE) for a in bench.acc[lane]]
+        row = scalar.softmax_row(t, config.softmax)
+        m, s = scalar.row_scale(row.total, CONTEXT_SCALE[0], CONTEXT_SCALE[1] + 4 * wide, config.softmax)
+        found = (state.maximum[lane], state.total[lane], state.multiplier[lane], state.shift[lane])
+        assert found == (row.maximum, row.total, m, s)
+        assert (codes[lane, :keys] & 0xFFFF).tolist() == row.codes
         for channel in range(6):
-            acc = sum(p[j] * int(values[channel, j]) for j in range(keys))
-            assert got[row, channel] == requantize(acc, m, s, 4, INT8)
-    masked = 0 if variant == "base2" else -(1 << 15)
-    codes = bench.machine.s[slot, :key_words].transpose(1, 0, 2).reshape(8, -1)
-    assert (codes[:, keys:] == masked).all()
+            column = [int(v) for v in values[channel]]
+            acc = scalar.weighted_sum(scalar.probabilities(row, bits), column, bits)
+            assert got[lane, channel] == requantize(acc, m, s, 4, INT8)
+    assert (codes[:, keys:] == -(1 << 15)).all(), "a key that does not exist is masked in every variant"
     assert (bench.machine.s[slot, key_words:] == 1234).all()
     assert (bench.machine.s[1 - slot] == 1234).all()
+
+
+@pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
+def test_a_slot_that_no_row_was_written_to_weighs_nothing(variant: str) -> None:
+    bench = Bench(config_of(8, 4, variant), 5, 6, 8)
+    code, _ = query_tile(bench, np.full((6, 6), 100, np.int8), 0, 1)
+    bench.machine.s[:] = -(1 << 15)
+    bench.machine.execute([code[1].with_tokens(wait=0, signal=0)])
+    got = layout.unpack_panel(bench.machine.x[1000:1002][None], 8, 8)
+    assert (got[:, :6] == 4).all()
+
+
+def test_a_row_that_the_variant_cannot_hold_is_refused() -> None:
+    memory = MemoryConfig(activation_kib=512, weight_kib=512, residual_kib=32, score_keys=512)
+    softmax = SoftmaxConfig(variant="ita")
+    machine = Machine(AcceleratorConfig(memory=memory, softmax=softmax))
+    scored = {
+        "destination": Memory.S, "scale": Scale.TENSOR, "k_words": 1, "row_tiles": 1, "b_stride": 1,
+        "multiplier": 1 << 14, "shift": 14,
+    }  # fmt: skip
+    machine.p[0] = layout.pack_parameters(np.array([0]), np.array([1 << 14]), np.array([14]))[0]
+    machine.execute([matmul(**scored, columns=255)])
+    assert (machine.slots[0].total == 255 * 256).all()
+    with pytest.raises(GoldenError, match="Softmax ita takes rows of 1 to 255 keys, not 256"):
+        machine.execute([matmul(**scored, columns=256)])
 
 
 LEGAL = {"k_words": 1, "row_tiles": 1, "columns": 1, "multiplier": 1 << 14, "shift": 10, "o_base": 100}
@@ -229,6 +269,7 @@ ILLEGAL = [
     {"destination": Memory.S, "multiplier": 0}, {"destination": Memory.S, "shift": 0},
     {"activation": Activation.GELU, "multiplier": 0}, {"activation": Activation.GELU, "shift": 0},
     {"operands": Operands.SW, "destination": Memory.S},
+    {"wide": 1}, {"wide": 1, "operands": Operands.WX}, {"wide": 1, "destination": Memory.S, "scale": Scale.TENSOR},
 ]  # fmt: skip
 
 
@@ -240,6 +281,13 @@ def test_illegal_fields_stop_the_machine(change) -> None:
     with pytest.raises(MachineError, match="Instruction 1: ILLEGAL_FIELD") as caught:
         machine.execute([nothing, matmul(**{**LEGAL, **change})])
     assert (caught.value.code, caught.value.pc) == (ErrorCode.ILLEGAL_FIELD, 1)
+
+
+def test_wide_needs_probabilities_of_16_bits() -> None:
+    fields = {**LEGAL, "operands": Operands.SW, "wide": 1}
+    Machine(config_of(probability_bits=16)).execute([matmul(**fields)])
+    with pytest.raises(MachineError, match="ILLEGAL_FIELD: MATMUL: wide on an accelerator"):
+        Machine(config_of(probability_bits=8)).execute([matmul(**fields)])
 
 
 @pytest.mark.parametrize(

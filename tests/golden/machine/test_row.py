@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.golden.scalar import layernorm_row
+from tests.golden.scalar import norm_row
 from vitreous.golden.machine import Machine, MachineError
 from vitreous.spec import layout
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig, NormConfig
 from vitreous.spec.isa import Opcode, make
 from vitreous.spec.numbers import INT16, requantize
 
 
-def machine_of(lanes: int, depth: int, seed: int = 0) -> Machine:
-    machine = Machine(AcceleratorConfig(array=ArrayConfig(lanes=lanes, depth=depth)))
-    machine.r[:] = np.random.default_rng(seed).normal(100, 2000, machine.r.shape).astype(np.int16)
+def machine_of(lanes: int, depth: int, variant: str = "one_pass") -> Machine:
+    config = AcceleratorConfig(array=ArrayConfig(lanes=lanes, depth=depth), norm=NormConfig(variant=variant))
+    machine = Machine(config)
+    machine.r[:] = np.random.default_rng(0).normal(100, 2000, machine.r.shape).astype(np.int16)
     machine.x[:] = 55
     return machine
 
@@ -30,23 +31,28 @@ NORM = {
     "multiplier": 20000,
     "shift": 10,
     "zero_point": -4,
+    "centred": 1,
 }
 POOL = {"r_base": 6, "r_stride": 30, "o_base": 500, "multiplier": 30000, "shift": 19}
 
 
 @pytest.mark.parametrize(("lanes", "depth"), [(4, 4), (8, 1), (8, 4), (16, 8)])
 @pytest.mark.parametrize("channels", [1, 16, 27])
-def test_norm_of_every_lane(lanes: int, depth: int, channels: int) -> None:
-    machine = machine_of(lanes, depth)
+@pytest.mark.parametrize("variant", ["one_pass", "two_pass"])
+@pytest.mark.parametrize("centred", [0, 1])
+def test_norm_of_every_lane(lanes: int, depth: int, channels: int, variant: str, centred: int) -> None:
+    machine = machine_of(lanes, depth, variant)
     before = machine.r.copy()
-    machine.execute([make(Opcode.NORM, **NORM, channels=channels)])
+    machine.execute([make(Opcode.NORM, **{**NORM, "centred": centred}, channels=channels)])
     per_row = layout.ceil_div(channels, depth)
     expected = np.full_like(machine.x, 55)
     for tile in range(2):
         rows = before[6 + 30 * tile : 6 + 30 * tile + channels].T
-        matrix = np.array([layernorm_row([int(v) for v in row], 20000, 10, 12, -4) for row in rows], np.int8)
+        values = [
+            norm_row([int(v) for v in row], variant, 20000, 10, 12, -4, centred=bool(centred)) for row in rows
+        ]
         start = 40 + 33 * tile
-        expected[start : start + per_row] = layout.pack_panel(matrix, lanes, depth)[0]
+        expected[start : start + per_row] = layout.pack_panel(np.array(values, np.int8), lanes, depth)[0]
     np.testing.assert_array_equal(machine.x, expected)
     np.testing.assert_array_equal(machine.r, before)
 
