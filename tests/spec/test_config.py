@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from vitreous.spec.config import (
+    EXACT,
     AcceleratorConfig,
     ArrayConfig,
     ConfigError,
     GeluConfig,
     MemoryConfig,
+    NormConfig,
+    SoftmaxConfig,
     load_accelerator,
     named_accelerators,
 )
@@ -32,6 +35,8 @@ def test_digest_follows_every_field_but_the_name() -> None:
     changes: list[dict[str, Any]] = [
         {"array": {"lanes": 16}}, {"array": {"depth": 8}}, {"memory": {"score_keys": 128}}, {"bus": {"data_bits": 128}},
         {"softmax": {"variant": "online"}}, {"gelu": {"step_bits": 6}}, {"queue": {"depth": 4}},
+        {"softmax": {"probability_bits": 8}}, {"gelu": {"function": "silu"}}, {"gelu": {"interpolate": False}},
+        {"norm": {"variant": "two_pass"}},
     ]  # fmt: skip
     digests = {AcceleratorConfig.from_dict(change).digest for change in changes}
     assert len(digests | {base.digest}) == len(changes) + 1
@@ -65,11 +70,34 @@ WRONG = [
     ({"memory": {"score_keys": 12}}, "memory.score_keys must be a multiple of 8, not 12"),
     ({"memory": {"residual_kib": 16384}}, "memory.residual_kib gives 1048576 words, outside 2..65536"),
     ({"bus": {"data_bits": 32}}, "bus.data_bits must be one of 64, 128, 256, not 32"),
-    ({"softmax": {"variant": "exact"}}, "softmax.variant must be one of base2, online, not 'exact'"),
-    ({"softmax": {"fraction_bits": 9}}, "softmax.fraction_bits must be an integer in 7..8, not 9"),
+    (
+        {"softmax": {"variant": "soft"}},
+        "softmax.variant must be one of base2, online, ibert, ita, exact, not 'soft'",
+    ),
+    (
+        {"softmax": {"variant": "exact"}},
+        "softmax.variant exact is float64: golden computes it, no hardware does",
+    ),
+    ({"softmax": {"fraction_bits": 5}}, "softmax.fraction_bits must be an integer in 6..9, not 5"),
+    ({"softmax": {"fraction_bits": 10}}, "softmax.fraction_bits must be an integer in 6..9, not 10"),
+    ({"softmax": {"probability_bits": 12}}, "softmax.probability_bits must be one of 8, 16, not 12"),
+    ({"gelu": {"variant": "exact"}}, "gelu.variant exact is float64: golden computes it, no hardware does"),
+    ({"gelu": {"variant": "erf"}}, "gelu.variant must be one of delta, table, poly, shift, exact, not 'erf'"),
+    ({"gelu": {"function": "swish"}}, "gelu.function must be one of gelu, silu, not 'swish'"),
+    (
+        {"gelu": {"function": "silu", "variant": "poly"}},
+        "gelu.variant poly approximates GELU only; for silu use",
+    ),
+    ({"gelu": {"interpolate": 1}}, "gelu.interpolate must be one of False, True, not 1"),
+    ({"gelu": {"step_bits": 9}}, "gelu.step_bits must be an integer in 2..8, not 9"),
+    ({"norm": {"variant": "exact"}}, "norm.variant exact is float64: golden computes it, no hardware does"),
+    (
+        {"norm": {"variant": "welford"}},
+        "norm.variant must be one of one_pass, two_pass, exact, not 'welford'",
+    ),
     ({"gelu": {"range": 5.51}}, "gelu.range must be in .* a multiple of the table's step, not 5.51"),
     ({"gelu": {"range": "5"}}, "gelu.range must be in .* a multiple of the table's step, not '5'"),
-    ({"gelu": {"fraction_bits": 17}}, "gelu.fraction_bits must be an integer in 10..16, not 17"),
+    ({"gelu": {"fraction_bits": 23}}, "gelu.fraction_bits must be an integer in 10..22, not 23"),
     ({"queue": {"depth": 3}}, "queue.depth must be one of 2, 4, 8, 16, 32, not 3"),
     ({"array": {"width": 8}}, "Unknown field array.width; the fields are depth, groups, lanes"),
     ({"cache": {}}, r"Unknown part \[cache\]; the parts are name, array"),
@@ -98,3 +126,9 @@ def test_files(tmp_path: Path) -> None:
 
 def test_gelu_entries() -> None:
     assert GeluConfig(step_bits=5, range=5.5).entries == 176
+
+
+def test_exact_is_a_variant_of_the_parts_alone() -> None:
+    """Golden takes the parts; only a whole accelerator refuses float64."""
+    for part in (SoftmaxConfig, GeluConfig, NormConfig):
+        assert part(variant=EXACT).variant == EXACT

@@ -3,42 +3,125 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 
 from vitreous.spec.config import GeluConfig, SoftmaxConfig
-from vitreous.spec.tables import exp2_mantissa, exp2_negative, exp2_probability, gelu_delta, rsqrt_seed
-
-SOFTMAX = [SoftmaxConfig(fraction_bits=f) for f in (7, 8)]
-
-
-@pytest.mark.parametrize(
-    "config", [GeluConfig(), GeluConfig(step_bits=8, fraction_bits=16), GeluConfig(range=16.0)], ids=str
+from vitreous.spec.softmax import PROBABILITY_MAXIMUM
+from vitreous.spec.tables import (
+    GELU_POLY_BITS,
+    GELU_POLY_EDGE,
+    GELU_POLY_FACTOR,
+    exp2_level,
+    exp2_mantissa,
+    exp2_negative,
+    gelu_delta,
+    gelu_table,
+    ibert_exponential,
+    rsqrt_seed,
 )
-def test_delta(config: GeluConfig) -> None:
-    table = gelu_delta(config)
+
+SOFTMAX = [SoftmaxConfig(fraction_bits=f) for f in (6, 7, 8, 9)]
+
+
+def gelu(x: float) -> float:
+    return x * (1 + math.erf(x / math.sqrt(2))) / 2
+
+
+def silu(x: float) -> float:
+    return x / (1 + math.exp(-x))
+
+
+FUNCTIONS: dict[str, Callable[[float], float]] = {"gelu": gelu, "silu": silu}
+
+
+def delta(function: str, u: float) -> float:
+    return u - FUNCTIONS[function](u)
+
+
+DELTAS = [
+    GeluConfig(fraction_bits=22),
+    GeluConfig(step_bits=8, fraction_bits=16, range=5.5),
+    GeluConfig(range=16.0, step_bits=4, fraction_bits=22),
+    GeluConfig(function="silu", range=8.0, fraction_bits=22),
+]
+
+
+@pytest.mark.parametrize("config", DELTAS, ids=str)
+def test_interpolated_delta(config: GeluConfig) -> None:
+    """Chords between its values are as far above the curve as below, where the table does not end."""
+    table, scale = gelu_delta(config), 1 << config.fraction_bits
     assert len(table) == config.entries + 1
-    assert table[0] == table[-1] == 0
-    assert all(0 <= value < 1 << (config.fraction_bits - 2) for value in table), "delta stays below 0.17"
-    for i, value in enumerate(table[:-1]):
-        u = i / (1 << config.step_bits)
-        gelu = u * (1 + math.erf(u / math.sqrt(2))) / 2
-        assert abs(value / (1 << config.fraction_bits) - (u - gelu)) <= 0.51 / (1 << config.fraction_bits)
+    assert table[-1] == 0
+    assert all(0 <= value < 0.28 * scale for value in table), "delta stays below 0.17, of silu below 0.279"
+    h = 1 / (1 << config.step_bits)
+    # Between steps the error is h*h/16 * delta'' to either side; delta'' changes by h * 1.6 over a step at most.
+    curvature = 0.8 if config.function == "gelu" else 0.5
+    bound = h * h / 16 * (curvature + 2 * h) + 1 / scale
+    for i in range(config.entries - 1):
+        assert abs(table[i] / scale - delta(config.function, i * h)) <= bound
+        middle = (table[i] + table[i + 1]) / 2 / scale
+        assert abs(middle - delta(config.function, (i + 0.5) * h)) <= bound
+
+
+@pytest.mark.parametrize("function", ["gelu", "silu"])
+def test_delta_without_interpolation(function: str) -> None:
+    config = GeluConfig(function=function, interpolate=False, fraction_bits=16)
+    table = gelu_delta(config)
+    assert len(table) == config.entries
+    for i, value in enumerate(table):
+        assert abs(value / (1 << 16) - delta(function, (i + 0.5) / 32)) <= 0.51 / (1 << 16)
+
+
+@pytest.mark.parametrize("function", ["gelu", "silu"])
+def test_direct_table(function: str) -> None:
+    config = GeluConfig(variant="table", function=function, step_bits=4, fraction_bits=16)
+    table = gelu_table(config)
+    assert len(table) == 2 * config.entries
+    for i, value in enumerate(table):
+        x = (i - config.entries + 0.5) / 16
+        assert abs(value / (1 << 16) - FUNCTIONS[function](x)) <= 0.51 / (1 << 16)
+
+
+def test_polynomial_of_gelu() -> None:
+    """I-BERT's erf, ``1 - 0.2888 (v - 1.769)**2`` for ``v = u / sqrt 2`` below 1.769, within 0.018 of GELU."""
+    assert round(1.769 * math.sqrt(2) * 1024) == GELU_POLY_EDGE
+    assert abs(GELU_POLY_FACTOR / (1 << GELU_POLY_BITS) - 0.2888 / 4) < 0.6 / (1 << GELU_POLY_BITS)
+    for u in (0.0, 0.3, 1.0, 2.0, 2.4):
+        erf = 1 - 0.2888 * (u / math.sqrt(2) - 1.769) ** 2
+        found = GELU_POLY_FACTOR / (1 << GELU_POLY_BITS) * u * (GELU_POLY_EDGE / 1024 - u) ** 2
+        assert abs(found - (u - u * (1 + erf) / 2)) < 1e-3
+        assert abs(found - delta("gelu", u)) < 0.019
 
 
 @pytest.mark.parametrize("config", SOFTMAX, ids=str)
 def test_powers_of_two(config: SoftmaxConfig) -> None:
-    steps = 1 << config.fraction_bits
-    mantissa, negative, probability = exp2_mantissa(config), exp2_negative(config), exp2_probability(config)
-    assert len(mantissa) == len(negative) == len(probability) == steps
-    assert (mantissa[0], negative[0], probability[0]) == (128, 1 << 15, 256)
+    bits = config.fraction_bits
+    steps, half = 1 << bits, 1 << (bits + 1)
+    mantissa, negative, level = exp2_mantissa(config), exp2_negative(config), exp2_level(config)
+    assert len(mantissa) == len(negative) == len(level) == steps
+    assert (mantissa[0], negative[0], level[0]) == (half, 1 << 15, 2 * PROBABILITY_MAXIMUM)
     for f in range(steps):
         exact = 2.0 ** (f / steps)
-        assert abs(mantissa[f] - 128 * exact) <= (0.5 if mantissa[f] < 255 else 1)
+        assert abs(mantissa[f] - min(half * exact, PROBABILITY_MAXIMUM / (1 << (13 - bits)))) <= 1
         assert abs(negative[f] - 32768 / exact) <= 0.5
-        assert abs(probability[f] - 256 / exact) <= 0.5
-    assert all(128 <= g < 256 for g in mantissa)
+        assert abs(level[f] - 2 * PROBABILITY_MAXIMUM / exact) <= 0.5
+    assert all(half <= g < 2 * half for g in mantissa)
+    assert all(((g << (14 - bits)) + 1) >> 1 <= PROBABILITY_MAXIMUM for g in mantissa)
     assert all(1 << 14 <= e <= 1 << 15 for e in negative)
+    assert all(1 << 14 <= x < 1 << 16 for x in level)
+
+
+@pytest.mark.parametrize("config", SOFTMAX, ids=str)
+def test_polynomial_of_the_exponential(config: SoftmaxConfig) -> None:
+    """I-BERT states an error of 0.0019 for ``exp`` on ``(-ln 2, 0]``; its constant at 0 is 1.0003."""
+    steps = 1 << config.fraction_bits
+    k, b = ibert_exponential(config)
+    for f in range(steps):
+        found = 0.3585 * math.log(2) ** 2 * ((k - f) ** 2 + b) / steps**2
+        assert abs(found - 2.0 ** (-f / steps)) < 0.003 + 0.4 / steps
+    assert ((k * k + b) * 2**16) >> (2 * config.fraction_bits) < 1 << 19
 
 
 def test_seed_of_the_reciprocal_root() -> None:

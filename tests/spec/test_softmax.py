@@ -1,0 +1,75 @@
+"""What spec says about each softmax against its formulas, for the rows that make them largest and smallest."""
+
+from __future__ import annotations
+
+import pytest
+
+from vitreous.spec.config import SoftmaxConfig
+from vitreous.spec.softmax import (
+    FACTS,
+    MASKED_CODE,
+    PROBABILITY_MAXIMUM,
+    WIDE_BITS,
+    facts,
+    least_integer,
+    mantissa_bits,
+)
+from vitreous.spec.tables import exp2_mantissa, ibert_exponential
+
+BITS = (6, 7, 8, 9)
+
+
+def test_every_variant_has_its_facts() -> None:
+    for variant in ("base2", "online", "ibert", "ita", "exact"):
+        assert facts(SoftmaxConfig(variant=variant)) is FACTS[variant]
+
+
+def largest_term(variant: str, bits: int) -> int:
+    """What one key can add to the sum."""
+    config = SoftmaxConfig(variant=variant, fraction_bits=bits)
+    if variant == "base2":
+        return max(exp2_mantissa(config)) << (18 - bits)
+    if variant == "ibert":
+        k, b = ibert_exponential(config)
+        return (k * k + b) * 2**16 >> (2 * bits)
+    return {"online": 1 << 19, "ita": 256}[variant]
+
+
+def smallest_sum(variant: str, bits: int) -> int:
+    """Of a row of one key."""
+    if variant == "base2":
+        return 1 << 19
+    return largest_term(variant, bits)
+
+
+@pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
+@pytest.mark.parametrize("bits", BITS)
+def test_sums_and_row_shifts(variant: str, bits: int) -> None:
+    known = FACTS[variant]
+    largest = known.max_keys * largest_term(variant, bits)
+    assert largest < 1 << 32
+    if variant == "ita":
+        assert 65280 // largest == 1, "the inverse of the largest sum"
+        assert 65280 // (largest + 256) == 0
+        assert known.least == known.largest == 7
+        return
+    exponents = [n.bit_length() - 1 for n in (smallest_sum(variant, bits), largest)]
+    assert known.least == exponents[0] - known.row_exponent
+    # 4096 of base2's largest terms stay one exponent below what 32 bits allow.
+    assert exponents[1] + 1 - known.row_exponent <= known.largest
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_codes_of_base2(bits: int) -> None:
+    config = SoftmaxConfig(fraction_bits=bits)
+    assert mantissa_bits(config) == max(exp2_mantissa(config)).bit_length()
+    low = bits + 1
+    integer = MASKED_CODE >> low  # 15 - F bits, signed
+    assert integer - (1 << (15 - bits)) == least_integer(config) - 1
+    assert (least_integer(config) << bits) > -(1 << 14) - 1
+
+
+def test_planes_of_signed_bytes() -> None:
+    assert PROBABILITY_MAXIMUM == 127 * 256 + 127
+    # 4096 keys with the largest probability and value stay in an accumulator of 32 bits.
+    assert 4096 * 128 * PROBABILITY_MAXIMUM >> (8 - WIDE_BITS) < 1 << 31
