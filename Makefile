@@ -15,7 +15,7 @@ SOURCES := $(wildcard spec golden quant compiler hw sim reports models vitreous 
 # make's own flags must not reach the nested make of a simulation build.
 unexport MAKEFLAGS
 
-.PHONY: help demo test quick check format lint types layers bench validate mutants prove rtl setup preflight lock wheel clean distclean
+.PHONY: help demo test quick check format lint types layers bench validate combinations mutants prove rtl setup preflight lock wheel clean distclean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-10s %s\n' "$$n" "$$t"; done
@@ -51,6 +51,9 @@ bench: setup ## measure utilization and simulation speed on one DeiT-Tiny layer
 
 validate: setup ## compare the cycle model with RTL on programs, accelerators, bus widths and memory latencies
 	$(BIN)/python -m benchmarks.validate
+
+combinations: setup ## run a whole model on every combination of nonlinear variants, in simulation
+	$(BIN)/python -m tests.sim.combinations --workers $(WORKERS)
 
 mutants: setup ## break the RTL description in many places and count what the tests catch
 	$(BIN)/python -m tests.mutants

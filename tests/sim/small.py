@@ -18,6 +18,7 @@ from vitreous.spec.config import (
     BusConfig,
     GeluConfig,
     MemoryConfig,
+    NormConfig,
     QueueConfig,
     SoftmaxConfig,
 )
@@ -35,41 +36,57 @@ def accelerator(
     queue: int,
     burst: int,
     reads: int,
+    multiplier: str = "plain",
     fraction_bits: int = 8,
+    probability_bits: int = 16,
     gelu: GeluConfig | None = None,
+    norm: str = "one_pass",
     kib: int = 4,
 ) -> AcceleratorConfig:
     """``kib`` is the size of X; W and R have twice and four times as much: enough for every case of ``CASES``."""
     return AcceleratorConfig(
         name=f"small-{lanes}x{depth}-{data_bits}-{variant}",
-        array=ArrayConfig(lanes=lanes, depth=depth),
+        array=ArrayConfig(lanes=lanes, depth=depth, multiplier=multiplier),
         memory=MemoryConfig(
             activation_kib=kib, weight_kib=2 * kib, residual_kib=4 * kib, parameter_entries=64, score_keys=64
         ),
         bus=BusConfig(data_bits=data_bits, burst_beats=burst, outstanding_reads=reads),
-        softmax=SoftmaxConfig(variant=variant, fraction_bits=fraction_bits),
+        softmax=SoftmaxConfig(
+            variant=variant, fraction_bits=fraction_bits, probability_bits=probability_bits
+        ),
         gelu=gelu or GeluConfig(),
+        norm=NormConfig(variant=norm),
         queue=QueueConfig(depth=queue),
     )
 
 
-# N 4, 8 and 16; V from 1 to 8, once larger than N; each bus width and softmax twice or more; shortest queues, bursts.
+# N 4, 8 and 16; V from 1 to 8, once larger than N; every bus width, multiplier, and variant of every nonlinear unit;
+# the shortest queues and bursts. `python -m tests.sim.combinations` has the whole product of the variants.
 TINY = accelerator(4, 2, 64, "base2", queue=2, burst=4, reads=1)
 CONFIGURATIONS = {
     config.name: config
     for config in (
         TINY,
-        accelerator(4, 8, 256, "online", queue=4, burst=16, reads=4, kib=8),
-        accelerator(4, 1, 128, "base2", queue=8, burst=8, reads=2, fraction_bits=7),
-        accelerator(8, 4, 64, "base2", queue=8, burst=16, reads=8, kib=8),
         accelerator(
-            8, 1, 128, "online", queue=2, burst=64, reads=16, fraction_bits=7, gelu=GeluConfig(step_bits=4)
+            4, 8, 256, "online", queue=4, burst=16, reads=4, kib=8,
+            multiplier="packed", gelu=GeluConfig(variant="poly"), norm="two_pass",
         ),
         accelerator(
-            16, 2, 256, "online", queue=4, burst=4, reads=8, kib=16, gelu=GeluConfig(fraction_bits=16)
+            4, 1, 128, "ibert", queue=8, burst=8, reads=2,
+            multiplier="accumulate", fraction_bits=7, gelu=GeluConfig(variant="table"),
+        ),
+        accelerator(8, 4, 64, "base2", queue=8, burst=16, reads=8, kib=8, multiplier="packed"),
+        accelerator(
+            8, 1, 128, "ita", queue=2, burst=64, reads=16,
+            fraction_bits=6, gelu=GeluConfig(variant="shift", fraction_bits=22), norm="two_pass",
+        ),
+        accelerator(
+            16, 2, 256, "online", queue=4, burst=4, reads=8, kib=16,
+            fraction_bits=9, probability_bits=8,
+            gelu=GeluConfig(function="silu", range=12.0, step_bits=4, fraction_bits=16, interpolate=False),
         ),
     )
-}
+}  # fmt: skip
 
 # Sizes that N and V do not divide in each; what else is at an edge is the case's name.
 CASES: dict[str, dict[str, Any]] = {
@@ -82,11 +99,11 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "K smaller than N, relu": {
         "image": (9, 6), "patch": 3, "channels": 1, "dim": 3, "heads": 3, "depth": 2, "mlp": 2, "classes": 5,
-        "activation": "relu",
+        "activation": "relu", "centred": False,
     },
     "several tiles, pooled": {
         "image": (21, 49), "patch": 7, "channels": 3, "dim": 26, "heads": 2, "depth": 2, "mlp": 50, "classes": 17,
-        "class_token": False,
+        "class_token": False, "widths": (8, 16),
     },
 }  # fmt: skip
 TIMINGS = (
@@ -102,7 +119,10 @@ def small_program(
     """The compiled case, by default with weights of its own for each configuration and case, and an image for it."""
     if seed is None:
         seed = int(hashlib.sha256(f"{config.digest} {case}".encode()).hexdigest()[:6], 16)
-    graph = random_vit_graph(seed, softmax=config.softmax, gelu=config.gelu, **CASES[case])
+    sizes = CASES[case]
+    if config.softmax.probability_bits == 8:
+        sizes = {**sizes, "widths": ()}
+    graph = random_vit_graph(seed, softmax=config.softmax, gelu=config.gelu, norm=config.norm, **sizes)
     return compile(graph, config, observe=observe), random_image(graph, seed)
 
 
