@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -65,17 +66,23 @@ def activation_codes() -> NDArray[np.int16]:
 
 def activation_weights(name: str, shipped: Shipped | None = None) -> Values:
     """The share of each Q6.10 value, in ascending order; they sum to 1. ``real`` needs ``shipped``."""
-    x = activation_codes().astype(np.float64) / (1 << GELU_INPUT.fraction)
-    if name == "uniform":
-        weights = ((x >= -8) & (x < 8)).astype(np.float64)
-    elif name in ("normal", "wide"):
-        deviation = 1.0 if name == "normal" else 3.0
-        weights = np.exp(-0.5 * (x / deviation) ** 2)
-    elif name == "real" and shipped is not None:
-        weights = shipped.activations.astype(np.float64)
-    else:
+    if name == "real" and shipped is not None:
+        return np.asarray(shipped.activations / shipped.activations.sum())
+    if name not in ("uniform", "normal", "wide"):
         raise ValueError(f"No distribution of activations is called {name!r}")
-    return weights / weights.sum()
+    return _made_weights(name)
+
+
+@cache
+def _made_weights(name: str) -> Values:
+    x = activation_codes().astype(np.float64) / (1 << GELU_INPUT.fraction)
+    deviation = {"normal": 1.0, "wide": 3.0}.get(name)
+    weights = (
+        (abs(x + 2.0**-11) < 8).astype(np.float64)
+        if deviation is None
+        else np.exp(-0.5 * (x / deviation) ** 2)
+    )
+    return np.asarray(weights / weights.sum())
 
 
 def _rows(keys: int) -> int:
@@ -101,9 +108,9 @@ def score_rows(max_keys: int = 4096, shipped: Shipped | None = None) -> Iterator
         yield Rows("real", what, shipped.scores)
 
 
-def shipped(cache: Path) -> Shipped:
-    """Activations and scores of the shipped model, run once by ``golden`` and kept in ``cache``."""
-    path = cache / f"shipped-{source_digest('golden', 'quant', 'spec', 'models')[:16]}.npz"
+def shipped(folder: Path) -> Shipped:
+    """Activations and scores of the shipped model, run once by ``golden`` and kept in ``folder``."""
+    path = folder / f"shipped-{source_digest('golden', 'quant', 'spec', 'models')[:16]}.npz"
     if path.exists():
         with np.load(path, allow_pickle=False) as kept:
             return Shipped(kept["activations"], kept["scores"])

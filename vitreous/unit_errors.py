@@ -129,9 +129,10 @@ def probabilities(logits: Values, config: SoftmaxConfig) -> Values:
     return np.asarray(result.numpy())
 
 
-def exact_softmax(logits: Values) -> Values:
+def exact_softmax(logits: NDArray[np.floating]) -> Values:
     """Softmax over the last dimension in float64."""
-    power = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    wide = logits.astype(np.float64)
+    power = np.exp(wide - wide.max(axis=-1, keepdims=True))
     return np.asarray(power / power.sum(axis=-1, keepdims=True))
 
 
@@ -139,7 +140,9 @@ def row_error(rows: Rows, config: SoftmaxConfig) -> RowError:
     """Softmax on one distribution. Raises GoldenError where its rows are longer than the variant allows."""
     found = probabilities(rows.logits, config)
     error = np.abs(found - exact_softmax(rows.logits))
-    rounded = scores(rows.logits, config) * (math.log(2) / (1 << config.fraction_bits))
+    rounded: Values = scores(rows.logits, config).astype(np.float64) * (
+        math.log(2) / (1 << config.fraction_bits)
+    )
     sums = found.sum(axis=-1)
     return RowError(
         name=rows.name,
@@ -179,7 +182,7 @@ def _relative(what: str, found: Tensor, truth: Tensor) -> RelativeError:
 
 
 def reciprocal_error() -> RelativeError:
-    """``Q / 2**(e+1)`` against ``n / S``: every 17-bit divisor exactly, and every one with dropped bits at their worst."""
+    """``Q / 2**(e+1)`` against ``n / S``: every divisor of 17 bits, and with dropped bits at their worst."""
     from vitreous.golden.reciprocal import reciprocal
 
     exact = torch.arange(1 << 16, 1 << 17, dtype=torch.int64)

@@ -1,0 +1,334 @@
+"""Exploration of the nonlinear functions: error by ``golden``, area by Yosys, for many settings, and the front of both.
+
+Errors cost milliseconds and are computed for every setting. Of each group (one structure with several widths and table
+sizes) the settings that another one beats in both error and table bits are left out; of the rest, ``points`` are
+synthesized, evenly over the errors. Every result is kept as it comes, and the synthesis cache makes a second run short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from vitreous.cost import per_lane, unit_cost
+from vitreous.distributions import Shipped
+from vitreous.errors import RunError
+from vitreous.reports.pareto import Point, best, draw, save
+from vitreous.reports.synthesis import Family, tool
+from vitreous.spec import tables
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig, GeluConfig, SoftmaxConfig
+
+FUNCTIONS = ("gelu", "silu", "softmax", "reciprocal", "rsqrt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """How many LUTs a DSP and a block of memory count in an area: the ratio in which ``device`` has them."""
+
+    device: str
+    dsp: float
+    bram: float
+
+
+EXCHANGE: Mapping[Family, Exchange] = {
+    "xcup": Exchange(
+        device="XCK26: 117120 LUT, 1248 DSP, 288 blocks of 18 Kbit", dsp=117120 / 1248, bram=117120 / 288
+    ),
+    "ecp5": Exchange(
+        device="LFE5U-85: 83640 LUT4, 156 multipliers, 208 blocks", dsp=83640 / 156, bram=83640 / 208
+    ),
+    "ice40": Exchange(device="iCE40UP5K: 5280 LUT4, 8 multipliers, 30 blocks", dsp=5280 / 8, bram=5280 / 30),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A setting before its area is known. parts : components that one lane of it needs, each a factory by lanes with
+    the two widths from which the cost of a lane is taken (``(1, 1)``: one instance).
+    """
+
+    function: str
+    group: str
+    label: str
+    settings: Mapping[str, Any]
+    inputs: str
+    largest: float
+    mean: float
+    table_bits: int
+    parts: Sequence[tuple[str, Callable[[int], Any], tuple[int, int]]]
+
+
+def _activation_settings(function: str) -> Iterator[GeluConfig]:
+    ranges = (3.0, 3.5, 4.0, 4.5, 5.0) if function == "gelu" else (5.0, 6.0, 8.0, 10.0, 12.0)
+    for interpolate in (True, False):
+        for step_bits in range(2, 7):
+            for limit in ranges:
+                for bits in range(10, 23, 2):
+                    yield GeluConfig(
+                        function=function,
+                        step_bits=step_bits,
+                        range=limit,
+                        fraction_bits=bits,
+                        interpolate=interpolate,
+                    )
+    for step_bits in range(2, 8):
+        for limit in ranges:
+            yield GeluConfig(
+                function=function,
+                variant="table",
+                step_bits=step_bits,
+                range=limit,
+                fraction_bits=10 + step_bits,
+            )
+    for variant in ("poly", "shift") if function == "gelu" else ("shift",):
+        yield GeluConfig(function=function, variant=variant, fraction_bits=14)
+
+
+def _activation_table_bits(config: GeluConfig) -> int:
+    """Bits of the table: entries times the widths of value and, where it interpolates, of the signed step."""
+    if config.variant == "delta":
+        table = tables.gelu_delta(config)
+        width = max(table).bit_length()
+        if config.interpolate:
+            steps = [b - a for a, b in pairwise(table)]
+            width += max(max(steps).bit_length(), (-min(steps) - 1).bit_length()) + 1
+        return len(table) * width
+    if config.variant == "table":
+        table = tables.gelu_table(config)
+        return len(table) * (max(max(table).bit_length(), (-min(table) - 1).bit_length()) + 1)
+    return 0
+
+
+def _activation_label(config: GeluConfig) -> str:
+    if config.variant in ("poly", "shift"):
+        return f"{config.variant} f{config.fraction_bits}"
+    kind = config.variant if config.interpolate or config.variant == "table" else "delta, steps"
+    return f"{kind} 1/{1 << config.step_bits} to {config.range:g} f{config.fraction_bits}"
+
+
+def _activation_unit(config: GeluConfig, lanes: int) -> Any:
+    from vitreous.hw.gelu import Gelu
+
+    return Gelu(config, lanes=lanes)
+
+
+def _softmax_machine(config: SoftmaxConfig, lanes: int) -> AcceleratorConfig:
+    """One probability of each row a cycle."""
+    return AcceleratorConfig(array=ArrayConfig(lanes=lanes, depth=1), softmax=config)
+
+
+def _statistics_unit(config: SoftmaxConfig, lanes: int) -> Any:
+    from vitreous.hw.softmax import SoftmaxStatistics
+
+    return SoftmaxStatistics(_softmax_machine(config, lanes))
+
+
+def _prologue_unit(config: SoftmaxConfig, lanes: int) -> Any:
+    from vitreous.hw.softmax import prologue
+
+    return prologue(_softmax_machine(config, lanes))
+
+
+def activation_candidates(function: str, shipped: Shipped | None) -> list[Candidate]:
+    """GELU or SiLU: every setting that no other of its group beats in error and table bits."""
+    from vitreous.unit_errors import activation_error
+
+    found: dict[str, list[Candidate]] = {}
+    for config in _activation_settings(function):
+        error = activation_error(config, shipped)
+        group = (
+            config.variant if config.variant != "delta" or config.interpolate else "delta, no interpolation"
+        )
+        kept = {"delta": 5, "table": 4}.get(config.variant, 2)  # the fields that a variant has
+        names = ("variant", "fraction_bits", "step_bits", "range", "interpolate")[:kept]
+        settings = {name: getattr(config, name) for name in names}
+        found.setdefault(group, []).append(
+            Candidate(
+                function=function,
+                group=group,
+                label=_activation_label(config),
+                settings=settings,
+                inputs="largest over all 65536 inputs, mean over [-8, 8)",
+                largest=error.largest,
+                mean=error.mean["uniform"],
+                table_bits=_activation_table_bits(config),
+                # From 2 to 4 lanes: a memory block serves two lanes.
+                parts=(("unit", partial(_activation_unit, config), (2, 4)),),
+            )
+        )
+    chosen = (best([(c, c.table_bits, c.largest) for c in group]) for group in found.values())
+    return [candidate for group in chosen for candidate in group]
+
+
+def softmax_candidates(shipped: Shipped | None) -> list[Candidate]:
+    """Every variant with 6 to 9 fraction bits and both widths of probabilities; one probability of a row a cycle."""
+    from vitreous.unit_errors import softmax_errors, worst
+
+    candidates = []
+    for variant in ("base2", "online", "ibert", "ita"):
+        for fraction in range(6, 10):
+            for bits in (8, 16):
+                config = SoftmaxConfig(variant=variant, fraction_bits=fraction, probability_bits=bits)
+                error = worst(softmax_errors(config, shipped))
+                candidates.append(
+                    Candidate(
+                        function="softmax",
+                        group=f"{variant}, {bits} bits",
+                        label=f"{variant} F{fraction} p{bits}",
+                        settings=asdict(config),
+                        inputs="all stated distributions of scores whose rows the variant allows",
+                        largest=error.largest,
+                        mean=error.mean,
+                        table_bits=_softmax_table_bits(config),
+                        parts=(
+                            ("statistics", partial(_statistics_unit, config), (4, 8)),
+                            ("prologue", partial(_prologue_unit, config), (4, 8)),
+                        ),
+                    )
+                )
+    return candidates
+
+
+def _softmax_table_bits(config: SoftmaxConfig) -> int:
+    steps = 1 << config.fraction_bits
+    return {"base2": steps * (config.fraction_bits + 2), "online": 2 * 16 * steps}.get(config.variant, 0)
+
+
+def division_candidates(function: str) -> list[Candidate]:
+    """The reciprocal and the reciprocal square root as they are built: one point each."""
+    from vitreous.hw.reciprocal import Reciprocal
+    from vitreous.hw.rsqrt import ReciprocalRoot
+    from vitreous.unit_errors import reciprocal_error, root_error
+
+    error = reciprocal_error() if function == "reciprocal" else root_error()
+    unit = Reciprocal if function == "reciprocal" else ReciprocalRoot
+    label = "restoring division, 16 bits" if function == "reciprocal" else "96-entry seed, one Newton step"
+    return [
+        Candidate(
+            function=function,
+            group="as built",
+            label=label,
+            settings={},
+            inputs=f"relative error; {error.what}",
+            largest=max(-error.least, error.largest),
+            mean=error.mean,
+            table_bits=0 if function == "reciprocal" else 16 * len(tables.rsqrt_seed()),
+            parts=(("unit", lambda _: unit(), (1, 1)),),
+        )
+    ]
+
+
+def candidates(function: str, shipped: Shipped | None) -> list[Candidate]:
+    """All settings of a function of ``FUNCTIONS`` that are worth a synthesis."""
+    if function in ("gelu", "silu"):
+        return activation_candidates(function, shipped)
+    if function == "softmax":
+        return softmax_candidates(shipped)
+    return division_candidates(function)
+
+
+def checked(functions: Sequence[str], family: str) -> tuple[list[str], Family]:
+    """The functions, each once, and the family. Raises RunError on an unknown one."""
+    for function in functions:
+        if function not in FUNCTIONS:
+            raise RunError(f"Function must be one of {', '.join(FUNCTIONS)}, not {function!r}")
+    known = next((name for name in EXCHANGE if name == family), None)
+    if known is None:
+        raise RunError(f"Family must be one of {', '.join(EXCHANGE)}, not {family!r}")
+    return list(dict.fromkeys(functions)), known
+
+
+def thinned(found: Sequence[Candidate], points: int) -> list[Candidate]:
+    """At most ``points`` of them: evenly over each group ordered by error, every group with at least one."""
+    groups: dict[str, list[Candidate]] = {}
+    for candidate in sorted(found, key=lambda c: c.largest):
+        groups.setdefault(candidate.group, []).append(candidate)
+    if points < len(groups):
+        raise RunError(f"--points must be at least {len(groups)}, one for each structure, not {points}")
+    share = dict.fromkeys(groups, 0)
+    for _ in range(min(points, len(found))):
+        open_ones = [g for g in groups if share[g] < len(groups[g])]
+        share[min(open_ones, key=lambda g: (share[g] / len(groups[g]), share[g]))] += 1
+    chosen = []
+    for name, members in groups.items():
+        last, count = len(members) - 1, share[name]
+        chosen += [members[round(i * last / max(1, count - 1))] for i in range(count)]
+    return chosen
+
+
+def measured(candidate: Candidate, family: Family, cache: Path) -> Point:
+    """The candidate with its area. Raises ReportError when Yosys fails."""
+    total = dict.fromkeys(("lut", "ff", "dsp", "bram"), 0.0)
+    depth = 0
+    for name, factory, widths in candidate.parts:
+        cost = _cost(factory, f"{candidate.function}_{name}", family, widths, cache)
+        depth = max(depth, cost[1])
+        for column in total:
+            total[column] += cost[0][column]
+    weights = EXCHANGE[family]
+    area = total["lut"] + weights.dsp * total["dsp"] + weights.bram * total["bram"]
+    values: dict[str, Any] = {k: v for k, v in vars(candidate).items() if k != "parts"} | total
+    return Point(**values, depth=depth, area=area)
+
+
+def _cost(
+    factory: Callable[[int], Any], name: str, family: Family, widths: tuple[int, int], cache: Path
+) -> tuple[Mapping[str, float], int]:
+    if widths[0] == widths[1]:
+        alone = unit_cost(lambda: factory(widths[0]), name, family, cache=cache)
+        return {c: float(getattr(alone, c)) for c in ("lut", "ff", "dsp", "bram")}, alone.depth
+    cost = per_lane(factory, name, family, lanes=widths, cache=cache)
+    return cost.lane, cost.depth
+
+
+def with_front(points: Sequence[Point]) -> list[Point]:
+    """The same points, those on the front of area and largest error marked; ordered by area."""
+    front = {id(p) for p in best([(p, p.area, p.largest) for p in points])}
+    return [replace(p, front=id(p) in front) for p in sorted(points, key=lambda p: (p.area, p.largest))]
+
+
+def explore(
+    function: str,
+    folder: Path,
+    *,
+    family: Family,
+    points: int,
+    cache: Path,
+    shipped: Shipped | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[Point]:
+    """Sweep one function and write ``function.json``, ``.csv``, ``.svg`` and ``.png`` to ``folder``.
+
+    The files are written after every point, so that an interrupted sweep leaves what it has. Returns the points.
+    """
+    from vitreous.steps import one_thread
+
+    if progress:
+        progress(f"{function}: errors", 0, 0)
+    with one_thread():
+        chosen = thinned(candidates(function, shipped), points)
+    found: list[Point] = []
+    for index, candidate in enumerate(chosen):
+        if progress:
+            progress(candidate.label, index, len(chosen))
+        found.append(measured(candidate, family, cache))
+        write(function, found, folder, family)
+    if progress:
+        progress("done", len(chosen), len(chosen))
+    return write(function, found, folder, family)
+
+
+def write(function: str, found: Sequence[Point], folder: Path, family: Family) -> list[Point]:
+    """The files of one function, each whole or not at all."""
+    points = with_front(found)
+    weights = EXCHANGE[family]
+    area = f"LUT + {weights.dsp:.0f} DSP + {weights.bram:.0f} BRAM, one lane ({family})"
+    about = {"function": function, "family": family, "tool": tool(), "area": area, "weights": asdict(weights)}
+    save(points, folder, function, about)
+    for suffix in ("svg", "png"):
+        draw(points, folder / f"{function}.{suffix}", title=f"{function}, {family}, {tool()}", area=area)
+    return points
