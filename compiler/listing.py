@@ -14,7 +14,16 @@ from vitreous.spec.program import Program
 def listing(program: Program) -> str:
     """The whole program, readable: summary, memory map, stored tensors, instructions."""
     config = AcceleratorConfig.from_dict(program.config)
-    lines = [*_summary(program, config), "", *_memory_map(program, config), "", *_placements(program), ""]
+    lines = [
+        *_summary(program, config),
+        "",
+        *_attention(program),
+        "",
+        *_memory_map(program, config),
+        "",
+        *_placements(program),
+        "",
+    ]
     lines.append(f"{'pc':>6}  {'instruction':<12} {'layer':<28} {'waits for':<18} {'signals':<18} what")
     for pc, instruction in enumerate(program.instructions):
         columns = (
@@ -104,6 +113,22 @@ def matrix_cycles(program: Program) -> int:
         for i in program.instructions
         if i.opcode is Opcode.MATMUL
     )
+
+
+def _attention(program: Program) -> list[str]:
+    """A line for each attention: its width, what that costs, and how far 8 bits were off on calibration images."""
+    lines = [
+        f"{'attention':<28} {'bits':>4} {'cycles of P V':>14} {'with 8':>9} {'with 16':>9}  8 bits on calibration"
+    ]
+    for entry in program.notes.get("attention", []):
+        bits, cycles, measured = entry["probability_bits"], entry["cycles"], entry["measured"].get("8")
+        found = "not measured"
+        if measured:
+            found = f"error {measured['error']:.4f}, row sums off by {measured['mass']:.2%} rms"
+        lines.append(
+            f"{entry['layer']:<28} {bits:>4} {cycles[str(bits)]:>14} {cycles['8']:>9} {cycles['16']:>9}  {found}"
+        )
+    return lines
 
 
 def _memory_map(program: Program, config: AcceleratorConfig) -> list[str]:

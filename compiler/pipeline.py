@@ -16,6 +16,7 @@ from vitreous.compiler.operations import Operation, layer_macs
 from vitreous.compiler.steps import Step
 from vitreous.compiler.tiling import Thrift
 from vitreous.compiler.tokens import place_tokens
+from vitreous.compiler.widths import attention_widths
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph
 from vitreous.spec.isa import PC_BITS, Instruction, Opcode, ProgramError, make
@@ -43,7 +44,10 @@ def compile(graph: Graph, config: AcceleratorConfig, *, observe: bool = False) -
         raise CompileError(
             f"{graph.name} needs {len(instructions)} instructions; the machine counts to {1 << PC_BITS}"
         )
-    return _program(graph, config, plan, instructions, observe, _notes(operations, steps, plan.thrift))
+    notes = _notes(operations, steps, plan.thrift) | {
+        "attention": attention_widths(operations, graph, config)
+    }
+    return _program(graph, config, plan, instructions, observe, notes)
 
 
 def _fit(

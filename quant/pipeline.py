@@ -8,12 +8,15 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
+from vitreous.quant import widths
 from vitreous.quant.errors import QuantError
+from vitreous.quant.images import quantize_images
 from vitreous.quant.lowering import Lowering, Units
 from vitreous.quant.quantizer import Calibrated, calibrate
 from vitreous.quant.scales import choose_scales
@@ -57,10 +60,42 @@ def quantize(
     """
     scheme = scheme or QuantScheme()
     calibrated = observe(module, calibration, scheme, progress)
-    graph = lower(calibrated, name=name, scheme=scheme, softmax=softmax, gelu=gelu, norm=norm)
-    notes = {"scheme": scheme.as_dict(), "observer": scheme.observer, "calibration_images": len(calibration)}
+    units = Units(softmax=softmax or SoftmaxConfig(), gelu=gelu or GeluConfig(), norm=norm or NormConfig())
+    graph, attention = _with_widths(calibrated, calibration, name, scheme, units, progress)
+    notes = {
+        "scheme": scheme.as_dict(),
+        "observer": scheme.observer,
+        "calibration_images": len(calibration),
+        "attention": attention,
+    }
     constants = {key: [float(value) for value in values] for key, values in (preprocessing or {}).items()}
     return replace(graph, preprocessing=constants, notes=notes)
+
+
+def _with_widths(
+    calibrated: Calibrated,
+    calibration: Tensor,
+    name: str,
+    scheme: QuantScheme,
+    units: Units,
+    progress: Progress | None,
+) -> tuple[Graph, dict[str, Any]]:
+    """The graph with the probability bits that each attention needs or the scheme says, and what was measured."""
+    softmax, gelu, norm = units.softmax, units.gelu, units.norm
+    graph = lower(calibrated, name=name, scheme=scheme, softmax=softmax, gelu=gelu, norm=norm)
+    if softmax.variant == EXACT:
+        return graph, {}
+
+    def report(done: int, total: int) -> None:
+        if progress is not None:
+            progress("attention", done, total)
+
+    chosen = widths.chosen_images(len(calibration))
+    found = widths.measure(graph, softmax, quantize_images(graph, calibration[chosen]), report)
+    bits = {part.name: scheme.probability_bits or part.needed for part in found}
+    if scheme.probability_bits is None and set(bits.values()) != {softmax.probability_bits}:
+        graph = lower(calibrated, name=name, scheme=scheme, softmax=softmax, gelu=gelu, norm=norm, bits=bits)
+    return graph, widths.notes(found, bits, len(chosen))
 
 
 def lower(
@@ -71,19 +106,19 @@ def lower(
     softmax: SoftmaxConfig | None = None,
     gelu: GeluConfig | None = None,
     norm: NormConfig | None = None,
-    widths: Mapping[str, int] | None = None,
+    bits: Mapping[str, int] | None = None,
 ) -> Graph:
     """The last step of ``quantize``: scales, then the integer graph. Same arguments and errors.
 
-    widths : probability bits of each attention by its name; None for ``scheme.probability_bits`` in all of them, or
-        the widest that ``softmax`` has.
+    bits : probability bits of each attention by its name; None for ``scheme.probability_bits`` in all of them, or the
+        widest that ``softmax`` has.
     """
     scales = choose_scales(calibrated, scheme)
     units = Units(softmax=softmax or SoftmaxConfig(), gelu=gelu or GeluConfig(), norm=norm or NormConfig())
-    if widths is None:
-        bits = _widest(scheme, units.softmax)
-        widths = {calibrated.encoder.name(part): bits for part in calibrated.encoder.each(Attention)}
-    lowering = Lowering(calibrated.encoder, scales, scheme, units, widths)
+    if bits is None:
+        widest = _widest(scheme, units.softmax)
+        bits = {calibrated.encoder.name(part): widest for part in calibrated.encoder.each(Attention)}
+    lowering = Lowering(calibrated.encoder, scales, scheme, units, bits)
     lowering.run()
     return Graph(
         name=name, nodes=tuple(lowering.nodes), tensors=lowering.tensors, macs=macs(calibrated.encoder)

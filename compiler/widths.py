@@ -1,0 +1,48 @@
+"""What the width of probabilities costs and brings, for each attention: the data of a report's table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vitreous.compiler.operations import Attention, Operation
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.graph import Graph
+from vitreous.spec.layout import ceil_div
+
+
+def context_cycles(attention: Attention, config: AcceleratorConfig, *, wide: bool) -> int:
+    """Cycles of the array for probabilities times values, all heads and query tiles, without any waiting.
+
+    ``passes * heads * query tiles * ceil(d / N) * max(ceil(keys / V), N)``; two planes are two passes.
+    """
+    lanes, depth = config.array.lanes, config.array.depth
+    tiles = ceil_div(attention.query.rows, lanes) * ceil_div(attention.head_columns, lanes)
+    cycles = attention.heads * tiles * max(ceil_div(attention.key.rows, depth), lanes)
+    return cycles * (2 if wide else 1)
+
+
+def attention_widths(
+    operations: tuple[Operation, ...], graph: Graph, config: AcceleratorConfig
+) -> list[dict[str, Any]]:
+    """One entry for each attention, in order: its width, its cycles with 8 and 16 bits, what calibration measured.
+
+    ``measured`` is what ``quant.widths`` left in the graph's notes, by width; empty where there is nothing.
+    """
+    known = {entry["name"]: entry["measured"] for entry in graph.notes.get("attention", {}).get("layers", ())}
+    return [
+        {
+            "name": operation.output,
+            "layer": operation.layer,
+            "heads": operation.heads,
+            "queries": operation.query.rows,
+            "keys": operation.key.rows,
+            "probability_bits": 16 if operation.wide else 8,
+            "cycles": {
+                "8": context_cycles(operation, config, wide=False),
+                "16": context_cycles(operation, config, wide=True),
+            },
+            "measured": known.get(operation.output, {}),
+        }
+        for operation in operations
+        if isinstance(operation, Attention)
+    ]

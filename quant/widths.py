@@ -1,0 +1,159 @@
+"""How wide each attention's probabilities must be: 8 bits are one pass over the values, 16 bits are two.
+
+Measured, not guessed: the integer graph runs on calibration images; for every attention the probabilities of both
+widths, as the accelerator's softmax gives them for the graph's own integer scores, are compared with the float64
+softmax of the same scores. 8 bits are kept where they stay within two limits:
+
+    error <= 1/128    the largest error of a probability: no more than the step of a 7-bit probability
+    mass  <= 1/100    root mean square, over all rows, of 1 - (sum of the row): what is lost of a row scales the
+                      context; 1 % of it is what rounding the context to int8 costs anyway (a step of 1/127 of the
+                      largest value, four times the root mean square: 4 / 127 / sqrt(12) = 0.9 %)
+
+Elsewhere the width that comes closer to the limits is taken: 16 bits, except in ``ita``, whose levels have 8 bits only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vitreous.golden.interpreter import run
+from vitreous.golden.softmax import softmax
+from vitreous.spec.config import SoftmaxConfig
+from vitreous.spec.graph import Graph, Node, Op
+from vitreous.spec.softmax import facts
+
+LARGEST_ERROR = 1 / 128
+"""Largest error of one probability that 8 bits may have."""
+LARGEST_MASS = 1 / 100
+"""Largest root mean square of ``1 - sum`` over all rows that 8 bits may have."""
+IMAGES = 8
+"""Calibration images that are looked at, spread over all of them; every one gives ``heads * tokens`` rows."""
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Errors of the probabilities of one width, over any number of rows.
+
+    error : the largest of a probability. worst : the largest ``|1 - sum|``. mass : its root mean square.
+    """
+
+    error: float = 0.0
+    worst: float = 0.0
+    rows: int = 0
+    squares: float = 0.0
+
+    @property
+    def mass(self) -> float:
+        return math.sqrt(self.squares / self.rows) if self.rows else 0.0
+
+    @property
+    def excess(self) -> float:
+        """Above 1 where a limit is exceeded."""
+        return max(self.error / LARGEST_ERROR, self.mass / LARGEST_MASS)
+
+    def add(self, found: Tensor, exact: Tensor) -> None:
+        """Both float64 ``[..., rows, keys]``."""
+        lost = 1 - found.sum(-1)
+        self.error = max(self.error, float((found - exact).abs().max()))
+        self.worst = max(self.worst, float(lost.abs().max()))
+        self.rows += lost.numel()
+        self.squares += float(lost.square().sum())
+
+    def as_dict(self) -> dict[str, float]:
+        """For a graph's notes, to four digits."""
+        values = {"error": self.error, "mass": self.mass, "worst": self.worst}
+        return {name: float(f"{value:.4g}") for name, value in values.items()}
+
+
+@dataclass(kw_only=True)
+class Measured:
+    """One attention: its name and layer, its rows' length, and the tallies by width."""
+
+    name: str
+    layer: str
+    keys: int
+    tallies: dict[int, Tally] = field(default_factory=dict)
+
+    @property
+    def needed(self) -> int:
+        """8 where that is enough or the best there is, else 16."""
+        narrow, wide = self.tallies[8], self.tallies.get(16)
+        return 16 if wide is not None and narrow.excess > 1 and wide.excess < narrow.excess else 8
+
+    def as_dict(self, bits: int) -> dict[str, Any]:
+        """For a graph's notes; ``bits`` is the width that was taken."""
+        figures = {str(width): tally.as_dict() for width, tally in sorted(self.tallies.items())}
+        return {
+            "name": self.name,
+            "layer": self.layer,
+            "keys": self.keys,
+            "probability_bits": bits,
+            "needed": self.needed,
+            "measured": figures,
+        }
+
+
+def real_probabilities(t: Tensor, config: SoftmaxConfig) -> Tensor:
+    """What the accelerator multiplies values with, as real numbers: scores ``[..., keys]`` to float64.
+
+    A probability times its row's multiplier and shift, in units of ``m_o / 2**s_o``; 256 wide ones are a narrow one.
+    """
+    multiplier, shift = 1 << 14, 20
+    p, m, s = softmax(t, config, multiplier, shift)
+    unit = multiplier / 2.0**shift / facts(config).row_factor
+    row = m.double() * torch.pow(2.0, -s.double()) / unit
+    return p.double() / (256 if config.probability_bits == 16 else 1) * row[..., None]
+
+
+def measure(
+    graph: Graph,
+    config: SoftmaxConfig,
+    images: np.ndarray[Any, np.dtype[np.int8]],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Measured]:
+    """Every softmax of ``graph`` on int8 ``images [n, C, H, W]``, with each width that ``config`` has."""
+    widths = [bits for bits in (8, 16) if bits <= config.probability_bits]
+    nodes = [node for node in graph if node.op is Op.SOFTMAX]
+    found = [_empty(graph, node, widths) for node in nodes]
+    for number, image in enumerate(images):
+        values = run(graph, image, keep=True)
+        for node, measured in zip(nodes, found, strict=True):
+            t = torch.from_numpy(values[node.inputs[0]])
+            exact = torch.softmax(t.double() * (math.log(2) / 2**config.fraction_bits), -1)
+            for bits in widths:
+                measured.tallies[bits].add(
+                    real_probabilities(t, replace(config, probability_bits=bits)), exact
+                )
+        if progress is not None:
+            progress(number + 1, len(images))
+    return found
+
+
+def _empty(graph: Graph, node: Node, widths: list[int]) -> Measured:
+    return Measured(
+        name=node.name.removesuffix(".softmax"),
+        layer=node.layer,
+        keys=graph.tensors[node.inputs[0]].shape[-1],
+        tallies={bits: Tally() for bits in widths},
+    )
+
+
+def chosen_images(count: int) -> list[int]:
+    """Which of ``count`` calibration images to look at: at most ``IMAGES``, evenly spread."""
+    return sorted({index * count // IMAGES for index in range(IMAGES)})
+
+
+def notes(found: list[Measured], widths: Mapping[str, int], images: int) -> dict[str, Any]:
+    """What a graph remembers of the choice."""
+    return {
+        "limits": {"error": LARGEST_ERROR, "mass": LARGEST_MASS},
+        "images": images,
+        "layers": [measured.as_dict(widths[measured.name]) for measured in found],
+    }
