@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -21,15 +21,16 @@ class Descriptor(data.StructLayout):
 
 
 class ColumnFlags(data.StructLayout):
-    """``valid``: a column; ``emit``: it completes a word; ``done``: it is the last of its instruction."""
+    """``valid``: a column; ``emit``: it completes a word; ``done``: it is the last of its instruction; ``hold``: a
+    column of a high plane, and nothing else."""
 
     def __init__(self) -> None:
-        super().__init__({"valid": 1, "emit": 1, "done": 1})
+        super().__init__({"valid": 1, "emit": 1, "done": 1, "hold": 1})
 
 
 class ColumnTag(data.StructLayout):
     """What a column carries: ``first`` and ``last`` of a row of tiles, ``index`` in its word, ``select``: its place
-    in the tile, where the word goes, and how it is scaled."""
+    in the tile, ``low``: it is of a low plane, where the word goes, and how it is scaled."""
 
     def __init__(self, config: AcceleratorConfig) -> None:
         super().__init__(
@@ -38,6 +39,7 @@ class ColumnTag(data.StructLayout):
                 "last": 1,
                 "index": range(config.array.depth),
                 "select": range(config.array.lanes),
+                "low": 1,
                 "destination": 3,
                 "slot": 1,
                 "scale": 2,
@@ -54,6 +56,8 @@ class ColumnTag(data.StructLayout):
 
 class Drain(wiring.Component):
     """``for j in range(N) while c*N + j < columns``: column ``j`` of each tile, its parameter address and its tag.
+
+    The columns of high planes come first, with nothing but their place; those of the low ones are like any other.
 
     Latency: 1 cycle from ``start`` to column 0.
     Throughput: one column a cycle, N cycles a tile.
@@ -92,7 +96,9 @@ class Drain(wiring.Component):
         m = Module()
         self._current = Signal(Descriptor(), reset_less=True)
         self._row = Signal(WORD_ADDRESS_BITS, reset_less=True)  # word address of the row of tiles
-        self._column = Signal(isa.ADDRESS_BITS + 1, reset_less=True)  # c*N + j
+        self._place = Signal(range(self.config.array.lanes))  # j
+        self._tiles = Signal(isa.ADDRESS_BITS + 1 - len(self._place), reset_less=True)  # c
+        self._column = Cat(self._place, self._tiles)
         self._tile = Signal(TileFlags(), reset_less=True)
         self._active = Signal()
         self._build_position(m)
@@ -101,18 +107,16 @@ class Drain(wiring.Component):
         return m
 
     def _build_position(self, m: Module) -> None:
-        lane, column = self.tag.select, self._column
         following = self.descriptor.payload.fields
-        position = Signal.like(lane, name="position")
-        m.d.comb += lane.eq(position)
+        m.d.comb += self.tag.select.eq(self._place)
         with m.If(self._active):
-            m.d.sync += [position.eq(position + 1), column.eq(column + 1)]
-            with m.If(position == self.config.array.lanes - 1):
-                m.d.sync += self._active.eq(0)
+            m.d.sync += self._place.eq(self._place + 1)
+            with m.If(self._place == self.config.array.lanes - 1):
+                m.d.sync += [self._active.eq(0), self._tiles.eq(self._tiles + ~self._tile.plane.high)]
         with m.If(self.start):
             m.d.sync += [self._active.eq(1), self._tile.eq(self.tile)]
             with m.If(self.tile.row_first):
-                m.d.sync += [column.eq(0), self._row.eq(self._row + self._current.fields.o_stride)]
+                m.d.sync += [self._tiles.eq(0), self._row.eq(self._row + self._current.fields.o_stride)]
             with m.If(self.tile.instruction_first):
                 m.d.comb += self.descriptor.ready.eq(1)
                 m.d.sync += [self._current.eq(self.descriptor.payload)]
@@ -123,7 +127,9 @@ class Drain(wiring.Component):
         fields, tag, flags = self._current.fields, self.tag, self.flags
         panel = (fields.destination == isa.Memory.X) | (fields.destination == isa.Memory.W)
         m.d.comb += [
-            flags.valid.eq(self._active & (self._column < fields.columns)),
+            flags.valid.eq(self._active & (self._column < fields.columns) & ~self._tile.plane.high),
+            flags.hold.eq(self._active & self._tile.plane.high),
+            tag.low.eq(self._tile.plane.low),
             flags.emit.eq(
                 flags.valid
                 & (

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.legality import illegal
 from vitreous.hw.ports import WORD_ADDRESS_BITS, Command, ErrorReport, instruction_layout
+from vitreous.hw.softmax_prologue import Plane
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.softmax import facts
 
 
 class TileFlags(data.StructLayout):
-    """Where a tile stands: first of its instruction, first of its row of tiles, last of its instruction."""
+    """Where a tile stands: first of its instruction, first of its row of tiles, last of its instruction; and which of
+    two planes it has. The first two are those of the high plane only."""
 
     def __init__(self) -> None:
-        super().__init__({"instruction_first": 1, "row_first": 1, "instruction_last": 1})
+        super().__init__({"instruction_first": 1, "row_first": 1, "instruction_last": 1, "plane": Plane()})
 
 
 class FeedWord(data.StructLayout):
@@ -40,9 +43,10 @@ class FeedWord(data.StructLayout):
 class Feeder(wiring.Component):
     """``for r, c, k: word(A[a_base + r*a_stride + k], B[b_base + c*b_stride + k])``, tiles back to back.
 
-    The last words of two tiles are at least N cycles apart, because the tile before drains N columns from the shadow;
-    the last columns of two score rows are too. With scale LANE each row of tiles first waits for the drain, then reads
-    its N parameters, one a cycle.
+    A wide product feeds each tile twice, first its high planes, then its low ones. The last words of two tiles are at
+    least N cycles apart, because the tile before drains N columns from the shadow; the last columns of two score rows
+    are too, and with a softmax of two passes the columns of the first one further. With scale LANE each row of tiles
+    first waits for the drain, then reads its N parameters, one a cycle.
 
     Latency: 2 cycles from the transfer of a command to its first word.
     Throughput: one word a cycle; a tile takes ``max(k_words, N)`` cycles.
@@ -51,7 +55,7 @@ class Feeder(wiring.Component):
 
     Parameters
     ----------
-    config : gives N, V and ``s_depth``.
+    config : gives N, V, ``s_depth`` and the softmax.
     drain_latency : cycles from a word that ends a tile to the parameter address of the tile's first column.
     in_flight : instructions that may be started and not retired.
 
@@ -143,7 +147,12 @@ class Feeder(wiring.Component):
         self._instruction_last = Signal()
         self._word_last = Signal()
         self._row_last = Signal()
+        self._low = Signal(reset_less=True)  # the second time of a tile that is fed twice
+        wide = self._current.wide if self.config.softmax.probability_bits == 16 else Const(0, 1)
+        self._again = wide & ~self._low
         m.d.comb += [
+            self.word.tile.plane.high.eq(self._again),
+            self.word.tile.plane.low.eq(wide & self._low),
             self._word_last.eq(self._k == self._current.k_words - 1),
             self._row_last.eq(self._columns <= self.lanes),
             self._instruction_last.eq(self._row_last & (self._rows == 1)),
@@ -155,12 +164,20 @@ class Feeder(wiring.Component):
         m.d.comb += end.eq(self.word_valid & self._word_last)
         score = self._current.destination == isa.Memory.S
         tile = self._countdown(m, end, self.lanes - 1, "tile_spacing")
-        # A score row's last column may be its tile's last one, the next row's last one its tile's first.
-        row = self._countdown(m, end & score & self._instruction_last, 2 * self.lanes - 2, "score_spacing")
+        row = self._build_score_spacing(m, end & score & self._instruction_last)
         drain = self._countdown(m, end, self.drain_latency + self.lanes - 1, "drain_spacing")
         single = score & self._instruction_last
         self._may_start = (tile < self._current.k_words) & (~single | (row < self._current.k_words))
         self._drained = drain == 0
+
+    def _build_score_spacing(self, m: Module, end: Value) -> Signal:
+        """A score row's last column may be its tile's last one, the next row's last one its tile's first."""
+        cycles = 2 * self.lanes - 2
+        if facts(self.config.softmax).passes == 1:
+            return self._countdown(m, end, cycles, "score_spacing")
+        left = Signal(isa.ADDRESS_BITS + 1, name="score_spacing")
+        m.d.sync += left.eq(Mux(end, self._current.columns + cycles, left - (left != 0)))
+        return left
 
     @staticmethod
     def _countdown(m: Module, start: Value, cycles: int, name: str) -> Signal:
@@ -181,8 +198,16 @@ class Feeder(wiring.Component):
                 self._b_addr.eq(self._b_addr + 1),
             ]
             with m.If(self._word_last):
-                m.d.sync += [self._k.eq(0), self._instruction_first.eq(0), self._row_first.eq(self._row_last)]
-                self._build_next_tile(m)
+                m.d.sync += [
+                    self._k.eq(0),
+                    self._low.eq(self._again),
+                    self._instruction_first.eq(0),
+                    self._row_first.eq(self._row_last & ~self._again),
+                ]
+                with m.If(self._again):
+                    m.d.sync += [self._a_addr.eq(self._a_row), self._b_addr.eq(self._b_tile)]
+                with m.Else():
+                    self._build_next_tile(m)
         with m.If(self.start):
             self._build_start(m)
         m.d.comb += [
@@ -235,6 +260,7 @@ class Feeder(wiring.Component):
             self._rows.eq(following.row_tiles),
             self._current.eq(following),
             self._pc.eq(self._next.pc),
+            self._low.eq(0),
             Cat(self._instruction_first, self._row_first).eq(3),
         ]
 
@@ -261,7 +287,7 @@ class Feeder(wiring.Component):
             with m.State("FEED"):
                 m.d.comb += self.word_valid.eq(((self._k != 0) | self._may_start) & ~self.stop)
                 m.d.comb += self.stall_drain.eq(~self.word_valid)
-                with m.If(self.word_valid & self._word_last & self._row_last):
+                with m.If(self.word_valid & self._word_last & self._row_last & ~self._again):
                     with m.If(current.scale == isa.Scale.LANE):
                         m.next = "PARAMETERS"
                     with m.If(self._instruction_last):

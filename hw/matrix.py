@@ -7,7 +7,7 @@ Stages of a word pair (cycle 0: the feeder's output):
 Stages of a column (cycle 0: the drain's output, P + 4 cycles after the word that ended its tile for column 0):
     0       parameter address
     1       column select, parameter data
-    2       accumulators, bias, multiplier, shift: the fusion pipeline's inputs
+    2       accumulators, planes added, bias, multiplier, shift: the fusion pipeline's inputs
     2 + F   R write, packer, softmax statistics; F = latency of the fusion pipeline
     3 + F   X or W write, completion
 """
@@ -28,6 +28,7 @@ from vitreous.hw.fusion import FusionPipeline
 from vitreous.hw.gating import gated
 from vitreous.hw.packer import Packer
 from vitreous.hw.parameters import Parameters
+from vitreous.hw.planes import PlaneSum
 from vitreous.hw.ports import ReadPort, WritePort, report_first, unit_members
 from vitreous.hw.scores import Scores
 from vitreous.spec import isa
@@ -52,7 +53,8 @@ _EVENTS = (
 class MatrixUnit(wiring.Component):
     """MATMUL of docs/machine.md: ``column(r, c*N + j) = sum_k A[r][k] . B[c][k]``, fused, to X, W, R or S.
 
-    Latency: ``latency(config)`` cycles from the word that ends a tile to the write of a word of X or W that its column 0 ends.
+    Latency: ``latency(config)`` cycles from the word that ends a tile to the write of a word of X or W that its
+    column 0 ends.
     Throughput: one word pair a cycle; a tile takes ``max(k_words, N)`` cycles, without a gap between tiles and
     instructions, but for scale LANE, whose rows of tiles wait for the drain and N parameters.
     Back-pressure: none to the memories, which always grant it; ``i`` waits while two instructions are held.
@@ -113,6 +115,7 @@ class MatrixUnit(wiring.Component):
         m.submodules.array = self._array = Array(self.config)
         m.submodules.drain = self._drain = Drain(self.config)
         m.submodules.parameters = self._parameters = Parameters(self.config)
+        m.submodules.planes = self._planes = PlaneSum(self.config)
         self._fusion = FusionPipeline(self.config)
         m.submodules.packer = self._packer = Packer(self.config, width=8)
         m.submodules.scores = self._scores = Scores(self.config)
@@ -156,6 +159,7 @@ class MatrixUnit(wiring.Component):
             scores.read_valid.eq(feeder.word_valid & (word.operands == Operands.SW)),
             scores.read_slot.eq(word.slot),
             scores.read_word.eq(word.a_addr),
+            scores.plane.eq(word.tile.plane),
         ]
         valids = delay_line(m, feeder.word_valid, self._start_stage, name="word_valid")
         words = delay_line(m, word, self._start_stage, name="word", reset_less=True)
@@ -204,7 +208,7 @@ class MatrixUnit(wiring.Component):
         ]
 
     def _build_fusion(self, m: Module) -> None:
-        fusion, parameters = self._fusion, self._parameters
+        fusion, parameters, planes = self._fusion, self._parameters, self._planes
         gated(m, fusion, valid=fusion.valid, cycles=FusionPipeline.latency(self.config), name="fusion")
         tag, flags = self._tags[_FUSION_STAGE], self._flags[_FUSION_STAGE]
         control = fusion.control
@@ -212,7 +216,11 @@ class MatrixUnit(wiring.Component):
         self._residual_tag = self._tags[residual]
         m.d.comb += [
             fusion.valid.eq(flags.valid),
-            fusion.acc.eq(self._array.column),
+            planes.high.eq(flags.hold),
+            planes.low.eq(tag.low),
+            planes.index.eq(tag.select),
+            planes.column.eq(self._array.column),
+            fusion.acc.eq(planes.acc),
             fusion.bias.eq(parameters.bias),
             fusion.multiplier.eq(parameters.multiplier),
             fusion.shift.eq(parameters.shift),
@@ -247,8 +255,10 @@ class MatrixUnit(wiring.Component):
             ),
             self._completion.score_end.eq(scores.done),
         ]
-        for name in ("first", "last", "index", "slot", "multiplier", "shift"):
+        for name in ("first", "last", "index"):
             m.d.comb += getattr(scores.tag, name).eq(getattr(result, name))
+        for name in ("slot", "multiplier", "shift"):
+            m.d.comb += getattr(scores.tag.row, name).eq(getattr(result, name))
         for lane in range(self.config.array.lanes):
             m.d.comb += packer.column[lane].eq(fusion.o[lane])
         for port, memory in ((self.xo, Memory.X), (self.wo, Memory.W)):

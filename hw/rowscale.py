@@ -15,6 +15,9 @@ from vitreous.hw.reciprocal import NUMBER_BITS as SUM_BITS
 from vitreous.hw.reciprocal import Reciprocal
 from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
 
+FACTOR_BITS = 8
+"""Of what a variant's levels need to know of a row beside its maximum."""
+
 
 class RowScale(wiring.Component):
     """``(Q, e) = reciprocal(m_o, S)``, ``s = s_o + e + 1 - C``, ``Q`` normalized to 15 bits.
@@ -34,6 +37,7 @@ class RowScale(wiring.Component):
     sum : In, ``S``, at least 1.
     multiplier, shift : In, ``m_o`` (``2**14 .. 2**15 - 1``) and ``s_o``.
     o_multiplier, o_shift : Out, of the row; the shift modulo 64.
+    o_factor : Out, 0: levels need nothing but the maximum.
 
     Raises ValueError when ``offset`` is not in 1..15.
     """
@@ -55,6 +59,7 @@ class RowScale(wiring.Component):
                 "o_tag": Out(1),
                 "o_multiplier": Out(MULTIPLIER_BITS),
                 "o_shift": Out(SHIFT_BITS),
+                "o_factor": Out(FACTOR_BITS),
             }
         )
 

@@ -6,7 +6,7 @@ Stages out (cycle 0 has the address): memory read, prologue.
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -14,15 +14,18 @@ from amaranth.lib.wiring import In, Out
 from vitreous.hw.delay import delay_line
 from vitreous.hw.gating import gated
 from vitreous.hw.packer import Packer
-from vitreous.hw.softmax import ProbabilityPrologue, SoftmaxStatistics, masked_code
+from vitreous.hw.softmax import VARIANTS, SoftmaxStatistics, prologue
+from vitreous.hw.softmax_prologue import Plane
+from vitreous.hw.softmax_recurrence import RowConstants
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
+from vitreous.spec.softmax import MASKED_CODE, facts
 
 
 class ScoreTag(data.StructLayout):
-    """``first`` and ``last`` of a score row, ``emit``: completes a word, ``index`` in the word, ``word`` of
-    the ``slot``."""
+    """``first`` and ``last`` of a score row, ``emit``: completes a word, ``index`` in the word, ``word`` of the
+    slot; ``row``: what belongs to the row as a whole."""
 
     def __init__(self, config: AcceleratorConfig) -> None:
         super().__init__(
@@ -31,10 +34,8 @@ class ScoreTag(data.StructLayout):
                 "last": 1,
                 "emit": 1,
                 "index": range(config.array.depth),
-                "slot": 1,
                 "word": range(config.s_depth),
-                "multiplier": MULTIPLIER_BITS,
-                "shift": SHIFT_BITS,
+                "row": RowConstants(),
             }
         )
 
@@ -54,8 +55,8 @@ class Scores(wiring.Component):
     Members
     -------
     valid, tag, score : In, a score column.
-    read_valid, read_slot, read_word : In, a word to read.
-    o : Out, its probabilities.
+    read_valid, read_slot, read_word, plane : In, a word to read, and which plane of its probabilities.
+    o : Out, these.
     scale_slot : In, selects ``row_multiplier`` and ``row_shift``, combinational.
     written : Out, a word is written.
     done : Out, a row is complete: all words written, maximum, multipliers and shifts final.
@@ -66,7 +67,13 @@ class Scores(wiring.Component):
     @staticmethod
     def read_latency(config: AcceleratorConfig) -> int:
         """Cycles from a word's address to its probabilities."""
-        return 1 + ProbabilityPrologue.LATENCY
+        return 1 + VARIANTS[config.softmax.variant].prologue.LATENCY
+
+    @staticmethod
+    def done_latency(config: AcceleratorConfig, columns: int) -> int:
+        """Cycles from the last score of a row of ``columns`` keys to its ``done``."""
+        again = (facts(config.softmax).passes - 1) * columns
+        return SoftmaxStatistics.scale_latency(config) + config.array.lanes + again
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
@@ -79,6 +86,7 @@ class Scores(wiring.Component):
                 "read_valid": In(1),
                 "read_slot": In(1),
                 "read_word": In(isa.ADDRESS_BITS),
+                "plane": In(Plane()),
                 "o": Out(8 * config.panel_word_bytes),
                 "scale_slot": In(1),
                 "row_multiplier": Out(data.ArrayLayout(MULTIPLIER_BITS, self.lanes)),
@@ -91,7 +99,7 @@ class Scores(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         statistics = SoftmaxStatistics(self.config)
-        span = SoftmaxStatistics.SCALE_LATENCY + self.lanes
+        span = self.done_latency(self.config, self.config.memory.score_keys)
         gated(m, statistics, valid=self.valid, cycles=span, name="statistics")
         m.submodules.memory = memory = Memory(
             shape=16 * self.config.panel_word_bytes, depth=2 * self.config.s_depth, init=[]
@@ -107,7 +115,7 @@ class Scores(wiring.Component):
         return m
 
     def _build_write(self, m: Module, statistics: SoftmaxStatistics, memory: Memory) -> None:
-        m.submodules.packer = packer = Packer(self.config, width=16, padding=masked_code(self.config))
+        m.submodules.packer = packer = Packer(self.config, width=16, padding=MASKED_CODE)
         tags = delay_line(m, self.tag, self.WRITE_LATENCY, name="tag", reset_less=True)
         emits = delay_line(m, self.valid & self.tag.emit, self.WRITE_LATENCY, name="emit")
         port = memory.write_port()
@@ -118,27 +126,33 @@ class Scores(wiring.Component):
             packer.index.eq(tags[SoftmaxStatistics.LATENCY].index),
             packer.column.eq(statistics.code),
             port.en.eq(emits[-1]),
-            port.addr.eq(self._address(tags[-1].slot, tags[-1].word)),
+            port.addr.eq(self._address(tags[-1].row.slot, tags[-1].word)),
             port.data.eq(packer.o),
             self.written.eq(emits[-1]),
             self.done.eq(statistics.done),
         ]
-        for name in ("first", "last", "slot", "multiplier", "shift"):
-            m.d.comb += getattr(statistics, name).eq(getattr(self.tag, name))
+        m.d.comb += [
+            statistics.first.eq(self.tag.first),
+            statistics.last.eq(self.tag.last),
+            statistics.constants.eq(self.tag.row),
+        ]
 
     def _build_read(self, m: Module, statistics: SoftmaxStatistics, memory: Memory) -> None:
-        prologue = ProbabilityPrologue(self.config)
-        gated(m, prologue, valid=self.read_valid, cycles=self.read_latency(self.config), name="prologue")
+        levels = prologue(self.config)
+        gated(m, levels, valid=self.read_valid, cycles=self.read_latency(self.config), name="prologue")
         port = memory.read_port()
         slot = Signal(reset_less=True)
-        m.d.sync += slot.eq(self.read_slot)
+        plane = Signal(Plane(), reset_less=True)
+        m.d.sync += [slot.eq(self.read_slot), plane.eq(self.plane)]
         m.d.comb += [
             port.en.eq(self.read_valid),
             port.addr.eq(self._address(self.read_slot, self.read_word)),
-            prologue.code.eq(port.data),
-            prologue.maximum.eq(Mux(slot, statistics.maximum[1], statistics.maximum[0])),
-            self.o.eq(prologue.o),
+            levels.code.eq(port.data),
+            levels.maximum.eq(Mux(slot, statistics.maximum[1], statistics.maximum[0])),
+            levels.factor.eq(Mux(slot, statistics.factor[1], statistics.factor[0])),
+            levels.plane.eq(plane),
+            self.o.eq(levels.o),
         ]
 
-    def _address(self, slot: Signal, word: Signal) -> Signal:
+    def _address(self, slot: Value, word: Value) -> Value:
         return Mux(slot, word + self.config.s_depth, word)

@@ -7,103 +7,150 @@ Recurrence, stages:
     4  shift the sum and add
 Probability, stages:
     1  distance to the final maximum
-    2  shift and round the mantissa
+    -  shift and round the mantissa
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike, signed
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 
 from vitreous.hw.rowscale import SUM_BITS
-from vitreous.hw.softmax_recurrence import SoftmaxRecurrence
+from vitreous.hw.softmax_prologue import LEVEL_BITS, Plane, ProbabilityPrologue
+from vitreous.hw.softmax_recurrence import TERM_BITS, OnePassRecurrence, add_rounded
+from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.numbers import SCORE
+from vitreous.spec.softmax import mantissa_bits
 from vitreous.spec.tables import exp2_mantissa
 
-_MANTISSA_BITS = 8
-_INTEGER_BITS = 8
-_TERM_BITS = _MANTISSA_BITS + 8
+_PLACES = SUM_BITS.bit_length()
 
 
-class Base2Recurrence(SoftmaxRecurrence):
+def integer_bits(softmax: SoftmaxConfig) -> int:
+    """Of the integer part of a score, signed. The least value marks a masked key, and no score has it."""
+    return SCORE.width - softmax.fraction_bits
+
+
+class Base2Recurrence(OnePassRecurrence):
     """``S = sum_j 2**t_j`` relative to ``2**M``, ``M`` the largest integer part so far.
 
-    ``code`` is ``g | (a & 0xFF) << 8``: mantissa and integer part.
+    ``code`` is the mantissa without its leading one, and the integer part above it.
     """
 
-    MASKED_CODE = 0
-    ROW_SCALE_OFFSET = 9
+    @staticmethod
+    def maximum_bits(softmax: SoftmaxConfig) -> int:
+        return integer_bits(softmax)
 
     def _table(self) -> Memory:
-        return Memory(
-            shape=_MANTISSA_BITS, depth=1 << self.softmax.fraction_bits, init=exp2_mantissa(self.softmax)
-        )
+        """Mantissas without their leading ones."""
+        stored = mantissa_bits(self.softmax) - 1
+        init = [mantissa - (1 << stored) for mantissa in exp2_mantissa(self.softmax)]
+        return Memory(shape=stored, depth=len(init), init=init)
 
     def _build_lane(
         self,
         m: Module,
         lane: int,
-        table: wiring.PureInterface,
-        valid: list[Value],
-        first: list[Value],
-        last: list[Value],
+        table: wiring.PureInterface | None,
+        valid: list[ValueLike],
+        first: list[ValueLike],
+        last: list[ValueLike],
     ) -> None:
-        # Cycle 1
+        assert table is not None
+        width = integer_bits(self.softmax)
+        # Cycle 1: scores below the least integer part become the least score.
         fraction_bits = self.softmax.fraction_bits
         score = self.score[lane][: SCORE.width]
-        integer = Signal(signed(_INTEGER_BITS), name=f"integer_{lane}", reset_less=True)
-        m.d.comb += table.addr.eq(score[:fraction_bits])
-        m.d.sync += integer.eq(score[fraction_bits:].as_signed())
+        below = score[fraction_bits:] == 1 << (width - 1)
+        integer = Signal(signed(width), name=f"integer_{lane}", reset_less=True)
+        m.d.comb += table.addr.eq(Mux(below, 0, score[:fraction_bits]))
+        m.d.sync += integer.eq(Cat(score[fraction_bits] | below, score[fraction_bits + 1 :]))
         m.d.comb += self.code[lane].eq(Cat(table.data, integer))
         # Cycle 2
-        running = Signal(signed(_INTEGER_BITS), name=f"running_{lane}", reset_less=True)
-        difference = Signal(signed(_INTEGER_BITS + 1), name=f"difference_{lane}")
+        running = Signal(signed(width), name=f"running_{lane}", reset_less=True)
+        difference = Signal(signed(width + 1), name=f"difference_{lane}")
         rises = Signal(name=f"rises_{lane}", reset_less=True)
-        distance = Signal(_INTEGER_BITS, name=f"distance_{lane}", reset_less=True)
-        mantissa = Signal(_MANTISSA_BITS, name=f"mantissa_{lane}", reset_less=True)
+        places = Signal(_PLACES, name=f"places_{lane}", reset_less=True)
+        mantissa = Signal(mantissa_bits(self.softmax) - 1, name=f"mantissa_{lane}", reset_less=True)
         up = difference > 0
+        distance = Mux(up, difference, -difference)[:width]
         m.d.comb += difference.eq(Mux(first[1], 0, integer - running))
         m.d.sync += [
             running.eq(Mux(valid[1] & (first[1] | up), integer, running)),
             rises.eq(up),
-            distance.eq(Mux(up, difference, -difference)),
+            places.eq(Cat(distance[: _PLACES - 1], distance[_PLACES - 1 :].any())),
             mantissa.eq(table.data),
         ]
         # Cycle 3
-        maximum = Signal(signed(_INTEGER_BITS), name=f"maximum_{lane}", reset_less=True)
+        maximum = Signal(signed(width), name=f"maximum_{lane}", reset_less=True)
         m.d.sync += maximum.eq(Mux(last[2], running, maximum))
-        m.d.comb += [
-            self.maximum[lane].eq(maximum),
-            self.sum[lane].eq(self._build_sum(m, lane, rises, distance, mantissa, valid[3], first[3])),
-        ]
+        total = self._build_sum(m, lane, rises, places, mantissa, valid[3], first[3])
+        m.d.comb += [self.maximum[lane].eq(maximum), self.sum[lane].eq(total)]
 
     def _build_sum(
-        self, m: Module, lane: int, rises: Value, distance: Value, mantissa: Value, valid: Value, first: Value
+        self,
+        m: Module,
+        lane: int,
+        rises: Value,
+        places: Value,
+        mantissa: Value,
+        valid: ValueLike,
+        first: ValueLike,
     ) -> Value:
-        # Cycle 3: a term has 16 bits, so a distance of 16 or more leaves nothing of it.
-        term = Signal(_TERM_BITS, name=f"term_{lane}", reset_less=True)
-        drop = Signal(SUM_BITS.bit_length(), name=f"drop_{lane}", reset_less=True)
-        whole = Cat(Const(0, _TERM_BITS - _MANTISSA_BITS), mantissa)
+        # Cycle 3: a term has a rounding bit below it; of 32 places or more nothing is left of anything.
+        term = Signal(TERM_BITS + 1, name=f"term_{lane}", reset_less=True)
+        drop = Signal(_PLACES, name=f"drop_{lane}", reset_less=True)
+        whole = Cat(Const(0, TERM_BITS - len(mantissa)), mantissa, Const(1, 1))
         m.d.sync += [
-            term.eq(Mux(rises, whole, Mux(distance[4:].any(), 0, whole >> distance[:4]))),
-            drop.eq(Mux(rises, Mux(distance[5:].any(), SUM_BITS, distance[:5]), 0)),
+            term.eq(Mux(rises, whole, Mux(places[-1], 0, whole >> places[:-1]))),
+            drop.eq(Mux(rises, places, 0)),
         ]
         # Cycle 4
         total = Signal(SUM_BITS, name=f"total_{lane}", reset_less=True)
-        m.d.sync += total.eq(Mux(valid, Mux(first, 0, total >> drop) + term, total))
+        kept = Mux(first | drop[-1], 0, total >> drop[:-1])
+        m.d.sync += total.eq(Mux(valid, add_rounded(kept, term, SUM_BITS), total))
         return total
 
 
-def build_base2_probability(m: Module, name: str, code: Value, maximum: Value) -> Value:
-    """``min(127, (g + 2**d) >> (d + 1))``, ``d = M - a``, two cycles after a code; 0 for ``d`` of 8 or more."""
-    # Cycle 1: modulo 2**9 a code that is not of this row (a masked one) may give any distance, and has g = 0.
-    distance = Signal(_INTEGER_BITS + 1, name=f"distance_{name}", reset_less=True)
-    mantissa = Signal(_MANTISSA_BITS, name=f"mantissa_{name}", reset_less=True)
-    m.d.sync += [distance.eq(maximum - code[8:].as_signed()), mantissa.eq(code[:8])]
-    # Cycle 2
-    probability = Signal(signed(8), name=f"probability_{name}", reset_less=True)
-    shifted = Mux(distance[3:].any(), 0, mantissa >> distance[:3])
-    rounded = (shifted + 1) >> 1
-    m.d.sync += probability.eq(Mux(rounded[7], 127, rounded))
-    return probability
+class Base2Prologue(ProbabilityPrologue):
+    """``L = (g << (14 - F)) >> (M - a)``. Only the 9 bits that a plane needs are shifted into place."""
+
+    def _build_window(
+        self,
+        m: Module,
+        name: str,
+        code: Value,
+        maximum: Value,
+        factor: Value,
+        planes: list[data.View[Plane]],
+    ) -> tuple[Value, ValueLike]:
+        # Cycle 1: the low plane begins at bit 0 of the level, the others at bit 8.
+        stored = mantissa_bits(self.softmax) - 1
+        integer = code[stored:]
+        masked = integer == 1 << (len(integer) - 1)
+        difference = Signal(signed(len(integer) + 1), name=f"difference_{name}")
+        low = planes[0].low
+        near = ~(masked | difference[4:].any() | (difference[3] & ~low))
+        alive = Signal(name=f"alive_{name}", reset_less=True)
+        mantissa = Signal(stored, name=f"mantissa_{name}", reset_less=True)
+        places = Signal(4, name=f"places_{name}", reset_less=True)
+        m.d.comb += difference.eq(maximum - integer.as_signed())
+        m.d.sync += [
+            alive.eq(near),
+            mantissa.eq(Mux(near, code[:stored], 0)),
+            places.eq(Cat(difference[:3], difference[3] | ~low)),
+        ]
+        # Cycle 1, to the operand register
+        whole = Cat(Const(0, LEVEL_BITS - 1 - stored), mantissa, alive)
+        return (whole >> places)[:9], self._rounds_up(mantissa, places, planes[1].high)
+
+    def _rounds_up(self, mantissa: Value, places: Value, high: ValueLike) -> ValueLike:
+        """The 8 bits of the low plane are ones below a zero: a few mantissas at a few distances, or none."""
+        fraction_bits = self.softmax.fraction_bits
+        found: Value = Const(0, 1)
+        for value in sorted(set(exp2_mantissa(self.softmax))):
+            for distance in range(8):
+                if (value << (14 - fraction_bits) >> distance) & 0x1FF == 0xFF:
+                    found |= (mantissa == value - (1 << len(mantissa))) & (places[:3] == distance)
+        return high & found

@@ -5,22 +5,40 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from amaranth.hdl import Module, Value, signed
+from amaranth.hdl import Cat, Module, Signal, Value, ValueLike, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.delay import delay_line
 from vitreous.hw.rowscale import SUM_BITS
-from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.config import AcceleratorConfig, SoftmaxConfig
+from vitreous.spec.numbers import MULTIPLIER_BITS, SCORE, SHIFT_BITS
+
+TERM_BITS = 20
+"""Of a term of the sum, before one rounding bit below it: 4096 of them stay within ``SUM_BITS``."""
+
+
+class RowConstants(data.StructLayout):
+    """What belongs to a score row as a whole: the slot of its results, ``m_o`` and ``s_o``."""
+
+    def __init__(self) -> None:
+        super().__init__({"slot": 1, "multiplier": MULTIPLIER_BITS, "shift": SHIFT_BITS})
+
+
+def add_rounded(total: Value, term: Value, width: int) -> Value:
+    """``total + ((term + 1) >> 1)`` in ``width`` bits: one addition, whose carry in is the term's lowest bit."""
+    half = term[0]
+    return (Cat(half, total) + Cat(half, term[1:]))[1 : width + 1]
 
 
 class SoftmaxRecurrence(ABC, wiring.Component):
     """``S = sum_j 2**t_j`` relative to the largest score so far; lanes are rows. A variant says how S is kept.
 
-    Latency: ``code`` ``CODE_LATENCY`` cycles, ``sum`` and ``maximum`` ``LATENCY`` cycles after a score.
+    Latency: ``code`` ``CODE_LATENCY`` cycles after a score, ``sum``, ``maximum`` and ``o_constants`` ``LATENCY``
+    cycles after the last one, and the row's columns more for each further pass.
     Throughput: one column a cycle, rows back to back.
-    Back-pressure: none.
+    Back-pressure: none; the ``last`` columns of two rows are at least N cycles apart.
 
     Parameters
     ----------
@@ -30,56 +48,78 @@ class SoftmaxRecurrence(ABC, wiring.Component):
     -------
     valid, first, last : In, a column of scores is here; it is the row's first, last one.
     score : In, 15 bits signed.
+    constants : In, of the row, with its last column.
     code : Out, what is kept of the score.
-    o_last : Out, ``sum`` is that of a whole row in this cycle, and ``maximum`` is until the next ``o_last``.
+    o_last : Out, the other outputs are those of a whole row in this cycle.
     sum, maximum : Out, for each lane.
+    o_constants : Out, of that row.
     """
 
     CODE_LATENCY = 1
-    LATENCY = 4
-    MASKED_CODE: ClassVar[int]
-    """The 16-bit code of a key that does not exist: its probability is 0."""
-    ROW_SCALE_OFFSET: ClassVar[int]
-    """What the row scale adds to its shift for this variant (docs/numerics.md)."""
+    LATENCY: ClassVar[int] = 4
+
+    @staticmethod
+    def maximum_bits(softmax: SoftmaxConfig) -> int:
+        """Width of a maximum, signed."""
+        return SCORE.width
 
     def __init__(self, config: AcceleratorConfig) -> None:
-        self.softmax, self.lanes = config.softmax, config.array.lanes
+        self.config, self.softmax, self.lanes = config, config.softmax, config.array.lanes
         super().__init__(
             {
                 "valid": In(1),
                 "first": In(1),
                 "last": In(1),
                 "score": In(data.ArrayLayout(signed(16), self.lanes)),
+                "constants": In(RowConstants()),
                 "code": Out(data.ArrayLayout(16, self.lanes)),
                 "o_last": Out(1),
                 "sum": Out(data.ArrayLayout(SUM_BITS, self.lanes)),
-                "maximum": Out(data.ArrayLayout(signed(16), self.lanes)),
+                "maximum": Out(data.ArrayLayout(signed(self.maximum_bits(self.softmax)), self.lanes)),
+                "o_constants": Out(RowConstants()),
             }
         )
+
+    @abstractmethod
+    def elaborate(self, platform: object) -> Module:
+        """All lanes."""
+
+
+class OnePassRecurrence(SoftmaxRecurrence):
+    """A recurrence whose sum follows the scores. ``maximum`` stays until the next ``o_last``."""
+
+    LATENCY = 4
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         valid = delay_line(m, self.valid, self.LATENCY - 1, name="valid")
         first = delay_line(m, self.first, self.LATENCY - 1, name="first", reset_less=True)
         last = delay_line(m, self.valid & self.last, self.LATENCY, name="last")
-        m.submodules.table = table = self._table()
+        # The row is over before the next row's `last` can come: LATENCY is at most N.
+        constants = Signal(RowConstants(), reset_less=True)
+        with m.If(last[0]):
+            m.d.sync += constants.eq(self.constants)
+        table = self._table()
+        if table is not None:
+            m.submodules.table = table
         for lane in range(self.lanes):
-            self._build_lane(m, lane, table.read_port(), valid, first, last)
-        m.d.comb += self.o_last.eq(last[-1])
+            port = None if table is None else table.read_port()
+            self._build_lane(m, lane, port, valid, first, last)
+        m.d.comb += [self.o_last.eq(last[-1]), self.o_constants.eq(constants)]
         return m
 
-    @abstractmethod
-    def _table(self) -> Memory:
-        """The powers of two of the fraction; each lane has a read port of its own."""
+    def _table(self) -> Memory | None:
+        """The powers of two of the fraction, if there is a table; each lane has a read port of its own."""
+        return None
 
     @abstractmethod
     def _build_lane(
         self,
         m: Module,
         lane: int,
-        table: wiring.PureInterface,
-        valid: list[Value],
-        first: list[Value],
-        last: list[Value],
+        table: wiring.PureInterface | None,
+        valid: list[ValueLike],
+        first: list[ValueLike],
+        last: list[ValueLike],
     ) -> None:
         """One row; the flags are lists over the cycles since the score."""

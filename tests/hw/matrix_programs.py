@@ -14,11 +14,16 @@ from vitreous.spec.isa import Activation, Instruction, Memory, Opcode, Operands,
 
 
 def small(
-    lanes: int = 4, depth: int = 2, *, variant: str = "base2", fraction_bits: int = 8
+    lanes: int = 4,
+    depth: int = 2,
+    *,
+    variant: str = "base2",
+    fraction_bits: int = 8,
+    probability_bits: int = 16,
 ) -> AcceleratorConfig:
     """A small accelerator whose memories a test can compare as a whole."""
     memory = MemoryConfig(activation_kib=1, weight_kib=1, residual_kib=1, parameter_entries=64, score_keys=32)
-    softmax = SoftmaxConfig(variant=variant, fraction_bits=fraction_bits)
+    softmax = SoftmaxConfig(variant=variant, fraction_bits=fraction_bits, probability_bits=probability_bits)
     return AcceleratorConfig(array=ArrayConfig(lanes=lanes, depth=depth), memory=memory, softmax=softmax)
 
 
@@ -89,6 +94,7 @@ def random_matmul(
         zero_point=rng.integers(-128, 128),
         multiplier=rng.integers(1 << 14, 1 << 15),
         shift=rng.integers(12, 20),
+        wide=rng.integers(2) if from_scores and config.softmax.probability_bits == 16 else 0,
     )
 
 

@@ -17,6 +17,7 @@ TAG = (
     "last",
     "index",
     "select",
+    "low",
     "destination",
     "slot",
     "scale",
@@ -27,20 +28,23 @@ TAG = (
 )
 
 
-def tiles_of(config: AcceleratorConfig, program: list[Instruction]) -> list[tuple[int, int, int]]:
-    """(pc, r, c) of every tile in order."""
+def tiles_of(config: AcceleratorConfig, program: list[Instruction]) -> list[tuple[int, int, int, int]]:
+    """(pc, r, c, plane) of every tile in order; plane 1 is the high one of two, 2 the low one."""
     return [
-        (pc, r, c)
+        (pc, r, c, plane)
         for pc, i in enumerate(program)
         for r in range(i["row_tiles"])
         for c in range(-(-i["columns"] // config.array.lanes))
+        for plane in ((1, 2) if i["wide"] else (0,))
     ]
 
 
 def expected_columns(
-    config: AcceleratorConfig, i: Instruction, tile: tuple[int, int, int]
+    config: AcceleratorConfig, i: Instruction, tile: tuple[int, int, int, int]
 ) -> list[dict[str, int]]:
-    pc, r, c = tile
+    pc, r, c, plane = tile
+    if plane == 1:
+        return [{"hold": 1, "select": j} for j in range(config.array.lanes)]
     lanes, depth, found = config.array.lanes, config.array.depth, []
     for j in range(lanes):
         column = c * lanes + j
@@ -56,6 +60,7 @@ def expected_columns(
                 "last": int(last),
                 "index": column % depth,
                 "select": j,
+                "low": int(plane == 2),
                 "residual": int(to_r and i["residual"]),
                 "addr": row + (column if to_r else column // depth),
                 "pc": pc,
@@ -75,13 +80,19 @@ def drain(
 
     async def bench(ctx: Any) -> None:
         taken = 0
-        for n, (pc, r, c) in enumerate(tiles):
+        for n, (pc, r, c, plane) in enumerate(tiles):
             i = program[pc]
-            last_tile = n + 1 == len(tiles) or tiles[n + 1][0] != pc
+            last_tile = n + 1 == len(tiles)
             for cycle in range(spacing[n]):
                 ctx.set(unit.start, cycle == 0)
-                tile = {"instruction_first": r == c == 0, "row_first": c == 0, "instruction_last": last_tile}
-                ctx.set(unit.tile, {name: int(value) for name, value in tile.items()} if cycle == 0 else {})
+                begins = plane != 2
+                tile = {
+                    "instruction_first": int(r == c == 0 and begins),
+                    "row_first": int(c == 0 and begins),
+                    "instruction_last": int(last_tile or tiles[n + 1][0] != pc),
+                    "plane": {"high": plane & 1, "low": plane >> 1},
+                }
+                ctx.set(unit.tile, tile if cycle == 0 else {})
                 if taken < len(program):
                     ctx.set(
                         unit.descriptor.payload.fields.as_value(),
@@ -101,7 +112,11 @@ def drain(
     def record(ctx: Any, cycle: int, n: int) -> None:
         if not ctx.get(unit.flags.valid):
             assert not ctx.get(unit.flags.emit) | ctx.get(unit.flags.done) | ctx.get(unit.p_valid)
+            if ctx.get(unit.flags.hold):
+                held = {"hold": 1, "select": ctx.get(unit.tag.select)}
+                seen.append((cycle if cycle else spacing[n - 1], held))
             return
+        assert not ctx.get(unit.flags.hold)
         column = {name: ctx.get(getattr(unit.tag, name)) for name in TAG}
         column |= {"emit": ctx.get(unit.flags.emit), "done": ctx.get(unit.flags.done)}
         column["p_addr"] = ctx.get(unit.p_addr) if ctx.get(unit.p_valid) else -1

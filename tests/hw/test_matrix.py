@@ -12,6 +12,7 @@ from vitreous.golden.errors import GoldenError
 from vitreous.golden.machine import Memories
 from vitreous.golden.machine.legality import check_fields
 from vitreous.hw.matrix import MatrixUnit
+from vitreous.hw.scores import Scores
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, ErrorCode, Instruction, Memory, Operands, Scale
 
@@ -48,10 +49,14 @@ def run(config: AcceleratorConfig, program: list[Instruction], seed: int = 0) ->
     [
         small(4, 2),
         small(4, 4, variant="online"),
+        small(4, 2, variant="ibert"),
+        small(4, 4, variant="ita", fraction_bits=7),
         pytest.param(small(4, 1), marks=pytest.mark.slow),
         pytest.param(small(4, 8), marks=pytest.mark.slow),
         pytest.param(small(8, 4, variant="online", fraction_bits=7), marks=pytest.mark.slow),
-        pytest.param(small(4, 4, fraction_bits=7), marks=pytest.mark.slow),
+        pytest.param(small(4, 4, fraction_bits=9, probability_bits=8), marks=pytest.mark.slow),
+        pytest.param(small(8, 4, variant="ibert", fraction_bits=6), marks=pytest.mark.slow),
+        pytest.param(small(8, 2, variant="ita", probability_bits=8), marks=pytest.mark.slow),
     ],
     ids=lambda c: f"{c.array.lanes}x{c.array.depth}-{c.softmax.variant}-{c.softmax.fraction_bits}",
 )
@@ -72,7 +77,7 @@ def test_random_programs(config: AcceleratorConfig) -> None:
             "score_column": lambda i: i["destination"] == Memory.S,
         }.items()
     }
-    tiles = [i["row_tiles"] * -(-i["columns"] // config.array.lanes) for i in program]
+    tiles = [i["row_tiles"] * -(-i["columns"] // config.array.lanes) * (1 + i["wide"]) for i in program]
     assert {kind: outcome.events[kind] for kind in columns} == columns
     assert outcome.events["busy"] == sum(n * i["k_words"] for n, i in zip(tiles, program, strict=True))
     assert outcome.events["s_read"] == sum(
@@ -97,6 +102,111 @@ def test_scores_reach_memory_through_an_identity() -> None:
         matmul(**values, slot=0, k_words=1, o_base=60, wait=WAIT),
     ]
     run(config, program)
+
+
+@pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
+def test_wide_and_narrow_products_follow_each_other(variant: str) -> None:
+    """Both planes of every tile, last tiles of one column, one word and whole rows, by row, column, lane and tensor;
+    to X, W and R; between narrow products of the same slot."""
+    config = small(4, 2, variant=variant)
+    keys = config.s_depth * config.array.depth
+    scores = {"destination": Memory.S, "k_words": 3, "b_stride": 1, "shift": 16}
+    values = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "b_stride": 2, "zero_point": 5}
+    program = [
+        matmul(**scores, slot=0, columns=keys),
+        matmul(**scores, slot=1, columns=1, a_base=9),
+        matmul(**values, slot=0, k_words=keys // 2, columns=9, o_base=30, wait=WAIT, wide=1),
+        matmul(**values, slot=0, k_words=keys // 2, columns=5, o_base=40),
+        matmul(**values, slot=1, k_words=1, columns=6, o_base=45, wide=1),
+        matmul(**values, slot=1, k_words=1, columns=1, o_base=49, wide=1),
+        matmul(**values, slot=1, k_words=1, columns=1, o_base=50),
+        matmul(o_base=51, columns=7, k_words=2),
+        matmul(**values, slot=1, k_words=1, columns=4, o_base=55, wide=1, activation=Activation.RELU),
+        matmul(**{**values, "scale": Scale.LANE}, slot=0, k_words=4, columns=7, o_base=58, wide=1, p_base=3),
+        matmul(
+            **{**values, "scale": Scale.COLUMN},
+            slot=0,
+            k_words=2,
+            columns=8,
+            o_base=70,
+            wide=1,
+            destination=Memory.R,
+            residual=1,
+        ),
+        matmul(
+            **{**values, "scale": Scale.TENSOR},
+            slot=0,
+            k_words=5,
+            columns=3,
+            o_base=100,
+            wide=1,
+            destination=Memory.W,
+        ),
+    ]
+    outcome = run(config, program)
+    assert outcome.events["drain_column"] == sum(i["columns"] for i in program)
+    words = sum(-(-i["columns"] // 4) * i["k_words"] * (1 + i["wide"]) for i in program)
+    assert outcome.events["busy"] == words
+
+
+def test_wide_tiles_take_twice_the_cycles() -> None:
+    """Planes of a tile follow each other without a gap where k_words >= N, else every N cycles."""
+    config = small(4, 2)
+    scores = matmul(destination=Memory.S, columns=12, b_stride=1, shift=16)
+    values = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "columns": 9, "o_base": 40, "wide": 1}
+    outcome = run(config, [scores, matmul(**values, k_words=6, wait=WAIT)])
+    assert np.diff(outcome.words[3:]).tolist() == [1] * (6 * 3 * 2 - 1)
+    latency = MatrixUnit.latency(config)
+    # The low plane of the last tile ends the instruction, with column 0 of the tile.
+    assert outcome.done[1] == outcome.words[-1] + latency
+    outcome = run(config, [scores, matmul(**values, k_words=1, wait=WAIT)])
+    assert np.diff(outcome.words[3:]).tolist() == [4] * 5
+
+
+@pytest.mark.parametrize("cycle", range(52, 100, 5))
+def test_halt_between_planes(cycle: int) -> None:
+    """A halt anywhere in a wide product: what was written before it stays, nothing comes after."""
+    config = small(4, 2)
+    program = [
+        matmul(destination=Memory.S, columns=8, b_stride=1, shift=16),
+        matmul(
+            operands=Operands.SW, scale=Scale.SOFTMAX, columns=12, o_base=40, k_words=4, wide=1, wait=WAIT
+        ),
+    ]
+    before = random_memories(config, np.random.default_rng(0))
+    free = bench(config).run(program, copy.deepcopy(before))
+    assert free.words[3] < 100 < free.writes[-1][0]
+    halted = bench(config).run(program, before, halt_at=cycle)
+    assert halted.writes == [write for write in free.writes if write[0] < cycle]
+    assert halted.words == [word for word in free.words if word < cycle]
+
+
+def test_the_second_pass_of_rows_that_follow_each_other() -> None:
+    """ibert: rows complete their columns later, in order, and hold the next one up by as much."""
+    config = small(4, 2, variant="ibert")
+    scores = {"destination": Memory.S, "k_words": 4, "b_stride": 1, "shift": 17}
+    columns = [16, 12, 1, 4, 32, 8]
+    program = [matmul(**scores, slot=n % 2, columns=c, wait=0) for n, c in enumerate(columns)]
+    reads = [
+        matmul(
+            operands=Operands.SW,
+            scale=Scale.SOFTMAX,
+            slot=n % 2,
+            columns=4,
+            k_words=k,
+            o_base=40 + 8 * n,
+            wait=WAIT,
+        )
+        for n, k in ((0, 16), (1, 4))
+    ]
+    outcome = run(config, program + reads)
+    assert outcome.events["stall_drain"] > 16 + 12 + 32
+    ends = [outcome.words[sum(-(-c // 4) for c in columns[: n + 1]) * 4 - 1] for n in range(len(columns))]
+    last = [end + (c - 1) % 4 for end, c in zip(ends, columns, strict=True)]
+    result = MatrixUnit.column_latency(config) + MatrixUnit.result_latency(config)
+    assert outcome.done[: len(columns)] == [
+        cycle + result + Scores.done_latency(config, c) for cycle, c in zip(last, columns, strict=True)
+    ]
 
 
 def test_row_scales_of_rows_that_end_in_adjacent_columns() -> None:
@@ -185,10 +295,16 @@ ILLEGAL = {
     "S multiplier 0": {**LEGAL_TO_SCORES, "multiplier": 0},
     "S shift 0": {**LEGAL_TO_SCORES, "shift": 0},
     "scores of probabilities": {"operands": Operands.SW, "destination": Memory.S},
+    "wide scores": {**LEGAL_TO_SCORES, "wide": 1},
+    "wide XW": {"wide": 1},
+    "wide WX": {"wide": 1, "operands": Operands.WX},
 }
 
 
-@pytest.mark.parametrize("fields", [LEGAL_TO_SCORES, LEGAL_FROM_SCORES, {"multiplier": 0, "shift": 0}])
+@pytest.mark.parametrize(
+    "fields",
+    [LEGAL_TO_SCORES, LEGAL_FROM_SCORES, {**LEGAL_FROM_SCORES, "wide": 1}, {"multiplier": 0, "shift": 0}],
+)
 def test_what_the_illegal_ones_are_made_of_is_legal(fields: dict[str, int]) -> None:
     run(small(), [matmul(**LEGAL_TO_SCORES), matmul(**{"o_base": 40, **fields}, wait=WAIT)])
 
@@ -209,6 +325,15 @@ def test_illegal_fields(name: str) -> None:
     assert [error[1:] for error in outcome.errors] == [(ErrorCode.ILLEGAL_FIELD, 1)]
 
 
+def test_wide_is_illegal_with_one_plane() -> None:
+    config = small(4, 2, probability_bits=8)
+    wide = matmul(**LEGAL_FROM_SCORES, wide=1)
+    with pytest.raises(GoldenError):
+        check_fields(wide, config, 0)
+    outcome = bench(config).run([wide], random_memories(config, np.random.default_rng(0)))
+    assert [error[1:] for error in outcome.errors] == [(ErrorCode.ILLEGAL_FIELD, 0)]
+
+
 _X, _W, _R, _P = (getattr(small(), f"{name}_depth") for name in "xwrp")
 FAULTS = {
     "A in X": {"a_base": _X - 1, "k_words": 2},
@@ -217,6 +342,14 @@ FAULTS = {
     "B in X": {"operands": Operands.WX, "b_base": _X},
     "strides that would wrap": {"a_stride": 65535, "row_tiles": 3, "a_base": 1},
     "W of probabilities": {"operands": Operands.SW, "b_base": _W},
+    "W of wide probabilities": {
+        "operands": Operands.SW,
+        "b_base": _W - 1,
+        "columns": 5,
+        "b_stride": 1,
+        "wide": 1,
+    },
+    "X written after two planes": {"operands": Operands.SW, "o_base": _X, "columns": 3, "wide": 1},
     "parameters": {"p_base": _P - 1, "scale": Scale.COLUMN, "columns": 2},
     "lane parameters": {"p_base": _P - 3, "scale": Scale.LANE},
     "X written": {"o_base": _X - 1, "columns": 3},
