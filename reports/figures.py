@@ -91,11 +91,13 @@ class Traffic:
 
 
 def array_words(instruction: Instruction, config: AcceleratorConfig) -> int:
-    """Word pairs that a MATMUL feeds to the array: ``row_tiles * ceil(columns / N) * k_words``; 0 for others."""
+    """Word pairs that a MATMUL feeds to the array: ``row_tiles * ceil(columns / N) * k_words``, twice for two planes;
+    0 for others.
+    """
     if instruction.opcode is not Opcode.MATMUL:
         return 0
     tiles = instruction["row_tiles"] * ceil_div(instruction["columns"], config.array.lanes)
-    return tiles * instruction["k_words"]
+    return tiles * instruction["k_words"] * (1 + instruction["wide"])
 
 
 def kind(instruction: Instruction) -> str:

@@ -66,6 +66,12 @@ def render(report: Report) -> str:
         schedule_data=_schedule_data(report),
         legend=[(index, report.schedule.kinds[index]) for index in used],
         tail=figures.TAIL,
+        attention_cycles=sum(
+            width.cycles
+            for part in report.attention
+            for width in part.widths
+            if width.bits == part.probability_bits
+        ),
         widest=max((row.cycles for row in report.layers), default=1) or 1,
         most_bytes=max((row.bytes for row in report.traffic), default=1) or 1,
     )

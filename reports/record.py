@@ -19,7 +19,7 @@ from vitreous.reports.errors import ReportError
 from vitreous.spec.config import AcceleratorConfig, ConfigError
 from vitreous.spec.isa import COUNTERS, Instruction, ProgramError, Queue, decode
 
-FORMAT = "vitreous-record-1"
+FORMAT = "vitreous-record-2"
 FILE_NAME = "recorded.json"
 
 _T = TypeVar("_T")
@@ -34,13 +34,47 @@ class Layer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WidthRecord:
+    """Probabilities of one width in one attention.
+
+    cycles : of the array for probabilities times values of one image, without waiting.
+    error : the largest of a probability; mass, worst : root mean square and largest of ``|1 - sum|`` of a row; all
+    against float64 on calibration images, None where the graph does not say.
+    """
+
+    bits: int
+    cycles: int
+    error: float | None
+    mass: float | None
+    worst: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionRecord:
+    """One attention: its size, the width of its probabilities, and what each width would cost and bring."""
+
+    name: str
+    layer: str
+    heads: int
+    queries: int
+    keys: int
+    probability_bits: int
+    widths: tuple[WidthRecord, ...]
+
+    def __post_init__(self) -> None:
+        if self.probability_bits not in [width.bits for width in self.widths]:
+            raise ReportError(f"Attention {self.name}: nothing is recorded of {self.probability_bits} bits")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelRecord:
-    """The float model: its name, where weights and data come from, and its multiply-accumulates."""
+    """The float model: its name, where weights and data come from, its multiply-accumulates and its attentions."""
 
     name: str
     source: str
     macs: int
     layers: tuple[Layer, ...]
+    attention: tuple[AttentionRecord, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +236,14 @@ def _build(cls: type[_T], data: Any, where: str) -> dict[str, Any]:
     return dict(data)
 
 
+def _attention(data: Any) -> AttentionRecord:
+    entry = _build(AttentionRecord, data, "model.attention")
+    entry["widths"] = tuple(
+        WidthRecord(**_build(WidthRecord, x, "model.attention.widths")) for x in entry["widths"]
+    )
+    return AttentionRecord(**entry)
+
+
 def from_dict(data: Mapping[str, Any]) -> Record:
     """The inverse of ``Record.as_dict``. Raises ReportError that names what is wrong."""
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
@@ -210,6 +252,7 @@ def from_dict(data: Mapping[str, Any]) -> Record:
     top = _build(Record, {k: v for k, v in data.items() if k != "format"}, "The record")
     model = _build(ModelRecord, top["model"], "model")
     model["layers"] = tuple(Layer(**_build(Layer, x, "model.layers")) for x in model["layers"])
+    model["attention"] = tuple(_attention(x) for x in model["attention"])
     simulation = _build(SimulationRecord, top["simulation"], "simulation")
     simulation["images"] = tuple(
         ImageRecord(**_build(ImageRecord, x, "simulation.images")) for x in simulation["images"]

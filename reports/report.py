@@ -13,7 +13,7 @@ from typing import Any
 from vitreous.reports import figures
 from vitreous.reports.errors import ReportError
 from vitreous.reports.figures import LayerRow, QueueRow, Share, Traffic
-from vitreous.reports.record import Check, Record
+from vitreous.reports.record import AttentionRecord, Check, Record
 
 ASSUMED_CLOCK_MHZ = 200.0
 """The clock for latency where the user gives none: an assumption, and the report says so. No tool has timed it."""
@@ -44,8 +44,11 @@ SOURCES: dict[str, str] = {
     "layers": "first image: cycles from the RTL's trace of completions, by the instructions' labels: a layer owns the "
     "cycles from the completion of the matrix instruction before to that of its own; load, row unit and store "
     "count in their own queues, from issue or from the completion before",
-    "layers.array_words": "definition: row_tiles * ceil(columns / N) * k_words of the layer's matrix instructions; "
-    "their sum over all layers equals counter `array_busy`",
+    "layers.array_words": "definition: row_tiles * ceil(columns / N) * k_words of the layer's matrix instructions, "
+    "twice for two planes; their sum over all layers equals counter `array_busy`",
+    "attention": "cycles by definition: heads * query tiles * ceil(d / N) * max(ceil(keys / V), N) for 8 bits, "
+    "twice that for 16 (two planes); errors measured with golden's softmax of the integer graph's scores on calibration images, "
+    "against float64: largest of a probability, root mean square and largest of a row's 1 - sum",
     "stalls": "measured on the RTL, first image: counters of the matrix unit; `other` is the rest of `cycles`",
     "queues": "measured on the RTL, first image: busy and wait counters of each queue",
     "traffic": "measured on the RTL, first image: counter of words or beats * bytes of one",
@@ -101,6 +104,7 @@ class Report:
     memory_latency: int
     memory_throughput: int
     layers: tuple[LayerRow, ...]
+    attention: tuple[AttentionRecord, ...]
     stalls: tuple[Share, ...]
     queues: tuple[QueueRow, ...]
     traffic: tuple[Traffic, ...]
@@ -206,6 +210,7 @@ def summarize(record: Record, *, clock_mhz: float | None = None) -> Report:
         memory_latency=record.simulation.memory_latency,
         memory_throughput=record.simulation.memory_throughput,
         layers=figures.layers(record),
+        attention=record.model.attention,
         stalls=figures.stalls(record),
         queues=figures.queues(record),
         traffic=figures.traffic(record),

@@ -95,6 +95,12 @@ def test_help_has_an_example_that_names_real_options(name: str, capsys: pytest.C
             assert not word.startswith("-") or f" {word} " in result.out.replace(",", " "), word
 
 
+@pytest.mark.parametrize("name", ["quantize", "run"])
+def test_the_width_of_probabilities_is_checked(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (name, "fashion-vit", "--probability-bits", "12", "--out", "x.safetensors")
+    assert refused(*words, capsys=capsys) == "--probability-bits must be auto, 8 or 16, not '12'"
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     from vitreous import __version__
 

@@ -41,6 +41,13 @@ Observer = Annotated[str, typer.Option(help="How ranges come from calibration: m
 Calibration = Annotated[
     int | None, typer.Option(metavar="N", help="Use the first N calibration images (default: all).")
 ]
+ProbabilityBits = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|8|16",
+        help="Width of attention's probabilities: 8 or 16 bits everywhere, or what each layer needs by calibration.",
+    ),
+]
 Checkpoint = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Safetensors file that replaces the model's weights.")
 ]
@@ -109,11 +116,12 @@ def quantize(
     accelerator: Accelerator = "edge256",
     observer: Observer = "mse",
     calibration: Calibration = None,
+    probability_bits: ProbabilityBits = "auto",
     checkpoint: Checkpoint = None,
 ) -> None:
     """Quantize a float model to an integer graph.
 
-    Softmax and GELU take their number formats from the accelerator.
+    Softmax, GELU and layer norm take their variants and number formats from the accelerator.
 
     \b
     Examples:
@@ -126,17 +134,23 @@ def quantize(
     from vitreous.spec import graph as graphs
     from vitreous.spec.config import load_accelerator
 
-    config, path = load_accelerator(accelerator), _safetensors(out)
+    config, path, bits = load_accelerator(accelerator), _safetensors(out), _probability_bits(probability_bits)
     display = Display()
     with display.stage("load model") as stage:
         loaded = steps.load_model(model, checkpoint)
         stage.note(loaded.source)
     with display.stage("quantize") as stage:
         graph = steps.quantize(
-            loaded, config, observer=observer, calibration_images=calibration, progress=stage.part
+            loaded,
+            config,
+            observer=observer,
+            calibration_images=calibration,
+            probability_bits=bits,
+            progress=stage.part,
         )
         graphs.save(graph, path)
         stage.note(f"{len(graph.nodes)} operations, {graph.macs:,} MAC -> {out}")
+    display.line(f"  {steps.widths_line(graph)}")
 
 
 @app.command("compile")
@@ -280,6 +294,7 @@ def run(
     images: Annotated[int, typer.Option(metavar="N", help="Test images to simulate in RTL.", min=1)] = 1,
     observer: Observer = "mse",
     calibration: Calibration = None,
+    probability_bits: ProbabilityBits = "auto",
     checkpoint: Checkpoint = None,
     clock: Clock = None,
     memory_latency: Latency = 40,
@@ -301,6 +316,7 @@ def run(
     options = pipeline.Options(
         observer=observer,
         calibration_images=calibration,
+        probability_bits=_probability_bits(probability_bits),
         checkpoint=checkpoint,
         clock_mhz=clock,
         memory_latency=memory_latency,
@@ -361,6 +377,12 @@ def _safetensors(path: Path) -> Path:
     if path.suffix != ".safetensors":
         raise RunError(f"--out must end in .safetensors, not {path.name!r}")
     return path
+
+
+def _probability_bits(text: str) -> int | None:
+    if text not in ("auto", "8", "16"):
+        raise RunError(f"--probability-bits must be auto, 8 or 16, not {text!r}")
+    return None if text == "auto" else int(text)
 
 
 def _folder(path: Path) -> Path:

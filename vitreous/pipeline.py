@@ -38,11 +38,15 @@ NO_LABELS = "the model's test images have no labels"
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a run is done, beside model, accelerator and folder. ``clock_mhz`` None: the report assumes one."""
+    """How a run is done, beside model, accelerator and folder.
+
+    clock_mhz None: the report assumes one. probability_bits None: each attention gets what it needs.
+    """
 
     images: int = 1
     observer: str = "mse"
     calibration_images: int | None = None
+    probability_bits: int | None = None
     checkpoint: Path | None = None
     memory_latency: int = 40
     memory_throughput: int = 100
@@ -71,11 +75,11 @@ class Run:
 
     def quantized(self) -> Graph:
         path = self.work / "graph.safetensors"
-        formats = (self.config.softmax, self.config.gelu)
+        formats = (self.options.probability_bits, self.config.softmax, self.config.gelu, self.config.norm)
         inputs = {
             "model": self.model_digest,
             "settings": f"{self.options.observer} {self.options.calibration_images} {formats}",
-            "sources": source_digest("quant", "spec"),
+            "sources": source_digest("quant", "golden", "spec"),
         }
         with self.display.stage("quantize") as stage:
             if self.work.fresh("quantize", inputs):
@@ -86,12 +90,14 @@ class Run:
                 self.config,
                 observer=self.options.observer,
                 calibration_images=self.options.calibration_images,
+                probability_bits=self.options.probability_bits,
                 progress=stage.part,
             )
             graphs.save(graph, path)
             self.work.stamp("quantize", inputs, [path, path.with_suffix(".json")])
             stage.note(f"{len(graph.nodes)} operations, {graph.macs:,} MAC -> {path.name}")
-            return graph
+        self.display.line(f"  {steps.widths_line(graph)}")
+        return graph
 
     def compiled(self, graph: Graph, *, observe: bool) -> Program:
         name = "observed" if observe else "program"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vitreous.reports.record import (
     AccuracyRecord,
+    AttentionRecord,
     BuildRecord,
     Check,
     ImageRecord,
@@ -17,6 +18,7 @@ from vitreous.reports.record import (
     ModelRecord,
     Record,
     SimulationRecord,
+    WidthRecord,
 )
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.program import Program
@@ -59,6 +61,17 @@ def simulation_seconds(run: SimulationRun) -> float:
     return total
 
 
+def attention_record(entry: Mapping[str, Any]) -> AttentionRecord:
+    """From one entry of a program's notes (``compiler.widths``)."""
+    names = ("name", "layer", "heads", "queries", "keys", "probability_bits")
+    widths = []
+    for bits, cycles in entry["cycles"].items():
+        found = entry["measured"].get(bits, {})
+        errors = {name: found.get(name) for name in ("error", "mass", "worst")}
+        widths.append(WidthRecord(bits=int(bits), cycles=cycles, **errors))
+    return AttentionRecord(**{name: entry[name] for name in names}, widths=tuple(widths))
+
+
 def assemble(
     program: Program,
     config: AcceleratorConfig,
@@ -77,6 +90,7 @@ def assemble(
             source=source,
             macs=program.macs,
             layers=tuple(Layer(label=x["label"], macs=x["macs"]) for x in program.notes.get("layers", ())),
+            attention=tuple(attention_record(x) for x in program.notes.get("attention", ())),
         ),
         config=config.as_dict(),
         instructions=tuple((i.encode().hex(), i.label) for i in program.instructions),

@@ -86,9 +86,13 @@ def quantize(
     *,
     observer: str = "mse",
     calibration_images: int | None = None,
+    probability_bits: int | None = None,
     progress: PartProgress | None = None,
 ) -> Graph:
-    """The integer graph of ``model`` with the number formats of ``accelerator``. Raises QuantError and RunError."""
+    """The integer graph of ``model`` with the number formats of ``accelerator``. Raises QuantError and RunError.
+
+    probability_bits : of every attention, 8 or 16; None for what each needs.
+    """
     from vitreous.quant import QuantScheme
     from vitreous.quant import quantize as quantize_module
 
@@ -101,7 +105,7 @@ def quantize(
             model.module if model.exported is None else model.exported,
             model.calibration[:count],
             name=model.name,
-            scheme=QuantScheme(observer=observer),
+            scheme=QuantScheme(observer=observer, probability_bits=probability_bits),
             softmax=accelerator.softmax,
             gelu=accelerator.gelu,
             norm=accelerator.norm,
@@ -109,6 +113,20 @@ def quantize(
             progress=progress,
         )
     return dataclasses.replace(graph, notes={**graph.notes, "source": model.source})
+
+
+def widths_line(graph: Graph) -> str:
+    """How many attentions have probabilities of 8 and of 16 bits, and the largest errors that 8 bits would have."""
+    layers = graph.notes.get("attention", {}).get("layers", ())
+    if not layers:
+        return "probabilities: nothing was measured"
+    counts = {bits: sum(layer["probability_bits"] == bits for layer in layers) for bits in (8, 16)}
+    narrow = [layer["measured"]["8"] for layer in layers]
+    error, mass = max(x["error"] for x in narrow), max(x["mass"] for x in narrow)
+    return (
+        f"probabilities: 8 bits in {counts[8]} of {len(layers)} attentions, 16 in {counts[16]}; with 8 in all of "
+        f"them errors up to {error:.4f}, row sums off by up to {mass:.2%} rms"
+    )
 
 
 def write_rtl(config: AcceleratorConfig, folder: Path) -> list[Path]:

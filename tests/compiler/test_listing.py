@@ -52,4 +52,7 @@ def test_notes_name_every_layer_with_its_work() -> None:
     assert sum(layers.values()) == graph.macs
     labels = {i.label for i in program.instructions if i.opcode is not Opcode.END}
     assert labels <= set(layers) | {"head"}
+    assert [entry["layer"] for entry in program.notes["attention"]] == [
+        label for label in layers if label.endswith(".attn")
+    ]
     assert matrix_cycles(program) * config.array.macs_per_cycle >= graph.macs

@@ -132,3 +132,16 @@ def test_numbers_for_people() -> None:
     assert grouped(1234.56) == "1\u202f234.6"
     assert [scaled(v) + "Hz" for v in (1.5e6, 999, 2e9)] == ["1.5\u202fMHz", "999\u202fHz", "2\u202fGHz"]
     assert percent(0.12345) == "12.3\u202f%"
+
+
+def test_the_width_of_probabilities_has_a_table() -> None:
+    text = render(summarize(record()))
+    page = Page(text)
+    assert "Width of the probabilities" in page.text
+    assert "0.00610" in page.text
+    assert percent(0.0123, 3) in page.text
+    # One attention with 16 bits, one with 8: the total is of the widths that were taken.
+    assert grouped(8192 + 4096) in page.text
+    data = record_data()
+    data["model"]["attention"] = []
+    assert "Width of the probabilities" not in render(summarize(from_dict(data)))

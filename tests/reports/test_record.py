@@ -28,10 +28,15 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda d: d.update(format="other"), "The record has format 'other'; expected 'vitreous-record-1'"),
+        (lambda d: d.update(format="other"), "The record has format 'other'; expected 'vitreous-record-2'"),
         (lambda d: d.update(extra=1), "The record has unknown entries: extra"),
         (lambda d: d.pop("build"), "The record lacks build"),
         (lambda d: d["model"].pop("macs"), "model lacks macs"),
+        (lambda d: d["model"]["attention"][1].pop("keys"), "model.attention lacks keys"),
+        (
+            lambda d: d["model"]["attention"][0]["widths"].pop(),
+            "Attention first.out: nothing is recorded of 16 bits",
+        ),
         (lambda d: d["simulation"].update(images=[]), "The record has no simulated image"),
         (
             lambda d: d["simulation"]["images"][0]["counters"].update(mystery=3),
