@@ -1,11 +1,11 @@
 """The fusion pipeline: what happens to a column between the accumulators and its destination, in one fixed latency.
 
-Stages:
-    1       bias
-    2 - 4   requantize to int8, to int16 (residual stream, GELU's input) or to a score
-    5 - 9   GELU, or past it
-    10 - 12 requantize GELU's result to int8; anything else is multiplied by 2 / 2
-    13      ReLU, residual addition
+Stages, with a GELU of G cycles:
+    1           bias
+    2 - 4       requantize to int8, to int16 (residual stream, GELU's input) or to a score
+    5 - 4+G     GELU, or past it, with GELU's fraction bits
+    5+G - 7+G   requantize GELU's result to int8; anything else loses the fraction bits again
+    8+G         ReLU, residual addition
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class FusionControl(data.StructLayout):
 class FusionPipeline(wiring.Component):
     """``o = residual? + activation(requantize(acc + bias))`` for each lane of a column (docs/machine.md, MATMUL).
 
-    Latency: ``LATENCY`` cycles for every kind of column; ``residual`` is taken ``RESIDUAL_LATENCY`` cycles after its
-    column.
+    Latency: ``latency(config)`` cycles for every kind of column; ``residual`` is taken ``residual_latency(config)``
+    cycles after its column.
     Throughput: one column a cycle, of any mixture of kinds.
     Back-pressure: none.
 
     Parameters
     ----------
-    config : gives ``array.lanes`` (N) and the GELU table.
+    config : gives ``array.lanes`` (N) and the GELU.
 
     Members
     -------
@@ -64,16 +64,13 @@ class FusionPipeline(wiring.Component):
     acc, bias : In, N accumulators and biases; their sum must fit 32 bits.
     multiplier, shift : In, of the first requantization, for each lane.
     control : In, ``FusionControl`` of this column.
-    residual : In, the old residual stream of the column that came ``RESIDUAL_LATENCY`` cycles ago.
+    residual : In, the old residual stream of the column that came ``residual_latency(config)`` cycles ago.
     o : Out, the result, sign-extended to 16 bits.
     """
 
-    LATENCY = 1 + Requantize.LATENCY + Gelu.LATENCY + Requantize.LATENCY + 1
-    RESIDUAL_LATENCY = LATENCY - 1
-
     @staticmethod
     def latency(config: AcceleratorConfig) -> int:
-        """Cycles from a column to its result, of every kind of column; it depends on the GELU variant."""
+        """Cycles from a column to its result; they depend on the GELU."""
         return 1 + Requantize.LATENCY + Gelu.latency(config.gelu) + Requantize.LATENCY + 1
 
     @staticmethod
@@ -100,15 +97,16 @@ class FusionPipeline(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        valid = delay_line(m, self.valid, self.LATENCY, name="valid")
-        control = delay_line(m, self.control, self.LATENCY - 1, name="control", reset_less=True)
+        latency, gelu_latency = self.latency(self.config), Gelu.latency(self.config.gelu)
+        valid = delay_line(m, self.valid, latency, name="valid")
+        control = delay_line(m, self.control, latency - 1, name="control", reset_less=True)
         m.submodules.first = first = Requantize(lanes=self.lanes, width=ACCUMULATOR_BITS)
         m.submodules.gelu = gelu = Gelu(self.config.gelu, lanes=self.lanes)
         m.submodules.second = second = Requantize(lanes=self.lanes, width=gelu.width)
         self._build_first(m, first, control[1])
         stage = 1 + Requantize.LATENCY
         m.d.comb += [gelu.enable.eq(control[stage].activation == Activation.GELU), gelu.x.eq(first.o)]
-        self._build_second(m, gelu, second, control[stage + Gelu.LATENCY])
+        self._build_second(m, gelu, second, control[stage + gelu_latency])
         self._build_end(m, second, control[-1])
         m.d.comb += self.o_valid.eq(valid[-1])
         return m
@@ -135,13 +133,13 @@ class FusionPipeline(wiring.Component):
             m.d.comb += first.zero_point.eq(control.zero_point)
 
     def _build_second(self, m: Module, gelu: Gelu, second: Requantize, control: Any) -> None:
-        """Cycles 10 to 12: GELU's result to int8. A column of another kind passes: y * 2 shifted by 1 is y."""
+        """GELU's result to int8. A column of another kind passes: ``(x << b) * 2`` shifted by ``b + 1`` is x."""
         is_gelu = control.activation == Activation.GELU
         for lane in range(self.lanes):
             m.d.comb += [
                 second.acc[lane].eq(gelu.y[lane]),
                 second.multiplier[lane].eq(Mux(is_gelu, control.multiplier, 2)),
-                second.shift[lane].eq(Mux(is_gelu, control.shift, 1)),
+                second.shift[lane].eq(Mux(is_gelu, control.shift, gelu.scale_bits + 1)),
             ]
         m.d.comb += [
             second.saturation.eq(Mux(is_gelu, Saturation.INT8, Saturation.INT16)),
@@ -149,7 +147,7 @@ class FusionPipeline(wiring.Component):
         ]
 
     def _build_end(self, m: Module, second: Requantize, control: Any) -> None:
-        """Cycle 13: ReLU bounds the result at the zero point, the residual addition at int16's ends."""
+        """Last cycle: ReLU bounds the result at the zero point, the residual addition at int16's ends."""
         minimum = Signal(signed(16))
         m.d.comb += minimum.eq(Mux(control.activation == Activation.RELU, control.zero_point, INT16.minimum))
         for lane in range(self.lanes):

@@ -2,7 +2,7 @@
 
 Stages:
     1  multiply
-    2  shift by s - 1
+    2  shift by s - 1, keeping 18 bits and whether more was lost
     3  add the half and the zero point, drop one bit, saturate
 """
 
@@ -23,6 +23,12 @@ class Saturation(IntEnum):
     INT8 = 0
     INT16 = 1
     SCORE = 2
+
+
+_KEPT_BITS = INT16.width + 2
+"""Bits of the shifted product that stage 3 sees. A number that does not fit them is beyond int16 by more than a zero
+point can bring back: ``(2**17 - 255) >> 1`` is above 32767.
+"""
 
 
 class Requantize(wiring.Component):
@@ -81,35 +87,63 @@ class Requantize(wiring.Component):
         """What all lanes share in cycle 3: ``2 * zero_point + 1`` and the largest value."""
         zero_points = [Signal(signed(8), name=f"zero_point_{i}", reset_less=True) for i in (1, 2)]
         saturation = Signal(2, reset_less=True)
-        maximum = Signal(15, reset_less=True)
+        wide, widest = Signal(reset_less=True), Signal(reset_less=True)
         m.d.sync += [
             zero_points[0].eq(self.zero_point),
             zero_points[1].eq(zero_points[0]),
             saturation.eq(self.saturation),
+            wide.eq(saturation != Saturation.INT8),
+            widest.eq(saturation == Saturation.INT16),
         ]
-        wide = Mux(saturation == Saturation.INT16, INT16.maximum, SCORE.maximum)
-        m.d.sync += maximum.eq(Mux(saturation == Saturation.INT8, INT8.maximum, wide))
+        maximum = Cat(
+            Const(INT8.maximum, 7), wide.replicate(SCORE.width - INT8.width), widest
+        )  # 127, 2**14 - 1 or 2**15 - 1
         return Cat(Const(1, 1), zero_points[1]).as_signed(), maximum
 
     def _build_lane(self, m: Module, lane: int, addend: Value, maximum: Value) -> None:
-        wide = signed(self.width + MULTIPLIER_BITS)
         # Cycle 1
-        product = Signal(wide, name=f"product_{lane}", reset_less=True)
+        product = Signal(signed(self.width + MULTIPLIER_BITS), name=f"product_{lane}", reset_less=True)
         distance = Signal(SHIFT_BITS, name=f"distance_{lane}", reset_less=True)
         m.d.sync += [
             product.eq(self.acc[lane] * self.multiplier[lane]),
             distance.eq(self.shift[lane] - 1),
         ]
         # Cycle 2
-        shifted = Signal(wide, name=f"shifted_{lane}", reset_less=True)
-        m.d.sync += shifted.eq(product >> distance)
-        # Cycle 3: out of range when a bit above the range differs from the sign; ~maximum is the minimum.
-        rounded = Signal(wide, name=f"rounded_{lane}")
-        sign = rounded[-1].replicate(wide.width)
-        above = ~Cat(maximum, Const(0, wide.width - 15))
-        outside = ((rounded ^ sign) & above).any()
-        limit = Cat(maximum, Const(0, 1)) ^ sign[:16]
+        shifted = Signal(signed(_KEPT_BITS), name=f"shifted_{lane}", reset_less=True)
+        lost = Signal(name=f"lost_{lane}", reset_less=True)
+        taken, beyond = self._build_shift(m, lane, product, distance)
+        m.d.sync += [shifted.eq(taken), lost.eq(beyond)]
+        # Cycle 3: out of range when a bit above the range differs from the sign; ~maximum is the minimum. What is out
+        # of range has the sign that it had before the zero point, which is smaller than every range.
+        rounded = Signal(signed(_KEPT_BITS), name=f"rounded_{lane}")
+        above = ~Cat(maximum, Const(0, _KEPT_BITS - 15))
+        outside = lost | ((rounded ^ rounded[-1].replicate(_KEPT_BITS)) & above).any()
+        limit = Cat(maximum, Const(0, 1)) ^ shifted[-1].replicate(16)
         o = Signal(signed(16), name=f"o_{lane}", reset_less=True)
         m.d.comb += rounded.eq((shifted + addend) >> 1)
         m.d.sync += o.eq(Mux(outside, limit, rounded[:16]))
         m.d.comb += self.o[lane].eq(o)
+
+    def _build_shift(self, m: Module, lane: int, value: Value, distance: Value) -> tuple[Value, Value]:
+        """``value >> distance``: its low bits and its sign, ``_KEPT_BITS`` in all, and whether a bit between was lost.
+
+        Coarse places first, two bits of the distance at a time: each step keeps only what the later ones can reach.
+        """
+        sign = value[-1]
+        lost = []
+        for step, (low, reach) in enumerate(((4, 15), (2, 3), (0, 0))):
+            bits = _KEPT_BITS - 1 + reach
+            source = Cat(value[:-1], sign.replicate(max(0, bits + 1 + (3 << low) - len(value))))
+            taken = Signal(bits, name=f"taken_{lane}_{step}")
+            gone = Signal(name=f"gone_{lane}_{step}")
+            with m.Switch(distance[low : low + 2]):
+                for places in range(4):
+                    with m.Case(places):
+                        rest = source[places << low :]
+                        differs = (
+                            (rest[bits:] ^ sign.replicate(len(rest[bits:]))).any() if len(rest) > bits else 0
+                        )
+                        m.d.comb += [taken.eq(rest[:bits]), gone.eq(differs)]
+            value = Cat(taken, sign)
+            lost.append(gone)
+        return value.as_signed(), Cat(lost).any()

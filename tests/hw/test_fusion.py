@@ -103,16 +103,17 @@ def test_mixed_columns(lanes: int) -> None:
         else:
             entry["valid"] = 0
         inputs.append(entry)
-    inputs += [{"valid": 0} for _ in range(dut.LATENCY + 2)]
+    latency = dut.latency(config)
+    inputs += [{"valid": 0} for _ in range(latency + 2)]
     for cycle, entry in enumerate(inputs):
-        source = columns.get(cycle - dut.RESIDUAL_LATENCY)
+        source = columns.get(cycle - dut.residual_latency(config))
         entry["residual"] = pack(
             source.residual if source else [rng.getrandbits(16) for _ in range(lanes)], 16
         )
     seen = run_pipeline(dut, inputs, ["o_valid", "o"], cycles=len(inputs))
-    assert [t for t, s in enumerate(seen) if s["o_valid"]] == [t + dut.LATENCY for t in columns]
+    assert [t for t, s in enumerate(seen) if s["o_valid"]] == [t + latency for t in columns]
     for cycle, column in columns.items():
-        got = unpack(seen[cycle + dut.LATENCY]["o"], 16, lanes, signed=True)
+        got = unpack(seen[cycle + latency]["o"], 16, lanes, signed=True)
         assert got == column.expected(config), (cycle, column)
 
 
