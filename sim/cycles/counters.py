@@ -40,7 +40,7 @@ def work(instructions: Iterable[Instruction], config: AcceleratorConfig) -> Coun
 
 def _matmul(total: Counter[str], i: dict[str, int], config: AcceleratorConfig) -> None:
     lanes, rows, columns = config.array.lanes, i["row_tiles"], i["columns"]
-    words = rows * ceil_div(columns, lanes) * i["k_words"]
+    words = rows * ceil_div(columns, lanes) * i["k_words"] * (1 + i["wide"])
     drained = rows * columns
     total["array_busy"] += words
     total["w_reads"] += words

@@ -16,6 +16,9 @@ class MatrixModel:
 
         end = max(end of the tile before + N, first cycle + k_words - 1)
 
+    Each plane of a tile counts as a tile, but only the last one has columns. The last tile of a score row is later
+    where the softmax still goes through the row before.
+
     reads, writes, fed : the cycles in which it uses the memories' ports and its array.
     """
 
@@ -25,8 +28,8 @@ class MatrixModel:
         self._complete = complete
         self.ready: int | None = 0
         self._fed = -1  # the last cycle in which the feeder was active
-        self._end = -(1 << 20)  # the last word of the last tile, of the last score row
-        self._score_end = -(1 << 20)
+        self._end = -(1 << 20)  # the last word of the last tile
+        self._score_free = -(1 << 20)  # the earliest end of the next score row
         self._done = -1
         self.reads = {memory: Client() for memory in (Memory.X, Memory.W, Memory.R)}
         self.writes = {memory: Client() for memory in (Memory.X, Memory.W, Memory.R)}
@@ -44,25 +47,31 @@ class MatrixModel:
         i = instruction.fields
         begin = max(cycle + self._timing.command, self._fed)
         self.ready = begin  # the next one is held from here on
-        tiles = ceil_div(i["columns"], self._lanes)
+        tiles = ceil_div(i["columns"], self._lanes) * (1 + i["wide"])
         k, previous = i["k_words"], self._end
         if i["scale"] == Scale.LANE:
             self._feed_rows(i, begin, tiles)
         else:
             period = max(k, self._lanes)
             first = max(previous + self._lanes, begin + k)
-            score = i["destination"] == Memory.S
-            if score and tiles == 1:
-                first = max(first, self._score_end + 2 * self._lanes - 1)
             count = i["row_tiles"] * tiles
-            self._end = first + (count - 1) * period
-            if score:
-                self._score_end = self._end
+            if i["destination"] == Memory.S:
+                self._feed_scores(i, first, count, period)
+            else:
+                self._end = first + (count - 1) * period
+                self._use(i, first, count, tiles, period)
             self.stall_drain += self._end - begin - count * k
-            self._use(i, first, count, tiles, period)
         self._fed = self._end
         self.active.append((begin + 1, self._end))
         self._finish(i)
+
+    def _feed_scores(self, i: dict[str, int], first: int, tiles: int, period: int) -> None:
+        """One row of tiles, whose last one waits until the columns of the row before are over."""
+        self._end = max(first + (tiles - 1) * period, self._score_free)
+        self._score_free = self._end + 2 * self._lanes - 1 + self._timing.again * i["columns"]
+        if tiles > 1:
+            self._use(i, first, tiles - 1, tiles, period)
+        self._use(i, self._end, 1, tiles, period)
 
     def _feed_rows(self, i: dict[str, int], begin: int, tiles: int) -> None:
         """Scale LANE: each row of tiles waits for the drain, then reads N parameters."""
@@ -79,13 +88,15 @@ class MatrixModel:
             at = self._end + 1
 
     def _use(self, i: dict[str, int], first: int, count: int, tiles: int, period: int) -> None:
-        """Ports that ``count`` tiles use, the first of which ends at ``first``."""
+        """Ports that ``count`` tiles use, of which ``tiles`` make a row, and the first of which ends at ``first``."""
         timing, k = self._timing, i["k_words"]
         words = first - k + 1 + timing.read
         self.reads[Memory.W].use(words, count, period, k)
         if i["operands"] != Operands.SW:
             self.reads[Memory.X].use(words, count, period, k)
-        drain = first + timing.column
+        planes = 1 + i["wide"]
+        drain = first + (planes - 1) * period + timing.column
+        count, tiles, period = count // planes, tiles // planes, period * planes
         destination = i["destination"]
         if destination == Memory.R:
             self._columns(self.writes[Memory.R], drain + timing.result, i, count, tiles, period)
@@ -115,6 +126,7 @@ class MatrixModel:
     def _finish(self, i: dict[str, int]) -> None:
         timing = self._timing
         column = self._end + timing.column + (i["columns"] - 1) % self._lanes
-        own = column + (timing.result + timing.score if i["destination"] == Memory.S else timing.write)
+        scored = timing.result + timing.score + timing.again * i["columns"]
+        own = column + (scored if i["destination"] == Memory.S else timing.write)
         self._done = max(own, self._done + 1)
         self._complete(self._done)
