@@ -1,8 +1,8 @@
 """``python -m tests.sim.combinations``: every combination of nonlinear variants runs a whole model, bit for bit.
 
-The product of softmax, smooth activation and norm variants on one small array; each is an accelerator of its own and so
-a Verilator build, which is too long for ``make test`` (there ``tests.sim.small`` has each variant at least once). The
-model is one encoder layer with 8-bit probabilities and one with 16; every second combination has RMS norm. Prints a line
+The product of softmax, smooth activation and norm variants on one small array; each is an accelerator of its own and
+so a Verilator build, too long for ``make test`` (there ``tests.sim.small`` has each variant at least once). The model
+is one encoder layer with 8-bit probabilities and one with 16; every second combination has RMS norm. Prints a line
 for each, writes docs/results/combinations.md, and exits with status 1 when a byte differs.
 """
 
@@ -90,8 +90,8 @@ def page(rows: list[Row], seconds: float, workers: int) -> str:
         "# Every combination of variants runs a whole model",
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, `make combinations`, {platform.machine()}, {workers} builds at a time, "
-        f"{seconds / 60:.1f} minutes. Two encoder layers (probabilities of 8 and of 16 bits) on a 4x4x2 array, simulated",
-        "by Verilator and compared with the functional machine: every stored intermediate, every byte of the window.",
+        f"{seconds / 60:.1f} minutes. Two encoder layers (probabilities of 8 and of 16 bits) on a 4x4x2 array,",
+        "simulated by Verilator and compared with the functional machine, every stored intermediate included.",
         "",
         "| softmax | activation | norm | bytes compared | differ | cycles |",
         "| --- | --- | --- | --- | --- | --- |",
