@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.spec.numbers import GELU_INPUT
+from vitreous.spec.numbers import GELU_INPUT, INT16
 from vitreous.workspace import source_digest
 
 Values = NDArray[np.float64]
@@ -28,6 +28,8 @@ KEYS = (1, 2, 16, 64, 129, 197, 512, 1024, 4096)
 """Lengths of rows; a unit is measured on those that it allows."""
 _VALUES_PER_CASE = 1 << 15
 _ROWS_LEAST = 32
+NORM_CHANNELS = (64, 192, 768, 4096)
+NORM_DEVIATIONS = (16, 256, 4096)
 SHIPPED_MODEL = "fashion-vit"
 SHIPPED_IMAGES = 16
 """Calibration images of the shipped model from which real activations and scores are taken: the first ones."""
@@ -106,6 +108,17 @@ def score_rows(max_keys: int = 4096, shipped: Shipped | None = None) -> Iterator
         keys = shipped.scores.shape[1]
         what = f"all attention rows of {SHIPPED_MODEL} on {SHIPPED_IMAGES} calibration images, {keys} keys"
         yield Rows("real", what, shipped.scores)
+
+
+def norm_rows() -> Iterator[tuple[str, NDArray[np.int16]]]:
+    """Rows of the residual stream, int16 [rows, channels], each with what it is: normal values, also far from 0."""
+    for channels in NORM_CHANNELS:
+        for deviation in NORM_DEVIATIONS:
+            for offset in (0, 4):
+                source = np.random.default_rng((SEED, channels, deviation, offset))
+                x = source.normal(offset * deviation, deviation, (max(8, 8192 // channels), channels))
+                what = f"{channels} channels, mean {offset * deviation}, standard deviation {deviation}"
+                yield what, np.clip(np.rint(x), INT16.minimum, INT16.maximum).astype(np.int16)
 
 
 def shipped(folder: Path) -> Shipped:

@@ -17,19 +17,22 @@ from torch import Tensor
 
 from vitreous import distributions
 from vitreous.distributions import Rows, Shipped
-from vitreous.spec.config import EXACT, GeluConfig, SoftmaxConfig
+from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.numbers import GELU_INPUT, SCORE, quantize_multiplier
 from vitreous.spec.softmax import WIDE_BITS, facts
 
 Values = NDArray[np.float64]
-OUTPUT_STEP = 1 / 16
-"""The step of the 8-bit output on which correct rounding is counted: GELU of [-8, 8) fits."""
+OUTPUT_STEP = 8 / 127
+"""The step of the 8-bit output on which correct rounding is counted. GELU of [-8, 8) fits, and it is no power of two:
+with one, the inputs between two steps would be ties that float64 misses by less than any fixed-point result can."""
+
+NORM_STREAM, NORM_STEP, NORM_EPS = 1 / 256, 6 / 127, 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationError:
     """largest : over all 65 536 inputs. mean : of the absolute error, for each distribution. rounded : share of the
-    inputs in [-8, 8) whose result, rounded half up to a step of 1/16, is that of float64. bias : mean signed error
+    inputs in [-8, 8) whose result, rounded to a step of 8/127, is that of float64. bias : mean signed error
     over [-8, 8).
     """
 
@@ -207,3 +210,28 @@ def root_error() -> RelativeError:
     return _relative(
         "every normalized number, and with 20 more bits, all set", found, values.to(torch.float64) ** -0.5
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormError:
+    """Of the int8 result, in its steps, against float64 clamped to int8: 0.5 is correct rounding."""
+
+    largest: float
+    mean: float
+
+
+def norm_error(config: NormConfig) -> NormError:
+    """Layer norm on the stated rows: stream steps of 1/256, result steps of 6/127, eps 1e-6."""
+    from vitreous.golden.layernorm import layernorm
+    from vitreous.quant.constants import norm_constants
+
+    errors = []
+    for what, x in distributions.norm_rows():
+        m_o, s_o, epsilon = norm_constants(what, config, x.shape[1], NORM_EPS, NORM_STREAM, NORM_STEP)
+        y = layernorm(torch.from_numpy(x), config, m_o, s_o, epsilon, 0).numpy().astype(np.float64)
+        real = x.astype(np.float64) * NORM_STREAM
+        centred = real - real.mean(axis=1, keepdims=True)
+        truth = centred / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + NORM_EPS) / NORM_STEP
+        errors.append(np.abs(y - np.clip(truth, -128, 127)).ravel())
+    every = np.concatenate(errors)
+    return NormError(largest=float(every.max()), mean=float(every.mean()))
