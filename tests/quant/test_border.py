@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -17,11 +18,11 @@ from vitreous.golden.interpreter import run, run_batch
 from vitreous.models import catalog
 from vitreous.models.macs import macs
 from vitreous.models.vit import VisionTransformer, ViTConfig
-from vitreous.quant import QuantScheme, builder, lowering, quantize, quantize_images, real_values
+from vitreous.quant import QuantError, QuantScheme, builder, lowering, quantize, quantize_images, real_values
 from vitreous.quant.pipeline import lower, observe
 from vitreous.quant.quantizer import Calibrated
 from vitreous.spec import graph as spec_graph
-from vitreous.spec.config import GeluConfig, SoftmaxConfig
+from vitreous.spec.config import GeluConfig, NormConfig, SoftmaxConfig
 
 torch.set_num_threads(1)
 
@@ -48,12 +49,25 @@ SHAPES = {
     "one patch and class token": Shape(image=(1, 5, 5), patch=5, dim=10),
     "one class, wide": Shape(classes=1, dim=33, heads=11, hidden=5),
     "one hidden channel": Shape(hidden=1, image=(1, 6, 6), patch=2),
+    "rms norm, silu": Shape(norm="rms", activation="silu"),
+    "rms norm and silu spelled out": Shape(
+        norm="spelled rms", activation="spelled silu", class_token=False, layer_scale=True
+    ),
     "many tokens": Shape(image=(1, 18, 16), patch=2, dim=8, class_token=False),
 }
 
 
 # An export takes most of a second, so that `make quick` gets those that differ most.
-QUICK = {"plain", "no class token", "odd sizes", "relu", "separate without bias", "qkv by head", "one token"}
+QUICK = {
+    "plain",
+    "no class token",
+    "odd sizes",
+    "relu",
+    "rms norm, silu",
+    "separate without bias",
+    "qkv by head",
+    "one token",
+}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +78,8 @@ def test_border(name: str) -> None:
     shape = SHAPES[name]
     pixels = images(shape, 4)
     calibrated = observe(Vit(shape, seed=len(name)), pixels, MINMAX)
-    graph = lower(calibrated, name=name, scheme=MINMAX)
+    gelu = GeluConfig(function="silu" if "silu" in shape.activation else "gelu")
+    graph = lower(calibrated, name=name, scheme=MINMAX, gelu=gelu)
     assert_border(graph, calibrated.encoder, pixels, LEAST)
 
 
@@ -75,15 +90,70 @@ def plain() -> tuple[Calibrated, Tensor]:
     return observe(Vit(shape), pixels, MINMAX), pixels
 
 
-@pytest.mark.parametrize("variant", ["base2", "online"])
-@pytest.mark.parametrize("fraction", [7, 8])
-def test_both_softmaxes(plain: tuple[Calibrated, Tensor], variant: str, fraction: int) -> None:
+SOFTMAX, GELU, NORM = SoftmaxConfig, GeluConfig, NormConfig
+UNITS: dict[str, dict[str, Any]] = {
+    **{
+        f"{variant} {bits} bits, {fraction} fraction bits": {
+            "softmax": SOFTMAX(variant=variant, fraction_bits=fraction, probability_bits=bits)
+        }
+        for variant, fraction in (("base2", 6), ("base2", 9), ("online", 7), ("ibert", 8))
+        for bits in (8, 16)
+    },
+    "exact softmax": {"softmax": SOFTMAX(variant="exact")},
+    "coarse delta": {"gelu": GELU(step_bits=4, range=6.0, fraction_bits=12)},
+    "delta without interpolation": {"gelu": GELU(step_bits=7, interpolate=False)},
+    "table": {"gelu": GELU(variant="table", step_bits=7)},
+    "poly": {"gelu": GELU(variant="poly")},
+    "shift": {"gelu": GELU(variant="shift", fraction_bits=22)},
+    "exact gelu": {"gelu": GELU(variant="exact")},
+    "two pass norm": {"norm": NORM(variant="two_pass")},
+    "exact norm": {"norm": NORM(variant="exact")},
+    "all exact": {
+        "softmax": SOFTMAX(variant="exact"),
+        "gelu": GELU(variant="exact"),
+        "norm": NORM(variant="exact"),
+    },
+}
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_every_unit(plain: tuple[Calibrated, Tensor], name: str) -> None:
     calibrated, pixels = plain
-    softmax = SoftmaxConfig(variant=variant, fraction_bits=fraction)
-    gelu = GeluConfig(step_bits=4, range=6.0, fraction_bits=12)
-    graph = lower(calibrated, name="both", scheme=MINMAX, softmax=softmax, gelu=gelu)
-    assert {node.attributes["variant"] for node in graph if node.op is spec_graph.Op.SOFTMAX} == {variant}
-    assert_border(graph, calibrated.encoder, pixels[:4], LEAST)
+    graph = lower(calibrated, name=name, scheme=MINMAX, **UNITS[name])
+    for node in graph:
+        part = {"softmax": "softmax", "gelu": "gelu", "layernorm": "norm"}.get(node.op)
+        if part in UNITS[name]:
+            wanted = dataclasses.asdict(UNITS[name][part])
+            assert {key: node.attributes[key] for key in wanted} == wanted
+    assert_border(graph, calibrated.encoder, pixels[:3], LEAST)
+
+
+def test_itas_softmax_is_coarse_but_right(plain: tuple[Calibrated, Tensor]) -> None:
+    """8 levels of a power of 2 for each probability: far from the float model, but not wrong."""
+    calibrated, pixels = plain
+    for bits in (8, 16):
+        softmax = SoftmaxConfig(variant="ita", probability_bits=bits)
+        graph = lower(calibrated, name="ita", scheme=MINMAX, softmax=softmax)
+        assert_border(graph, calibrated.encoder, pixels[:3], 6.0)
+
+
+@pytest.mark.parametrize("variant", ["one_pass", "two_pass", "exact"])
+def test_rms_norms_of_every_variant(variant: str) -> None:
+    shape = Shape(norm="rms", activation="silu", dim=24)
+    pixels = images(shape, 4)
+    calibrated = observe(Vit(shape), pixels, MINMAX)
+    for gelu in ("delta", "table", "shift", "exact"):
+        silu = GeluConfig(function="silu", variant=gelu, step_bits=6, range=8.0)
+        graph = lower(calibrated, name="rms", scheme=MINMAX, gelu=silu, norm=NormConfig(variant=variant))
+        assert_border(graph, calibrated.encoder, pixels, LEAST)
+
+
+def test_rows_longer_than_the_softmax_is_safe_for_are_refused() -> None:
+    shape = Shape(image=(1, 64, 64), dim=4, heads=1, hidden=4, class_token=False)
+    calibrated = observe(Vit(shape), images(shape, 1), MINMAX)
+    sentence = r"blocks.0.attn.attention: rows of 256 keys; softmax.variant = ita is safe up to 255 keys"
+    with pytest.raises(QuantError, match=sentence):
+        lower(calibrated, name="long", scheme=MINMAX, softmax=SoftmaxConfig(variant="ita"))
 
 
 def _longer_shift(real: float) -> tuple[int, int]:
@@ -192,6 +262,12 @@ def test_the_shipped_vit_loses_less_than_a_point() -> None:
     labels = loaded.test_labels.numpy()
     assert len(labels) == 512
     assert (integers == labels).mean() >= (floats == labels).mean() - 0.01
+    exact = SoftmaxConfig(variant="exact")
+    truth = run_batch(
+        quantize(loaded.module, loaded.calibration, name="fashion-vit", softmax=exact),
+        quantize_images(graph, loaded.test_images),
+    ).argmax(1)
+    assert (integers == labels).mean() >= (truth == labels).mean() - 0.002
     assert (integers == floats).mean() > 0.97
 
 
