@@ -20,8 +20,9 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike, signed
-from amaranth.lib import data
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.delay import delay_line
 from vitreous.hw.rowscale import SUM_BITS
@@ -31,8 +32,6 @@ from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.numbers import SCORE
 from vitreous.spec.tables import ibert_exponential
 
-_PASS = 6
-"""Cycles from a column's address in the row buffer to the sum that has it."""
 _PLACES = 5
 
 
@@ -48,6 +47,71 @@ def polynomial(base: Value, softmax: SoftmaxConfig) -> Value:
     return Cat(Const(0, 16 - bits), value) if bits <= 16 else value[bits - 16 :]
 
 
+class IbertSum(wiring.Component):
+    """``S = sum_j (P_j << 1 >> z_j) + 1 >> 1`` from the distances of a row to its maximum, for each lane.
+
+    Latency: ``LATENCY`` cycles from the last distance.
+    Throughput: one column a cycle, rows back to back.
+    Back-pressure: none.
+
+    Parameters
+    ----------
+    lanes : N. softmax : gives ``fraction_bits``.
+
+    Members
+    -------
+    valid, first : In, a column of distances is here, the row's first.
+    distance : In, 15 bits.
+    sum : Out.
+    """
+
+    LATENCY = 5
+
+    def __init__(self, *, lanes: int, softmax: SoftmaxConfig) -> None:
+        self.lanes, self.softmax = lanes, softmax
+        super().__init__(
+            {
+                "valid": In(1),
+                "first": In(1),
+                "distance": In(data.ArrayLayout(SCORE.width, lanes)),
+                "sum": Out(data.ArrayLayout(SUM_BITS, lanes)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        valid = delay_line(m, self.valid, self.LATENCY - 1, name="valid")[-1]
+        first = delay_line(m, self.first, self.LATENCY - 1, name="first", reset_less=True)[-1]
+        for lane in range(self.lanes):
+            self._build_lane(m, lane, valid, first)
+        return m
+
+    def _build_lane(self, m: Module, lane: int, valid: ValueLike, first: ValueLike) -> None:
+        fraction_bits = self.softmax.fraction_bits
+        # Cycle 1
+        distance = Signal(SCORE.width, name=f"distance_{lane}", reset_less=True)
+        m.d.sync += distance.eq(self.distance[lane])
+        # Cycle 2: of 32 places or more nothing is left of a term, and neither of 31.
+        base = Signal(fraction_bits + 1, name=f"base_{lane}", reset_less=True)
+        places = [Signal(_PLACES, name=f"places_{lane}_{i}", reset_less=True) for i in (0, 1)]
+        beyond = distance[fraction_bits + _PLACES :].any()
+        m.d.sync += [
+            base.eq(reflected(distance[:fraction_bits], self.softmax)),
+            places[0].eq(Mux(beyond, -1, distance[fraction_bits:])),
+        ]
+        # Cycle 3
+        value = Signal(TERM_BITS - 1, name=f"value_{lane}", reset_less=True)
+        m.d.sync += [value.eq(polynomial(base, self.softmax)), places[1].eq(places[0])]
+        # Cycle 4
+        term = Signal(TERM_BITS, name=f"term_{lane}", reset_less=True)
+        m.d.sync += term.eq(Cat(0, value) >> places[1])
+        # Cycle 5
+        total = Signal(SUM_BITS, name=f"total_{lane}", reset_less=True)
+        following = add_rounded(Mux(first, 0, total), term, SUM_BITS)
+        m.d.sync += total.eq(Mux(valid, following, total))
+        m.d.comb += self.sum[lane].eq(total)
+
+
 class IbertRecurrence(SoftmaxRecurrence):
     """``S = sum_j 2**(t_j - M)`` with the maximum ``M`` of the whole row: every row goes through a buffer.
 
@@ -55,7 +119,7 @@ class IbertRecurrence(SoftmaxRecurrence):
     N cycles after the last one of the row before is read, at the earliest, so a half is free when its next row begins.
     """
 
-    LATENCY = _PASS
+    LATENCY = 1 + IbertSum.LATENCY
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -112,45 +176,23 @@ class IbertRecurrence(SoftmaxRecurrence):
             m.d.sync += [key.eq(key + 1), active.eq(key != keys)]
         last = Signal()
         m.d.comb += [port.en.eq(active), port.addr.eq(self._address(half, key)), last.eq(key == keys)]
-        valids = delay_line(m, active, _PASS, name="valid")
-        firsts = delay_line(m, active & (key == 0), _PASS - 1, name="first", reset_less=True)
-        lasts = delay_line(m, active & last, _PASS, name="last")
+        lasts = delay_line(m, active & last, self.LATENCY, name="last")
         with m.If(lasts[1]):  # before the next row's constants can come, N columns after this row's last one
             m.d.sync += constants[1].eq(constants[0])
         m.d.comb += [self.o_last.eq(lasts[-1]), self.o_constants.eq(constants[1])]
+        valid, first = Signal(), Signal(reset_less=True)
+        m.d.sync += [valid.eq(active), first.eq(key == 0)]
+        m.submodules.sums = sums = IbertSum(lanes=self.lanes, softmax=self.softmax)
+        m.d.comb += [sums.valid.eq(valid), sums.first.eq(first), self.sum.eq(sums.sum)]
         for lane in range(self.lanes):
             score = port.data.word_select(lane, SCORE.width).as_signed()
-            self._build_sum(m, lane, score, valids[_PASS - 1], firsts[_PASS - 1], lasts[2])
-
-    def _build_sum(
-        self, m: Module, lane: int, score: Value, valid: ValueLike, first: ValueLike, last: ValueLike
-    ) -> None:
-        fraction_bits = self.softmax.fraction_bits
-        # Cycle 2
-        distance = Signal(SCORE.width, name=f"distance_{lane}", reset_less=True)
-        m.d.sync += distance.eq(self._maximum[lane] - score)
-        # Cycle 3: of 32 places or more nothing is left of a term, and neither of 31.
-        base = Signal(fraction_bits + 1, name=f"base_{lane}", reset_less=True)
-        places = [Signal(_PLACES, name=f"places_{lane}_{i}", reset_less=True) for i in (0, 1)]
-        beyond = distance[fraction_bits + _PLACES :].any()
-        m.d.sync += [
-            base.eq(reflected(distance[:fraction_bits], self.softmax)),
-            places[0].eq(Mux(beyond, -1, distance[fraction_bits:])),
-        ]
-        # Cycle 4
-        value = Signal(TERM_BITS - 1, name=f"value_{lane}", reset_less=True)
-        m.d.sync += [value.eq(polynomial(base, self.softmax)), places[1].eq(places[0])]
-        # Cycle 5
-        term = Signal(TERM_BITS, name=f"term_{lane}", reset_less=True)
-        m.d.sync += term.eq(Cat(0, value) >> places[1])
-        # Cycle 6
-        total = Signal(SUM_BITS, name=f"total_{lane}", reset_less=True)
-        following = add_rounded(Mux(first, 0, total), term, SUM_BITS)
-        m.d.sync += total.eq(Mux(valid, following, total))
-        # The maximum of the row whose distances are out, until that of the next row.
-        maximum = Signal(signed(SCORE.width), name=f"maximum_{lane}", reset_less=True)
-        m.d.sync += maximum.eq(Mux(last, self._maximum[lane], maximum))
-        m.d.comb += [self.sum[lane].eq(total), self.maximum[lane].eq(maximum)]
+            # The maximum of the row whose distances are out, until that of the next row.
+            maximum = Signal(signed(SCORE.width), name=f"maximum_{lane}", reset_less=True)
+            m.d.sync += maximum.eq(Mux(lasts[2], self._maximum[lane], maximum))
+            m.d.comb += [
+                sums.distance[lane].eq(self._maximum[lane] - score),
+                self.maximum[lane].eq(maximum),
+            ]
 
 
 class IbertPrologue(ProbabilityPrologue):

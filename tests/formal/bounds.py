@@ -7,14 +7,15 @@ from types import SimpleNamespace
 from typing import Any
 
 from amaranth.hdl import Assert, Assume, Module, Mux, Signal, signed
-from amaranth.utils import exact_log2
 
 from tests.formal.harness import UnitTop, past
 from tests.formal.prover import Proof
 from tests.mutants.mutation import Mutation
 from vitreous.hw.array import Array
-from vitreous.hw.norm_columns import Centre, PoolSum, RowStatistics
+from vitreous.hw.rowscale import SUM_BITS
 from vitreous.hw.softmax_base2 import Base2Recurrence
+from vitreous.hw.softmax_ibert import IbertSum
+from vitreous.hw.softmax_ita import ItaRecurrence
 from vitreous.hw.softmax_online import OnlineRecurrence
 from vitreous.spec.config import SoftmaxConfig
 
@@ -34,72 +35,26 @@ def _terms(m: Module, unit: Any, latency: int) -> Signal:
     return terms
 
 
-def _check_softmax(largest: int, m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
-    """A sum of n terms is at most n of the largest; with one term or more it is at least one half of a term."""
+def _check_softmax(
+    largest: int, least: int, m: Module, unit: Any, registers: dict[str, Signal], free: Any
+) -> None:
+    """A sum of n terms is at most n of the largest, so that no addition overflows while n of them fit; with one term
+    or more it is at least the term of a maximum."""
+    assert TERMS * largest < 1 << SUM_BITS
     terms = _terms(m, unit, unit.LATENCY)
     total = unit.sum[0]
     started = Signal()
     m.d.sync += started.eq(started | (past(m, unit.valid & unit.first, unit.LATENCY - 1, name="opening")))
     m.d.comb += [
         Assert(total <= terms * largest),
-        Assert((terms == 0) | ~started | (total >= 1 << 15)),
+        Assert((terms == 0) | ~started | (total >= least)),
         Assert(~started | (terms != 0)),
-        Assert(total < 1 << 28),
     ]
 
 
 def _softmax_config(variant: str) -> Any:
     """One lane; the units read nothing else of a configuration."""
     return SimpleNamespace(array=SimpleNamespace(lanes=1), softmax=SoftmaxConfig(variant=variant))
-
-
-def _check_statistics(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
-    """Sum and sum of squares are exact: equal to sums of 64 bits, and within the bounds of n terms."""
-    terms = _terms(m, unit, unit.LATENCY)
-    x = past(m, unit.x[0], name="x")
-    square = past(m, unit.x[0] * unit.x[0], name="square")
-    valid, first = past(m, unit.valid, name="wide_valid"), past(m, unit.first, name="wide_first")
-    wide, squares = Signal(signed(64)), Signal(64)
-    with m.If(valid):
-        m.d.sync += [wide.eq(Mux(first, 0, wide) + x), squares.eq(Mux(first, 0, squares) + square)]
-    m.d.comb += [
-        Assert(unit.sum[0] == wide),
-        Assert(unit.squares[0] == squares),
-        Assert(wide <= terms * 32767),
-        Assert(wide >= -(terms << 15)),
-        Assert(squares <= (terms << 30)),
-    ]
-
-
-def _check_pool(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
-    """The sum of all lanes over the columns of a channel equals one of 64 bits, up to 4096 values."""
-    columns = _terms(m, unit, unit.latency)
-    m.d.comb += Assume(columns <= TERMS // unit.lanes)
-    values = [Mux(~unit.last | unit.mask[lane], unit.x[lane], 0) for lane in range(unit.lanes)]
-    term = past(m, sum(values[1:], values[0]), unit.latency - 1, name="term")
-    valid = past(m, unit.valid, unit.latency - 1, name="wide_valid")
-    first = past(m, unit.first, unit.latency - 1, name="wide_first")
-    wide = Signal(signed(64))
-    with m.If(valid):
-        m.d.sync += wide.eq(Mux(first, 0, wide) + term)
-    largest = exact_log2(unit.lanes) + 15
-    m.d.comb += [
-        Assert(unit.sum == wide),
-        Assert(wide <= (columns << largest)),
-        Assert(wide >= -(columns << largest)),
-    ]
-
-
-def _check_centre(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
-    """``D * x - sum`` is exact for every sum of ``D`` values of 16 bits."""
-    m.d.comb += [
-        Assume(unit.channels <= TERMS),
-        Assume(unit.sum[0] <= unit.channels * 32767),
-        Assume(unit.sum[0] >= -(unit.channels << 15)),
-    ]
-    product = past(m, unit.x[0] * unit.channels, name="product")
-    exact = past(m, product - unit.sum[0], name="exact")
-    m.d.comb += Assert(unit.u[0] == exact)
 
 
 def _check_array(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
@@ -152,60 +107,51 @@ def _inductive(
     )
 
 
-_ARRAY = SimpleNamespace(array=SimpleNamespace(lanes=2, depth=2), panel_word_bytes=4)
+_ARRAY = SimpleNamespace(array=SimpleNamespace(lanes=2, depth=2, multiplier="plain"), panel_word_bytes=4)
 
 PROOFS = (
     _inductive(
         "softmax_base2_sum",
         "hw.softmax_base2.Base2Recurrence",
-        "`2**15 <= S <= 65280 * keys`, below 2**28 for 4096 keys of any scores: no overflow in 32 bits, and "
-        "no row scale of a smaller sum",
-        lambda: UnitTop(Base2Recurrence(_softmax_config("base2")), partial(_check_softmax, 255 << 8)),
-        Mutation("state", "softmax_base2.py", "Mux(first, 0, total >> drop)", "(total >> drop)"),
+        "`2**19 <= S < 2**20 * keys` for up to 4096 keys of any scores: no overflow in 32 bits",
+        lambda: UnitTop(
+            Base2Recurrence(_softmax_config("base2")), partial(_check_softmax, 1023 << 10, 1 << 19)
+        ),
+        Mutation("state", "softmax_base2.py", "Mux(first | drop[-1], 0,", "Mux(drop[-1], 0,"),
         depth=6,
         bug_depth=8,
     ),
     _inductive(
         "softmax_online_sum",
         "hw.softmax_online.OnlineRecurrence",
-        "`2**15 <= S <= 2**15 * keys`, below 2**28 for 4096 keys of any scores",
-        lambda: UnitTop(OnlineRecurrence(_softmax_config("online")), partial(_check_softmax, 1 << 15)),
+        "`2**19 <= S <= 2**19 * keys` for up to 4096 keys of any scores: no overflow in 32 bits",
+        lambda: UnitTop(
+            OnlineRecurrence(_softmax_config("online")), partial(_check_softmax, 1 << 19, 1 << 19)
+        ),
         Mutation("state", "softmax_online.py", "kept = Mux(first, 0, total)", "kept = total"),
         depth=6,
         bug_depth=8,
     ),
     _inductive(
-        "row_statistics",
-        "hw.norm_columns.RowStatistics",
-        "sum and sum of squares of up to 4096 values of 16 bits equal sums of 64 bits, `|sum| <= 2**15 * n`, "
-        "`squares <= 2**30 * n`",
-        lambda: UnitTop(RowStatistics(lanes=1), _check_statistics),
-        Mutation(
-            "state",
-            "norm_columns.py",
-            "squares.eq(Mux(valid, Mux(first, 0, squares)",
-            "squares.eq(Mux(valid, Mux(first, x, squares)",
+        "softmax_ibert_sum",
+        "hw.softmax_ibert.IbertSum",
+        "`S <= 2**19 * keys` for up to 4096 keys of any distances: no overflow in 32 bits",
+        lambda: UnitTop(
+            IbertSum(lanes=1, softmax=SoftmaxConfig(variant="ibert")), partial(_check_softmax, 1 << 19, 0)
         ),
-        depth=3,
-        bug_depth=6,
+        Mutation("state", "softmax_ibert.py", "add_rounded(Mux(first, 0, total),", "add_rounded(total,"),
+        depth=7,
+        bug_depth=9,
     ),
     _inductive(
-        "pool_sum",
-        "hw.norm_columns.PoolSum",
-        "the sum of up to 4096 values of 16 bits, 4 lanes, any mask, equals a sum of 64 bits",
-        lambda: UnitTop(PoolSum(lanes=4), _check_pool),
-        Mutation("width", "norm_columns.py", "Signal(signed(16 + level)", "Signal(signed(15 + level)"),
+        "softmax_ita_sum",
+        "hw.softmax_ita.ItaRecurrence",
+        "`2**8 <= S <= 2**8 * keys` for up to 4096 keys of any scores: 65280 for the 255 that have an inverse, and no "
+        "overflow in 21 bits",
+        lambda: UnitTop(ItaRecurrence(_softmax_config("ita")), partial(_check_softmax, 1 << 8, 1 << 8)),
+        Mutation("state", "softmax_ita.py", "Mux(first[3], 0, total >> drops)", "(total >> drops)"),
         depth=6,
-        bug_depth=7,
-    ),
-    _inductive(
-        "centre",
-        "hw.norm_columns.Centre",
-        "`u = D * x - sum` is exact in 30 bits for every `D <= 4096` and every sum of `D` values",
-        lambda: UnitTop(Centre(lanes=1), _check_centre),
-        Mutation("width", "norm_columns.py", "CENTRED_BITS = 30", "CENTRED_BITS = 28"),
-        depth=3,
-        bug_depth=4,
+        bug_depth=8,
     ),
     _inductive(
         "array_accumulator",

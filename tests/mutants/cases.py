@@ -37,7 +37,7 @@ CASES: dict[str, tuple[str, bool, dict[str, Any]]] = {
         },
     ),
     "3-online-plain": (
-        "small-8x1-128-online",
+        "small-4x8-256-online",
         False,
         {
             "image": (14, 21), "patch": 7, "channels": 3, "dim": 18, "heads": 2, "depth": 1, "mlp": 13, "classes": 9,
@@ -45,9 +45,19 @@ CASES: dict[str, tuple[str, bool, dict[str, Any]]] = {
         },
     ),
     "4-online-loud": (
-        "small-8x1-128-online",
+        "small-4x8-256-online",
         True,
         {"image": (8, 20), "patch": 4, "channels": 1, "dim": 11, "heads": 1, "depth": 1, "mlp": 27, "classes": 12},
+    ),
+    "5-ibert-plain": (
+        "small-4x1-128-ibert",
+        False,
+        {"image": (9, 15), "patch": 3, "channels": 2, "dim": 10, "heads": 2, "depth": 1, "mlp": 13, "classes": 5},
+    ),
+    "6-ita-plain": (
+        "small-8x1-128-ita",
+        False,
+        {"image": (9, 12), "patch": 3, "channels": 2, "dim": 12, "heads": 2, "depth": 1, "mlp": 13, "classes": 5},
     ),
 }  # fmt: skip
 
