@@ -5,33 +5,64 @@ i -> sequence -> r ---> NormPipeline -> NormWords -> xo, ro
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from amaranth.hdl import EnableInserter, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 from amaranth.utils import exact_log2
 
-from vitreous.hw.norm_pipeline import NormPass, NormPipeline, NormTag, NormTask
-from vitreous.hw.norm_scale import CHANNELS_MAXIMUM
+from vitreous.hw.norm_interface import CHANNELS_MAXIMUM, NormPass
+from vitreous.hw.norm_pipeline import VARIANTS, NormPipeline, NormTag, NormTask, norm_latency
+from vitreous.hw.norm_pool import TOKENS_MAXIMUM
 from vitreous.hw.norm_words import NormWords
 from vitreous.hw.ports import WORD_ADDRESS_BITS, ReadPort, WritePort, instruction_layout, unit_members
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Opcode
 
-TOKENS_MAXIMUM = 4096
+
+@dataclass(frozen=True)
+class RowCycles:
+    """Cycles of a row unit beside its reads, when no port stalls.
+
+    scale, mean : from the end of a tile's statistics or mean pass to the start of the next one.
+    mean_after_check : from the check of an instruction, the cycle before its first read, to the second pass of a
+        centred NORM of two_pass, at least: the division takes that long.
+    norm, pool : of an instruction, from the cycle in which it is taken to ``done``.
+    """
+
+    scale: int
+    mean: int
+    mean_after_check: int
+    norm: int
+    pool: int
+
+
+def row_cycles(config: AcceleratorConfig) -> RowCycles:
+    """Of the row unit of ``config``."""
+    latency = norm_latency(config)
+    return RowCycles(
+        scale=latency.scale - 1,
+        mean=latency.mean - 1,
+        mean_after_check=latency.mean_after_begin,
+        norm=2 + latency.column + 1,
+        pool=2 + latency.pool + 1,
+    )
 
 
 class RowUnit(wiring.Component):
-    """Layer norm of tiles (R to X) and the mean over tokens (R to R).
+    """Layer norm and RMS norm of tiles (R to X) and the mean over tokens (R to R).
 
-    Latency: when no port stalls, NORM takes ``2 * channels + N + SCALE_CYCLES`` cycles for each tile and
-    ``NORM_OVERHEAD`` more; POOL ``channels * row_tiles + log2 N + POOL_OVERHEAD`` from 4 tiles on, with fewer it waits
+    Latency: when no port stalls, with the members of ``row_cycles``, NORM takes ``2 * channels + scale`` cycles for
+    each tile (two_pass and centred: ``3 * channels + scale + mean``, in the first one perhaps more for
+    ``mean_after_check``) and ``norm`` more; POOL ``channels * row_tiles + pool`` from 4 tiles on, with fewer it waits
     for places in the queue of words.
     Throughput: one column a cycle in each pass; one instruction at a time.
     Back-pressure: a stalled read or write port holds it; words that were begun have room in a queue.
 
     Parameters
     ----------
-    config : gives ``array.lanes`` (N) and ``array.depth`` (V).
+    config : gives ``array.lanes`` (N), ``array.depth`` (V) and ``norm.variant``.
 
     Members
     -------
@@ -42,16 +73,10 @@ class RowUnit(wiring.Component):
     Raises (as ``error``, held until reset): ILLEGAL_FIELD, ADDRESS.
     """
 
-    SCALE_CYCLES = NormPipeline.SCALE_LATENCY - 1
-    """Cycles, beside N, from the end of a tile's first pass to the start of its second one."""
-    NORM_OVERHEAD = 2 + NormPipeline.LATENCY + 1
-    """Cycles of a NORM beside those of its tiles, from the cycle in which it is taken to ``done``."""
-    POOL_OVERHEAD = 2 + NormPipeline.POOL_LATENCY + 1
-    """The same for a POOL, beside ``channels * row_tiles`` and the log2 N levels of the adder tree."""
-
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         self.lanes, self.depth = config.array.lanes, config.array.depth
+        self._has_mean = VARIANTS[config.norm.variant].MEAN
         super().__init__(
             unit_members(["norm_column"])
             | {
@@ -63,6 +88,7 @@ class RowUnit(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        self._pipeline = NormPipeline(self.config)
         self._task = Signal(NormTask(), name="task", reset_less=True)
         self._stop, self._illegal = Signal(), Signal()
         self._fire, self._room = Signal(), Signal()
@@ -72,10 +98,9 @@ class RowUnit(wiring.Component):
         )
         self._column = Signal(range(CHANNELS_MAXIMUM + 1), reset_less=True)
         self._tile = Signal(len(self._task.row_tiles), reset_less=True)
-        self._passes = Signal(NormPass(), name="pass")
+        self._passes = Signal(NormPass(mean=self._has_mean), name="pass")
         self._tag = Signal(NormTag(self.depth), name="tag")
-        self._active = Signal()
-        self._pipeline = NormPipeline(self.config)
+        self._active, self._begin = Signal(), Signal()
         m.submodules.words = self._words = NormWords(self.config)
         self._build_sequence(m)
         self._build_reads(m)
@@ -95,21 +120,24 @@ class RowUnit(wiring.Component):
                     m.next = "CHECK"
             with m.State("CHECK"):
                 self._check(m)
+                m.d.comb += self._begin.eq(1)
                 with m.If(~self._illegal):
-                    m.next = "STATISTICS"
+                    self._begin_tile(m)
                     with m.If(self._task.pool):
                         m.next = "POOL"
+            if self._has_mean:
+                with m.State("MEAN"):
+                    self._build_pass(m, "mean", "CENTRE")
+                with m.State("CENTRE"), m.If(self._pipeline.done):
+                    m.next = "STATISTICS"
             with m.State("STATISTICS"):
-                m.d.comb += [self._passes.statistics.eq(1), self.r.valid.eq(~self._stop)]
-                with m.If(self._fire & last_channel):
-                    m.next = "SCALE"
-            with m.State("SCALE"):
-                with m.If(self._pipeline.scaled):
-                    m.next = "NORMALIZE"
+                self._build_pass(m, "statistics", "SCALE")
+            with m.State("SCALE"), m.If(self._pipeline.done):
+                m.next = "NORMALIZE"
             with m.State("NORMALIZE"):
                 m.d.comb += [self._passes.normalize.eq(1), self.r.valid.eq(self._room & ~self._stop)]
                 with m.If(self._fire & last_channel):
-                    m.next = "STATISTICS"
+                    self._begin_tile(m)
                     with m.If(last_tile):
                         m.next = "FLUSH"
             with m.State("POOL"):
@@ -121,6 +149,19 @@ class RowUnit(wiring.Component):
                 with m.If(self.done):
                     m.next = "IDLE"
         m.d.comb += [self._active.eq(~sequence.ongoing("IDLE")), self.busy.eq(self._active & ~self._stop)]
+
+    def _begin_tile(self, m: Module) -> None:
+        """The first pass of a tile is that for the mean where the variant has one and the norm is centred."""
+        m.next = "STATISTICS"
+        if self._has_mean:
+            with m.If(self._task.centred):
+                m.next = "MEAN"
+
+    def _build_pass(self, m: Module, name: str, following: str) -> None:
+        """A pass that writes nothing, and the state after it."""
+        m.d.comb += [self._passes[name].eq(1), self.r.valid.eq(~self._stop)]
+        with m.If(self._fire & self._last_channel):
+            m.next = following
 
     def _accept(self, m: Module) -> None:
         """Keep what is needed of the instruction; its two forms agree up to ``row_tiles``."""
@@ -136,7 +177,7 @@ class RowUnit(wiring.Component):
             task.shift.eq(Mux(is_pool, pool.shift, norm.shift)),
             *(
                 task[name].eq(norm[name])
-                for name in ("r_stride", "channels", "row_tiles", "x_stride", "epsilon")
+                for name in ("r_stride", "channels", "row_tiles", "x_stride", "epsilon", "centred")
             ),
             task.tokens.eq(pool.tokens),
             self._base.eq(norm.r_base),
@@ -156,11 +197,11 @@ class RowUnit(wiring.Component):
             | (task.row_tiles == 0)
             | (task.multiplier == 0)
             | (task.shift == 0)
-            | (task.pool & wrong_tokens)
+            | Mux(task.pool, wrong_tokens, task.epsilon == 0)
         )
 
     def _build_reads(self, m: Module) -> None:
-        """Addresses: NORM goes through a tile's channels twice, POOL through the tiles of each channel."""
+        """Addresses: NORM goes through a tile's channels in each pass, POOL through the tiles of each channel."""
         task, last, base = self._task, self._tag.last, self._base
         m.d.comb += [
             self._last_channel.eq(self._column == task.channels - 1),
@@ -193,6 +234,7 @@ class RowUnit(wiring.Component):
         pipeline, words = self._pipeline, self._words
         m.submodules.pipeline = EnableInserter(self._active)(pipeline)
         m.d.comb += [
+            pipeline.begin.eq(self._begin),
             pipeline.task.eq(self._task),
             pipeline.read.eq(Mux(self._fire, self._passes.as_value(), 0)),
             pipeline.tag.eq(self._tag),

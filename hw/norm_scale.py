@@ -1,8 +1,7 @@
-"""The scalar part of layer norm: from the sums of a tile's rows to a multiplier and a shift for each, one row a cycle.
+"""The scalar end of a norm: from the variance of a tile's rows to a multiplier and a shift for each, one row a cycle.
 
 Stages:
-    1        D * squares, sum * sum
-    2        variance
+    1 - 2    the variance of a lane, made outside from its sums
     3 - 9    reciprocal square root
     10       times the constant m_o
     11       normalized to 15 bits, kept for the lane
@@ -10,23 +9,31 @@ Stages:
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import exact_log2
 
 from vitreous.hw.delay import delay_line
 from vitreous.hw.rsqrt import ROOT_BITS, VARIANCE_BITS, ReciprocalRoot
 from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
 
-CHANNELS_MAXIMUM = 4096
-CHANNELS_BITS = CHANNELS_MAXIMUM.bit_length()
-SUM_BITS = 16 + exact_log2(CHANNELS_MAXIMUM)
-SQUARES_BITS = 31 + exact_log2(CHANNELS_MAXIMUM)
+
+def walk(m: Module, start: Signal, lanes: int) -> tuple[Signal, Signal]:
+    """``(lane, valid)``: lanes 0 to ``lanes - 1``, a power of two, one a cycle, from the cycle of ``start`` on."""
+    lane, active, valid = Signal(range(lanes), name="lane"), Signal(name="active"), Signal(name="walk_valid")
+    m.d.comb += valid.eq(start | active)
+    m.d.sync += lane.eq(lane + valid)
+    with m.If(start):
+        m.d.sync += active.eq(1)
+    with m.Elif(lane == lanes - 1):
+        m.d.sync += active.eq(0)
+    return lane, valid
 
 
 class NormScale(wiring.Component):
-    """``row_multiplier / 2**row_shift ~ m_o / 2**s_o / sqrt(D * squares - sum**2 + epsilon)`` for each lane.
+    """``row_multiplier / 2**row_shift ~ m_o / 2**s_o / sqrt(variance)`` for each lane, normalized to 15 bits.
+
+    A shift beyond 63, where every value rounds to 0 already, is kept at 63.
 
     Latency: ``LATENCY + N`` cycles from ``start`` to ``done``.
     Throughput: N rows in N cycles.
@@ -38,17 +45,18 @@ class NormScale(wiring.Component):
 
     Members
     -------
-    start : In, pulse: the sums are final; they stay until ``done``.
-    channels : In, D, 1..4096.
-    sum, squares : In, of each lane.
-    epsilon, multiplier, shift : In, constants of the tensor.
+    start : In, pulse: lane 0 is asked for in this cycle, the others in the next ones.
+    lane : Out, which lane's variance is asked for.
+    variance : In, at least 1, that of the lane asked for ``VARIANCE_LATENCY`` cycles ago.
+    multiplier, shift : In, constants of the tensor.
     row_multiplier, row_shift : Out, of each lane, kept until the next ``start``.
     done : Out, pulse: the last lane is there.
 
     Raises ValueError when ``lanes`` is not a power of two.
     """
 
-    LATENCY = 2 + ReciprocalRoot.LATENCY + 2
+    VARIANCE_LATENCY = 2
+    LATENCY = VARIANCE_LATENCY + ReciprocalRoot.LATENCY + 2
 
     def __init__(self, *, lanes: int) -> None:
         if lanes < 2 or lanes & (lanes - 1):
@@ -57,10 +65,8 @@ class NormScale(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
-                "channels": In(CHANNELS_BITS),
-                "sum": In(data.ArrayLayout(signed(SUM_BITS), lanes)),
-                "squares": In(data.ArrayLayout(SQUARES_BITS, lanes)),
-                "epsilon": In(32),
+                "lane": Out(range(lanes)),
+                "variance": In(VARIANCE_BITS),
                 "multiplier": In(MULTIPLIER_BITS),
                 "shift": In(SHIFT_BITS),
                 "row_multiplier": Out(data.ArrayLayout(MULTIPLIER_BITS, lanes)),
@@ -71,37 +77,20 @@ class NormScale(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        lane, active = Signal(range(self.lanes)), Signal()
-        m.d.sync += lane.eq(lane + (self.start | active))
-        with m.If(self.start):
-            m.d.sync += active.eq(1)
-        with m.Elif(lane == self.lanes - 1):
-            m.d.sync += active.eq(0)
-        m.submodules.root = root = ReciprocalRoot()
-        # Cycle 1
-        scaled = Signal(VARIANCE_BITS, reset_less=True)
-        square = Signal(VARIANCE_BITS, reset_less=True)
-        total, squares = Signal(signed(SUM_BITS)), Signal(SQUARES_BITS)
-        with m.Switch(lane):
-            for index in range(self.lanes):
-                with m.Case(index):
-                    m.d.comb += [total.eq(self.sum[index]), squares.eq(self.squares[index])]
-        m.d.sync += [scaled.eq(self.channels * squares), square.eq(total * total)]
-        # Cycle 2: never negative, so modulo 2**55 is exact.
-        variance = Signal(VARIANCE_BITS, reset_less=True)
-        m.d.sync += variance.eq(scaled - square + self.epsilon)
+        lane, asked = walk(m, self.start, self.lanes)
         # Cycles 3 to 9
-        m.d.comb += root.variance.eq(variance)
+        m.submodules.root = root = ReciprocalRoot()
+        m.d.comb += [self.lane.eq(lane), root.variance.eq(self.variance)]
         # Cycle 10
         quotient = Signal(ROOT_BITS, reset_less=True)
-        shift = Signal(SHIFT_BITS, reset_less=True)
+        shift = Signal(SHIFT_BITS + 1, reset_less=True)
         m.d.sync += [
             quotient.eq((root.root * self.multiplier) >> MULTIPLIER_BITS),
             shift.eq(self.shift + root.half_exponent + 1),
         ]
         # Cycle 11
-        valid = delay_line(m, self.start | active, self.LATENCY - 1, name="valid")[-1]
-        place = delay_line(m, lane, self.LATENCY - 1, name="lane", reset_less=True)[-1]
+        valid = delay_line(m, asked, self.LATENCY - 1, name="valid")[-1]
+        place = delay_line(m, lane, self.LATENCY - 1, name="place", reset_less=True)[-1]
         self._build_results(m, valid, place, quotient, shift)
         return m
 
@@ -109,11 +98,12 @@ class NormScale(wiring.Component):
         multipliers = Signal.like(self.row_multiplier, name="multipliers", reset_less=True)
         shifts = Signal.like(self.row_shift, name="shifts", reset_less=True)
         wide = quotient[-1]
+        largest = (1 << SHIFT_BITS) - 1
         for index in range(self.lanes):
             with m.If(valid & (lane == index)):
                 m.d.sync += [
                     multipliers[index].eq(Mux(wide, quotient[1:], quotient)),
-                    shifts[index].eq(shift - wide),
+                    shifts[index].eq(Mux(shift[-1], largest, shift - wide)),
                 ]
         m.d.sync += self.done.eq(valid & (lane == self.lanes - 1))
         m.d.comb += [self.row_multiplier.eq(multipliers), self.row_shift.eq(shifts)]

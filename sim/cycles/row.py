@@ -1,8 +1,9 @@
-"""The row unit: two passes over each tile of a NORM, one over a POOL, both at the pace of R's read port (hw.norm)."""
+"""The row unit: some passes over each tile of a NORM, one over a POOL, all at the pace of R's read port (hw.norm)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum, auto
 
 from vitreous.sim.cycles.events import Clock, Phase
 from vitreous.sim.cycles.ports import Client, Port
@@ -10,6 +11,12 @@ from vitreous.sim.cycles.timing import row_timing
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Opcode
 from vitreous.spec.layout import ceil_div
+
+
+class _Pass(Enum):
+    MEAN = auto()
+    STATISTICS = auto()
+    NORMALIZE = auto()
 
 
 class RowModel:
@@ -29,8 +36,9 @@ class RowModel:
         self.ready: int | None = 0
         self.reads, self.writes_x, self.writes_r = Client(), Client(), Client()
         self._fields: dict[str, int] = {}
-        self._passes = 0
+        self._passes: list[_Pass] = []
         self._at = 0
+        self._check = 0
         self.release: Callable[[int], None]
 
     @property
@@ -40,17 +48,20 @@ class RowModel:
 
     def start(self, cycle: int, pc: int, instruction: Instruction) -> None:
         self._fields = instruction.fields
+        self._check = cycle + 1
         self._at = cycle + 2  # accepted, checked
         self.ready = None
         if instruction.opcode is Opcode.POOL:
             self._pool()
         else:
-            self._passes = 2 * self._fields["row_tiles"]
+            with_mean = self._timing.means and self._fields["centred"]
+            tile = [_Pass.MEAN] * bool(with_mean) + [_Pass.STATISTICS, _Pass.NORMALIZE]
+            self._passes = self._fields["row_tiles"] * tile
             self._read()
 
     def _read(self) -> None:
         """Read a tile once. What the matrix unit does until then is known when that time has come."""
-        if self._passes % 2:
+        if self._passes[0] is _Pass.NORMALIZE:
             words = ceil_div(self._fields["channels"], self._depth)
             step = self._columns_of_a_word()
             self.writes_x.use(self._first_write(), 1, words * step, words, step)
@@ -72,21 +83,26 @@ class RowModel:
         return min(self._depth, self._fields["channels"])
 
     def _pass_end(self) -> int:
-        """The last read, as far as is known; in the second pass a word begins when there is a place for it."""
+        """The last read, as far as is known; in the normalize pass a word begins when there is a place for it."""
         channels = self._fields["channels"]
         end = self._in.after(self._at, channels)
         words = ceil_div(channels, self._depth) - self._timing.places
-        if self._passes % 2 and words > 0:
+        if self._passes[0] is _Pass.NORMALIZE and words > 0:
             end = max(end, self._out.after(self._first_write(), words) + self._depth)
         return end
 
     def _end_pass(self, end: int) -> None:
-        """The scale of every lane lies between the two passes of a tile; the next tile follows at once."""
+        """Mean and scale of every lane lie between the passes of a tile; the next tile follows at once."""
         self.reads.use(self._at, 1, end - self._at + 1, end - self._at + 1)
         words = ceil_div(self._fields["channels"], self._depth)
         written = self._out.after(self._first_write(), words)
-        self._passes -= 1
-        self._at = end + 1 + self._timing.scale * (self._passes % 2)
+        match self._passes.pop(0):
+            case _Pass.MEAN:  # by a reciprocal that the check of the instruction has begun
+                self._at = max(end + 1 + self._timing.mean, self._check + self._timing.mean_after_check)
+            case _Pass.STATISTICS:
+                self._at = end + 1 + self._timing.scale
+            case _Pass.NORMALIZE:
+                self._at = end + 1
         if self._passes:
             self._read()
         else:

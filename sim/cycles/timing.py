@@ -5,17 +5,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth.utils import exact_log2
-
 from vitreous.hw import issue, load, store, store_words
 from vitreous.hw.feeder import Feeder
 from vitreous.hw.matrix import MatrixUnit
-from vitreous.hw.norm import RowUnit
+from vitreous.hw.norm import row_cycles
+from vitreous.hw.norm_pipeline import VARIANTS
 from vitreous.hw.norm_words import NormWords
 from vitreous.hw.packer import Packer
 from vitreous.hw.scores import Scores
-from vitreous.hw.softmax import SoftmaxStatistics
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.softmax import facts
 
 IN_FLIGHT = issue.IN_FLIGHT
 PENDING_LOADS = load.IN_FLIGHT
@@ -31,7 +30,8 @@ class MatrixTiming:
     """command : from a command to the start of its feed. column : from a tile's last word to its column 0 in the drain.
 
     read, residual, result, write : from there (``read``: from the word) to the memories' ports; ``result`` is also the
-    cycle of a score. score : from the last score of a row to the end of its row scale.
+    cycle of a score. score : from the last score of a row to the end of its row scale; again : how often its columns
+    are gone through before that.
     """
 
     command: int
@@ -41,16 +41,21 @@ class MatrixTiming:
     result: int
     write: int
     score: int
+    again: int
 
 
 @dataclass(frozen=True)
 class RowTiming:
-    """scale : cycles between the two passes of a NORM. norm, pool : beside the reads, from issue to done.
+    """scale, mean : cycles after the statistics and the mean pass of a NORM's tile. means : there are mean passes.
 
-    places : words that may be on their way to a port.
+    mean_after_check : from an instruction's check to the second pass of a NORM with a mean pass, at least.
+    norm, pool : beside the reads, from issue to done. places : words that may be on their way to a port.
     """
 
     scale: int
+    mean: int
+    means: bool
+    mean_after_check: int
     norm: int
     pool: int
     places: int
@@ -67,16 +72,20 @@ def matrix_timing(config: AcceleratorConfig) -> MatrixTiming:
         residual=result - 2,  # its data comes one cycle later, and is added one cycle before the result
         result=result,
         write=write,
-        score=SoftmaxStatistics.SCALE_LATENCY + config.array.lanes,
+        score=Scores.done_latency(config, 0),
+        again=facts(config.softmax).passes - 1,
     )
 
 
 def row_timing(config: AcceleratorConfig) -> RowTiming:
     """Of the row unit of ``config``."""
-    levels = exact_log2(config.array.lanes)  # of the adder tree
+    cycles = row_cycles(config)
     return RowTiming(
-        scale=RowUnit.SCALE_CYCLES + config.array.lanes,
-        norm=RowUnit.NORM_OVERHEAD,
-        pool=RowUnit.POOL_OVERHEAD + levels,
+        scale=cycles.scale,
+        mean=cycles.mean,
+        means=VARIANTS[config.norm.variant].MEAN,
+        mean_after_check=cycles.mean_after_check,
+        norm=cycles.norm,
+        pool=cycles.pool,
         places=NormWords(config).depth,
     )

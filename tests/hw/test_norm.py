@@ -7,10 +7,10 @@ import pytest
 from amaranth.sim import Simulator
 
 from tests.hw.columns import pack, unpack
-from tests.hw.test_rsqrt import norm_scale
-from vitreous.hw.norm import RowUnit
+from tests.hw.norm_rows import VARIANTS, norm_row
+from vitreous.hw.norm import RowUnit, row_cycles
 from vitreous.spec import isa, numbers
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig, NormConfig
 from vitreous.spec.isa import ErrorCode, Instruction, Opcode
 
 Stall = Callable[[random.Random, int], bool]
@@ -104,6 +104,10 @@ class Bench:
         return self.r[ctx.get(dut.r.addr)] if read else None
 
 
+def configuration(variant: str, lanes: int, depth: int) -> AcceleratorConfig:
+    return AcceleratorConfig(array=ArrayConfig(lanes=lanes, depth=depth), norm=NormConfig(variant=variant))
+
+
 def random_memory(rng: random.Random, lanes: int, words: int, amplitude: int = 32768) -> list[int]:
     return [pack((rng.randrange(-amplitude, amplitude) for _ in range(lanes)), 16) for _ in range(words)]
 
@@ -115,12 +119,11 @@ def norm_words(i: Instruction, r: list[int], config: AcceleratorConfig) -> dict[
     for tile in range(i["row_tiles"]):
         start = i["r_base"] + tile * i["r_stride"]
         columns = [unpack(word, 16, lanes, signed=True) for word in r[start : start + d]]
-        rows = []
-        for x in zip(*columns, strict=True):
-            total, squares = sum(x), sum(v * v for v in x)
-            q, s = norm_scale(d, total, squares, i["epsilon"], i["multiplier"], i["shift"])
-            shifted = [numbers.round_shift((d * v - total) * q, s) + i["zero_point"] for v in x]
-            rows.append([numbers.saturate(y, numbers.INT8) for y in shifted])
+        constants = [i[name] for name in ("epsilon", "multiplier", "shift", "zero_point")]
+        rows = [
+            norm_row(config.norm.variant, x, *constants, centred=bool(i["centred"]))
+            for x in zip(*columns, strict=True)
+        ]
         for word in range(-(-d // depth)):
             part = [(row + [0] * depth)[word * depth + v] for row in rows for v in range(depth)]
             words[i["x_base"] + tile * i["x_stride"] + word] = pack(part, 8)
@@ -148,8 +151,9 @@ def make_norm(rng: random.Random, *, channels: int, row_tiles: int, **fields: in
         "x_stride": channels + 5,
         "epsilon": rng.choice([1, 77, 1 << 31]),
         "multiplier": rng.randrange(1 << 14, 1 << 15),
-        "shift": rng.randrange(9, 12),
+        "shift": rng.randrange(7, 12),
         "zero_point": rng.choice([0, 3, -128, 127]),
+        "centred": rng.getrandbits(1),
     }
     return isa.make(Opcode.NORM, **{**values, **fields})
 
@@ -169,7 +173,7 @@ def make_pool(rng: random.Random, lanes: int, *, channels: int, tokens: int, **f
     return isa.make(Opcode.POOL, **{**values, **fields})
 
 
-def check(bench: Bench, program: list[Instruction]) -> None:
+def check(bench: Bench, program: list[Instruction], *, limit: int = 20000) -> None:
     """Runs NORMs and POOLs and compares every word and the order of writes."""
     expected_x: dict[int, int] = {}
     expected_r, order = list(bench.r), []
@@ -183,7 +187,7 @@ def check(bench: Bench, program: list[Instruction]) -> None:
             order += [("r", a) for a in words]
             for address, word in words.items():
                 expected_r[address] = word
-    bench.run(program)
+    bench.run(program, limit=limit)
     assert [(name, address) for _, name, address in bench.log] == order
     assert bench.x == expected_x
     assert bench.r == expected_r
@@ -205,8 +209,9 @@ SHAPES = [
 
 @pytest.mark.parametrize(("lanes", "depth"), SHAPES)
 @pytest.mark.parametrize("stalls", ["none/none", "mixed/mixed later"])
-def test_norm_and_pool(lanes: int, depth: int, stalls: str) -> None:
-    config = AcceleratorConfig(array=ArrayConfig(lanes=lanes, depth=depth))
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_norm_and_pool(variant: str, lanes: int, depth: int, stalls: str) -> None:
+    config = configuration(variant, lanes, depth)
     rng = random.Random(f"{lanes} {depth} {stalls}")
     program = []
     for _ in range(2):
@@ -222,16 +227,30 @@ def test_norm_and_pool(lanes: int, depth: int, stalls: str) -> None:
     check(Bench(config, memory, read_stall=read, write_stall=write, seed=rng.getrandbits(16)), program)
 
 
-def test_constant_rows_and_extremes() -> None:
-    """Rows without variance, rows at the ends of int16, saturating outputs."""
-    config = AcceleratorConfig(array=ArrayConfig(lanes=4, depth=2))
+@pytest.mark.parametrize("centred", [1, 0])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_constant_rows_and_extremes(variant: str, centred: int) -> None:
+    """Rows without variance, rows at the ends of int16, saturating outputs, shifts beyond 63."""
+    config = configuration(variant, 4, 2)
     rng = random.Random(5)
     rows = [[-32768, 32767, 0, 5]] * 10 + [[-32768, -32768, 1, -1]] * 10 + [[32767, -32768, -32768, 32767]]
     memory = [pack(row, 16) for row in rows] + [0] * 1000
     check(
         Bench(config, memory),
-        [make_norm(rng, channels=21, row_tiles=1, r_base=0, epsilon=1, shift=s) for s in (1, 9, 14)],
+        [
+            make_norm(rng, channels=d, row_tiles=1, r_base=r, epsilon=e, shift=s, centred=centred)
+            for d, r, e, s in (
+                *((21, 0, 1, s) for s in (1, 5, 9, 14, 47, 63)),
+                *((10, 0, e, 9) for e in (1, (1 << 32) - 1)),
+                *((10, 10, e, 9) for e in (1, (1 << 32) - 1)),
+                *((1, r, 1, 9) for r in (0, 10, 20)),
+            )
+        ],
     )
+
+
+def test_largest_mean() -> None:
+    config, rng = configuration("one_pass", 4, 2), random.Random(5)
     largest = [pack([-32768] * 4, 16)] * 1024 + [0] * 8
     pool = make_pool(
         rng, 4, channels=1, tokens=4096, r_base=0, r_stride=1, o_base=1024, multiplier=16384, shift=14 + 12
@@ -239,6 +258,20 @@ def test_constant_rows_and_extremes() -> None:
     bench = Bench(config, largest)
     check(bench, [pool])
     assert bench.r[1024] == 0x8000
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_size_after_every_other(variant: str) -> None:
+    """Shortest instructions one after another: nothing of one reaches the next, a division least of all."""
+    config, rng = configuration(variant, 4, 1), random.Random(12)
+    program = []
+    for channels in (1, 3, 2, 7, 1, 5, 16, 1):
+        program.append(make_norm(rng, channels=channels, row_tiles=rng.randrange(1, 3), centred=1))
+        program.append(make_pool(rng, 4, channels=1, tokens=rng.randrange(1, 5)))
+        program.append(make_norm(rng, channels=channels + 2, row_tiles=1, centred=rng.getrandbits(1)))
+    memory = random_memory(rng, 4, 1000)
+    check(Bench(config, memory), program)
+    check(Bench(config, memory, read_stall="random", write_stall="random", seed=3), program)
 
 
 def test_norm_equals_golden() -> None:
@@ -257,20 +290,40 @@ def test_norm_equals_golden() -> None:
     assert [[words[k // 4][lane * 4 + k % 4] for k in range(192)] for lane in range(8)] == y.tolist()
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(("lanes", "depth"), [(4, 1), (8, 4), pytest.param(8, 8, marks=pytest.mark.slow)])
-def test_cycles_without_stalls(lanes: int, depth: int) -> None:
+def test_cycles_without_stalls(lanes: int, depth: int, variant: str) -> None:
     """The figures of RowUnit's docstring."""
-    config, rng = AcceleratorConfig(array=ArrayConfig(lanes=lanes, depth=depth)), random.Random(7)
-    shapes = [(48, 1), (48, 2), (96, 1), (48, 5)]
-    program = [make_norm(rng, channels=channels, row_tiles=tiles) for channels, tiles in shapes]
+    config, rng = configuration(variant, lanes, depth), random.Random(7)
+    shapes = [(c, t, centred) for c, t in [(48, 1), (48, 2), (96, 1), (48, 5), (16, 2)] for centred in (0, 1)]
+    program = [
+        make_norm(rng, channels=channels, row_tiles=tiles, centred=centred)
+        for channels, tiles, centred in shapes
+    ]
     program.append(make_pool(rng, lanes, channels=50, tokens=5 * lanes))
     bench = Bench(config, random_memory(rng, lanes, 1000)).run(program)
     took = [done - taken for done, taken in zip(bench.done, bench.taken, strict=True)]
-    scalar = lanes + RowUnit.SCALE_CYCLES
-    assert took[:-1] == [
-        tiles * (2 * channels + scalar) + RowUnit.NORM_OVERHEAD for channels, tiles in shapes
-    ]
-    assert took[-1] == 50 * 5 + RowUnit.POOL_OVERHEAD + lanes.bit_length() - 1
+    cycles = row_cycles(config)
+    expected = []
+    for channels, tiles, centred in shapes:
+        tile = 2 * channels + cycles.scale
+        if variant == "two_pass" and centred:
+            tile += channels + cycles.mean
+        expected.append(tiles * tile + cycles.norm)
+    assert took[:-1] == expected
+    assert took[-1] == 50 * 5 + cycles.pool
+
+
+def test_a_short_row_waits_for_the_division() -> None:
+    """Channels 1 of two_pass: the second pass of the first tile begins when the reciprocal of D is there."""
+    config, rng = configuration("two_pass", 4, 1), random.Random(7)
+    program = [make_norm(rng, channels=1, row_tiles=tiles, centred=1) for tiles in (1, 2, 1)]
+    bench = Bench(config, random_memory(rng, 4, 100)).run(program)
+    cycles = row_cycles(config)
+    tile, wait = 3 + cycles.scale + cycles.mean, cycles.mean_after_check - cycles.mean - 2
+    assert wait > 0
+    took = [done - taken for done, taken in zip(bench.done, bench.taken, strict=True)]
+    assert took == [tiles * tile + wait + cycles.norm for tiles in (1, 2, 1)]
 
 
 ILLEGAL = [
@@ -279,6 +332,7 @@ ILLEGAL = [
     (Opcode.NORM, {"row_tiles": 0}),
     (Opcode.NORM, {"multiplier": 0}),
     (Opcode.NORM, {"shift": 0}),
+    (Opcode.NORM, {"epsilon": 0}),
     (Opcode.POOL, {"channels": 0}),
     (Opcode.POOL, {"row_tiles": 0}),
     (Opcode.POOL, {"multiplier": 0}),
@@ -308,9 +362,17 @@ def test_illegal_fields(opcode: Opcode, fields: dict[str, int]) -> None:
 
 @pytest.mark.slow
 def test_the_largest_legal_fields_are_accepted() -> None:
-    config, rng = AcceleratorConfig(array=ArrayConfig(lanes=4, depth=8)), random.Random(9)
-    memory = random_memory(rng, 4, 4096 + 30)
-    check(Bench(config, memory), [make_norm(rng, channels=4096, row_tiles=1)])
+    rng = random.Random(9)
+    memory = []
+    for channel in range(4096):  # the largest sums, squares and deviations that there are
+        lanes = (-32768, 32767, -32768 if channel % 2 else 32767, rng.randrange(-32768, -32700))
+        memory.append(pack(lanes, 16))
+    for variant in VARIANTS:
+        program = [
+            make_norm(rng, channels=4096, row_tiles=1, r_base=0, centred=centred, shift=6)
+            for centred in (0, 1)
+        ]
+        check(Bench(configuration(variant, 4, 8), memory), program, limit=30000)
 
 
 @pytest.mark.parametrize("stalls", ["none", "random"])

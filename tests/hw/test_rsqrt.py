@@ -6,25 +6,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tests.hw.columns import pack, run_pipeline, unpack
+from tests.hw.norm_rows import norm_scale, reciprocal_root
 from vitreous.hw.norm_scale import NormScale
 from vitreous.hw.rsqrt import ReciprocalRoot
-from vitreous.spec.numbers import normalize_multiplier
-from vitreous.spec.tables import rsqrt_seed
-
-
-def reciprocal_root(variance: int) -> tuple[int, int]:
-    """``(R, e)`` of docs/numerics.md."""
-    e = (variance.bit_length() - 1) & ~1
-    normalized = variance >> (e - 16) if e >= 16 else variance << (16 - e)
-    y0 = rsqrt_seed()[(normalized >> 11) - 32]
-    b = (normalized * ((y0 * y0) >> 16)) >> 16
-    return min(65535, (y0 * (3 * 65536 - b)) >> 17), e
-
-
-def norm_scale(channels: int, total: int, squares: int, epsilon: int, m_o: int, s_o: int) -> tuple[int, int]:
-    """Multiplier and shift of a row."""
-    root, e = reciprocal_root(channels * squares - total * total + epsilon)
-    return normalize_multiplier((root * m_o) >> 15, s_o + e // 2 + 1)
 
 
 class Roots(wiring.Component):
@@ -71,41 +55,28 @@ def test_every_normalized_number_and_every_exponent(step: int) -> None:
 
 
 def test_scales_of_a_tile() -> None:
-    """Tiles as close to each other as the unit allows; also the widest sums that 4096 channels of int16 give."""
+    """Tiles as close to each other as the unit allows; variances and shifts of every size."""
     rng, lanes = random.Random(2), 8
     dut = NormScale(lanes=lanes)
-    tiles, inputs = [], []
-    for tile in range(40):
-        channels = rng.choice([1, 2, 3, 192, 4095, 4096])
-        rows = [[rng.randrange(-32768, 32768) for _ in range(min(channels, 16))] for _ in range(lanes)]
-        factor = channels // len(rows[0])
-        sums = [(sum(row) * factor, sum(x * x for x in row) * factor) for row in rows]
-        if tile % 5 == 0:
-            sums[0] = (-32768 * channels, 32768 * 32768 * channels)
-            sums[1] = (32767 * channels, 32767 * 32767 * channels)
-            sums[2] = (0, 32768 * 32768 * channels)  # beyond what real rows have: the largest variance
-        epsilon = rng.choice([1, 2, 1000, (1 << 32) - 1])
-        constants = (rng.randrange(1 << 14, 1 << 15), rng.randrange(1, 15))
-        tiles.append([norm_scale(channels, total, squares, epsilon, *constants) for total, squares in sums])
-        entry = {
-            "start": 1,
-            "channels": channels,
-            "sum": pack((t for t, _ in sums), 28),
-            "squares": pack((q for _, q in sums), 43),
-            "epsilon": epsilon,
-            "multiplier": constants[0],
-            "shift": constants[1],
-        }
-        inputs += [entry] + [{"start": 0}] * (dut.LATENCY + lanes)
-    seen = run_pipeline(dut, inputs, ["row_multiplier", "row_shift", "done"], cycles=len(inputs))
+    tiles: list[list[tuple[int, int]]] = []
+    inputs: list[dict[str, int]] = [{"start": 0} for _ in range(40 * (dut.LATENCY + lanes + 1))]
     period = dut.LATENCY + lanes + 1
-    assert [t for t, s in enumerate(seen) if s["done"]] == [
-        i * period + dut.LATENCY + lanes - 1 for i in range(40)
-    ]
+    for tile in range(40):
+        variances = [rng.getrandbits(rng.randrange(1, 56)) | 1 for _ in range(lanes)]
+        variances[:2] = [1, (1 << 55) - 1]
+        constants = (rng.randrange(1 << 14, 1 << 15), rng.choice([1, 2, 15, 47, 63]))
+        tiles.append([norm_scale(v, *constants) for v in variances])
+        begin = tile * period
+        inputs[begin] |= {"start": 1, "multiplier": constants[0], "shift": constants[1]}
+        for lane, variance in enumerate(variances):
+            inputs[begin + lane + dut.VARIANCE_LATENCY]["variance"] = variance
+    seen = run_pipeline(dut, inputs, ["lane", "row_multiplier", "row_shift", "done"], cycles=len(inputs))
+    last = dut.LATENCY + lanes - 1
+    assert [t for t, s in enumerate(seen) if s["done"]] == [i * period + last for i in range(40)]
     for index, expected in enumerate(tiles):
-        result = seen[index * period + dut.LATENCY + lanes - 1]
+        begin, result = index * period, seen[index * period + last]
+        assert [seen[begin + lane]["lane"] for lane in range(lanes)] == list(range(lanes))
         multipliers = unpack(result["row_multiplier"], 15, lanes, signed=False)
-        assert (
-            list(zip(multipliers, unpack(result["row_shift"], 6, lanes, signed=False), strict=True))
-            == expected
-        )
+        shifts = unpack(result["row_shift"], 6, lanes, signed=False)
+        assert list(zip(multipliers, shifts, strict=True)) == [(q, min(s, 63)) for q, s in expected]
+    assert {s for tile in tiles for _, s in tile} & set(range(64, 128)), "no shift beyond 63 was tried"
