@@ -80,9 +80,14 @@ def cache_key(config: AcceleratorConfig, *options: object) -> str:
 
     Names and dates do not change it.
     """
-    state = hashlib.sha256(config.digest.encode())
-    for path in _sources():
-        state.update(path.read_bytes())
+    return _digest(config.digest.encode(), *(path.read_bytes() for path in _sources()), options=options)
+
+
+def _digest(*contents: bytes, options: tuple[object, ...] = ()) -> str:
+    """Of what is compiled, the tools, their flags and the processor."""
+    state = hashlib.sha256()
+    for content in contents:
+        state.update(content)
     # The flags compile for this very processor, so a folder that is shared between machines needs its name too.
     facts = [
         str(toolchain.verilator()),
@@ -191,6 +196,25 @@ def build_ports(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER)
     return _cached(config, root, f"{config.name}-ports-{cache_key(config, 'ports')}", compile_)
 
 
+def build_bench(
+    name: str, verilog: str, bench: Path, *, top: str, ports: Iterable[str], root: str | Path = DEFAULT_FOLDER
+) -> Build:
+    """The fast simulation of any Verilog text under a bench of its own with its own clock; ``ports`` of ``top`` are
+    public. Cached by the text, the bench and the tools.
+
+    Raises as ``build`` does.
+    """
+
+    def make(folder: Path) -> None:
+        source = folder / f"{name}.v"
+        source.write_text(verilog)
+        _compile(
+            folder, sources=[source, bench], top=top, ports=ports, build_args=toolchain.verilator_build_args()
+        )
+
+    return _once(Path(root).absolute() / f"{name}-{_digest(verilog.encode(), bench.read_bytes())}", make)
+
+
 def top_ports(verilog: str) -> list[str]:
     """Names of the ports of module ``accelerator`` in Verilog text of Amaranth."""
     match = re.search(r"^module\s+\\?accelerator\s*\((.*?)\);", verilog, re.MULTILINE | re.DOTALL)
@@ -207,21 +231,34 @@ def _cached(
     *,
     waves: bool = False,
 ) -> Build:
-    # Imported late: reading a cached build needs no Amaranth.
-    from vitreous.hw.verilog import emit
+    def make(folder: Path) -> None:
+        # Imported late: reading a cached build needs no Amaranth.
+        from vitreous.hw.verilog import emit
 
-    folder = Path(root).absolute() / name
+        verilog = folder / "accelerator.v"
+        verilog.write_text(emit(config))
+        compile_(folder, verilog)
+
+    return _once(Path(root).absolute() / name, make, {"config": config.as_dict()}, waves=waves)
+
+
+def _once(
+    folder: Path,
+    make: Callable[[Path], None],
+    facts: Mapping[str, object] | None = None,
+    *,
+    waves: bool = False,
+) -> Build:
+    """Fill ``folder`` by ``make`` if that was not done before."""
     with _locked(folder):
         if (folder / "done.json").is_file():
             return Build(folder=folder, seconds=0.0, cached=True, waves=waves)
         started = time.monotonic()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        verilog = folder / "accelerator.v"
-        verilog.write_text(emit(config))
-        compile_(folder, verilog)
+        make(folder)
         seconds = time.monotonic() - started
-        (folder / "done.json").write_text(json.dumps({"seconds": seconds, "config": config.as_dict()}))
+        (folder / "done.json").write_text(json.dumps({"seconds": seconds, **(facts or {})}))
         return Build(folder=folder, seconds=seconds, cached=False, waves=waves)
 
 

@@ -1,0 +1,1 @@
+"""Vectors through every arithmetic unit in RTL: ``python -m tests.vectors``, and a small share in the tests."""
