@@ -26,6 +26,18 @@ _OWN_WEIGHTS = "is an exported program with its own weights; a checkpoint cannot
 _CALIBRATION_SEED, _TEST_SEED, _WEIGHT_SEED = 11, 12, 13
 
 DEIT_TINY = ViTConfig(image_size=224, patch_size=16, dim=192, depth=12, heads=3, num_classes=1000)
+RMS_SILU = ViTConfig(
+    image_size=32,
+    patch_size=8,
+    dim=48,
+    depth=2,
+    heads=3,
+    num_classes=10,
+    qkv_bias=False,
+    activation="silu",
+    norm="rms",
+)
+"""The normalization and the activation of large language models, small enough to be simulated in seconds."""
 DEIT_SMALL = ViTConfig(image_size=224, patch_size=16, dim=384, depth=12, heads=6, num_classes=1000)
 
 
@@ -101,7 +113,7 @@ def _load_fashion(name: str, checkpoint: str | Path | None) -> LoadedModel:
     )
 
 
-def _load_deit(config: ViTConfig, name: str, checkpoint: str | Path | None) -> LoadedModel:
+def _load_random(config: ViTConfig, name: str, checkpoint: str | Path | None) -> LoadedModel:
     model = VisionTransformer(config)
     if checkpoint is None:
         synthetic.randomize(model, _WEIGHT_SEED)
@@ -158,6 +170,7 @@ def _synthetic_data(
 
 _CATALOG: dict[str, Callable[[str, str | Path | None], LoadedModel]] = {
     "fashion-vit": _load_fashion,
-    "deit-tiny": lambda name, checkpoint: _load_deit(DEIT_TINY, name, checkpoint),
-    "deit-small": lambda name, checkpoint: _load_deit(DEIT_SMALL, name, checkpoint),
+    "deit-tiny": lambda name, checkpoint: _load_random(DEIT_TINY, name, checkpoint),
+    "deit-small": lambda name, checkpoint: _load_random(DEIT_SMALL, name, checkpoint),
+    "rms-silu-vit": lambda name, checkpoint: _load_random(RMS_SILU, name, checkpoint),
 }

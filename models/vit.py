@@ -7,7 +7,8 @@ For an image ``x`` of shape ``[B, C, H, W]`` with patch ``P`` (``N = (H/P)(W/P)`
     with a class token:     logits = head(LN(t)[:, 0])
     without a class token:  logits = head(LN(mean over tokens of t))
 
-GELU is the exact one (erf), LayerNorm has epsilon 1e-6. Reference: Dosovitskiy et al., "An Image is Worth
+GELU is the exact one (erf), LayerNorm has epsilon 1e-6. Large language models have SiLU and RMSNorm in their places:
+``activation`` and ``norm`` of the configuration. Reference: Dosovitskiy et al., "An Image is Worth
 16x16 Words" (2021); Touvron et al., "Training data-efficient image transformers" (2021).
 """
 
@@ -23,6 +24,8 @@ from torch import Tensor, nn
 from vitreous.models.errors import ModelError
 
 LAYER_NORM_EPS = 1e-6
+ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "silu": nn.SiLU, "relu": nn.ReLU}
+NORMS: dict[str, type[nn.LayerNorm] | type[nn.RMSNorm]] = {"layer": nn.LayerNorm, "rms": nn.RMSNorm}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,7 @@ class ViTConfig:
 
     ``image_size`` is one side or ``(height, width)`` in pixels; ``patch_size`` must divide both. ``mlp_ratio``
     times ``dim`` is the hidden width. Without a class token the tokens are averaged before the last LayerNorm.
+    ``activation`` is gelu, silu or relu; ``norm`` is layer or rms.
 
     Raises ``ModelError`` when a field does not fit.
     """
@@ -45,6 +49,8 @@ class ViTConfig:
     num_classes: int
     class_token: bool = True
     qkv_bias: bool = True
+    activation: str = "gelu"
+    norm: str = "layer"
 
     def __post_init__(self) -> None:
         counts = ("patch_size", "in_channels", "dim", "depth", "heads", "num_classes")
@@ -56,6 +62,9 @@ class ViTConfig:
                 raise ModelError(
                     f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}"
                 )
+        for name, known in (("activation", ACTIVATIONS), ("norm", NORMS)):
+            if getattr(self, name) not in known:
+                raise ModelError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
         if self.dim % self.heads:
             raise ModelError(f"dim {self.dim} is not a multiple of heads {self.heads}")
         if self.hidden < 1:
@@ -121,12 +130,12 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """``fc2(gelu(fc1(x)))`` with the exact GELU, ``x/2 * (1 + erf(x / sqrt(2)))``."""
+    """``fc2(act(fc1(x)))``: the exact GELU, ``x/2 * (1 + erf(x / sqrt(2)))``, SiLU or ReLU."""
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
         self.fc1 = nn.Linear(config.dim, config.hidden)
-        self.act = nn.GELU()
+        self.act = ACTIVATIONS[config.activation]()
         self.fc2 = nn.Linear(config.hidden, config.dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -139,9 +148,9 @@ class Block(nn.Module):
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
+        self.norm1 = NORMS[config.norm](config.dim, eps=LAYER_NORM_EPS)
         self.attn = Attention(config)
-        self.norm2 = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
+        self.norm2 = NORMS[config.norm](config.dim, eps=LAYER_NORM_EPS)
         self.mlp = Mlp(config)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -165,7 +174,7 @@ class VisionTransformer(nn.Module):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.dim)) if config.class_token else None
         self.pos_embed = nn.Parameter(torch.zeros(1, config.tokens, config.dim))
         self.blocks = nn.Sequential(*(Block(config) for _ in range(config.depth)))
-        norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
+        norm = NORMS[config.norm](config.dim, eps=LAYER_NORM_EPS)
         self.norm = norm if config.class_token else nn.Identity()
         self.fc_norm = nn.Identity() if config.class_token else norm
         self.head = nn.Linear(config.dim, config.num_classes)

@@ -15,7 +15,7 @@ def _one_thread() -> None:
 
 def test_every_listed_model_has_one_line() -> None:
     listed = available()
-    assert [name for name, _ in listed] == ["fashion-vit", "deit-tiny", "deit-small"]
+    assert [name for name, _ in listed] == ["fashion-vit", "deit-tiny", "deit-small", "rms-silu-vit"]
     assert all(text and "\n" not in text for _, text in listed)
 
 

@@ -64,13 +64,31 @@ def test_qkv_bias_can_be_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"class_token": False}, {"image_size": 4}, {"patch_size": 2, "heads": 1}]
+    "changes",
+    [
+        {},
+        {"class_token": False},
+        {"image_size": 4},
+        {"patch_size": 2, "heads": 1},
+        {"activation": "silu", "norm": "rms"},
+    ],
 )
 def test_forward_shapes(changes: dict[str, object]) -> None:
     config = small(**changes)
     model = VisionTransformer(config)
     assert model.input_shape == (2, *config.image_shape)
     assert model(torch.zeros(3, *model.input_shape)).shape == (3, 5)
+
+
+def test_rms_norm_and_silu_take_the_places_of_layer_norm_and_gelu() -> None:
+    model = VisionTransformer(small(activation="silu", norm="rms", depth=1))
+    parts = [type(part).__name__ for part in model.modules()]
+    assert (parts.count("RMSNorm"), parts.count("SiLU")) == (3, 1)
+    assert not {"LayerNorm", "GELU"} & set(parts)
+    assert not any(name.startswith("blocks.0.norm") and name.endswith("bias") for name in model.state_dict())
+    for field in ("activation", "norm"):
+        with pytest.raises(ModelError, match=f"{field} must be one of .*, not 'tanh'"):
+            small(**{field: "tanh"})
 
 
 def plain_forward(model: VisionTransformer, images: torch.Tensor) -> torch.Tensor:

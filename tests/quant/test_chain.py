@@ -1,0 +1,69 @@
+"""A float model all the way: quantized, compiled, run by the functional machine; equal to its integer graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.quant.border import assert_border
+from vitreous.compiler import compile
+from vitreous.golden.interpreter import run
+from vitreous.golden.machine import Machine
+from vitreous.models import catalog
+from vitreous.quant import QuantError, QuantScheme, quantize, quantize_images
+from vitreous.quant.pipeline import lower, observe
+from vitreous.spec.config import AcceleratorConfig, load_accelerator
+from vitreous.spec.graph import Op
+from vitreous.spec.isa import Opcode
+
+torch.set_num_threads(1)
+
+SILU64 = Path(__file__).parents[2] / "examples" / "silu64.toml"
+
+
+@pytest.fixture(scope="module")
+def model() -> catalog.LoadedModel:
+    return catalog.load("rms-silu-vit")
+
+
+@pytest.mark.parametrize("bits", [None, 8, 16])
+def test_rms_norm_and_silu_ride_the_same_interfaces(model: catalog.LoadedModel, bits: int | None) -> None:
+    config = AcceleratorConfig.from_toml(SILU64)
+    graph = quantize(
+        model.module,
+        model.calibration,
+        name=model.name,
+        scheme=QuantScheme(probability_bits=bits),
+        softmax=config.softmax,
+        gelu=config.gelu,
+        norm=config.norm,
+    )
+    kinds = [node.op for node in graph]
+    assert kinds.count(Op.RMSNORM) == 5
+    assert kinds.count(Op.LAYERNORM) == 0
+    assert {node.attributes["function"] for node in graph if node.op is Op.GELU} == {"silu"}
+    program = compile(graph, config, observe=True)
+    assert {i["centred"] for i in program.instructions if i.opcode is Opcode.NORM} == {0}
+    for image in quantize_images(graph, model.test_images[:2]):
+        wanted = run(graph, image, keep=True)
+        found = Machine(config).run(program, image, order="late").tensors
+        assert len(found) > 15
+        for name, tensor in found.items():
+            np.testing.assert_array_equal(tensor, wanted[name], err_msg=name)
+
+
+def test_it_is_close_to_the_float_model(model: catalog.LoadedModel) -> None:
+    config, scheme = AcceleratorConfig.from_toml(SILU64), QuantScheme(observer="minmax")
+    pixels = model.calibration[:4]
+    calibrated = observe(model.module, pixels, scheme)
+    graph = lower(calibrated, name="v", scheme=scheme, gelu=config.gelu, norm=config.norm)
+    assert_border(graph, calibrated.encoder, pixels, 24.0)
+
+
+def test_an_accelerator_with_gelu_refuses_it(model: catalog.LoadedModel) -> None:
+    sentence = "the model's silu needs gelu.function = silu, but the accelerator's is gelu"
+    with pytest.raises(QuantError, match=sentence):
+        quantize(model.module, model.calibration[:1], name="v", gelu=load_accelerator("edge64").gelu)
