@@ -177,39 +177,53 @@ def worst(errors: list[RowError]) -> RowError:
     )
 
 
-def _relative(what: str, found: Tensor, truth: Tensor) -> RelativeError:
-    error = found.to(torch.float64) / truth - 1
+def _relative(what: str, error: Values) -> RelativeError:
     return RelativeError(
-        what=what, least=float(error.min()), largest=float(error.max()), mean=float(error.abs().mean())
+        what=what, least=float(error.min()), largest=float(error.max()), mean=float(np.abs(error).mean())
     )
 
 
-def reciprocal_error() -> RelativeError:
-    """``Q / 2**(e+1)`` against ``n / S``: every divisor of 17 bits, and with dropped bits at their worst."""
+def _normalized(values: Tensor, octaves: int) -> Values:
+    """The number without its exponent, in ``[1, 2**octaves)``."""
+    real = values.to(torch.float64)
+    exponent = torch.floor(torch.log2(real) / octaves) * octaves
+    return np.asarray((real / torch.pow(2.0, exponent)).numpy())
+
+
+def reciprocal_values() -> tuple[Values, Values]:
+    """Normalized divisors and relative errors of all measured quotients."""
     from vitreous.golden.reciprocal import reciprocal
 
     exact = torch.arange(1 << 16, 1 << 17, dtype=torch.int64)
     values = torch.cat([exact, ((exact + 1) << 15) - 1])  # the second: all dropped bits set
-    found, truth = [], []
+    errors = []
     for numerator in ((1 << 13) + 1, 1 << 14, 23170, (1 << 15) - 1):
         q, e = reciprocal(numerator, values)
-        found.append(q.to(torch.float64) / torch.pow(2.0, (e + 1).to(torch.float64)))
-        truth.append(numerator / values.to(torch.float64))
-    what = "numerators 8193, 16384, 23170, 32767; every divisor of 17 bits, and with 15 more bits, all set"
-    return _relative(what, torch.cat(found), torch.cat(truth))
+        found = q.to(torch.float64) / torch.pow(2.0, (e + 1).to(torch.float64))
+        errors.append((found * values.to(torch.float64) / numerator - 1).numpy())
+    return np.tile(_normalized(values, 1), len(errors)), np.concatenate(errors)
 
 
-def root_error() -> RelativeError:
-    """``R / 2**(16 + e/2)`` against ``1 / sqrt(V)``: every normalized number, and with dropped bits at their worst."""
+def root_values() -> tuple[Values, Values]:
+    """Numbers without an even power of two, in [1, 4), and relative errors of all measured roots."""
     from vitreous.golden.rsqrt import reciprocal_root
 
     exact = torch.arange(1 << 16, 1 << 18, dtype=torch.int64)
     values = torch.cat([exact, ((exact + 1) << 20) - 1])
     root, e = reciprocal_root(values)
     found = root.to(torch.float64) / torch.pow(2.0, 16 + e.to(torch.float64) / 2)
-    return _relative(
-        "every normalized number, and with 20 more bits, all set", found, values.to(torch.float64) ** -0.5
-    )
+    return _normalized(values, 2), np.asarray((found * values.to(torch.float64).sqrt() - 1).numpy())
+
+
+def reciprocal_error() -> RelativeError:
+    """``Q / 2**(e+1)`` against ``n / S``: every divisor of 17 bits, and with dropped bits at their worst."""
+    what = "numerators 8193, 16384, 23170, 32767; every divisor of 17 bits, and with 15 more bits, all set"
+    return _relative(what, reciprocal_values()[1])
+
+
+def root_error() -> RelativeError:
+    """``R / 2**(16 + e/2)`` against ``1 / sqrt(V)``: every normalized number, and with dropped bits at their worst."""
+    return _relative("every normalized number, and with 20 more bits, all set", root_values()[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,18 +234,34 @@ class NormError:
     mean: float
 
 
-def norm_error(config: NormConfig) -> NormError:
-    """Layer norm on the stated rows: stream steps of 1/256, result steps of 6/127, eps 1e-6."""
+def norm_values(config: NormConfig) -> tuple[Values, Values]:
+    """Truth, clamped to int8, and absolute error of layer norm on the stated rows, in steps of the result."""
     from vitreous.golden.layernorm import layernorm
     from vitreous.quant.constants import norm_constants
 
-    errors = []
+    truths, errors = [], []
     for what, x in distributions.norm_rows():
         m_o, s_o, epsilon = norm_constants(what, config, x.shape[1], NORM_EPS, NORM_STREAM, NORM_STEP)
         y = layernorm(torch.from_numpy(x), config, m_o, s_o, epsilon, 0).numpy().astype(np.float64)
         real = x.astype(np.float64) * NORM_STREAM
         centred = real - real.mean(axis=1, keepdims=True)
         truth = centred / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + NORM_EPS) / NORM_STEP
-        errors.append(np.abs(y - np.clip(truth, -128, 127)).ravel())
-    every = np.concatenate(errors)
-    return NormError(largest=float(every.max()), mean=float(every.mean()))
+        truths.append(np.clip(truth, -128, 127).ravel())
+        errors.append(np.abs(y.ravel() - truths[-1]))
+    return np.concatenate(truths), np.concatenate(errors)
+
+
+def norm_error(config: NormConfig) -> NormError:
+    """Layer norm on the stated rows: stream steps of 1/256, result steps of 6/127, eps 1e-6."""
+    _, errors = norm_values(config)
+    return NormError(largest=float(errors.max()), mean=float(errors.mean()))
+
+
+def curve(x: Values, error: Values, least: float, most: float, bins: int = 256) -> list[tuple[float, float]]:
+    """The largest error in each of ``bins`` equal intervals of ``[least, most)`` that has inputs: (middle, error)."""
+    place = np.floor((x - least) / (most - least) * bins).astype(np.int64)
+    inside = (place >= 0) & (place < bins)
+    largest = np.full(bins, -1.0)
+    np.maximum.at(largest, place[inside], np.abs(error[inside]))
+    middles = least + (np.arange(bins) + 0.5) * (most - least) / bins
+    return [(float(m), float(e)) for m, e in zip(middles, largest, strict=True) if e >= 0]
