@@ -9,8 +9,9 @@ from typing import Any
 
 import jinja2
 
-from vitreous.reports import figures, picture
+from vitreous.reports import figures, picture, unit_page, unit_tables, units
 from vitreous.reports.report import Report
+from vitreous.spec.config import AcceleratorConfig
 
 
 @cache
@@ -50,6 +51,20 @@ def _schedule_data(report: Report) -> str:
     return json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
 
 
+def _unit_words(report: Report) -> dict[str, Any]:
+    """The comparison of the nonlinear units, this accelerator's ones marked; empty where the project has none."""
+    found = units.load()
+    if found is None:
+        return {"unit_tables": [], "unit_advice": "", "unit_pictures": [], "unit_sources": {}}
+    marked = units.of_accelerator(found, AcceleratorConfig.from_dict(report.config))
+    return {
+        "unit_tables": unit_tables.tables(marked),
+        "unit_advice": unit_page.advice(found),
+        "unit_pictures": unit_page.svg_elements(found),
+        "unit_sources": found.sources,
+    }
+
+
 def render(report: Report) -> str:
     """The page of ``report``: self-contained, light and dark, for screens of any width and for paper."""
     folder = _folder()
@@ -72,6 +87,7 @@ def render(report: Report) -> str:
             for width in part.widths
             if width.bits == part.probability_bits
         ),
+        **_unit_words(report),
         widest=max((row.cycles for row in report.layers), default=1) or 1,
         most_bytes=max((row.bytes for row in report.traffic), default=1) or 1,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +16,7 @@ ERROR_LIMIT = 1 / 1024
 SUM_LIMIT = 0.01
 POINTS_LIMIT = 0.2
 """Points of accuracy that an advised variant may lose against the same function in float64."""
+_IDS = re.compile(r"""(\bid="|xlink:href="\#|url\(\#)""")
 _COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#805ad5", "#b83280", "#4a5568", "#0987a0", "#744210")
 
 
@@ -159,31 +162,33 @@ PLOTS: dict[str, tuple[str, Callable[[Units], Lines]]] = {
 _LOG_INPUT = {"softmax"}
 
 
-def plot(units: Units, name: str, path: Path) -> None:
-    """Write one of ``PLOTS`` as SVG."""
+def plot(units: Units, name: str) -> str:
+    """One of ``PLOTS`` as the text of an SVG, the same for the same data."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    matplotlib.rcParams["svg.hashsalt"] = "vitreous"  # the same picture has the same bytes
+    matplotlib.rcParams["svg.hashsalt"] = "vitreous"
+    matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text: a tenth of the size
     what, lines = PLOTS[name]
     figure, axes = pyplot.subplots(figsize=(9, 4.5))
-    for index, (label, curve) in enumerate(lines(units)):
-        if curve:
-            x, y = zip(*curve, strict=True)
-            axes.plot(x, y, lw=1, color=_COLOURS[index % len(_COLOURS)], label=label)
+    drawn = [(label, curve) for label, curve in lines(units) if curve]
+    for index, (label, curve) in enumerate(drawn):
+        x, y = zip(*curve, strict=True)
+        axes.plot(x, y, lw=1, color=_COLOURS[index % len(_COLOURS)], label=label)
     axes.set_yscale("log")
     if name in _LOG_INPUT:
         axes.set_xscale("log", base=2)
     axes.set_title(what, fontsize=10)
     axes.grid(True, which="both", lw=0.3, alpha=0.5)
-    axes.legend(fontsize=6)
+    if drawn:
+        axes.legend(fontsize=6)
     figure.tight_layout()
-    temporary = path.with_name(f".partial-{path.name}")
-    figure.savefig(temporary, format="svg", metadata={"Date": None})
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
     pyplot.close(figure)
-    os.replace(temporary, path)
+    return text.getvalue()
 
 
 def write(units: Units, folder: Path) -> list[Path]:
@@ -192,10 +197,22 @@ def write(units: Units, folder: Path) -> list[Path]:
     pictures.mkdir(parents=True, exist_ok=True)
     written = []
     for name in PLOTS:
-        plot(units, name, pictures / f"{name}.svg")
-        written.append(pictures / f"{name}.svg")
-    page = folder / "units.md"
-    temporary = page.with_name(page.name + ".partial")
-    temporary.write_text(markdown(units), encoding="utf-8")
-    os.replace(temporary, page)
-    return [page, *written]
+        written.append(_write(pictures / f"{name}.svg", plot(units, name)))
+    return [_write(folder / "units.md", markdown(units)), *written]
+
+
+def _write(path: Path, text: str) -> Path:
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def svg_elements(units: Units) -> list[tuple[str, str]]:
+    """Every picture with its title, as an ``svg`` element for a page; their ids do not meet."""
+    found = []
+    for name, (what, _) in PLOTS.items():
+        text = plot(units, name)
+        body = text[text.index("<svg") :]
+        found.append((what, _IDS.sub(rf"\g<1>{name}-", body)))
+    return found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from vitreous.reports.errors import ReportError
+from vitreous.spec.config import AcceleratorConfig
 
 FORMAT = "vitreous.units/1"
 FILE = Path(__file__).absolute().parent / "units" / "units.json"
@@ -97,8 +98,9 @@ class Units:
 
 def from_dict(data: Mapping[str, Any]) -> Units:
     """The inverse of ``Units.as_dict``. Raises ReportError on data of another kind."""
-    if data.get("format") != FORMAT:
-        raise ReportError(f"The comparison of units has format {data.get('format')!r}; expected {FORMAT!r}")
+    found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
+    if found != FORMAT:
+        raise ReportError(f"The comparison of units has format {found!r}; expected {FORMAT!r}")
     try:
         rows = []
         for row in data["rows"]:
@@ -110,6 +112,18 @@ def from_dict(data: Mapping[str, Any]) -> Units:
         return Units(rows=tuple(rows), **rest)
     except (KeyError, TypeError, ValueError) as error:
         raise ReportError(f"The comparison of units is damaged: {error}") from None
+
+
+def of_accelerator(units: Units, config: AcceleratorConfig) -> Units:
+    """The same with the variants of an accelerator marked in place of the defaults, whatever their formats."""
+    chosen = {
+        ("softmax", config.softmax.variant),
+        (config.gelu.function, config.gelu.variant),
+        ("layer norm", config.norm.variant),
+    }
+    return replace(
+        units, rows=tuple(replace(row, default=(row.function, row.variant) in chosen) for row in units.rows)
+    )
 
 
 def load(path: Path = FILE) -> Units | None:
