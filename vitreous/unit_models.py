@@ -51,6 +51,10 @@ class Models:
             return model, observe(model.module, model.calibration, QuantScheme())
 
     @cached_property
+    def _float_classes(self) -> np.ndarray:
+        return steps.float_logits(self._shipped[0]).argmax(axis=1)
+
+    @cached_property
     def _layer(self) -> tuple[Any, Any]:
         import torch
 
@@ -91,7 +95,7 @@ class Models:
 
         model, calibrated = self._shipped
         labels = model.test_labels.numpy()
-        reference = steps.float_logits(model).argmax(axis=1)
+        reference = self._float_classes
         if config is None:
             found = reference
         else:
