@@ -274,17 +274,19 @@ def test_every_size_after_every_other(variant: str) -> None:
     check(Bench(config, memory, read_stall="random", write_stall="random", seed=3), program)
 
 
-def test_norm_equals_golden() -> None:
+@pytest.mark.parametrize("centred", [1, 0])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_norm_equals_golden(variant: str, centred: int) -> None:
     torch = pytest.importorskip("torch")
-    from vitreous.golden.layernorm import layernorm
+    from vitreous.golden.norm import norm
 
-    config, rng = AcceleratorConfig(array=ArrayConfig(lanes=8, depth=4)), random.Random(6)
-    i = make_norm(rng, channels=192, row_tiles=1)
+    torch.set_num_threads(1)
+    config, rng = configuration(variant, 8, 4), random.Random(6)
+    i = make_norm(rng, channels=192, row_tiles=1, centred=centred)
     memory = random_memory(rng, 8, 300, 4000)
     columns = [unpack(word, 16, 8, signed=True) for word in memory[i["r_base"] : i["r_base"] + 192]]
-    y = layernorm(
-        torch.tensor(columns, dtype=torch.int16).T, i["multiplier"], i["shift"], i["epsilon"], i["zero_point"]
-    )
+    constants = [i[name] for name in ("multiplier", "shift", "epsilon", "zero_point")]
+    y = norm(torch.tensor(columns, dtype=torch.int16).T, config.norm, *constants, centred=bool(centred))
     bench = Bench(config, memory).run([i])
     words = [unpack(bench.x[i["x_base"] + w], 8, 32, signed=True) for w in range(48)]
     assert [[words[k // 4][lane * 4 + k % 4] for k in range(192)] for lane in range(8)] == y.tolist()
