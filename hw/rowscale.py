@@ -37,7 +37,6 @@ class RowScale(wiring.Component):
     sum : In, ``S``, at least 1.
     multiplier, shift : In, ``m_o`` (``2**14 .. 2**15 - 1``) and ``s_o``.
     o_multiplier, o_shift : Out, of the row; the shift modulo 64.
-    o_factor : Out, 0: levels need nothing but the maximum.
 
     Raises ValueError when ``offset`` is not in 1..15.
     """
@@ -59,7 +58,6 @@ class RowScale(wiring.Component):
                 "o_tag": Out(1),
                 "o_multiplier": Out(MULTIPLIER_BITS),
                 "o_shift": Out(SHIFT_BITS),
-                "o_factor": Out(FACTOR_BITS),
             }
         )
 

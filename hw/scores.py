@@ -1,6 +1,7 @@
 """The score buffer S: coded scores on their way in, probabilities on their way out, and the statistics of their rows.
 
-Stages in (cycle 0 has the score column): softmax statistics, packer, memory write.
+Stages in (cycle 0 has the score column): softmax statistics, memory write. A column writes its own elements of a word;
+the first one of a word also the others, with masked codes.
 Stages out (cycle 0 has the address): memory read, prologue.
 """
 
@@ -13,7 +14,6 @@ from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.delay import delay_line
 from vitreous.hw.gating import gated
-from vitreous.hw.packer import Packer
 from vitreous.hw.softmax import VARIANTS, SoftmaxStatistics, prologue
 from vitreous.hw.softmax_prologue import Plane
 from vitreous.hw.softmax_recurrence import RowConstants
@@ -43,7 +43,7 @@ class ScoreTag(data.StructLayout):
 class Scores(wiring.Component):
     """Keeps two query tiles of scores (slots) of ``s_depth`` words each; a word is ``[lane][v]`` codes of 16 bits.
 
-    Latency: ``WRITE_LATENCY`` cycles from a column to the write of the word it completes; ``read_latency`` from an
+    Latency: ``WRITE_LATENCY`` cycles from a column to its write; ``read_latency`` from an
     address to its probabilities; a row's ``done`` comes when its statistics are final.
     Throughput: one column in and one word out a cycle.
     Back-pressure: none; the last columns of two rows are at least N cycles apart.
@@ -62,7 +62,7 @@ class Scores(wiring.Component):
     done : Out, a row is complete: all words written, maximum, multipliers and shifts final.
     """
 
-    WRITE_LATENCY = SoftmaxStatistics.LATENCY + Packer.LATENCY
+    WRITE_LATENCY = SoftmaxStatistics.LATENCY
 
     @staticmethod
     def read_latency(config: AcceleratorConfig) -> int:
@@ -105,30 +105,32 @@ class Scores(wiring.Component):
             shape=16 * self.config.panel_word_bytes, depth=2 * self.config.s_depth, init=[]
         )
         m.d.comb += [
-            self.row_multiplier.eq(
-                Mux(self.scale_slot, statistics.row_multiplier[1], statistics.row_multiplier[0])
-            ),
-            self.row_shift.eq(Mux(self.scale_slot, statistics.row_shift[1], statistics.row_shift[0])),
+            statistics.scale_slot.eq(self.scale_slot),
+            self.row_multiplier.eq(statistics.row_multiplier),
+            self.row_shift.eq(statistics.row_shift),
         ]
         self._build_write(m, statistics, memory)
         self._build_read(m, statistics, memory)
         return m
 
     def _build_write(self, m: Module, statistics: SoftmaxStatistics, memory: Memory) -> None:
-        m.submodules.packer = packer = Packer(self.config, width=16, padding=MASKED_CODE)
-        tags = delay_line(m, self.tag, self.WRITE_LATENCY, name="tag", reset_less=True)
-        emits = delay_line(m, self.valid & self.tag.emit, self.WRITE_LATENCY, name="emit")
-        port = memory.write_port()
+        tag = delay_line(m, self.tag, self.WRITE_LATENCY, name="tag", reset_less=True)[-1]
+        emit = delay_line(m, self.valid & self.tag.emit, self.WRITE_LATENCY, name="emit")[-1]
+        port = memory.write_port(granularity=16)
+        elements = Signal(self.depth)
+        first = tag.index == 0
+        m.d.comb += elements.eq(Mux(first, -1, 1 << tag.index) & statistics.o_valid.replicate(self.depth))
+        for lane in range(self.lanes):
+            code = statistics.code[lane]
+            for v in range(self.depth):
+                data = Mux(first, MASKED_CODE, code) if v else code
+                m.d.comb += port.data.word_select(lane * self.depth + v, 16).eq(data)
         m.d.comb += [
             statistics.valid.eq(self.valid),
             statistics.score.eq(self.score),
-            packer.valid.eq(statistics.o_valid),
-            packer.index.eq(tags[SoftmaxStatistics.LATENCY].index),
-            packer.column.eq(statistics.code),
-            port.en.eq(emits[-1]),
-            port.addr.eq(self._address(tags[-1].row.slot, tags[-1].word)),
-            port.data.eq(packer.o),
-            self.written.eq(emits[-1]),
+            port.en.eq(elements.replicate(self.lanes)),
+            port.addr.eq(self._address(tag.row.slot, tag.word)),
+            self.written.eq(emit),
             self.done.eq(statistics.done),
         ]
         m.d.comb += [
@@ -148,8 +150,9 @@ class Scores(wiring.Component):
             port.en.eq(self.read_valid),
             port.addr.eq(self._address(self.read_slot, self.read_word)),
             levels.code.eq(port.data),
-            levels.maximum.eq(Mux(slot, statistics.maximum[1], statistics.maximum[0])),
-            levels.factor.eq(Mux(slot, statistics.factor[1], statistics.factor[0])),
+            statistics.level_slot.eq(slot),
+            levels.maximum.eq(statistics.maximum),
+            levels.factor.eq(statistics.factor),
             levels.plane.eq(plane),
             self.o.eq(levels.o),
         ]

@@ -5,10 +5,11 @@ A variant is a recurrence over the scores and a prologue for the codes it keeps 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from amaranth.hdl import Const, Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.rowscale import FACTOR_BITS, SUM_BITS, RowScale
@@ -78,7 +79,9 @@ class SoftmaxStatistics(wiring.Component):
     score : In, N scores of 15 bits signed.
     constants : In, with ``last``: where the row's results go, and the constants m_o and s_o.
     o_valid, code : Out, the coded scores.
-    maximum, factor, row_multiplier, row_shift : Out, ``[slot][lane]``, kept until the slot's next row is final.
+    level_slot : In, selects ``maximum`` and ``factor``, combinational. scale_slot : ``row_multiplier``, ``row_shift``.
+    maximum, factor, row_multiplier, row_shift : Out, for each lane, kept until the slot's next row is final; ``factor``
+        is 0 where the variant has none.
     done : Out, pulse: the slot of the last row has all its results.
     """
 
@@ -90,11 +93,9 @@ class SoftmaxStatistics(wiring.Component):
         return recurrence(config.softmax).LATENCY + 1 + RowScale.LATENCY
 
     def __init__(self, config: AcceleratorConfig) -> None:
-        self.config, self.lanes = config, config.array.lanes
-
-        def slots(shape: Any) -> data.ArrayLayout:
-            return data.ArrayLayout(data.ArrayLayout(shape, self.lanes), SLOTS)
-
+        self.config = config
+        self.lanes = lanes = config.array.lanes
+        maximum_bits = recurrence(config.softmax).maximum_bits(config.softmax)
         super().__init__(
             {
                 "valid": In(1),
@@ -104,12 +105,12 @@ class SoftmaxStatistics(wiring.Component):
                 "constants": In(RowConstants()),
                 "o_valid": Out(1),
                 "code": Out(data.ArrayLayout(16, self.lanes)),
-                "maximum": Out(
-                    slots(signed(recurrence(config.softmax).maximum_bits(config.softmax))),
-                ),
-                "factor": Out(slots(FACTOR_BITS)),
-                "row_multiplier": Out(slots(MULTIPLIER_BITS)),
-                "row_shift": Out(slots(SHIFT_BITS)),
+                "level_slot": In(1),
+                "maximum": Out(data.ArrayLayout(signed(maximum_bits), lanes)),
+                "factor": Out(data.ArrayLayout(FACTOR_BITS, lanes)),
+                "scale_slot": In(1),
+                "row_multiplier": Out(data.ArrayLayout(MULTIPLIER_BITS, lanes)),
+                "row_shift": Out(data.ArrayLayout(SHIFT_BITS, lanes)),
                 "done": Out(1),
             }
         )
@@ -128,22 +129,17 @@ class SoftmaxStatistics(wiring.Component):
         ]
         m.d.sync += self.o_valid.eq(self.valid)
         self._build_serializer(m, rows, result)
-        self._build_results(m, result)
+        self._build_results(m, rows, result)
         return m
 
     def _build_serializer(self, m: Module, rows: SoftmaxRecurrence, result: RowScale | RowInverse) -> None:
         """The sums of a row move down one lane a cycle, past the divider."""
         current = Signal(RowConstants(), reset_less=True)
         load = rows.o_last
-        maximum = Signal.like(self.maximum, name="final_maximum", reset_less=True)
-        m.d.comb += self.maximum.eq(maximum)
         waiting = Signal(self.lanes)
         m.d.sync += waiting.eq(Mux(load, Const(-1, self.lanes), waiting >> 1))
         with m.If(load):
             m.d.sync += current.eq(rows.o_constants)
-            for slot in range(SLOTS):
-                with m.If(rows.o_constants.slot == slot):
-                    m.d.sync += maximum[slot].eq(rows.maximum)
         sums = [Signal(SUM_BITS, name=f"sum_{lane}", reset_less=True) for lane in range(self.lanes)]
         for lane, following in enumerate([*sums[1:], Const(0, SUM_BITS)]):
             m.d.sync += sums[lane].eq(Mux(load, rows.sum[lane], following))
@@ -155,21 +151,35 @@ class SoftmaxStatistics(wiring.Component):
             result.shift.eq(current.shift),
         ]
 
-    def _build_results(self, m: Module, result: RowScale | RowInverse) -> None:
+    def _build_results(self, m: Module, rows: SoftmaxRecurrence, result: RowScale | RowInverse) -> None:
         """Results come in the order of the lanes."""
         lane = Signal(range(self.lanes))
         m.d.sync += self.done.eq(result.o_valid & (lane == self.lanes - 1))
         with m.If(result.o_valid):
             m.d.sync += lane.eq(lane + 1)
-        kept = {
-            "factor": result.o_factor,
-            "row_multiplier": result.o_multiplier,
-            "row_shift": result.o_shift,
-        }
-        for name, value in kept.items():
-            registers = Signal.like(getattr(self, name), name=f"final_{name}", reset_less=True)
-            m.d.comb += getattr(self, name).eq(registers)
-            for slot in range(SLOTS):
-                for index in range(self.lanes):
-                    with m.If(result.o_valid & (result.o_tag == slot) & (lane == index)):
-                        m.d.sync += registers[slot][index].eq(value)
+        here = Signal(self.lanes)
+        m.d.comb += here.eq(Mux(result.o_valid, 1 << lane, 0))
+        self._build_kept(m, "maximum", self.level_slot, rows.o_maximum, rows.o_slot, rows.maximum)
+        scale = self.scale_slot, here, result.o_tag
+        self._build_kept(m, "row_multiplier", *scale, result.o_multiplier.replicate(self.lanes))
+        self._build_kept(m, "row_shift", *scale, result.o_shift.replicate(self.lanes))
+        if isinstance(result, RowInverse):
+            factor = result.o_factor.replicate(self.lanes)
+            self._build_kept(m, "factor", self.level_slot, here, result.o_tag, factor)
+
+    def _build_kept(
+        self, m: Module, name: str, slot: Value, enable: Value, write_slot: Value, value: Value
+    ) -> None:
+        """One word of all lanes for each slot, in distributed memory: read any time, written as a whole or by lanes."""
+        member = getattr(self, name)
+        bits = len(member.as_value())
+        kept = Memory(shape=bits, depth=SLOTS, init=[], attrs={"ram_style": "distributed"})
+        m.submodules[f"kept_{name}"] = kept
+        write, read = kept.write_port(granularity=bits // len(enable)), kept.read_port(domain="comb")
+        m.d.comb += [
+            write.en.eq(enable),
+            write.addr.eq(write_slot),
+            write.data.eq(value),
+            read.addr.eq(slot),
+            member.eq(read.data),
+        ]

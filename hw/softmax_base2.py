@@ -55,7 +55,6 @@ class Base2Recurrence(OnePassRecurrence):
         table: wiring.PureInterface | None,
         valid: list[ValueLike],
         first: list[ValueLike],
-        last: list[ValueLike],
     ) -> None:
         assert table is not None
         width = integer_bits(self.softmax)
@@ -82,11 +81,8 @@ class Base2Recurrence(OnePassRecurrence):
             places.eq(Cat(distance[: _PLACES - 1], distance[_PLACES - 1 :].any())),
             mantissa.eq(table.data),
         ]
-        # Cycle 3
-        maximum = Signal(signed(width), name=f"maximum_{lane}", reset_less=True)
-        m.d.sync += maximum.eq(Mux(last[2], running, maximum))
         total = self._build_sum(m, lane, rises, places, mantissa, valid[3], first[3])
-        m.d.comb += [self.maximum[lane].eq(maximum), self.sum[lane].eq(total)]
+        m.d.comb += [self.maximum[lane].eq(running), self.sum[lane].eq(total)]
 
     def _build_sum(
         self,

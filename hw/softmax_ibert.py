@@ -119,6 +119,7 @@ class IbertRecurrence(SoftmaxRecurrence):
     N cycles after the last one of the row before is read, at the earliest, so a half is free when its next row begins.
     """
 
+    MAXIMUM_LATENCY = 2
     LATENCY = 1 + IbertSum.LATENCY
 
     def elaborate(self, platform: object) -> Module:
@@ -128,8 +129,7 @@ class IbertRecurrence(SoftmaxRecurrence):
         self._half = Signal()  # that is written
         self._key = Signal(range(depth))  # the next one of the row, unless ``first``
         self._maximum = [
-            Signal(signed(SCORE.width), name=f"second_maximum_{lane}", reset_less=True)
-            for lane in range(self.lanes)
+            Signal(signed(SCORE.width), name=f"maximum_{lane}", reset_less=True) for lane in range(self.lanes)
         ]
         self._build_first(m, rows.write_port())
         self._build_second(m, rows.read_port())
@@ -148,7 +148,7 @@ class IbertRecurrence(SoftmaxRecurrence):
             port.data.eq(Cat(score[: SCORE.width] for score in self.score)),
         ]
         self._ends = ends = Signal()
-        m.d.sync += ends.eq(self.valid & self.last)
+        m.d.sync += [ends.eq(self.valid & self.last), self.o_maximum.eq(ends)]
         for lane in range(self.lanes):
             score = self.score[lane][: SCORE.width].as_signed()
             code = Signal(signed(SCORE.width), name=f"code_{lane}", reset_less=True)
@@ -156,7 +156,7 @@ class IbertRecurrence(SoftmaxRecurrence):
             rises = self.first | (score > running)
             m.d.sync += [code.eq(score), running.eq(Mux(self.valid & rises, score, running))]
             m.d.sync += self._maximum[lane].eq(Mux(ends, running, self._maximum[lane]))
-            m.d.comb += self.code[lane].eq(code)
+            m.d.comb += [self.code[lane].eq(code), self.maximum[lane].eq(self._maximum[lane])]
 
     def _build_second(self, m: Module, port: Any) -> None:
         """From the cycle after the last column on, one column a cycle."""
@@ -179,20 +179,18 @@ class IbertRecurrence(SoftmaxRecurrence):
         lasts = delay_line(m, active & last, self.LATENCY, name="last")
         with m.If(lasts[1]):  # before the next row's constants can come, N columns after this row's last one
             m.d.sync += constants[1].eq(constants[0])
-        m.d.comb += [self.o_last.eq(lasts[-1]), self.o_constants.eq(constants[1])]
+        m.d.comb += [
+            self.o_slot.eq(constants[0].slot),
+            self.o_last.eq(lasts[-1]),
+            self.o_constants.eq(constants[1]),
+        ]
         valid, first = Signal(), Signal(reset_less=True)
         m.d.sync += [valid.eq(active), first.eq(key == 0)]
         m.submodules.sums = sums = IbertSum(lanes=self.lanes, softmax=self.softmax)
         m.d.comb += [sums.valid.eq(valid), sums.first.eq(first), self.sum.eq(sums.sum)]
         for lane in range(self.lanes):
             score = port.data.word_select(lane, SCORE.width).as_signed()
-            # The maximum of the row whose distances are out, until that of the next row.
-            maximum = Signal(signed(SCORE.width), name=f"maximum_{lane}", reset_less=True)
-            m.d.sync += maximum.eq(Mux(lasts[2], self._maximum[lane], maximum))
-            m.d.comb += [
-                sums.distance[lane].eq(self._maximum[lane] - score),
-                self.maximum[lane].eq(maximum),
-            ]
+            m.d.comb += sums.distance[lane].eq(self._maximum[lane] - score)
 
 
 class IbertPrologue(ProbabilityPrologue):

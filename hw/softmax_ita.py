@@ -55,7 +55,6 @@ class ItaRecurrence(OnePassRecurrence):
         table: wiring.PureInterface | None,
         valid: list[ValueLike],
         first: list[ValueLike],
-        last: list[ValueLike],
     ) -> None:
         # Cycle 1
         drop = self.softmax.fraction_bits - _FRACTION_BITS
@@ -76,11 +75,9 @@ class ItaRecurrence(OnePassRecurrence):
             places.eq(_octaves(Mux(up, difference, -difference)[: INT8.width])),
         ]
         # Cycle 3
-        maximum = Signal(signed(INT8.width), name=f"maximum_{lane}", reset_less=True)
         term = Signal(_TERM_BITS + 1, name=f"term_{lane}", reset_less=True)
         drops = Signal(_PLACES, name=f"drop_{lane}", reset_less=True)
         m.d.sync += [
-            maximum.eq(Mux(last[2], running, maximum)),
             term.eq((1 << _TERM_BITS) >> Mux(rises, 0, places)),
             drops.eq(Mux(rises, places, 0)),
         ]
@@ -89,7 +86,7 @@ class ItaRecurrence(OnePassRecurrence):
         m.d.sync += total.eq(Mux(valid[3], Mux(first[3], 0, total >> drops) + term, total))
         m.d.comb += [
             self.code[lane].eq(code),
-            self.maximum[lane].eq(maximum),
+            self.maximum[lane].eq(running),
             self.sum[lane].eq(total),
         ]
 

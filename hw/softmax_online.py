@@ -30,6 +30,8 @@ _ONE = 1 << (TERM_BITS - 1)
 class OnlineRecurrence(OnePassRecurrence):
     """``S = 2**19 * sum_j 2**(t_j - M)``, ``M`` the largest score so far; ``code`` is the score."""
 
+    MAXIMUM_LATENCY = 1
+
     def _table(self) -> Memory:
         init = exp2_negative(self.softmax)
         return Memory(shape=_EXPONENTIAL_BITS, depth=len(init), init=init)
@@ -41,7 +43,6 @@ class OnlineRecurrence(OnePassRecurrence):
         table: wiring.PureInterface | None,
         valid: list[ValueLike],
         first: list[ValueLike],
-        last: list[ValueLike],
     ) -> None:
         assert table is not None
         # Cycle 1
@@ -59,12 +60,9 @@ class OnlineRecurrence(OnePassRecurrence):
             rises.eq(up),
             distance.eq(Mux(up, difference, -difference)),
         ]
-        # Cycle 2
-        maximum = Signal(signed(SCORE.width), name=f"maximum_{lane}", reset_less=True)
-        m.d.sync += maximum.eq(Mux(last[1], running, maximum))
         m.d.comb += [
             self.code[lane].eq(code),
-            self.maximum[lane].eq(maximum),
+            self.maximum[lane].eq(running),
             self.sum[lane].eq(self._build_sum(m, lane, table, rises, distance, valid[3], first[3])),
         ]
 

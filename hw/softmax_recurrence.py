@@ -35,8 +35,8 @@ def add_rounded(total: Value, term: Value, width: int) -> Value:
 class SoftmaxRecurrence(ABC, wiring.Component):
     """``S = sum_j 2**t_j`` relative to the largest score so far; lanes are rows. A variant says how S is kept.
 
-    Latency: ``code`` ``CODE_LATENCY`` cycles after a score, ``sum``, ``maximum`` and ``o_constants`` ``LATENCY``
-    cycles after the last one, and the row's columns more for each further pass.
+    Latency: ``code`` ``CODE_LATENCY`` cycles after a score, ``maximum`` ``MAXIMUM_LATENCY`` and ``sum`` ``LATENCY``
+    cycles after the last one, ``sum`` the row's columns more for each further pass.
     Throughput: one column a cycle, rows back to back.
     Back-pressure: none; the ``last`` columns of two rows are at least N cycles apart.
 
@@ -50,12 +50,13 @@ class SoftmaxRecurrence(ABC, wiring.Component):
     score : In, 15 bits signed.
     constants : In, of the row, with its last column.
     code : Out, what is kept of the score.
-    o_last : Out, the other outputs are those of a whole row in this cycle.
+    o_maximum, o_last : Out, ``maximum``, ``sum`` is that of a whole row in this cycle.
     sum, maximum : Out, for each lane.
-    o_constants : Out, of that row.
+    o_constants, o_slot : Out, of the row with ``o_last``, with ``o_maximum``.
     """
 
     CODE_LATENCY = 1
+    MAXIMUM_LATENCY: ClassVar[int] = 2
     LATENCY: ClassVar[int] = 4
 
     @staticmethod
@@ -73,6 +74,8 @@ class SoftmaxRecurrence(ABC, wiring.Component):
                 "score": In(data.ArrayLayout(signed(16), self.lanes)),
                 "constants": In(RowConstants()),
                 "code": Out(data.ArrayLayout(16, self.lanes)),
+                "o_maximum": Out(1),
+                "o_slot": Out(1),
                 "o_last": Out(1),
                 "sum": Out(data.ArrayLayout(SUM_BITS, self.lanes)),
                 "maximum": Out(data.ArrayLayout(signed(self.maximum_bits(self.softmax)), self.lanes)),
@@ -86,7 +89,7 @@ class SoftmaxRecurrence(ABC, wiring.Component):
 
 
 class OnePassRecurrence(SoftmaxRecurrence):
-    """A recurrence whose sum follows the scores. ``maximum`` stays until the next ``o_last``."""
+    """A recurrence whose sum follows the scores."""
 
     LATENCY = 4
 
@@ -104,8 +107,13 @@ class OnePassRecurrence(SoftmaxRecurrence):
             m.submodules.table = table
         for lane in range(self.lanes):
             port = None if table is None else table.read_port()
-            self._build_lane(m, lane, port, valid, first, last)
-        m.d.comb += [self.o_last.eq(last[-1]), self.o_constants.eq(constants)]
+            self._build_lane(m, lane, port, valid, first)
+        m.d.comb += [
+            self.o_maximum.eq(last[self.MAXIMUM_LATENCY]),
+            self.o_slot.eq(constants.slot),
+            self.o_last.eq(last[-1]),
+            self.o_constants.eq(constants),
+        ]
         return m
 
     def _table(self) -> Memory | None:
@@ -120,6 +128,5 @@ class OnePassRecurrence(SoftmaxRecurrence):
         table: wiring.PureInterface | None,
         valid: list[ValueLike],
         first: list[ValueLike],
-        last: list[ValueLike],
     ) -> None:
         """One row; the flags are lists over the cycles since the score."""

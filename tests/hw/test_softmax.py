@@ -107,22 +107,38 @@ SIZES = [1, 1, 1, 2, 3, 1, 5, 4, 4, 8, 1, 17, 33, 50, 1, 2, 2, 64, 129, 255, 7, 
 RESULTS = ["maximum", "factor", "row_multiplier", "row_shift"]
 
 
-def slot_of(
-    seen: dict[str, int], name: str, slot: int, width: int, lanes: int, *, signed: bool = False
-) -> list[int]:
-    return unpack(seen[name], width, 2 * lanes, signed=signed)[slot * lanes : (slot + 1) * lanes]
+def looks(config: AcceleratorConfig, tasks: list[Task]) -> dict[int, int]:
+    """Cycles in which a task's results are looked at: when they are new, and before those of its slot's next row."""
+    done = [task.last_cycle + Scores.done_latency(config, len(task.scores[0])) for task in tasks]
+    found = dict(zip(done, range(len(tasks)), strict=True))
+    found |= {
+        task.last_cycle + 3: index for index, task in enumerate(tasks) if task.last_cycle + 3 not in found
+    }
+    for index, task in enumerate(tasks):
+        later = [t for t in tasks[index + 1 :] if t.slot == task.slot]
+        cycle = later[0].last_cycle if later else done[-1] + 2 * config.array.lanes
+        while cycle in found:
+            cycle -= 1
+        if cycle > task.last_cycle + 3:
+            found[cycle] = index
+    return found
 
 
 def check_statistics(config: AcceleratorConfig, sizes: list[int], seed: str) -> None:
     rng, softmax, lanes = random.Random(seed), config.softmax, config.array.lanes
     dut = SoftmaxStatistics(config)
     inputs, tasks = stimulus(rng, config, sizes)
-    tail = Scores.done_latency(config, len(tasks[-1].scores[0]))
-    seen = run_pipeline(dut, inputs, ["o_valid", "code", "done", *RESULTS], cycles=len(inputs) + tail + 2)
+    tail = Scores.done_latency(config, len(tasks[-1].scores[0])) + 2 * lanes
+    inputs += [{}] * tail
+    checks = looks(config, tasks)
+    for cycle, index in checks.items():
+        slots = {"level_slot": tasks[index].slot, "scale_slot": tasks[index].slot}
+        inputs[cycle] = {**inputs[cycle], **slots}
+    seen = run_pipeline(dut, inputs, ["o_valid", "code", "done", *RESULTS], cycles=len(inputs))
     # Codes, cycle by cycle.
     codes = [unpack(s["code"], 16, lanes, signed=False) for s in seen if s["o_valid"]]
     assert [t for t, s in enumerate(seen) if s["o_valid"]] == [
-        t + dut.LATENCY for t, i in enumerate(inputs) if i["valid"]
+        t + dut.LATENCY for t, i in enumerate(inputs) if i.get("valid")
     ]
     wanted = [[row_of(row, softmax) for row in task.scores] for task in tasks]
     assert codes == [
@@ -131,25 +147,23 @@ def check_statistics(config: AcceleratorConfig, sizes: list[int], seed: str) -> 
     # Results of each row, in the cycle of `done`.
     done = [task.last_cycle + Scores.done_latency(config, len(task.scores[0])) for task in tasks]
     assert [t for t, s in enumerate(seen) if s["done"]] == done
-    width = len(dut.maximum.as_value()) // (2 * lanes)
-    for index, (task, rows) in enumerate(zip(tasks, wanted, strict=True)):
-        # They are looked at when they are new, and before those of the slot's next row come.
-        later = [done[n] for n, t in enumerate(tasks) if n > index and t.slot == task.slot]
+    width = len(dut.maximum.as_value()) // lanes
+    for cycle, index in checks.items():
+        task, rows, result = tasks[index], wanted[index], seen[cycle]
+        later = [t.last_cycle for t in tasks[index + 1 :] if t.slot == task.slot]
+        if not later or cycle <= later[0]:  # else the slot's next row is short and close
+            assert unpack(result["maximum"], width, lanes, signed=True) == [row.maximum for row in rows]
+        if cycle < done[index]:
+            continue
         if softmax.variant == "ita":
             scales = [(task.multiplier, task.shift + 7) for _ in rows]
         else:
             offset = facts(softmax).row_exponent
             scales = [row_scale(row.total, task.multiplier, task.shift, offset) for row in rows]
-        for cycle in (done[index], later[0] - 21 - lanes if later else len(seen) - 1):
-            result = seen[cycle]
-            if cycle >= done[index]:
-                assert slot_of(result, "row_multiplier", task.slot, 15, lanes) == [m for m, _ in scales]
-                assert slot_of(result, "row_shift", task.slot, 6, lanes) == [s for _, s in scales]
-                factors = [inverse(row.total) if softmax.variant == "ita" else 0 for row in rows]
-                assert slot_of(result, "factor", task.slot, 8, lanes) == factors
-            if not later or cycle <= later[0] - 21 - lanes:
-                maxima = slot_of(result, "maximum", task.slot, width, lanes, signed=True)
-                assert maxima == [row.maximum for row in rows]
+        assert unpack(result["row_multiplier"], 15, lanes, signed=False) == [m for m, _ in scales]
+        assert unpack(result["row_shift"], 6, lanes, signed=False) == [s for _, s in scales]
+        factors = [inverse(row.total) if softmax.variant == "ita" else 0 for row in rows]
+        assert unpack(result["factor"], 8, lanes, signed=False) == factors
 
 
 @pytest.mark.parametrize(("variant", "bits"), ALL)

@@ -81,15 +81,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         MASK, "packer.py", "kept = Mux(start, self.padding, element) if v else element", "kept = element"
     ),
     Mutation(ADDRESS, "scores.py", "Mux(slot, word + self.config.s_depth, word)", "word"),
-    Mutation(
-        OPERAND,
-        "scores.py",
-        "Mux(slot, statistics.maximum[1], statistics.maximum[0])",
-        "statistics.maximum[0]",
-    ),
-    Mutation(
-        OPERAND, "scores.py", "Mux(slot, statistics.factor[1], statistics.factor[0])", "statistics.factor[0]"
-    ),
+    Mutation(OPERAND, "scores.py", "statistics.level_slot.eq(slot)", "statistics.level_slot.eq(0)"),
+    Mutation(MASK, "scores.py", "Mux(first, MASKED_CODE, code) if v else code", "code"),
     Mutation(OPERAND, "softmax.py", "enumerate([*sums[1:], Const(0, SUM_BITS)])", "enumerate(sums)"),
     Mutation(OPERAND, "softmax_base2.py", "integer - running", "running - integer"),
     Mutation(SHIFT, "softmax_base2.py", "total >> drop[:-1]", "total"),
