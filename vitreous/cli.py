@@ -13,7 +13,23 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from vitreous.errors import RunError
+from vitreous.arguments import (
+    DEFAULT_BUILDS,
+    Accelerator,
+    BuildDir,
+    Calibration,
+    Checkpoint,
+    Clock,
+    Latency,
+    Model,
+    Observer,
+    ProbabilityBits,
+    Throughput,
+    cycle_window,
+    folder_path,
+    safetensors_path,
+    width_of,
+)
 
 app = typer.Typer(
     name="vitreous",
@@ -25,41 +41,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Model = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL", help="A name of `vitreous list`, package.module:factory, or a .pt2 file."
-    ),
-]
-Accelerator = Annotated[
-    str,
-    typer.Option(
-        "--accelerator", "-a", metavar="NAME|FILE", help="A name of `vitreous list` or a .toml file."
-    ),
-]
-Observer = Annotated[str, typer.Option(help="How ranges come from calibration: minmax, percentile or mse.")]
-Calibration = Annotated[
-    int | None, typer.Option(metavar="N", help="Use the first N calibration images (default: all).")
-]
-ProbabilityBits = Annotated[
-    str,
-    typer.Option(
-        metavar="auto|8|16",
-        help="Width of attention's probabilities: 8 or 16 bits everywhere, or what each layer needs by calibration.",
-    ),
-]
-Checkpoint = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Safetensors file that replaces the model's weights.")
-]
-BuildDir = Annotated[Path, typer.Option(help="Folder of compiled simulators, shared by all runs.")]
-Latency = Annotated[
-    int, typer.Option(help="Simulated memory: cycles from an accepted read address to its first beat.")
-]
-Throughput = Annotated[int, typer.Option(help="Simulated memory: beats for every 100 cycles.")]
-Clock = Annotated[
-    float | None, typer.Option(metavar="MHZ", help="Clock for latency in the report (default: assume 200).")
-]
-DEFAULT_BUILDS = Path("build/sim")
 INTERRUPTED = "interrupted; the same command goes on where it stopped"
 
 
@@ -134,7 +115,7 @@ def quantize(
     from vitreous.spec import graph as graphs
     from vitreous.spec.config import load_accelerator
 
-    config, path, bits = load_accelerator(accelerator), _safetensors(out), _probability_bits(probability_bits)
+    config, path, bits = load_accelerator(accelerator), safetensors_path(out), width_of(probability_bits)
     display = Display()
     with display.stage("load model") as stage:
         loaded = steps.load_model(model, checkpoint)
@@ -177,7 +158,7 @@ def compile_command(
     from vitreous.spec import program as programs
     from vitreous.spec.config import load_accelerator
 
-    config, path = load_accelerator(accelerator), _safetensors(out)
+    config, path = load_accelerator(accelerator), safetensors_path(out)
     display = Display(quiet=listing)
     with display.stage("compile") as stage:
         program = compile_graph(graphs.load(graph), config, observe=observe)
@@ -207,7 +188,7 @@ def rtl(
 
     config = load_accelerator(accelerator)
     with Display().stage("rtl") as stage:
-        written = steps.write_rtl(config, _folder(out))
+        written = steps.write_rtl(config, folder_path(out))
         stage.note(f"-> {', '.join(str(path) for path in written)}")
 
 
@@ -256,12 +237,12 @@ def simulate(
         model=model,
         count=count,
         graph=graph,
-        waves=None if waves is None else _window(waves),
+        waves=None if waves is None else cycle_window(waves),
         memory_latency=memory_latency,
         memory_throughput=memory_throughput,
         build_root=build_dir,
     )
-    if not simulate_program(program, _folder(out), options):
+    if not simulate_program(program, folder_path(out), options):
         raise typer.Exit(1)
 
 
@@ -316,14 +297,16 @@ def run(
     options = pipeline.Options(
         observer=observer,
         calibration_images=calibration,
-        probability_bits=_probability_bits(probability_bits),
+        probability_bits=width_of(probability_bits),
         checkpoint=checkpoint,
         clock_mhz=clock,
         memory_latency=memory_latency,
         memory_throughput=memory_throughput,
         build_root=build_dir,
     )
-    result = pipeline.run(model, accelerator, out=_folder(out), images=images, options=options, quiet=False)
+    result = pipeline.run(
+        model, accelerator, out=folder_path(out), images=images, options=options, quiet=False
+    )
     if not result.equal:
         print("vitreous: the simulated accelerator differs from golden", file=sys.stderr)
         raise typer.Exit(1)
@@ -360,7 +343,7 @@ def explore_approx(
     from vitreous.display import Display
 
     chosen, target = approx.checked(function or list(approx.FUNCTIONS), family)
-    folder, display = _folder(out), Display()
+    folder, display = folder_path(out), Display()
     with display.stage("real inputs") as stage:
         shipped = distributions.shipped(cache)
         stage.note(f"{len(shipped.scores):,} attention rows of {distributions.SHIPPED_MODEL}")
@@ -371,31 +354,6 @@ def explore_approx(
             )
             front = sum(point.front for point in found)
             stage.note(f"{len(found)} points, {front} on the front -> {folder / name}.svg, .png, .csv, .json")
-
-
-def _safetensors(path: Path) -> Path:
-    if path.suffix != ".safetensors":
-        raise RunError(f"--out must end in .safetensors, not {path.name!r}")
-    return path
-
-
-def _probability_bits(text: str) -> int | None:
-    if text not in ("auto", "8", "16"):
-        raise RunError(f"--probability-bits must be auto, 8 or 16, not {text!r}")
-    return None if text == "auto" else int(text)
-
-
-def _folder(path: Path) -> Path:
-    if path.exists() and not path.is_dir():
-        raise RunError(f"{path} is a file; --out must name a folder")
-    return path
-
-
-def _window(text: str) -> tuple[int, int]:
-    first, _, last = text.partition(":")
-    if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
-        raise RunError(f"--waves must be FIRST:LAST in cycles with FIRST below LAST, not {text!r}")
-    return int(first), int(last)
 
 
 def _stop(sentence: str, status: int = 2) -> NoReturn:

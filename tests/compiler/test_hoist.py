@@ -1,6 +1,7 @@
 import pytest
 
-from tests.compiler.graphs import random_case, random_vit_graph
+from tests.compiler.cases import random_case
+from tests.compiler.graphs import random_vit_graph
 from vitreous.compiler.fusion import fuse
 from vitreous.compiler.hoist import hoist
 from vitreous.compiler.lowering import lower

@@ -1,6 +1,7 @@
 import pytest
 
-from tests.compiler.graphs import random_case, random_vit_graph
+from tests.compiler.cases import random_case
+from tests.compiler.graphs import random_vit_graph
 from tests.compiler.test_machine import TIGHT
 from vitreous.compiler import CompileError, compile
 from vitreous.compiler.errors import MemoryFull

@@ -2,7 +2,8 @@ from collections import defaultdict
 
 import pytest
 
-from tests.compiler.graphs import random_case, random_vit_graph
+from tests.compiler.cases import random_case
+from tests.compiler.graphs import random_vit_graph
 from vitreous.compiler import CompileError, compile
 from vitreous.compiler.accesses import Region, accesses
 from vitreous.compiler.tokens import place_tokens

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from tests.compiler.graphs import random_case, random_vit_graph
+from tests.compiler.cases import random_case
+from tests.compiler.graphs import random_vit_graph
 from vitreous.compiler import compile, listing
 from vitreous.compiler.listing import matrix_cycles
 from vitreous.spec.config import AcceleratorConfig

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.compiler.graphs import random_case, random_image, random_vit_graph
+from tests.compiler.cases import random_case
+from tests.compiler.graphs import random_image, random_vit_graph
 from tests.sim.small import TIMINGS, golden_window
 from vitreous.compiler import CompileError, compile
 from vitreous.sim.build import SimulationError

@@ -1,0 +1,75 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vitreous.errors import RunError
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A name of `vitreous list`, package.module:factory, or a .pt2 file."
+    ),
+]
+Accelerator = Annotated[
+    str,
+    typer.Option(
+        "--accelerator", "-a", metavar="NAME|FILE", help="A name of `vitreous list` or a .toml file."
+    ),
+]
+Observer = Annotated[str, typer.Option(help="How ranges come from calibration: minmax, percentile or mse.")]
+Calibration = Annotated[
+    int | None, typer.Option(metavar="N", help="Use the first N calibration images (default: all).")
+]
+ProbabilityBits = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|8|16",
+        help="Width of attention's probabilities: 8 or 16 bits everywhere, or what each layer needs by calibration.",
+    ),
+]
+Checkpoint = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Safetensors file that replaces the model's weights.")
+]
+BuildDir = Annotated[Path, typer.Option(help="Folder of compiled simulators, shared by all runs.")]
+Latency = Annotated[
+    int, typer.Option(help="Simulated memory: cycles from an accepted read address to its first beat.")
+]
+Throughput = Annotated[int, typer.Option(help="Simulated memory: beats for every 100 cycles.")]
+Clock = Annotated[
+    float | None, typer.Option(metavar="MHZ", help="Clock for latency in the report (default: assume 200).")
+]
+DEFAULT_BUILDS = Path("build/sim")
+
+
+def safetensors_path(path: Path) -> Path:
+    """``path``, which must end in .safetensors. Raises RunError."""
+    if path.suffix != ".safetensors":
+        raise RunError(f"--out must end in .safetensors, not {path.name!r}")
+    return path
+
+
+def width_of(text: str) -> int | None:
+    """Probability bits of ``auto``, ``8`` or ``16``; None for auto. Raises RunError."""
+    if text not in ("auto", "8", "16"):
+        raise RunError(f"--probability-bits must be auto, 8 or 16, not {text!r}")
+    return None if text == "auto" else int(text)
+
+
+def folder_path(path: Path) -> Path:
+    """``path``, which must not be a file. Raises RunError."""
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path} is a file; --out must name a folder")
+    return path
+
+
+def cycle_window(text: str) -> tuple[int, int]:
+    """``FIRST:LAST`` in cycles. Raises RunError."""
+    first, _, last = text.partition(":")
+    if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
+        raise RunError(f"--waves must be FIRST:LAST in cycles with FIRST below LAST, not {text!r}")
+    return int(first), int(last)
