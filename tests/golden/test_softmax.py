@@ -173,6 +173,14 @@ def test_masked_keys_and_stale_codes_have_level_zero(config: SoftmaxConfig) -> N
     assert levels(low[None], *below, config).all()
 
 
+def test_ita_without_a_row_weighs_nothing() -> None:
+    """The machine's slot before its first row: sum 0, as its inverse is."""
+    nothing = torch.zeros(1, dtype=torch.int64)
+    assert not levels(
+        torch.zeros(1, 3, dtype=torch.int64), nothing, nothing, SoftmaxConfig(variant="ita")
+    ).any()
+
+
 def test_probabilities_of_every_level() -> None:
     level = torch.arange(1 << 16)
     assert narrow_probabilities(level).tolist() == [min(127, (x // 256 + 1) // 2) for x in range(1 << 16)]
