@@ -45,6 +45,10 @@ def test_tiles(lanes: int, depth: int, multiplier: str, gap: bool) -> None:
     tiles = [tuple(rng.integers(-128, 128, (2, k, lanes, depth), dtype=np.int8)) for k in lengths]
     tiles.append((np.full((9, lanes, depth), -128, np.int8),) * 2)
     tiles.append((np.full((9, lanes, depth), -128, np.int8), np.full((9, lanes, depth), 127, np.int8)))
+    # Neighbours go to opposite ends, far enough that a packed low field wraps many times, up and down.
+    ends_apart = np.full((60, lanes, depth), -128, np.int8)
+    ends_apart[:, ::2] = 127
+    tiles += [(ends_apart, np.full((60, lanes, depth), 127, np.int8)), (-1 - ends_apart, ends_apart)]
     inputs, ends = stimulus(tiles, lanes, gap=gap, rng=rng)
     cycles = len(inputs) + 2 * lanes
     inputs += [{} for _ in range(cycles - len(inputs))]
