@@ -6,8 +6,6 @@ free, so a bounded proof of that one cycle holds for every cycle.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from amaranth.hdl import Array, Assert, Assume, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
@@ -15,15 +13,13 @@ from amaranth.lib.wiring import In
 from tests.formal.harness import elapsed, open_unit, past
 from tests.formal.prover import Proof
 from tests.mutants.mutation import Mutation
-from vitreous.hw.gelu import Gelu
 from vitreous.hw.leading_one import LeadingOne
 from vitreous.hw.reciprocal import _DIVISION, QUOTIENT_BITS, Reciprocal
 from vitreous.hw.requantize import Requantize, Saturation
 from vitreous.hw.rowscale import RowScale
 from vitreous.hw.rsqrt import ReciprocalRoot
-from vitreous.spec.config import GeluConfig
 from vitreous.spec.numbers import INT8, INT16, SCORE
-from vitreous.spec.tables import RSQRT_SEED_SHIFT, gelu_delta, rsqrt_seed
+from vitreous.spec.tables import RSQRT_SEED_SHIFT, rsqrt_seed
 
 FEED_FORWARD = "a feed-forward pipeline with free inputs"
 
@@ -82,34 +78,6 @@ class RequantizeTop(wiring.Component):
                     clamped = Mux(low, limits.minimum, Mux(high, limits.maximum, value))
                     m.d.comb += saturated.eq(clamped)
         _after(m, unit.LATENCY, (unit.o[0], saturated))
-        return m
-
-
-class GeluTop(wiring.Component):
-    """Relu minus the interpolated table, all 2**16 inputs; a value passes as it is where not enabled."""
-
-    def __init__(self, config: GeluConfig) -> None:
-        self.config = config
-        super().__init__({"enable": In(1), "x": In(signed(16))})
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        m.submodules.unit = unit = Gelu(self.config, lanes=1)
-        m.d.comb += [unit.enable.eq(self.enable), unit.x[0].eq(self.x)]
-        table = gelu_delta(self.config)
-        b = 10 - self.config.step_bits
-        u = Signal(17)
-        m.d.comb += u.eq(Mux(self.x < 0, -self.x, self.x))
-        delta = Signal(signed(24))
-        with m.Switch(u >> b):
-            for index, (value, following) in enumerate(pairwise(table)):
-                with m.Case(index):
-                    interpolated = (value << b) + (following - value) * u[:b] + (1 << (b - 1))
-                    m.d.comb += delta.eq(interpolated >> b)
-        positive = Mux(self.x < 0, 0, self.x) << (self.config.fraction_bits - 10)
-        y = Signal(signed(25))
-        m.d.comb += y.eq(Mux(self.enable, positive - delta, self.x))
-        _after(m, unit.LATENCY, (unit.y[0], y))
         return m
 
 
@@ -312,13 +280,6 @@ PROOFS = (
             "Cat(Const(1, 1), zero_points[1])",
             "Cat(Const(0, 1), zero_points[1])",
         ),
-    ),
-    _pipeline(
-        "gelu",
-        Gelu,
-        "the table formula of `delta`, for all 2**16 inputs, default table; a value passes where not enabled",
-        lambda: GeluTop(GeluConfig()),
-        Mutation("rounding", "gelu.py", "half = 1 << (fine - 1)", "half = 0"),
     ),
     _pipeline(
         "leading_one",

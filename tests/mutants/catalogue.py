@@ -62,21 +62,24 @@ MUTATIONS: tuple[Mutation, ...] = (
         "Mux(is_gelu, Saturation.INT16, control.saturation)",
         "control.saturation",
     ),
-    Mutation(OPERAND, "gelu.py", "Mux(x[0] < 0, -x[0], x[0])", "x[0]"),
-    Mutation(ROUNDING, "gelu.py", "half = 1 << (fine - 1)", "half = 0"),
-    Mutation(SATURATION, "gelu.py", "index[: len(table.addr)] | beyond", "index[: len(table.addr)]"),
+    Mutation(OPERAND, "gelu_unit.py", "self.x[lane] ^ negative.replicate(len(u))", "self.x[lane]"),
+    Mutation(
+        ROUNDING, "gelu_unit.py", "Cat(Const(1, self.scale_bits + 1)", "Cat(Const(0, self.scale_bits + 1)"
+    ),
+    Mutation(CONDITION, "gelu_unit.py", "enable[-1] & (x[-1] < 0)", "(x[-1] < 0)"),
+    Mutation(SATURATION, "gelu_delta.py", "u[len(near) :].any()", "0"),
+    Mutation(OPERAND, "gelu_delta.py", "(fraction ^ index[0].replicate(fine)) + index[0]", "fraction"),
     Mutation(
         ROUNDING, "requantize.py", "Cat(Const(1, 1), zero_points[1])", "Cat(Const(0, 1), zero_points[1])"
     ),
     Mutation(
-        SATURATION, "requantize.py", "Cat(maximum, Const(0, 1)) ^ sign[:16]", "Cat(maximum, Const(0, 1))"
-    ),
-    Mutation(
-        CONSTANT,
+        SATURATION,
         "requantize.py",
-        "saturation == Saturation.INT16, INT16.maximum, SCORE.maximum",
-        "saturation == Saturation.INT16, SCORE.maximum, INT16.maximum",
+        "Cat(maximum, Const(0, 1)) ^ shifted[-1].replicate(16)",
+        "Cat(maximum, Const(0, 1))",
     ),
+    Mutation(CONSTANT, "requantize.py", "saturation == Saturation.INT16", "saturation == Saturation.SCORE"),
+    Mutation(SATURATION, "requantize.py", "outside = lost |", "outside ="),
     Mutation(
         MASK, "packer.py", "kept = Mux(start, self.padding, element) if v else element", "kept = element"
     ),
