@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tests.vectors import activation, scalar
+from tests.vectors import activation, probabilities, scalar, scores
 from tests.vectors.case import Case
 from vitreous.sim.build import DEFAULT_FOLDER
 from vitreous.sim.vectors import VectorBench, VectorResult
@@ -19,6 +19,8 @@ from vitreous.sim.vectors import VectorBench, VectorResult
 GROUPS: dict[str, Callable[[], list[Case]]] = {
     "scalar": scalar.cases,
     "activation": activation.cases,
+    "scores": scores.cases,
+    "probabilities": probabilities.cases,
 }
 
 
@@ -53,6 +55,8 @@ def run_group(name: str, count: int, seed: int, *, root: str | Path = DEFAULT_FO
         started = time.monotonic()
         # Its own stream, whichever cases run beside it.
         rng = np.random.default_rng([seed, zlib.crc32(f"{case.name} {case.space}".encode())])
-        result = bench.compare(case.name, case.blocks(rng, count), latency=case.latency, ignore=case.ignore)
+        result = bench.compare(
+            case.name, case.blocks(rng, round(count * case.share)), latency=case.latency, ignore=case.ignore
+        )
         rows.append(Row(case=case, result=result, seconds=time.monotonic() - started))
     return Group(name=name, build_seconds=build_seconds, rows=tuple(rows))

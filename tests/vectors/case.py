@@ -24,7 +24,8 @@ class Case:
     """One unit with one set of vectors.
 
     unit, variant : its name; cases with the same name share one copy of the hardware. space : what the vectors are.
-    exhaustive : ``blocks`` goes through the whole space, whatever count it is asked for.
+    exhaustive : ``blocks`` goes through the whole space, whatever count it is asked for. share : of the count that a
+    campaign asks for, below 1 for further settings of a variant.
     blocks : makes at least as many vectors as it is asked for, expected values from ``golden``.
     """
 
@@ -34,6 +35,7 @@ class Case:
     make: Callable[[], wiring.Component]
     blocks: Blocks
     exhaustive: bool = False
+    share: float = 1.0
     latency: int | Mapping[str, int] | None = None
     ignore: tuple[str, ...] = ()
 
