@@ -158,6 +158,26 @@ def test_a_repeated_run_does_only_what_changed(
     assert [name for name, skipped in redone.items() if skipped] == ["rtl"]
 
 
+def test_the_width_of_probabilities_is_shown_and_can_be_given(
+    simulation: FakeSimulation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    first = run(out)
+    assert "probabilities: 8 bits in 1 of 1 attentions, 16 in 0; with 8 in all" in capsys.readouterr().out
+    (found,) = first.attention
+    assert (found.layer, found.keys, found.probability_bits) == ("blocks.0.attn", 5, 8)
+    assert [width.cycles for width in found.widths] == [2 * 2 * 4, 2 * 2 * 2 * 4]
+    assert all(width.error is not None and 0 < width.error < 1 / 128 for width in found.widths)
+    second = run(out, options=pipeline.Options(probability_bits=16))
+    text = capsys.readouterr().out
+    assert "probabilities: 8 bits in 0 of 1 attentions, 16 in 1" in text
+    assert [name for name, skipped in stages(text).items() if skipped] == ["rtl"]
+    assert second.attention[0].probability_bits == 16
+    assert second.equal
+    data = json.loads((out / "report.json").read_text())
+    assert data["attention"][0]["widths"][1]["bits"] == 16
+
+
 @pytest.mark.parametrize("observed", [False, True])
 def test_one_wrong_bit_is_found_and_named(
     observed: bool, simulation: FakeSimulation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
