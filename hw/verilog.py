@@ -12,6 +12,7 @@ from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
 from vitreous.hw.accelerator import Accelerator, top_members
+from vitreous.hw.dsp48e2 import UltraScalePlus
 from vitreous.spec.config import AcceleratorConfig
 
 TOP = "accelerator"
@@ -30,14 +31,16 @@ class VerilogError(ValueError):
 
 # The last text is kept: a run writes it to a folder and then builds from it, and making it takes many seconds.
 @lru_cache(maxsize=1)
-def emit(config: AcceleratorConfig) -> str:
+def emit(config: AcceleratorConfig, platform: UltraScalePlus | None = None) -> str:
     """The Verilog text of ``Accelerator(config)``: the same text for the same configuration, without paths of
-    this machine.
+    this machine. For ``UltraScalePlus()`` the DSP blocks of the array are primitives, which simulates nowhere here.
 
     For edge256 13 s of CPU: Amaranth 10 s, half of it for the zeros of the memories, and Yosys 3 s. A ``yosys`` of
     version 0.40 or newer on PATH is taken before the one in WebAssembly.
     """
-    text = verilog.convert(Accelerator(config), name=TOP, strip_internal_attrs=True, emit_src=False)
+    text = verilog.convert(
+        Accelerator(config), platform=platform, name=TOP, strip_internal_attrs=True, emit_src=False
+    )
     text = _INITIAL.sub(_fold, text)
     # A signal of width 0 (an index below depth 1) is declared, as two bits, and used nowhere.
     text = _EMPTY.sub("", text)

