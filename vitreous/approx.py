@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +88,10 @@ def _activation_settings(function: str) -> Iterator[GeluConfig]:
 
 
 def _activation_table_bits(config: GeluConfig) -> int:
-    """Bits of the table: entries times the widths of value and, where it interpolates, of the signed step."""
+    """Bits of the table: each value once, also where two of them are interpolated between."""
     if config.variant == "delta":
         table = tables.gelu_delta(config)
-        width = max(table).bit_length()
-        if config.interpolate:
-            steps = [b - a for a, b in pairwise(table)]
-            width += max(max(steps).bit_length(), (-min(steps) - 1).bit_length()) + 1
-        return len(table) * width
+        return len(table) * max(table).bit_length()
     if config.variant == "table":
         table = tables.gelu_table(config)
         return len(table) * (max(max(table).bit_length(), (-min(table) - 1).bit_length()) + 1)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitreous.spec.numbers import GELU_INPUT, INT16
-from vitreous.workspace import source_digest
+from vitreous.workspace import code_digest
 
 Values = NDArray[np.float64]
 
@@ -123,7 +123,7 @@ def norm_rows() -> Iterator[tuple[str, NDArray[np.int16]]]:
 
 def shipped(folder: Path) -> Shipped:
     """Activations and scores of the shipped model, run once by ``golden`` and kept in ``folder``."""
-    path = folder / f"shipped-{source_digest('golden', 'quant', 'spec', 'models')[:16]}.npz"
+    path = folder / f"shipped-{code_digest('golden', 'quant', 'spec', 'models')[:16]}.npz"
     if path.exists():
         with np.load(path, allow_pickle=False) as kept:
             return Shipped(kept["activations"], kept["scores"])

@@ -18,7 +18,7 @@ from vitreous import steps
 from vitreous.distributions import SHIPPED_MODEL
 from vitreous.spec.config import GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.unit_catalog import Config
-from vitreous.workspace import source_digest, write_text
+from vitreous.workspace import code_digest, write_text
 
 LAYER_IMAGES = 2
 _KEYWORDS: dict[type, str] = {SoftmaxConfig: "softmax", GeluConfig: "gelu", NormConfig: "norm"}
@@ -39,7 +39,7 @@ class Models:
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache
-        self.sources = source_digest("golden", "quant", "spec", "models")
+        self.sources = code_digest("golden", "quant", "spec", "models")
 
     @cached_property
     def _shipped(self) -> tuple[Any, Any]:
