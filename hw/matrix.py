@@ -202,7 +202,7 @@ class MatrixUnit(wiring.Component):
             parameters.lane_valid.eq(lane_valid),
             parameters.lane.eq(lane),
             parameters.scale.eq(self._tags[1].scale),
-            scores.scale_slot.eq(self._tags[1].slot),
+            scores.scale_slot.eq(self._tags[_FUSION_STAGE].slot),
             parameters.row_multiplier.eq(scores.row_multiplier),
             parameters.row_shift.eq(scores.row_shift),
         ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS, SHIFT_BITS
+
+_PARAMETER_BITS = sum(f.width for f in isa.PARAMETER_FIELDS)
 
 
 class ParameterWord(data.StructLayout):
@@ -16,14 +19,13 @@ class ParameterWord(data.StructLayout):
 
     def __init__(self) -> None:
         members = {f.name: signed(f.width) if f.signed else unsigned(f.width) for f in isa.PARAMETER_FIELDS}
-        used = sum(f.width for f in isa.PARAMETER_FIELDS)
-        super().__init__({**members, "padding": 8 * isa.PARAMETER_BYTES - used})
+        super().__init__({**members, "padding": 8 * isa.PARAMETER_BYTES - _PARAMETER_BITS})
 
 
 class Parameters(wiring.Component):
     """COLUMN and TENSOR: ``word`` for all lanes; LANE: the lane's register; SOFTMAX: bias 0 and the row's scale.
 
-    Latency: ``LATENCY`` cycle from ``scale`` and ``word`` to the outputs.
+    Latency: ``LATENCY`` cycle from ``scale`` and ``word`` to the outputs; 0 from ``row_multiplier`` and ``row_shift``.
     Throughput: one column a cycle.
     Back-pressure: none.
 
@@ -36,7 +38,7 @@ class Parameters(wiring.Component):
     word : In, the word of P that was asked for in the cycle before.
     lane_valid, lane : In, ``word`` belongs to the register of this lane.
     scale : In, ``isa.Scale`` of the column.
-    row_multiplier, row_shift : In, of the column's softmax rows.
+    row_multiplier, row_shift : In, of the softmax rows of the column whose ``scale`` came in the cycle before.
     bias, multiplier, shift : Out, for each lane.
     """
 
@@ -60,21 +62,32 @@ class Parameters(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        by_lane, by_row = Signal(), Signal()
-        m.d.comb += [by_lane.eq(self.scale == isa.Scale.LANE), by_row.eq(self.scale == isa.Scale.SOFTMAX)]
+        # The choice is not registered: it is one LUT with the addition of the bias that follows.
+        word = Signal(ParameterWord(), name="column_word", reset_less=True)
+        by_lane, by_row = Signal(reset_less=True), Signal(reset_less=True)
+        m.d.sync += [
+            word.eq(self.word),
+            by_lane.eq(self.scale == isa.Scale.LANE),
+            by_row.eq(self.scale == isa.Scale.SOFTMAX),
+        ]
+        used = _PARAMETER_BITS
+        # A register for each lane, in distributed memory: of its two words only the first is used.
+        own = Memory(shape=used * self.lanes, depth=2, init=[], attrs={"ram_style": "distributed"})
+        m.submodules.own = own
+        write, read = own.write_port(granularity=used), own.read_port(domain="comb")
+        here = Signal(self.lanes)
+        m.d.comb += [
+            here.eq(Mux(self.lane_valid, 1 << self.lane, 0)),
+            write.en.eq(here),
+            write.data.eq(self.word.as_value()[:used].replicate(self.lanes)),
+        ]
         for lane in range(self.lanes):
-            own = Signal(ParameterWord(), name=f"lane_{lane}", reset_less=True)
-            m.d.sync += own.eq(Mux(self.lane_valid & (self.lane == lane), self.word, own))
+            kept = data.View(
+                ParameterWord(),
+                Cat(read.data.word_select(lane, used), Const(0, 8 * isa.PARAMETER_BYTES - used)),
+            )
             rows = {"bias": 0, "multiplier": self.row_multiplier[lane], "shift": self.row_shift[lane]}
             for name, row in rows.items():
-                shape = (
-                    signed(ACCUMULATOR_BITS)
-                    if name == "bias"
-                    else unsigned(len(Value.cast(getattr(own, name))))
-                )
-                chosen = Signal(shape, name=f"{name}_{lane}", reset_less=True)
-                m.d.sync += chosen.eq(
-                    Mux(by_row, row, Mux(by_lane, getattr(own, name), getattr(self.word, name)))
-                )
-                m.d.comb += getattr(self, name)[lane].eq(chosen)
+                choice = Mux(by_row, row, Mux(by_lane, getattr(kept, name), getattr(word, name)))
+                m.d.comb += getattr(self, name)[lane].eq(choice)
         return m

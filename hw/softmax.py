@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -159,20 +159,25 @@ class SoftmaxStatistics(wiring.Component):
             m.d.sync += lane.eq(lane + 1)
         here = Signal(self.lanes)
         m.d.comb += here.eq(Mux(result.o_valid, 1 << lane, 0))
-        self._build_kept(m, "maximum", self.level_slot, rows.o_maximum, rows.o_slot, rows.maximum)
-        scale = self.scale_slot, here, result.o_tag
-        self._build_kept(m, "row_multiplier", *scale, result.o_multiplier.replicate(self.lanes))
-        self._build_kept(m, "row_shift", *scale, result.o_shift.replicate(self.lanes))
+        kept = self._build_kept(
+            m, "maximum", self.level_slot, rows.o_maximum, rows.o_slot, rows.maximum.as_value()
+        )
+        m.d.comb += self.maximum.eq(kept)
+        scale = Cat(result.o_multiplier, result.o_shift).replicate(self.lanes)
+        kept = self._build_kept(m, "scale", self.scale_slot, here, result.o_tag, scale)
+        for index in range(self.lanes):
+            own = kept.word_select(index, MULTIPLIER_BITS + SHIFT_BITS)
+            m.d.comb += Cat(self.row_multiplier[index], self.row_shift[index]).eq(own)
         if isinstance(result, RowInverse):
             factor = result.o_factor.replicate(self.lanes)
-            self._build_kept(m, "factor", self.level_slot, here, result.o_tag, factor)
+            kept = self._build_kept(m, "factor", self.level_slot, here, result.o_tag, factor)
+            m.d.comb += self.factor.eq(kept)
 
     def _build_kept(
         self, m: Module, name: str, slot: Value, enable: Value, write_slot: Value, value: Value
-    ) -> None:
+    ) -> Value:
         """One word of all lanes for each slot, in distributed memory: read any time, written as a whole or by lanes."""
-        member = getattr(self, name)
-        bits = len(member.as_value())
+        bits = len(value)
         kept = Memory(shape=bits, depth=SLOTS, init=[], attrs={"ram_style": "distributed"})
         m.submodules[f"kept_{name}"] = kept
         write, read = kept.write_port(granularity=bits // len(enable)), kept.read_port(domain="comb")
@@ -181,5 +186,5 @@ class SoftmaxStatistics(wiring.Component):
             write.addr.eq(write_slot),
             write.data.eq(value),
             read.addr.eq(slot),
-            member.eq(read.data),
         ]
+        return read.data

@@ -35,7 +35,7 @@ def integer_bits(softmax: SoftmaxConfig) -> int:
 class Base2Recurrence(OnePassRecurrence):
     """``S = sum_j 2**t_j`` relative to ``2**M``, ``M`` the largest integer part so far.
 
-    ``code`` is the mantissa without its leading one, and the integer part above it.
+    ``code`` is the mantissa, less the least one, and the integer part above it.
     """
 
     @staticmethod
@@ -43,10 +43,10 @@ class Base2Recurrence(OnePassRecurrence):
         return integer_bits(softmax)
 
     def _table(self) -> Memory:
-        """Mantissas without their leading ones."""
-        stored = mantissa_bits(self.softmax) - 1
-        init = [mantissa - (1 << stored) for mantissa in exp2_mantissa(self.softmax)]
-        return Memory(shape=stored, depth=len(init), init=init)
+        """Mantissas, as codes hold them."""
+        mantissas = exp2_mantissa(self.softmax)
+        init = [mantissa - mantissas[0] for mantissa in mantissas]
+        return Memory(shape=mantissa_bits(self.softmax) - 1, depth=len(init), init=init)
 
     def _build_lane(
         self,
@@ -71,7 +71,7 @@ class Base2Recurrence(OnePassRecurrence):
         difference = Signal(signed(width + 1), name=f"difference_{lane}")
         rises = Signal(name=f"rises_{lane}", reset_less=True)
         places = Signal(_PLACES, name=f"places_{lane}", reset_less=True)
-        mantissa = Signal(mantissa_bits(self.softmax) - 1, name=f"mantissa_{lane}", reset_less=True)
+        mantissa = Signal(mantissa_bits(self.softmax), name=f"mantissa_{lane}", reset_less=True)
         up = difference > 0
         distance = Mux(up, difference, -difference)[:width]
         m.d.comb += difference.eq(Mux(first[1], 0, integer - running))
@@ -79,9 +79,9 @@ class Base2Recurrence(OnePassRecurrence):
             running.eq(Mux(valid[1] & (first[1] | up), integer, running)),
             rises.eq(up),
             places.eq(Cat(distance[: _PLACES - 1], distance[_PLACES - 1 :].any())),
-            mantissa.eq(table.data),
+            mantissa.eq(table.data + exp2_mantissa(self.softmax)[0]),
         ]
-        total = self._build_sum(m, lane, rises, places, mantissa, valid[3], first[3])
+        total = self._build_sum(m, lane, rises, places, mantissa, valid[3], first[2])
         m.d.comb += [self.maximum[lane].eq(running), self.sum[lane].eq(total)]
 
     def _build_sum(
@@ -97,15 +97,15 @@ class Base2Recurrence(OnePassRecurrence):
         # Cycle 3: a term has a rounding bit below it; of 32 places or more nothing is left of anything.
         term = Signal(TERM_BITS + 1, name=f"term_{lane}", reset_less=True)
         drop = Signal(_PLACES, name=f"drop_{lane}", reset_less=True)
-        whole = Cat(Const(0, TERM_BITS - len(mantissa)), mantissa, Const(1, 1))
+        whole = Cat(Const(0, TERM_BITS + 1 - len(mantissa)), mantissa)
         m.d.sync += [
-            term.eq(Mux(rises, whole, Mux(places[-1], 0, whole >> places[:-1]))),
-            drop.eq(Mux(rises, places, 0)),
+            term.eq(whole >> Mux(rises, 0, places)),
+            # The first term of a row leaves nothing of the sum before.
+            drop.eq(Mux(first, 1 << (_PLACES - 1), Mux(rises, places, 0))),
         ]
         # Cycle 4
         total = Signal(SUM_BITS, name=f"total_{lane}", reset_less=True)
-        kept = Mux(first | drop[-1], 0, total >> drop[:-1])
-        m.d.sync += total.eq(Mux(valid, add_rounded(kept, term, SUM_BITS), total))
+        m.d.sync += total.eq(Mux(valid, add_rounded(total >> drop, term, SUM_BITS), total))
         return total
 
 
@@ -128,17 +128,15 @@ class Base2Prologue(ProbabilityPrologue):
         difference = Signal(signed(len(integer) + 1), name=f"difference_{name}")
         low = planes[0].low
         near = ~(masked | difference[4:].any() | (difference[3] & ~low))
-        alive = Signal(name=f"alive_{name}", reset_less=True)
-        mantissa = Signal(stored, name=f"mantissa_{name}", reset_less=True)
+        mantissa = Signal(stored + 1, name=f"mantissa_{name}", reset_less=True)
         places = Signal(4, name=f"places_{name}", reset_less=True)
         m.d.comb += difference.eq(maximum - integer.as_signed())
         m.d.sync += [
-            alive.eq(near),
-            mantissa.eq(Mux(near, code[:stored], 0)),
+            mantissa.eq(Mux(near, code[:stored] + exp2_mantissa(self.softmax)[0], 0)),
             places.eq(Cat(difference[:3], difference[3] | ~low)),
         ]
         # Cycle 1, to the operand register
-        whole = Cat(Const(0, LEVEL_BITS - 1 - stored), mantissa, alive)
+        whole = Cat(Const(0, LEVEL_BITS - 1 - stored), mantissa)
         return (whole >> places)[:9], self._rounds_up(mantissa, places, planes[1].high)
 
     def _rounds_up(self, mantissa: Value, places: Value, high: ValueLike) -> ValueLike:
@@ -148,5 +146,5 @@ class Base2Prologue(ProbabilityPrologue):
         for value in sorted(set(exp2_mantissa(self.softmax))):
             for distance in range(8):
                 if (value << (14 - fraction_bits) >> distance) & 0x1FF == 0xFF:
-                    found |= (mantissa == value - (1 << len(mantissa))) & (places[:3] == distance)
+                    found |= (mantissa == value) & (places[:3] == distance)
         return high & found

@@ -113,11 +113,16 @@ PROOFS = (
     _inductive(
         "softmax_base2_sum",
         "hw.softmax_base2.Base2Recurrence",
-        "`2**19 <= S < 2**20 * keys` for up to 4096 keys of any scores: no overflow in 32 bits",
+        "`2**18 <= S < 2**20 * keys` for up to 4096 keys of any scores: no overflow in 32 bits",
         lambda: UnitTop(
-            Base2Recurrence(_softmax_config("base2")), partial(_check_softmax, 1023 << 10, 1 << 19)
+            Base2Recurrence(_softmax_config("base2")), partial(_check_softmax, 1023 << 10, 1 << 18)
         ),
-        Mutation("state", "softmax_base2.py", "Mux(first | drop[-1], 0,", "Mux(drop[-1], 0,"),
+        Mutation(
+            "state",
+            "softmax_base2.py",
+            "Mux(first, 1 << (_PLACES - 1), Mux(rises, places, 0))",
+            "Mux(rises, places, 0)",
+        ),
         depth=6,
         bug_depth=8,
     ),

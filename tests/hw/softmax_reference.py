@@ -29,7 +29,7 @@ def base2_row(t: list[int], config: SoftmaxConfig) -> Row:
         score = max(score, a_min << bits)
         a, g = score >> bits, table[score & ((1 << bits) - 1)]
         term = g << (18 - bits)
-        codes.append((g - (1 << (bits + 1))) | (a % (1 << (15 - bits))) << (bits + 1))
+        codes.append((g - table[0]) | (a % (1 << (15 - bits))) << (bits + 1))
         if j == 0:
             maximum, total = a, term
         elif a > maximum:

@@ -41,7 +41,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "(tag.index == 0)",
     ),
     Mutation(ADDRESS, "drain.py", "Mux(per_column, self._column, 0)", "self._column"),
-    Mutation(MASK, "parameters.py", "self.lane_valid & (self.lane == lane)", "self.lane_valid"),
+    Mutation(
+        MASK,
+        "parameters.py",
+        "Mux(self.lane_valid, 1 << self.lane, 0)",
+        "self.lane_valid.replicate(self.lanes)",
+    ),
     Mutation(OPERAND, "fusion.py", "self.acc[lane] + self.bias[lane]", "self.acc[lane] - self.bias[lane]"),
     Mutation(
         SATURATION,
@@ -88,7 +93,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(MASK, "scores.py", "Mux(first, MASKED_CODE, code) if v else code", "code"),
     Mutation(OPERAND, "softmax.py", "enumerate([*sums[1:], Const(0, SUM_BITS)])", "enumerate(sums)"),
     Mutation(OPERAND, "softmax_base2.py", "integer - running", "running - integer"),
-    Mutation(SHIFT, "softmax_base2.py", "total >> drop[:-1]", "total"),
+    Mutation(SHIFT, "softmax_base2.py", "total >> drop", "total"),
     Mutation(SHIFT, "softmax_base2.py", "difference[3] | ~low", "~low"),
     Mutation(ROUNDING, "softmax_prologue.py", "bits[1:9]) + 1)[1:9]", "bits[1:9]))[1:9]"),
     Mutation(SHIFT, "planes.py", "total >> WIDE_BITS", "total >> 3"),
