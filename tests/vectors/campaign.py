@@ -2,61 +2,116 @@
 
 from __future__ import annotations
 
+import os
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from tests.vectors import activation, probabilities, scalar, scores
+from tests.vectors import activation, norms, probabilities, products, scalar, scores
 from tests.vectors.case import Case
 from vitreous.sim.build import DEFAULT_FOLDER
-from vitreous.sim.vectors import VectorBench, VectorResult
+from vitreous.sim.vectors import Block, Mismatch, VectorBench
 
 GROUPS: dict[str, Callable[[], list[Case]]] = {
-    "scalar": scalar.cases,
-    "activation": activation.cases,
+    # The longest first, so that the last ones to end are short.
     "scores": scores.cases,
     "probabilities": probabilities.cases,
+    "scalar": scalar.cases,
+    "products": products.cases,
+    "norms": norms.cases,
+    "activation": activation.cases,
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One case with its result; ``seconds`` has its share of everything: expected values, files, simulation."""
+    """One case with its result. vectors : as the case counts them. values : compared ones, of all outputs.
 
-    case: Case
-    result: VectorResult
+    seconds : of everything, expected values and files included; cycles_per_second : of the simulation process alone.
+    """
+
+    unit: str
+    variant: str
+    space: str
+    exhaustive: bool
+    vectors: int
+    values: int
+    cycles: int
+    mismatches: int
+    examples: tuple[Mismatch, ...]
     seconds: float
+    cycles_per_second: float
+
+    def __str__(self) -> str:
+        kind = "all" if self.exhaustive else "random"
+        text = (
+            f"{self.unit} {self.variant}: {self.vectors:,} vectors ({kind}: {self.space}), "
+            f"{self.mismatches} mismatches, {self.seconds:.1f} s, {self.cycles_per_second:,.0f} cycles/s"
+        )
+        return "\n  ".join([text, *map(str, self.examples)])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """What one program ran. build_seconds : 0 where it was built before."""
+    """What one program ran. build_seconds : with the Verilog, which is made even where the program is there already.
+
+    cpu_seconds : of this process and of all that it started, build included.
+    """
 
     name: str
     build_seconds: float
+    cached: bool
+    cpu_seconds: float
     rows: tuple[Row, ...]
 
 
+def _cpu() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 def run_group(name: str, count: int, seed: int, *, root: str | Path = DEFAULT_FOLDER) -> Group:
-    """Every case of a group with at least ``count`` random vectors each."""
+    """Every case of a group with at least ``count`` random vectors each (less where a case has a share)."""
     torch.set_num_threads(1)
-    cases = GROUPS[name]()
+    cases, before = GROUPS[name](), _cpu()
     bench = VectorBench({case.name: case.make() for case in cases}, name=name, root=root)
     started = time.monotonic()
-    bench.build()
+    cached = bench.build().cached
     build_seconds = time.monotonic() - started
-    rows = []
-    for case in cases:
-        started = time.monotonic()
-        # Its own stream, whichever cases run beside it.
-        rng = np.random.default_rng([seed, zlib.crc32(f"{case.name} {case.space}".encode())])
-        result = bench.compare(
-            case.name, case.blocks(rng, round(count * case.share)), latency=case.latency, ignore=case.ignore
-        )
-        rows.append(Row(case=case, result=result, seconds=time.monotonic() - started))
-    return Group(name=name, build_seconds=build_seconds, rows=tuple(rows))
+    rows = tuple(_run_case(bench, case, count, seed) for case in cases)
+    return Group(
+        name=name, build_seconds=build_seconds, cached=cached, cpu_seconds=_cpu() - before, rows=rows
+    )
+
+
+def _run_case(bench: VectorBench, case: Case, count: int, seed: int) -> Row:
+    # Random numbers of its own, whichever cases run beside it.
+    rng = np.random.default_rng([seed, zlib.crc32(f"{case.name} {case.space}".encode())])
+    vectors = 0
+
+    def blocks() -> Iterator[Block]:
+        nonlocal vectors
+        for block in case.blocks(rng, round(count * case.share)):
+            vectors += case.counted(block)
+            yield block
+
+    started = time.monotonic()
+    result = bench.compare(case.name, blocks(), latency=case.latency)
+    return Row(
+        unit=case.unit,
+        variant=case.variant,
+        space=case.space,
+        exhaustive=case.exhaustive,
+        vectors=vectors,
+        values=result.values,
+        cycles=result.cycles,
+        mismatches=result.mismatches,
+        examples=result.examples[:2],
+        seconds=time.monotonic() - started,
+        cycles_per_second=result.cycles_per_second,
+    )

@@ -19,6 +19,16 @@ CHUNK = 1 << 16
 Blocks = Callable[[np.random.Generator, int], Iterator[Block]]
 
 
+def every_value(block: Block) -> int:
+    """Values of the first expected output: units that answer each input."""
+    return next(iter(block.expected.values())).size
+
+
+def checked(output: str) -> Callable[[Block], int]:
+    """Values of an output in the cycles in which it is looked at."""
+    return lambda block: int(np.count_nonzero(block.check[output])) * block.expected[output].shape[1]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """One unit with one set of vectors.
@@ -26,6 +36,7 @@ class Case:
     unit, variant : its name; cases with the same name share one copy of the hardware. space : what the vectors are.
     exhaustive : ``blocks`` goes through the whole space, whatever count it is asked for. share : of the count that a
     campaign asks for, below 1 for further settings of a variant.
+    counted : the vectors of a block.
     blocks : makes at least as many vectors as it is asked for, expected values from ``golden``.
     """
 
@@ -37,7 +48,7 @@ class Case:
     exhaustive: bool = False
     share: float = 1.0
     latency: int | Mapping[str, int] | None = None
-    ignore: tuple[str, ...] = ()
+    counted: Callable[[Block], int] = every_value
 
     @property
     def name(self) -> str:
@@ -78,3 +89,19 @@ def magnitudes(rng: np.random.Generator, size: int, bits: int) -> np.ndarray:
 def tensor(values: np.ndarray) -> Tensor:
     """int64, sharing memory where it can."""
     return torch.from_numpy(np.ascontiguousarray(values, np.int64))
+
+
+def column_times(
+    rng: np.random.Generator, rows: int, keys: int, spacing: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cycles of the columns [rows, keys] and of the last ones [rows], which are ``spacing`` apart or more.
+
+    Half of the blocks have pauses inside their rows.
+    """
+    steps = np.ones((rows, keys), np.int64)
+    if rng.integers(0, 2):
+        steps += (rng.random(steps.shape) < 0.05) * rng.integers(1, 4, steps.shape)
+    inside = np.cumsum(steps, axis=1)
+    length = inside[:, -1]
+    last = np.cumsum(np.maximum(length, spacing)) - 1
+    return last[:, None] - (length[:, None] - inside), last

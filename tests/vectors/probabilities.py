@@ -33,7 +33,7 @@ def _codes(config: SoftmaxConfig) -> np.ndarray:
     found = np.arange(_least(config), _largest(config) + 1)
     if config.variant == "base2":
         # Mantissas of the table only: there is none that would round to more than the largest probability.
-        stored = np.unique(exp2_mantissa(config)) - (2 << config.fraction_bits)
+        stored = np.unique(exp2_mantissa(config)) - exp2_mantissa(config)[0]
         found = (found[:, None] << (config.fraction_bits + 1) | stored).ravel()
     return np.append(found, _MASKED)
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from tests.vectors.case import CHUNK, LANES, Case, tensor
+from tests.vectors.case import CHUNK, LANES, Case, checked, column_times, tensor
 from vitreous.golden.softmax import statistics
 from vitreous.hw.softmax import recurrence
 from vitreous.sim.vectors import Block
@@ -86,20 +86,6 @@ def rows_of_scores(rng: np.random.Generator, rows: int, keys: int, bits: int) ->
     return np.clip(scores, _LOW, _HIGH)
 
 
-def _times(rng: np.random.Generator, rows: int, keys: int, spacing: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cycles of the columns [rows, keys] and of the last ones [rows], which are ``spacing`` apart or more.
-
-    Half of the blocks have pauses inside their rows.
-    """
-    steps = np.ones((rows, keys), np.int64)
-    if rng.integers(0, 2):
-        steps += (rng.random(steps.shape) < 0.05) * rng.integers(1, 4, steps.shape)
-    inside = np.cumsum(steps, axis=1)
-    length = inside[:, -1]
-    last = np.cumsum(np.maximum(length, spacing)) - 1
-    return last[:, None] - (length[:, None] - inside), last
-
-
 def _lengths(rng: np.random.Generator, limit: int) -> Iterator[int]:
     """The longest and the shortest row first, so that the smallest share has them."""
     yield from (limit, 1)
@@ -123,7 +109,7 @@ def _row_block(config: SoftmaxConfig, rng: np.random.Generator, rows: int, keys:
     again = keys * (facts(config).passes - 1)  # cycles of the passes behind the first one
     scores = rows_of_scores(rng, rows * LANES, keys, config.fraction_bits)
     found = statistics(tensor(scores), config)
-    times, last = _times(rng, rows, keys, LANES + again)
+    times, last = column_times(rng, rows, keys, LANES + again)
     cycles = int(last[-1]) + 1 + again
     at = times.ravel()
 
@@ -206,6 +192,7 @@ def cases() -> list[Case]:
                     make=partial(unit, config),
                     blocks=partial(recurrence_blocks, softmax),
                     latency=latency,
+                    counted=checked("code"),
                     share=1.0 if bits == 8 else 0.25,
                 )
             )
