@@ -24,14 +24,14 @@ def statistics(t: Tensor, config: SoftmaxConfig) -> tuple[Tensor, Tensor, Tensor
         lambda running: (shift_right(weight << 1, running - a) + 1) >> 1,
         shift_right,
     )
-    return (g - (1 << (bits + 1))) | a << (bits + 1), maximum, total
+    return (g - mantissa[0]) | a << (bits + 1), maximum, total
 
 
 def levels(codes: Tensor, maximum: Tensor, total: Tensor, config: SoftmaxConfig) -> Tensor:
     """``L = (g << (14 - F)) >> (M - a)``: int64 codes [..., keys], maximum [..., 1] -> int64 of 16 bits."""
     bits = config.fraction_bits
     a = codes >> (bits + 1)
-    g = (codes & ((1 << (bits + 1)) - 1)) + (1 << (bits + 1))
+    g = (codes & ((1 << (bits + 1)) - 1)) + tables.exp2_mantissa(config)[0]
     # A masked key's integer part is one below every real one: only its code tells it from a small probability.
     exists = (codes & 0xFFFF != MASKED_CODE) & (a <= maximum)
     return shift_right(g << (14 - bits), (maximum - a).clamp(min=0)) * exists

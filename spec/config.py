@@ -114,7 +114,7 @@ class SoftmaxConfig:
     """
 
     variant: str = "base2"
-    fraction_bits: int = 8
+    fraction_bits: int = 9
     probability_bits: int = 16
 
     def __post_init__(self) -> None:

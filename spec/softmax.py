@@ -33,7 +33,7 @@ class SoftmaxFacts:
 
 FACTS: dict[str, SoftmaxFacts] = {
     # s - s_o = e + 1 - C, and one less where the quotient is halved; e is the exponent of the sum.
-    "base2": SoftmaxFacts(row_exponent=13, least=19 - 13, largest=31 + 1 - 13),
+    "base2": SoftmaxFacts(row_exponent=13, least=18 - 13, largest=31 + 1 - 13),
     "online": SoftmaxFacts(
         row_exponent=12, least=19 - 12, largest=31 + 1 - 12, row_factor=(1 << 15) / PROBABILITY_MAXIMUM
     ),
@@ -49,9 +49,9 @@ def facts(config: SoftmaxConfig) -> SoftmaxFacts:
     return FACTS[config.variant]
 
 
-# base2: a code is an integer part of 15 - F bits above the F + 1 lower bits of a mantissa.
+# base2: a code is an integer part of 15 - F bits above a mantissa, less the least one, of F + 1 bits.
 def mantissa_bits(config: SoftmaxConfig) -> int:
-    """``base2``: bits of a mantissa ``g``, the top one always set."""
+    """``base2``: bits of a mantissa ``g``."""
     return config.fraction_bits + 2
 
 

@@ -65,13 +65,14 @@ def gelu_table(config: GeluConfig) -> tuple[int, ...]:
 
 @cache
 def exp2_mantissa(config: SoftmaxConfig) -> tuple[int, ...]:
-    """``base2``: ``round(2**(F + 1 + f / 2**F))`` for ``f = 0 .. 2**F - 1``; F + 2 bits, the top one always set.
+    """``base2``: ``round(2**(F + 1 + f / 2**F) * PROBABILITY_MAXIMUM / 2**15)`` for ``f = 0 .. 2**F - 1``; F + 2 bits.
 
-    At most ``PROBABILITY_MAXIMUM >> (13 - F)``, so that no probability of two planes needs a clamp of its own.
+    A code holds the difference to the first one, F + 1 bits. The factor, common to probabilities and sum, keeps the
+    largest probability within two planes; a clamp at the top of each octave would cost 0.75 of 1024 in a probability.
     """
     bits, steps = config.fraction_bits, 1 << config.fraction_bits
-    largest = PROBABILITY_MAXIMUM >> (13 - bits)
-    return tuple(min(largest, round(2.0 ** (bits + 1 + f / steps))) for f in range(steps))
+    unit = PROBABILITY_MAXIMUM / (1 << 15)
+    return tuple(round(unit * 2.0 ** (bits + 1 + f / steps)) for f in range(steps))
 
 
 @cache

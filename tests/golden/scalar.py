@@ -48,7 +48,7 @@ def _base2(t: Sequence[int], config: SoftmaxConfig) -> Row:
             maximum = a
         else:
             total += (shift(2 * weight, maximum - a) + 1) // 2
-    codes = [(g - 2 ** (f + 1)) | (a % 2 ** (15 - f)) << (f + 1) for a, g in pairs]
+    codes = [(g - mantissa[0]) | (a % 2 ** (15 - f)) << (f + 1) for a, g in pairs]
     return Row(codes, maximum, total, [shift(g << (14 - f), maximum - a) for a, g in pairs])
 
 

@@ -105,7 +105,7 @@ def level(code: int, maximum: int, factor: int, config: SoftmaxConfig) -> int:
     signed = code - (1 << 16) if code >= 1 << 15 else code
     if config.variant == "base2":
         d = maximum - (signed >> (bits + 1))
-        g = (code & ((1 << (bits + 1)) - 1)) + (1 << (bits + 1))
+        g = (code & ((1 << (bits + 1)) - 1)) + tables.exp2_mantissa(config)[0]
         return shift_right(g << (14 - bits), d) if d >= 0 else 0
     d = maximum - signed
     if d < 0:

@@ -38,7 +38,8 @@ def largest_term(variant: str, bits: int) -> int:
 def smallest_sum(variant: str, bits: int) -> int:
     """Of a row of one key."""
     if variant == "base2":
-        return 1 << 19
+        config = SoftmaxConfig(fraction_bits=bits)
+        return exp2_mantissa(config)[0] << (18 - bits)
     return largest_term(variant, bits)
 
 
