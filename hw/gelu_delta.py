@@ -44,6 +44,12 @@ class DeltaGelu(EvenGelu):
         """Cycles from ``u`` to delta."""
         return 2 if config.interpolate else 1
 
+    @staticmethod
+    def table_bits(config: GeluConfig) -> int:
+        """Bits of the values that are stored, each once; the filling up to a power of two is constant and no table."""
+        table = gelu_delta(config)
+        return len(table) * max(table).bit_length()
+
     def _build_shared(self, m: Module) -> None:
         self._table = table = gelu_delta(self.config)
         self._index_bits = max(1, (self.config.entries - 1).bit_length())
