@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from tests.formal import arithmetic, bounds, tokens, transfers, units
+from tests.formal import arithmetic, bounds, gelu, norms, packing, tokens, transfers, units
 from tests.formal.prover import Proof
 
 PROOFS: tuple[Proof, ...] = (
     *arithmetic.PROOFS,
+    *gelu.PROOFS,
     *bounds.PROOFS,
+    *norms.PROOFS,
+    *packing.PROOFS,
     *tokens.PROOFS,
     *transfers.PROOFS,
     *units.PROOFS,
