@@ -11,10 +11,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vitreous.hw.reciprocal import NUMBER_BITS as SUM_BITS
-from vitreous.hw.reciprocal import Reciprocal
+from vitreous.hw.reciprocal import NUMBER_BITS, Reciprocal
 from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
 
+SUM_BITS = NUMBER_BITS
 FACTOR_BITS = 8
 """Of what a variant's levels need to know of a row beside its maximum."""
 
