@@ -49,8 +49,8 @@ def _softmax_fits(units: Units, row: UnitRow) -> bool:
 
 def _what(row: UnitRow) -> str:
     total = row.total("xcup")
-    cost = "" if total is None else f"{total['lut']:.0f} LUT and {total['dsp']:g} DSP a lane on UltraScale+"
-    return f"`{row.variant}` ({row.formats}; {cost})"
+    cost = "" if total is None else f"; {total['lut']:.0f} LUT and {total['dsp']:g} DSP a lane on UltraScale+"
+    return f"`{row.variant}` ({row.formats}{cost})"
 
 
 def advice(units: Units) -> str:

@@ -201,7 +201,7 @@ def division_candidates(function: str) -> list[Candidate]:
 
     error = reciprocal_error() if function == "reciprocal" else root_error()
     unit = Reciprocal if function == "reciprocal" else ReciprocalRoot
-    label = "restoring division, 16 bits" if function == "reciprocal" else "96-entry seed, one Newton step"
+    label = "division, 16 bits" if function == "reciprocal" else "96-entry seed, one Newton step"
     return [
         Candidate(
             function=function,

@@ -213,7 +213,7 @@ def _shared_entries() -> tuple[Entry, ...]:
         Entry(
             name="reciprocal",
             function="reciprocal",
-            variant="restoring division",
+            variant="division, a bit a stage",
             formats="32-bit divisor, 16-bit quotient",
             parts=(Part(name="reciprocal", make=_reciprocal, widths=ALONE),),
             latency=partial(_latency, "reciprocal", "Reciprocal"),
