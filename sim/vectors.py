@@ -141,11 +141,12 @@ class VectorBench:
         if not all(isinstance(delay, int) and delay >= 0 for delay in delays.values()):
             raise VectorError(f"{type(component).__name__} has no LATENCY; say the latency of each output")
         writer = _Writer(plan, delays, frozenset(ignore))
-        made = self.build()
-        with tempfile.TemporaryDirectory(prefix="vectors-", dir=made.folder) as name:
-            folder = Path(name)
+        self.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"vectors-{self.name}-", dir=self.root) as name:
+            folder = Path(name).absolute()
             with open(folder / "vectors.bin", "wb") as file:
                 writer.write(file, blocks)
+            made = self.build()
             started = time.monotonic()
             _simulate(made, folder, list(self.units).index(unit))
             seconds = time.monotonic() - started

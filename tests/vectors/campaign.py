@@ -75,10 +75,19 @@ def _cpu() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def run_group(name: str, count: int, seed: int, *, root: str | Path = DEFAULT_FOLDER) -> Group:
-    """Every case of a group with at least ``count`` random vectors each (less where a case has a share)."""
+def run_group(
+    name: str, count: int, seed: int, *, short: bool = False, root: str | Path = DEFAULT_FOLDER
+) -> Group:
+    """Every case of a group with at least ``count`` random vectors each (less where a case has a share).
+
+    short : one case for each unit and variant, the random one where there are two.
+    """
     torch.set_num_threads(1)
     cases, before = GROUPS[name](), _cpu()
+    if short:
+        cases = list(
+            {case.name: case for case in sorted(cases, key=lambda case: not case.exhaustive)}.values()
+        )
     bench = VectorBench({case.name: case.make() for case in cases}, name=name, root=root)
     started = time.monotonic()
     cached = bench.build().cached
