@@ -48,16 +48,13 @@ def expected_counters(program: Program, config: AcceleratorConfig) -> dict[str, 
     matmuls = [i for i in code if i.opcode is Opcode.MATMUL]
     columns = {id(i): i["row_tiles"] * i["columns"] for i in matmuls}
     norms = [i for i in code if i.opcode is Opcode.NORM]
-    words = sum(i["row_tiles"] * ceil_div(i["columns"], lanes) * i["k_words"] for i in matmuls)
-    probabilities = sum(
-        i["row_tiles"] * ceil_div(i["columns"], lanes) * i["k_words"]
-        for i in matmuls
-        if i["operands"] == Operands.SW
-    )
+    # Each plane of a wide product is a pass of its own.
+    words = [i["row_tiles"] * ceil_div(i["columns"], lanes) * i["k_words"] * (1 + i["wide"]) for i in matmuls]
+    probabilities = [count for i, count in zip(matmuls, words, strict=True) if i["operands"] == Operands.SW]
     return {
         "instructions": len(code),
-        "array_busy": words,
-        "s_reads": probabilities,
+        "array_busy": sum(words),
+        "s_reads": sum(probabilities),
         "drain_columns": sum(columns.values()),
         "gelu_columns": sum(columns[id(i)] for i in matmuls if i["activation"] == Activation.GELU),
         "score_columns": sum(columns[id(i)] for i in matmuls if i["destination"] == Memory.S),
