@@ -9,8 +9,8 @@ inside the simulation (``vectors.sv``), at several hundred thousand cycles a sec
 
 from __future__ import annotations
 
+import os
 import tempfile
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +60,7 @@ class Mismatch:
 @dataclass(frozen=True, kw_only=True)
 class VectorResult:
     """vectors : compared values of the output that had most. values : of all outputs. mismatches : wrong values among
-    them, at least (a run ends after 1000 wrong cycles). seconds : of the simulation process alone.
+    them, at least (a run ends after 1000 wrong cycles). cpu_seconds : of the simulation process, its start included.
     """
 
     vectors: int
@@ -68,11 +68,12 @@ class VectorResult:
     cycles: int
     mismatches: int
     examples: tuple[Mismatch, ...]
-    seconds: float
+    cpu_seconds: float
 
     @property
     def cycles_per_second(self) -> float:
-        return self.cycles / max(self.seconds, 1e-9)
+        """Of CPU time."""
+        return self.cycles / max(self.cpu_seconds, 1e-9)
 
 
 def compare(
@@ -134,12 +135,7 @@ class VectorBench:
         """
         component = self.units[unit]
         plan = layout(component)
-        default = getattr(component, "LATENCY", None) if latency is None else latency
-        delays = {
-            p.name: default.get(p.name, 0) if isinstance(default, Mapping) else default for p in plan.outputs
-        }
-        if not all(isinstance(delay, int) and delay >= 0 for delay in delays.values()):
-            raise VectorError(f"{type(component).__name__} has no LATENCY; say the latency of each output")
+        delays = _delays(component, plan, latency)
         writer = _Writer(plan, delays, frozenset(ignore))
         self.root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f"vectors-{self.name}-", dir=self.root) as name:
@@ -147,10 +143,25 @@ class VectorBench:
             with open(folder / "vectors.bin", "wb") as file:
                 writer.write(file, blocks)
             made = self.build()
-            started = time.monotonic()
+            before = os.times()
             _simulate(made, folder, list(self.units).index(unit))
-            seconds = time.monotonic() - started
+            after = os.times()
+            seconds = (
+                after.children_user + after.children_system - before.children_user - before.children_system
+            )
             return _read(folder, plan, writer, delays, seconds)
+
+
+def _delays(
+    component: wiring.Component, plan: Layout, latency: int | Mapping[str, int] | None
+) -> dict[str, int]:
+    """Of each output. Raises VectorError where one is not known."""
+    given = getattr(component, "LATENCY", None) if latency is None else latency
+    found = {p.name: given.get(p.name) if isinstance(given, Mapping) else given for p in plan.outputs}
+    delays = {name: delay for name, delay in found.items() if isinstance(delay, int) and delay >= 0}
+    if delays.keys() != found.keys():
+        raise VectorError(f"{type(component).__name__} has no LATENCY; say the latency of each output")
+    return delays
 
 
 class _Writer:
@@ -266,7 +277,8 @@ def _read(
             f"{rest} bytes were left, {wrong} cycles wrong with {len(lines)} lines"
         )
     file = np.memmap(folder / "vectors.bin", plan.dtype, "r")
-    mismatches, examples = 0, []
+    mismatches = 0
+    examples: list[Mismatch] = []
     for line in lines:
         cycle, digits = line.split()
         actual = np.frombuffer(bytes.fromhex(digits), plan.actual_dtype)[0]
@@ -295,7 +307,7 @@ def _read(
         cycles=words,
         mismatches=mismatches,
         examples=tuple(examples),
-        seconds=seconds,
+        cpu_seconds=seconds,
     )
 
 

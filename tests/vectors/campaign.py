@@ -32,7 +32,7 @@ GROUPS: dict[str, Callable[[], list[Case]]] = {
 class Row:
     """One case with its result. vectors : as the case counts them. values : compared ones, of all outputs.
 
-    seconds : of everything, expected values and files included; cycles_per_second : of the simulation process alone.
+    seconds : of everything, expected values and files included; cycles_per_second : of the simulation's CPU time.
     """
 
     unit: str
