@@ -63,7 +63,7 @@ def test_probabilities_are_those_that_the_context_is_made_of(variant: str, bits:
     found = real_probabilities(t, softmax)[0].numpy() @ v
     # The multiplier's own rounding (2**-15) and the row scale's (2**-13).
     np.testing.assert_allclose(found, by_hand, rtol=2**-12, atol=2**-12 * np.abs(v).max())
-    exact = torch.softmax(t.double() * math.log(2) / 256, -1)[0].numpy() @ v
+    exact = torch.softmax(t.double() * math.log(2) / 2**softmax.fraction_bits, -1)[0].numpy() @ v
     assert np.abs(found - exact).max() < (2.0 if bits == 8 else 0.2)
 
 
