@@ -63,12 +63,12 @@ class RowStatistics(wiring.Component):
             x = Signal(signed(16), name=f"x_{lane}", reset_less=True)
             square = Signal(31, name=f"square_{lane}", reset_less=True)
             m.d.sync += [x.eq(self.x[lane]), square.eq(self.x[lane] * self.x[lane])]
-            # Cycle 2
+            # Cycle 2: with the sum as second operand its gate is in the adder's LUT.
             total = Signal(signed(SUM_BITS), name=f"sum_{lane}", reset_less=True)
             squares = Signal(SQUARES_BITS, name=f"squares_{lane}", reset_less=True)
             m.d.sync += [
-                total.eq(Mux(valid, Mux(first, 0, total) + x, total)),
-                squares.eq(Mux(valid, Mux(first, 0, squares) + square, squares)),
+                total.eq(Mux(valid, x + Mux(first, 0, total), total)),
+                squares.eq(Mux(valid, square + Mux(first, 0, squares), squares)),
             ]
             m.d.comb += [self.sum[lane].eq(total), self.squares[lane].eq(squares)]
         return m

@@ -72,6 +72,6 @@ class PoolSum(wiring.Component):
                 m.d.sync += terms[index].eq(a + b)
         # Last cycle
         total = Signal(signed(POOL_BITS), name="total", reset_less=True)
-        m.d.sync += total.eq(Mux(valid, Mux(first, 0, total) + terms[0], total))
+        m.d.sync += total.eq(Mux(valid, terms[0] + Mux(first, 0, total), total))
         m.d.comb += [self.sum.eq(total), self.o_last.eq(last)]
         return m

@@ -2,7 +2,7 @@
 
 Stages of a column:
     1        u = 16 * x - mean (mean 0 in the pass that makes it, and for RMS norm)
-    2        square
+    2        u * u;  or u * 1 in the pass that makes the mean
     3        running sum
 Stages of a lane after a mean pass:
     1        times the reciprocal of D
@@ -31,14 +31,15 @@ FRACTION_BITS = 4
 """Of the mean."""
 MEAN_BITS = 16 + FRACTION_BITS
 CENTRED_BITS = MEAN_BITS + 1
-TOTAL_BITS = 2 * (CENTRED_BITS - 1) + exact_log2(CHANNELS_MAXIMUM) + 1
-"""Of a running sum: of squares below ``2**40``, with a sign for the sum of values."""
+TERM_BITS = 2 * (CENTRED_BITS - 1) + 1
+"""Of a square below ``2**40``, with a sign for what is not squared."""
+TOTAL_BITS = TERM_BITS + exact_log2(CHANNELS_MAXIMUM)
 _DROPPED = 15 - FRACTION_BITS
 """``mean = round_shift(sum * q, _DROPPED + d)`` for ``1 / D ~ q / 2**(15 + d)``."""
 
 
 class CentredSums(wiring.Component):
-    """``u = 16 * x - mean`` and the sum of ``x`` or of ``u * u`` over the columns since ``first``, for each lane.
+    """``u = 16 * x - mean`` and the sum of ``u`` or of ``u * u`` over the columns since ``first``, for each lane.
 
     Latency: ``LATENCY`` cycles to ``u``, ``SUM_LATENCY`` to ``total``. Throughput: one column a cycle.
     Back-pressure: none.
@@ -47,7 +48,7 @@ class CentredSums(wiring.Component):
     -------
     valid, first : In, a column is here; it is a tile's first.
     centred : In, ``mean`` is subtracted, or else 0.
-    plain : In, ``total`` is the sum of ``x``, or else of ``u * u``. Never together with ``centred``.
+    plain : In, ``total`` is the sum of ``u``, or else of ``u * u``.
     mean : In, of each lane, 4 fraction bits.
     x : In, N values.
     u : Out, exact.
@@ -76,19 +77,17 @@ class CentredSums(wiring.Component):
         m = Module()
         valid = delay_line(m, self.valid, 2, name="valid")[-1]
         first = delay_line(m, self.first, 2, name="first", reset_less=True)[-1]
-        plain = delay_line(m, self.plain, 2, name="plain", reset_less=True)[-1]
+        plain = delay_line(m, self.plain, 1, name="plain", reset_less=True)[-1]
         for lane in range(self.lanes):
             # Cycle 1
             u = Signal(signed(CENTRED_BITS), name=f"u_{lane}", reset_less=True)
             m.d.sync += u.eq((self.x[lane] << FRACTION_BITS) - Mux(self.centred, self.mean[lane], 0))
-            # Cycle 2: where nothing is subtracted, x is u without its fraction.
-            x = Signal(signed(16), name=f"x_{lane}", reset_less=True)
-            square = Signal(2 * (CENTRED_BITS - 1), name=f"square_{lane}", reset_less=True)
-            m.d.sync += [x.eq(u >> FRACTION_BITS), square.eq(u * u)]
-            # Cycle 3
+            # Cycle 2: a multiplexer before the multiplier has fewer bits than one behind it.
+            term = Signal(signed(TERM_BITS), name=f"term_{lane}", reset_less=True)
+            m.d.sync += term.eq(u * Mux(plain, 1, u))
+            # Cycle 3: with the sum as second operand its gate is in the adder's LUT.
             total = Signal(signed(TOTAL_BITS), name=f"total_{lane}", reset_less=True)
-            term = Mux(plain, x, square)
-            m.d.sync += total.eq(Mux(valid, Mux(first, 0, total) + term, total))
+            m.d.sync += total.eq(Mux(valid, term + Mux(first, 0, total), total))
             m.d.comb += [self.u[lane].eq(u), self.total[lane].eq(total)]
         return m
 
@@ -222,7 +221,7 @@ class TwoPassNorm(wiring.Component):
             mean.begin.eq(self.begin),
             mean.channels.eq(constants.channels),
             mean.start.eq(ends[0]),
-            *(mean.sum[lane].eq(sums.total[lane]) for lane in range(self.lanes)),
+            *(mean.sum[lane].eq(sums.total[lane] >> FRACTION_BITS) for lane in range(self.lanes)),
             scale.start.eq(ends[1]),
             scale.variance.eq(self._build_variance(m, sums, scale.lane)),
             scale.multiplier.eq(constants.multiplier),

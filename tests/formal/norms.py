@@ -65,30 +65,27 @@ def _check_centre(m: Module, unit: Any, registers: dict[str, Signal], free: Any)
 
 
 def _check_centred_sums(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
-    """``u``, and sums of ``x`` or of ``u * u``, whichever of the two a tile's pass makes."""
+    """``u``, and sums of ``u`` or of ``u * u``, whichever of the two a tile's pass makes."""
     terms = _terms(m, unit, unit.SUM_LATENCY)
     flags = {name: getattr(unit, name) for name in ("valid", "first", "plain")}
-    m.d.comb += [
-        Assume(~(unit.plain & unit.centred)),
-        Assume((unit.first & unit.valid) | (unit.plain == past(m, unit.plain, name="plain_before"))),
-    ]
-    x = past(m, unit.x[0], name="x")
+    m.d.comb += Assume((unit.first & unit.valid) | (unit.plain == past(m, unit.plain, name="plain_before")))
     u = past(m, 16 * unit.x[0] - Mux(unit.centred, unit.mean[0], 0), name="u")
     m.d.comb += Assert(unit.u[0] == u)
     m.d.comb += Assert((unit.u[0] < 1 << 20) & (unit.u[0] > -(1 << 20)))
     valid, first, plain = (past(m, flag, 2, name=f"wide_{name}") for name, flag in flags.items())
-    # The square of 20 bits and a sign fits 40 bits: the sum is about what that register holds.
-    term = Signal(signed(42))
-    m.d.comb += term.eq(Mux(plain, past(m, x, name="x_u"), registers["square_0"]))
+    # A square of 20 bits has 40: that, and not more, is assumed of the product with itself.
+    term = registers["term_0"]
+    m.d.comb += Assume(plain | ((term >= 0) & (term < 1 << 40)))
+    m.d.comb += Assert(~plain | (term == past(m, u, name="u_before")))
     wide, kind = Signal(signed(64)), Signal()
     with m.If(valid):
         m.d.sync += wide.eq(Mux(first, 0, wide) + term)
     m.d.sync += kind.eq(plain)
     m.d.comb += [
         Assert(unit.total[0] == wide),
-        # Below ``terms * 2**40`` and ``terms * 2**15``: said about the upper bits, which is easier to decide.
+        # Below ``terms * 2**40`` and ``terms * 2**20``: said about the upper bits, which is easier to decide.
         Assert((wide == 0) | kind | ((wide >> 40 >= 0) & (wide >> 40 < terms))),
-        Assert((wide == 0) | ~kind | ((wide >> 15 >= -terms) & (wide >> 15 < terms))),
+        Assert((wide == 0) | ~kind | ((wide >> 20 >= -terms) & (wide >> 20 < terms))),
     ]
 
 
@@ -124,8 +121,8 @@ PROOFS = (
         Mutation(
             "state",
             "norm_one_pass.py",
-            "squares.eq(Mux(valid, Mux(first, 0, squares)",
-            "squares.eq(Mux(valid, Mux(first, x, squares)",
+            "square + Mux(first, 0, squares)",
+            "square + Mux(first, x, squares)",
         ),
         depth=3,
         bug_depth=6,
@@ -151,14 +148,14 @@ PROOFS = (
     _inductive(
         "centred_sums",
         "hw.norm_two_pass.CentredSums",
-        "`u = 16 * x - mean` is exact and `|u| < 2**20` for every mean of 20 bits; sums of `x` and of squares over up "
+        "`u = 16 * x - mean` is exact and `|u| < 2**20` for every mean of 20 bits; sums of `u` and of squares over up "
         "to 4096 values equal sums of 64 bits, `sum u*u < 2**52`",
         lambda: UnitTop(CentredSums(lanes=1), _check_centred_sums),
         Mutation(
             "state",
             "norm_two_pass.py",
-            "total.eq(Mux(valid, Mux(first, 0, total) + term, total))",
-            "total.eq(Mux(valid, total + term, total))",
+            "term + Mux(first, 0, total)",
+            "term + total",
         ),
         depth=4,
         bug_depth=8,
