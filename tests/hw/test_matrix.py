@@ -1,6 +1,7 @@
 """The matrix unit against the functional machine: every mode, chained instructions, errors, halt, stated timing."""
 
 import copy
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -22,6 +23,10 @@ DESTINATIONS = (Memory.X, Memory.W, Memory.R, Memory.S)
 @cache
 def bench(config: AcceleratorConfig) -> MatrixBench:
     return MatrixBench(config)
+
+
+def multiplied(config: AcceleratorConfig, multiplier: str) -> AcceleratorConfig:
+    return replace(config, array=replace(config.array, multiplier=multiplier))
 
 
 def compare(outcome: Outcome, expected: Memories) -> None:
@@ -51,6 +56,9 @@ def run(config: AcceleratorConfig, program: list[Instruction], seed: int = 0) ->
         small(4, 4, variant="online"),
         small(4, 2, variant="ibert"),
         small(4, 4, variant="ita", fraction_bits=7),
+        multiplied(small(4, 4), "packed"),
+        pytest.param(multiplied(small(4, 8), "accumulate"), marks=pytest.mark.slow),
+        pytest.param(multiplied(small(8, 4), "packed"), marks=pytest.mark.slow),
         pytest.param(small(4, 1), marks=pytest.mark.slow),
         pytest.param(small(4, 8), marks=pytest.mark.slow),
         pytest.param(small(8, 4, variant="online", fraction_bits=7), marks=pytest.mark.slow),
@@ -58,7 +66,9 @@ def run(config: AcceleratorConfig, program: list[Instruction], seed: int = 0) ->
         pytest.param(small(8, 4, variant="ibert", fraction_bits=6), marks=pytest.mark.slow),
         pytest.param(small(8, 2, variant="ita", probability_bits=8), marks=pytest.mark.slow),
     ],
-    ids=lambda c: f"{c.array.lanes}x{c.array.depth}-{c.softmax.variant}-{c.softmax.fraction_bits}",
+    ids=lambda c: (
+        f"{c.array.lanes}x{c.array.depth}-{c.array.multiplier}-{c.softmax.variant}-{c.softmax.fraction_bits}"
+    ),
 )
 def test_random_programs(config: AcceleratorConfig) -> None:
     rng = np.random.default_rng(config.digest32)
@@ -240,6 +250,13 @@ def test_latency(lanes: int, depth: int) -> None:
     assert word - taken == 2
     assert outcome.writes == [(word + MatrixUnit.latency(config) + depth - 1, "x", 30)]
     assert outcome.done == [word + MatrixUnit.latency(config) + depth - 1]
+
+
+@pytest.mark.parametrize("multiplier", ["accumulate", "packed"])
+def test_every_multiplier_takes_the_same_cycles(multiplier: str) -> None:
+    program = [matmul(k_words=k, columns=9, o_base=40 + k) for k in (1, 4, 13)]
+    plain, other = (run(config, program) for config in (small(4, 2), multiplied(small(4, 2), multiplier)))
+    assert (other.done, other.writes) == (plain.done, plain.writes)
 
 
 def test_tiles_follow_without_a_gap() -> None:
