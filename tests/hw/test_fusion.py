@@ -9,7 +9,7 @@ from tests.hw.test_gelu import gelu
 from vitreous.hw.fusion import FusionControl, FusionPipeline
 from vitreous.hw.requantize import Saturation
 from vitreous.spec import numbers
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig, GeluConfig
 from vitreous.spec.isa import Activation
 
 
@@ -62,7 +62,7 @@ KINDS: list[tuple[Saturation, Activation, int]] = [
 ]
 
 
-def random_column(rng: random.Random, lanes: int) -> Column:
+def random_column(rng: random.Random, lanes: int, config: GeluConfig) -> Column:
     saturation, activation, residual = rng.choice(KINDS)
     magnitude = rng.choice([8, 16, 24, 30])
 
@@ -81,24 +81,37 @@ def random_column(rng: random.Random, lanes: int) -> Column:
             "activation": int(activation),
             "zero_point": rng.randrange(-128, 128),
             "multiplier": rng.randrange(1 << 14, 1 << 15),
-            "shift": rng.randrange(14, 26),
+            "shift": rng.randrange(config.fraction_bits, config.fraction_bits + 12),
             "residual": residual,
         },
     )
 
 
-@pytest.mark.parametrize("lanes", [4, 8])
-def test_mixed_columns(lanes: int) -> None:
+GELUS = {
+    "default": GeluConfig(),
+    "delta-22": GeluConfig(range=4.25, fraction_bits=22),
+    "constant-10": GeluConfig(interpolate=False, fraction_bits=10),
+    "poly": GeluConfig(variant="poly", fraction_bits=18),
+    "shift": GeluConfig(variant="shift", function="silu"),
+    "table": GeluConfig(variant="table"),
+}
+
+
+@pytest.mark.parametrize(
+    ("lanes", "name", "cycles"),
+    [(4, "default", 3000), (8, "default", 1500), *((4, name, 600) for name in GELUS if name != "default")],
+)
+def test_mixed_columns(lanes: int, name: str, cycles: int) -> None:
     """Columns of all kinds, back to back and with gaps; junk at the inputs in the gaps."""
     rng = random.Random(lanes)
-    config = AcceleratorConfig(array=ArrayConfig(lanes=lanes))
+    config = AcceleratorConfig(array=ArrayConfig(lanes=lanes), gelu=GELUS[name])
     dut = FusionPipeline(config)
     columns: dict[int, Column] = {}
     inputs: list[dict[str, int]] = []
-    for cycle in range(3000):
-        column = random_column(rng, lanes)
+    for cycle in range(cycles):
+        column = random_column(rng, lanes, config.gelu)
         entry = column.inputs()
-        if cycle < 2000 or rng.random() < 0.5:
+        if cycle < cycles * 2 // 3 or rng.random() < 0.5:
             columns[cycle] = column
         else:
             entry["valid"] = 0

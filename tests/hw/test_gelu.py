@@ -95,6 +95,7 @@ def bench() -> VectorBench:
     return VectorBench({name: Gelu(c, lanes=LANES) for name, c in CONFIGS.items()}, name="gelu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_all_inputs(bench: VectorBench, name: str) -> None:
     """Enabled and not, and changing from cycle to cycle."""
