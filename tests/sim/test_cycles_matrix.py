@@ -7,15 +7,21 @@ import pytest
 
 from tests.hw.matrix_bench import WAIT, MatrixBench
 from tests.hw.matrix_programs import matmul, random_memories, random_program, small
+from vitreous.hw.scores import Scores
 from vitreous.sim.cycles.matrix import MatrixModel
+from vitreous.sim.cycles.ports import Client
 from vitreous.spec.config import AcceleratorConfig, GeluConfig
 from vitreous.spec.isa import Instruction, Memory, Operands, Scale
 
 DESTINATIONS = (Memory.X, Memory.W, Memory.R, Memory.S, Memory.S)
 
 
+def busy(client: Client, end: int) -> set[int]:
+    return {cycle for cycle in range(end) if client.before(cycle + 1) > client.before(cycle)}
+
+
 def check(config: AcceleratorConfig, program: list[Instruction], seed: int) -> None:
-    """Completions, stalls, and the writes of words to R."""
+    """Completions, stalls, the writes of words to R and the reads of W."""
     bench = MatrixBench(config)
     outcome = bench.run(program, random_memories(config, np.random.default_rng(seed)))
     assert outcome.errors == []
@@ -28,9 +34,10 @@ def check(config: AcceleratorConfig, program: list[Instruction], seed: int) -> N
     assert done == outcome.done
     assert model.stall_drain == outcome.events["stall_drain"]
     assert model.stall_parameters == outcome.events["stall_parameters"]
-    written = {cycle for cycle, name, _ in outcome.writes if name == "r"}
-    client = model.writes[Memory.R]
-    assert {c for c in range(outcome.done[-1] + 2) if client.before(c + 1) > client.before(c)} == written
+    end = outcome.done[-1] + 2
+    assert busy(model.writes[Memory.R], end) == {cycle for cycle, name, _ in outcome.writes if name == "r"}
+    reads = Scores.read_latency(config) - 1  # from the feeder's word to the address of W
+    assert busy(model.reads[Memory.W], end) == {cycle + reads for cycle in outcome.words}
 
 
 @pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
