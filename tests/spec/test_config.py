@@ -36,7 +36,7 @@ def test_digest_follows_every_field_but_the_name() -> None:
         {"array": {"lanes": 16}}, {"array": {"depth": 8}}, {"memory": {"score_keys": 128}}, {"bus": {"data_bits": 128}},
         {"softmax": {"variant": "online"}}, {"gelu": {"step_bits": 6}}, {"queue": {"depth": 4}},
         {"softmax": {"probability_bits": 8}}, {"gelu": {"function": "silu"}}, {"gelu": {"interpolate": False}},
-        {"norm": {"variant": "two_pass"}},
+        {"norm": {"variant": "two_pass"}}, {"array": {"multiplier": "packed"}},
     ]  # fmt: skip
     digests = {AcceleratorConfig.from_dict(change).digest for change in changes}
     assert len(digests | {base.digest}) == len(changes) + 1
@@ -64,6 +64,10 @@ WRONG = [
     ({"array": {"lanes": 8.0}}, "array.lanes must be one of 4, 8, 16, 32, not 8.0"),
     ({"array": {"depth": True}}, "array.depth must be one of 1, 2, 4, 8, not True"),
     ({"array": {"groups": 2}}, "array.groups must be one of 1, not 2"),
+    (
+        {"array": {"multiplier": "dsp"}},
+        "array.multiplier must be one of plain, accumulate, packed, not 'dsp'",
+    ),
     ({"memory": {"weight_kib": 0}}, "memory.weight_kib must be an integer in 1..16384, not 0"),
     ({"memory": {"weight_kib": True}}, "memory.weight_kib must be an integer in 1..16384, not True"),
     ({"memory": {"parameter_entries": 8}}, "memory.parameter_entries must be an integer in 32..65536, not 8"),
@@ -99,7 +103,7 @@ WRONG = [
     ({"gelu": {"range": "5"}}, "gelu.range must be in .* a multiple of the table's step, not '5'"),
     ({"gelu": {"fraction_bits": 23}}, "gelu.fraction_bits must be an integer in 10..22, not 23"),
     ({"queue": {"depth": 3}}, "queue.depth must be one of 2, 4, 8, 16, 32, not 3"),
-    ({"array": {"width": 8}}, "Unknown field array.width; the fields are depth, groups, lanes"),
+    ({"array": {"width": 8}}, "Unknown field array.width; the fields are depth, groups, lanes, multiplier"),
     ({"cache": {}}, r"Unknown part \[cache\]; the parts are name, array"),
     ({"array": 8}, "array must be a table, not 8"),
 ]
