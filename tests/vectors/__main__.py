@@ -17,7 +17,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from tests.vectors.campaign import GROUPS, Group, Row, run_group
+from vitreous.sim.build import SimulationError
 from vitreous.sim.toolchain import verilator
+from vitreous.sim.vectors import VectorError
 
 
 def page(groups: list[Group], command: str, seconds: float) -> str:
@@ -70,25 +72,32 @@ def main() -> int:
     parser.add_argument("--report", type=Path, metavar="FILE")
     chosen = parser.parse_args()
     names = [name for name in GROUPS if not chosen.group or name in chosen.group]
-    started, groups = time.monotonic(), []
+    groups: list[Group] = []
+    started = time.monotonic()
     print(f"seed {chosen.seed}, {chosen.count:,} random vectors for each unit", flush=True)
     # Fresh processes: torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
+    failed = False
     with ProcessPoolExecutor(chosen.jobs, mp_context=context) as pool:
         for future in as_completed(
             [pool.submit(run_group, name, chosen.count, chosen.seed) for name in names]
         ):
-            groups.append(future.result())
+            try:
+                groups.append(future.result())
+            except (VectorError, SimulationError) as error:  # the others are still worth knowing
+                failed = True
+                print(error, file=sys.stderr, flush=True)
+                continue
             print("\n".join(map(str, groups[-1].rows)), flush=True)
-    seconds = time.monotonic() - started
-    groups.sort(key=lambda group: names.index(group.name))
-    wrong = sum(row.mismatches for group in groups for row in group.rows)
-    total = sum(row.vectors for group in groups for row in group.rows)
-    print(f"{total:,} vectors in {seconds:.0f} s, {wrong} mismatches")
-    if chosen.report:
-        command = " ".join(["python -m tests.vectors", *sys.argv[1:]])
-        chosen.report.write_text(page(groups, command, seconds))
-    return 1 if wrong else 0
+            groups.sort(key=lambda group: names.index(group.name))
+            if chosen.report:
+                command = " ".join(["python -m tests.vectors", *sys.argv[1:]])
+                chosen.report.write_text(page(groups, command, time.monotonic() - started))
+    rows = [row for group in groups for row in group.rows]
+    wrong = sum(row.mismatches for row in rows)
+    total = sum(row.vectors for row in rows)
+    print(f"{total:,} vectors in {time.monotonic() - started:.0f} s, {wrong} mismatches")
+    return 1 if wrong or failed else 0
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def row_scale_blocks(config: SoftmaxConfig, rng: np.random.Generator, count: int
         shift = int(rng.integers(offset + 1, 47 - 31 + offset))  # so that every row's is in 1..47
         total = magnitudes(rng, size, 32)
         m, s = row_scale(tensor(total), multiplier, shift, config)
-        yield _row_block(rng, total, multiplier, shift, m.numpy(), s.numpy(), np.zeros(size, np.int64))
+        yield _row_block(rng, total, multiplier, shift, m.numpy(), s.numpy())
 
 
 def row_inverse_blocks(rng: np.random.Generator, count: int) -> Iterator[Block]:
@@ -160,7 +160,7 @@ def row_inverse_blocks(rng: np.random.Generator, count: int) -> Iterator[Block]:
         total = np.arange(start, columns(min(start + (1 << 16), 1 << 20) - start) + start)
         multiplier, shift = int(rng.integers(1 << 14, 1 << 15)), int(rng.integers(1, 41))
         m, s = np.full_like(total, multiplier), np.full_like(total, shift + FACTS["ita"].least)
-        yield _row_block(rng, total, multiplier, shift, m, s, 65280 // total)
+        yield _row_block(rng, total, multiplier, shift, m, s, o_factor=65280 // total)
 
 
 def _row_block(
@@ -170,7 +170,7 @@ def _row_block(
     shift: int,
     m: np.ndarray,
     s: np.ndarray,
-    factor: np.ndarray,
+    **others: np.ndarray,
 ) -> Block:
     cycles = len(total) // COPIES
     valid, tag = rng.integers(0, 2, len(total)), rng.integers(0, 2, len(total))
@@ -187,7 +187,7 @@ def _row_block(
             "o_tag": lanes(tag, COPIES),
             "o_multiplier": lanes(m, COPIES),
             "o_shift": lanes(s, COPIES),
-            "o_factor": lanes(factor, COPIES),
+            **{name: lanes(values, COPIES) for name, values in others.items()},
         },
     )
 
