@@ -1,16 +1,16 @@
-"""A reciprocal times a constant (docs/numerics.md, Reciprocal): restoring division of a normalized number.
+"""A reciprocal times a constant (docs/numerics.md, Reciprocal): division of a normalized number, not restoring.
 
 Stages:
     1 - 2    leading one of the number, number normalized to 17 bits
     3        remainder 2 * n
-    4 - 19   one quotient bit each, restoring
+    4 - 19   one quotient bit each: the divisor is subtracted from a remainder, or added to a negative one
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -24,7 +24,7 @@ _DIVISOR_BITS = 17
 _DIVISION = data.StructLayout(
     {
         "divisor": _DIVISOR_BITS,
-        "remainder": _DIVISOR_BITS,
+        "remainder": signed(_DIVISOR_BITS + 1),
         "quotient": QUOTIENT_BITS,
         "exponent": range(NUMBER_BITS),
     }
@@ -105,16 +105,18 @@ class Reciprocal(wiring.Component):
         return state
 
     def _build_step(self, m: Module, state: Any, bit: int) -> Any:
-        """Cycles 4 to 19: double the remainder (below the divisor before), subtract the divisor where it fits."""
+        """Cycles 4 to 19: ``2 * r - Sn``, or ``2 * r + Sn`` for a negative ``r``; so it stays in ``-Sn .. Sn - 1``."""
         following = Signal(_DIVISION, name=f"division_{bit + 1}", reset_less=True)
-        doubled = Cat(0, state.remainder)
-        fits = Signal(name=f"fits_{bit}")
-        difference = Signal(_DIVISOR_BITS, name=f"difference_{bit}")
-        m.d.comb += [fits.eq(doubled >= state.divisor), difference.eq(doubled - state.divisor)]
+        # Complement and carry of the subtraction both come from the sign: one LUT for each bit.
+        subtract = ~state.remainder[-1]
+        width = len(state.remainder)
+        divisor = Cat(state.divisor, 0) ^ subtract.replicate(width)
+        remainder = Signal(signed(width), name=f"remainder_{bit}")
+        m.d.comb += remainder.eq(Cat(subtract, state.remainder) + divisor)
         m.d.sync += [
             following.divisor.eq(state.divisor),
-            following.remainder.eq(Mux(fits, difference, doubled[:_DIVISOR_BITS])),
-            following.quotient.eq(Cat(fits, state.quotient[:-1])),
+            following.remainder.eq(remainder),
+            following.quotient.eq(Cat(~remainder[-1], state.quotient[:-1])),
             following.exponent.eq(state.exponent),
         ]
         return following

@@ -6,6 +6,8 @@ free, so a bounded proof of that one cycle holds for every cycle.
 
 from __future__ import annotations
 
+from functools import partial
+
 from amaranth.hdl import Array, Assert, Assume, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
@@ -110,9 +112,14 @@ def _exponent(m: Module, number: Value) -> Signal:
 
 
 class ReciprocalTop(wiring.Component):
-    """``Q * Sn <= n * 2**17 < (Q + 1) * Sn``: every step keeps ``q * Sn + r = 2 * n * 2**step`` and ``r < Sn``."""
+    """``Q * Sn <= n * 2**17 < (Q + 1) * Sn``: beside the unit goes a restoring division, each step of which keeps
+    ``q * Sn + rest = 2 * n * 2**step`` and ``rest < Sn``. The unit's remainder is ``rest``, or ``rest - Sn`` below 0.
 
-    def __init__(self) -> None:
+    steps : prove what is said of the unit's remainder, or else assume it and prove the product.
+    """
+
+    def __init__(self, *, steps: bool) -> None:
+        self.steps = steps
         super().__init__({"number": In(32), "numerator": In(15)})
 
     def elaborate(self, platform: object) -> Module:
@@ -131,18 +138,27 @@ class ReciprocalTop(wiring.Component):
         m.d.comb += divisor.eq(Mux(exponent >= 16, self.number >> down, self.number << up))
         live: Value = past(m, 1, unit.LATENCY - QUOTIENT_BITS, name="live")
         given = [past(m, v, 3, name=f"given_{i}") for i, v in enumerate((self.numerator, divisor, exponent))]
+        rest: Value = given[0] << 1
         before: tuple[Value, Value] = (Const(0, 34), Const(0, QUOTIENT_BITS))
         for step in range(QUOTIENT_BITS + 1):
             state = data.View(_DIVISION, registers[f"division_{step}"])
-            product = self._check_step(m, step, state, before, live, *given)
+            product = self._check_step(m, step, state, before, rest, live, *given)
             if step == QUOTIENT_BITS:
                 break
             before = (
                 past(m, product, name=f"product_{step}"),
                 past(m, state.quotient, name=f"quotient_{step}"),
             )
+            doubled = rest << 1
+            following = Mux(doubled >= given[1], doubled - given[1], doubled)[:17]
+            rest = past(m, following, name=f"rest_{step}")
             live, *given = (past(m, v, name=f"step_{step}_{i}") for i, v in enumerate((live, *given)))
         with m.If(live):
+            if not self.steps:
+                m.d.comb += [
+                    Assert(product <= given[0] << 17),
+                    Assert(product + given[1] > given[0] << 17),
+                ]
             m.d.comb += [
                 Assert(unit.quotient == state.quotient),
                 Assert(unit.exponent == given[2]),
@@ -155,6 +171,7 @@ class ReciprocalTop(wiring.Component):
         step: int,
         state: data.View,
         before: tuple[Value, Value],
+        rest: Value,
         live: Value,
         numerator: Value,
         divisor: Value,
@@ -162,25 +179,22 @@ class ReciprocalTop(wiring.Component):
     ) -> Value:
         """Returns ``q * Sn`` by Horner's rule: twice the product of the step before, and Sn for the new bit of q."""
         product = Signal(34, name=f"q_times_divisor_{step}")
-        m.d.comb += product.eq((before[0] << 1) + Mux(state.quotient[0], state.divisor, 0) if step else 0)
+        bit = state.quotient[0]
+        m.d.comb += product.eq((before[0] << 1) + Mux(bit, divisor, 0) if step else 0)
         with m.If(live):
             m.d.comb += [
                 Assert(state.divisor == divisor),
                 Assert(divisor[16] & (numerator > 1 << 13)),
                 Assert(state.exponent == exponent),
-                Assert(state.remainder < divisor),
+                Assert(rest < divisor),
                 Assert(state.quotient >> 1 == before[1][: QUOTIENT_BITS - 1]),
                 Assert(state.quotient >> step == 0),
-                Assert(product + state.remainder == numerator << (step + 1)),
-                # Sn has 17 bits: a lower bound of q
-                Assert(product + state.quotient <= state.quotient << 17),
             ]
-            if step == QUOTIENT_BITS:
-                m.d.comb += [
-                    Assert(product <= numerator << 17),
-                    Assert(product + divisor > numerator << 17),
-                    Assert(state.quotient >= 1 << 13),
-                ]
+            remainder = state.remainder == rest - Mux(bit, 0, divisor) if step else state.remainder == rest
+            if self.steps:
+                m.d.comb += [Assert(remainder), Assert(bit == (state.remainder >= 0) if step else 1)]
+            else:
+                m.d.comb += [Assume(remainder), Assert(product + rest == numerator << (step + 1))]
         return product
 
 
@@ -294,15 +308,30 @@ PROOFS = (
         name="reciprocal",
         unit="hw.reciprocal.Reciprocal",
         statement="`Q * Sn <= n * 2**17 < (Q + 1) * Sn` and the exponent, for all numbers from 1 to 2**32 - 1 and all "
-        "numerators above 2**13 (an invariant for each of the 16 steps)",
-        top=ReciprocalTop,
+        "numerators above 2**13 (an invariant for each of the 16 steps), given `reciprocal_steps`",
+        top=partial(ReciprocalTop, steps=False),
         mode="prove",
         depth=5,
         bug=Mutation(
-            "comparison",
+            "width",
             "reciprocal.py",
-            "fits.eq(doubled >= state.divisor)",
-            "fits.eq(doubled > state.divisor)",
+            "leading.o[NUMBER_BITS - _DIVISOR_BITS :]",
+            "leading.o[NUMBER_BITS - _DIVISOR_BITS + 1 :]",
+        ),
+        bug_depth=6,
+    ),
+    Proof(
+        name="reciprocal_steps",
+        unit="hw.reciprocal.Reciprocal",
+        statement="divisor, exponent, remainder and quotient of each of the 16 steps are those of a restoring division",
+        top=partial(ReciprocalTop, steps=True),
+        mode="prove",
+        depth=5,
+        bug=Mutation(
+            "sign",
+            "reciprocal.py",
+            "Cat(subtract, state.remainder) + divisor",
+            "Cat(0, state.remainder) + divisor",
         ),
         bug_depth=6,
     ),
