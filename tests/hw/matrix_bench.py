@@ -20,14 +20,15 @@ WAIT = 1 << isa.Queue.MATRIX
 
 @dataclass
 class Outcome:
-    """What was seen: cycles of commands, words and ``done`` pulses, errors as (cycle, code, pc), writes as (cycle,
-    memory, address), event counts and the memories' words at the end."""
+    """What was seen: cycles of commands, words, reads and ``done`` pulses, errors as (cycle, code, pc), writes as
+    (cycle, memory, address), event counts and the memories' words at the end."""
 
     taken: list[int] = field(default_factory=list)
     words: list[int] = field(default_factory=list)
     done: list[int] = field(default_factory=list)
     errors: list[tuple[int, int, int]] = field(default_factory=list)
     writes: list[tuple[int, str, int]] = field(default_factory=list)
+    reads: dict[str, list[int]] = field(default_factory=lambda: {"x": [], "w": [], "r": []})
     events: dict[str, int] = field(default_factory=dict)
     arrays: dict[str, Any] = field(default_factory=dict)
 
@@ -133,6 +134,8 @@ class MatrixBench:
         if ctx.get(unit.error.valid):
             seen.errors.append((cycle, ctx.get(unit.error.code), ctx.get(unit.error.pc)))
         for name in ("x", "w", "r"):
+            if ctx.get(getattr(unit, name).valid):
+                seen.reads[name].append(cycle)
             port = getattr(unit, f"{name}o")
             if ctx.get(port.valid) and not ctx.get(port.fault):
                 seen.writes.append((cycle, name, ctx.get(port.addr)))

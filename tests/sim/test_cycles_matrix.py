@@ -7,7 +7,6 @@ import pytest
 
 from tests.hw.matrix_bench import WAIT, MatrixBench
 from tests.hw.matrix_programs import matmul, random_memories, random_program, small
-from vitreous.hw.scores import Scores
 from vitreous.sim.cycles.matrix import MatrixModel
 from vitreous.sim.cycles.ports import Client
 from vitreous.spec.config import AcceleratorConfig, GeluConfig
@@ -21,7 +20,7 @@ def busy(client: Client, end: int) -> set[int]:
 
 
 def check(config: AcceleratorConfig, program: list[Instruction], seed: int) -> None:
-    """Completions, stalls, the writes of words to R and the reads of W."""
+    """Completions, stalls, the writes of words to R and all reads."""
     bench = MatrixBench(config)
     outcome = bench.run(program, random_memories(config, np.random.default_rng(seed)))
     assert outcome.errors == []
@@ -36,8 +35,8 @@ def check(config: AcceleratorConfig, program: list[Instruction], seed: int) -> N
     assert model.stall_parameters == outcome.events["stall_parameters"]
     end = outcome.done[-1] + 2
     assert busy(model.writes[Memory.R], end) == {cycle for cycle, name, _ in outcome.writes if name == "r"}
-    reads = Scores.read_latency(config) - 1  # from the feeder's word to the address of W
-    assert busy(model.reads[Memory.W], end) == {cycle + reads for cycle in outcome.words}
+    for memory, client in model.reads.items():
+        assert busy(client, end) == set(outcome.reads[memory.name.lower()]), memory
 
 
 @pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
