@@ -111,6 +111,14 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(OPERAND, "rsqrt.py", "(3 << 16) - b", "(3 << 16) + b"),
     Mutation(ROUNDING, "rsqrt.py", "(seeds[3] * rest) >> 17", "seeds[3]"),
     Mutation(CONSTANT, "norm_one_pass.py", "scaled - square + constants.epsilon", "scaled - square"),
+    Mutation(FIRST, "norm_two_pass.py", "term + Mux(first, 0, total)", "term + total"),
+    Mutation(CONDITION, "norm_two_pass.py", "constants.centred & ~read.mean", "constants.centred"),
+    Mutation(
+        OPERAND,
+        "reciprocal.py",
+        "Cat(subtract, state.remainder) + divisor",
+        "Cat(0, state.remainder) + divisor",
+    ),
     Mutation(MASK, "norm_pool.py", "Mux(~self.last | self.mask[lane], self.x[lane], 0)", "self.x[lane]"),
     Mutation(
         TIMING, "norm_pipeline.py", "packer.index.eq(tags[-2].position)", "packer.index.eq(tags[-1].position)"
