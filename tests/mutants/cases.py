@@ -95,7 +95,7 @@ def write_cases(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     for seed, (name, (config_name, loud, sizes)) in enumerate(CASES.items(), 50):
         config = CONFIGURATIONS[config_name]
-        graph = random_vit_graph(seed, softmax=config.softmax, gelu=config.gelu, **sizes)
+        graph = random_vit_graph(seed, softmax=config.softmax, gelu=config.gelu, norm=config.norm, **sizes)
         graph = _louder(graph) if loud else _with_large_epsilon(graph)
         program = compile(graph, config, observe=True)
         images = [image_like(program, seed + 100 * index) for index in range(IMAGES)]
