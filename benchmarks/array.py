@@ -135,7 +135,8 @@ def main() -> int:
     else:
         print(text)
     found = failures(arrays, paths)
-    print("\n".join(found), file=sys.stderr)
+    for sentence in found:
+        print(sentence, file=sys.stderr)
     return 1 if found else 0
 
 
