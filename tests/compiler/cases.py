@@ -91,7 +91,9 @@ def _units(pick: np.random.Generator) -> dict[str, Any]:
         function=function,
         variant=str(pick.choice(variants)),
         step_bits=int(pick.integers(2, 9)),
-        range=float(pick.choice([0.25, 2.0, 4.5, 8.0, 16.0])),
+        range=float(
+            pick.choice([3.0, 4.5, 6.0, 8.0, 16.0] if function == "gelu" else [8.0, 10.0, 12.0, 16.0])
+        ),
         fraction_bits=int(pick.integers(10, 23)),
         interpolate=bool(pick.integers(2)),
     )

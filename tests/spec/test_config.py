@@ -35,7 +35,7 @@ def test_digest_follows_every_field_but_the_name() -> None:
     changes: list[dict[str, Any]] = [
         {"array": {"lanes": 16}}, {"array": {"depth": 8}}, {"memory": {"score_keys": 128}}, {"bus": {"data_bits": 128}},
         {"softmax": {"variant": "online"}}, {"gelu": {"step_bits": 6}}, {"queue": {"depth": 4}},
-        {"softmax": {"probability_bits": 8}}, {"gelu": {"function": "silu"}}, {"gelu": {"interpolate": False}},
+        {"softmax": {"probability_bits": 8}}, {"gelu": {"function": "silu", "range": 8.0}}, {"gelu": {"interpolate": False}},
         {"norm": {"variant": "two_pass"}}, {"array": {"multiplier": "packed"}},
     ]  # fmt: skip
     digests = {AcceleratorConfig.from_dict(change).digest for change in changes}
@@ -130,6 +130,13 @@ def test_files(tmp_path: Path) -> None:
 
 def test_gelu_entries() -> None:
     assert GeluConfig(step_bits=5, range=5.5).entries == 176
+
+
+def test_a_table_reaches_where_the_function_is_relu() -> None:
+    for gelu, least in ((GeluConfig(range=2.75), "3 for gelu"), (GeluConfig(function="silu"), "8 for silu")):
+        with pytest.raises(ConfigError, match=f"gelu.range must be at least {least}, not"):
+            AcceleratorConfig(gelu=gelu)
+    AcceleratorConfig(gelu=GeluConfig(variant="poly", range=0.25))  # has no table
 
 
 def test_exact_is_a_variant_of_the_parts_alone() -> None:
