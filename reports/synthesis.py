@@ -55,7 +55,8 @@ _PREPARE = "hierarchy -top {top}; rename -hide w:*"
 _SYNTHESIZE: Mapping[str, str] = {
     "xcup": "synth_xilinx -family xcup -flatten -noiopad -noclkbuf -top {top}",
     "ecp5": "synth_ecp5 -top {top}",
-    "ice40": "synth_ice40 -dsp -top {top}",
+    # No distributed memory in this family: one that asks for it becomes registers.
+    "ice40": "setattr -unset ram_style m:*; synth_ice40 -dsp -top {top}",
 }
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
