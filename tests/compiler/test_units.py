@@ -44,7 +44,9 @@ def combination(index: int) -> tuple[dict[str, Any], AcceleratorConfig]:
     variant, (function, activation) = PAIRS[index]
     units = {
         "softmax": SoftmaxConfig(variant=variant, fraction_bits=6 + index % 4),
-        "gelu": GeluConfig(function=function, variant=activation, interpolate=bool(index // 7 % 2)),
+        "gelu": GeluConfig(
+            function=function, variant=activation, range=8.0, interpolate=bool(index // 7 % 2)
+        ),
         "norm": NormConfig(variant=("one_pass", "two_pass")[index % 2]),
     }
     array = ArrayConfig(lanes=(4, 8)[index // 2 % 2], depth=(1, 2, 4, 8)[index // 3 % 4])
