@@ -11,8 +11,10 @@ from pathlib import Path
 from vitreous.reports.unit_tables import Table, number, points_of, tables
 from vitreous.reports.units import UnitRow, Units
 
+LANES = 8
+"""Lanes of the accelerator for which costs are compared: what lanes share counts once."""
 ERROR_LIMIT = 1 / 1024
-"""Largest own error of a probability for which a softmax is advised."""
+"""Largest error of a probability for which a softmax is advised."""
 SUM_LIMIT = 0.01
 POINTS_LIMIT = 0.2
 """Points of accuracy that an advised variant may lose against the same function in float64."""
@@ -21,9 +23,12 @@ _COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#805ad5", "#b83280", "#4a5568", "#
 
 
 def _area(row: UnitRow) -> float:
-    """LUTs, with the LUTs per DSP of a XCK26 for each DSP."""
-    total = row.total("xcup")
-    return float("inf") if total is None else total["lut"] + 117120 / 1248 * total["dsp"]
+    """LUTs of ``LANES`` lanes and what they share, with the LUTs per DSP of a XCK26 for each DSP."""
+    parts = [part for part in row.cost if part.family == "xcup"]
+    if not parts:
+        return float("inf")
+    whole = {c: sum(LANES * part.lane[c] + part.shared[c] for part in parts) for c in ("lut", "dsp")}
+    return whole["lut"] + 117120 / 1248 * whole["dsp"]
 
 
 def _keeps_accuracy(units: Units, row: UnitRow) -> bool:
@@ -39,7 +44,7 @@ def _cheapest(rows: Sequence[UnitRow], fits: Callable[[UnitRow], bool]) -> UnitR
 
 def _softmax_fits(units: Units, row: UnitRow) -> bool:
     return (
-        max(s.unit for s in row.scores) <= ERROR_LIMIT
+        max(s.largest for s in row.scores) <= ERROR_LIMIT
         and all(abs(edge - 1) <= SUM_LIMIT for s in row.scores for edge in (s.sum_least, s.sum_largest))
         and max(int(s.distribution.rpartition("-")[2]) for s in row.scores if s.distribution != "real")
         >= 4096
@@ -59,13 +64,13 @@ def advice(units: Units) -> str:
     softmax = _cheapest(units.of("softmax"), lambda row: _softmax_fits(units, row))
     if softmax is None:
         said.append(
-            f"No softmax keeps its own error within 1/1024 and row sums within {SUM_LIMIT:.0%} on all stated scores"
+            f"No softmax keeps its error within 1/1024 and row sums within {SUM_LIMIT:.0%} on all stated scores"
         )
     else:
-        own = max(s.unit for s in softmax.scores)
+        error = max(s.largest for s in softmax.scores)
         said.append(
-            f"For softmax take {_what(softmax)}: the cheapest that keeps its own error ({number(own)}) within 1/1024 "
-            f"and row sums within {SUM_LIMIT:.0%} on every stated distribution up to 4096 keys"
+            f"For softmax take {_what(softmax)}: the cheapest at {LANES} lanes that keeps its error "
+            f"({number(error)}) within 1/1024 and row sums within {SUM_LIMIT:.0%} on every stated distribution up to 4096 keys"
         )
     rows = units.of("gelu")
     fine = _cheapest(
@@ -84,10 +89,10 @@ def advice(units: Units) -> str:
     norms = units.of("layer norm")
     norm = _cheapest(norms, lambda r: _keeps_accuracy(units, r))
     if norm is not None:
-        others = [f"{number(r.largest, 3)} for `{r.variant}`" for r in norms]
+        others = [f"{number(r.largest, 3)} for `{r.variant}`, {r.throughput}" for r in norms]
         said.append(
             f"For layer norm take {_what(norm)}: both variants round nearly correctly (largest error in steps of the "
-            f"result: {', '.join(others)}), and it costs least"
+            f"result, and throughput: {'; '.join(others)}), and it costs least at {LANES} lanes"
         )
     exact = ", ".join(f"{name} {points_of(units, correct)}" for name, correct in units.references.items())
     said.append(f"Accuracies with one function in float64, to compare with: {exact}")

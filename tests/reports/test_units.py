@@ -119,9 +119,7 @@ def test_each_limit_of_the_advice_decides(loser: str) -> None:
 
 def test_without_a_fit_the_advice_says_so() -> None:
     rows = [row for row in UNITS.rows if row.variant == "wrong"]
-    assert unit_page.advice(replace(UNITS, rows=rows)).startswith(
-        "No softmax keeps its own error within 1/1024"
-    )
+    assert unit_page.advice(replace(UNITS, rows=rows)).startswith("No softmax keeps its error within 1/1024")
 
 
 def test_page_has_every_row_number_and_source(tmp_path: Path) -> None:
