@@ -70,7 +70,8 @@ def advice(units: Units) -> str:
         error = max(s.largest for s in softmax.scores)
         said.append(
             f"For softmax take {_what(softmax)}: the cheapest at {LANES} lanes that keeps its error "
-            f"({number(error)}) within 1/1024 and row sums within {SUM_LIMIT:.0%} on every stated distribution up to 4096 keys"
+            f"({number(error)}) within 1/1024 and row sums within {SUM_LIMIT:.0%} on every stated distribution up to "
+            "4096 keys"
         )
     rows = units.of("gelu")
     fine = _cheapest(
