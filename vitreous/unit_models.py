@@ -52,7 +52,7 @@ class Models:
 
     @cached_property
     def _float_classes(self) -> np.ndarray:
-        return steps.float_logits(self._shipped[0]).argmax(axis=1)
+        return np.asarray(steps.float_logits(self._shipped[0]).argmax(axis=1))
 
     @cached_property
     def _layer(self) -> tuple[Any, Any]:
