@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from vitreous.hw.memory import word_bytes
 from vitreous.sim.cycles.patches import pixel_rows, steps_of_beats
+from vitreous.sim.cycles.timing import has_mean_pass
 from vitreous.sim.trace import Span
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, Instruction, Memory, Opcode, Operands, Queue, Scale
@@ -64,7 +65,7 @@ def _row(total: Counter[str], i: dict[str, int], opcode: Opcode, config: Acceler
         total["r_reads"] += columns
         total["r_writes"] += i["channels"]
     else:
-        total["r_reads"] += 2 * columns
+        total["r_reads"] += (2 + has_mean_pass(i, config)) * columns
         total["norm_columns"] += columns
         total["x_writes"] += ceil_div(i["channels"], config.array.depth) * i["row_tiles"]
 

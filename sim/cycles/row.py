@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 from vitreous.sim.cycles.events import Clock, Phase
 from vitreous.sim.cycles.ports import Client, Port
-from vitreous.sim.cycles.timing import row_timing
+from vitreous.sim.cycles.timing import has_mean_pass, row_timing
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Opcode
 from vitreous.spec.layout import ceil_div
@@ -30,7 +30,7 @@ class RowModel:
         matrix_writes: Client,
         complete: Callable[[int], None],
     ) -> None:
-        self._timing, self._depth = row_timing(config), config.array.depth
+        self._config, self._timing, self._depth = config, row_timing(config), config.array.depth
         self._clock, self._complete = clock, complete
         self._in, self._out = Port(matrix_reads), Port(matrix_writes)
         self.ready: int | None = 0
@@ -54,8 +54,8 @@ class RowModel:
         if instruction.opcode is Opcode.POOL:
             self._pool()
         else:
-            with_mean = self._timing.means and self._fields["centred"]
-            tile = [_Pass.MEAN] * bool(with_mean) + [_Pass.STATISTICS, _Pass.NORMALIZE]
+            with_mean = has_mean_pass(self._fields, self._config)
+            tile = [_Pass.MEAN] * with_mean + [_Pass.STATISTICS, _Pass.NORMALIZE]
             self._passes = self._fields["row_tiles"] * tile
             self._read()
 

@@ -15,6 +15,7 @@ from vitreous.sim.cycles.timing import OUTSTANDING_WRITES, READ_AHEAD
 from vitreous.sim.runtime import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory
+from vitreous.spec.layout import ceil_div
 
 FIRST_BURST, FIRST_READ = 5, 3
 """Cycles from the command to its first burst, to its first read."""
@@ -23,10 +24,12 @@ NEVER = -(1 << 20)
 
 class Pace:
     """The write channel of the simulated memory: WREADY follows the credit of the cycle before, so that a second beat
-    slips through."""
+    slips through. Before the first burst the credit has long reached its top, the first multiple of ``percent`` from
+    100 on."""
 
     def __init__(self, percent: int) -> None:
-        self._percent, self._credit, self._cycle, self._ready = percent, FULL, 0, False
+        self._percent, self._credit = percent, percent * ceil_div(FULL, percent)
+        self._cycle, self._ready = 0, False
 
     def open(self, accept: int) -> None:
         """A burst is accepted in ``accept``; its first beat can be taken one cycle later."""

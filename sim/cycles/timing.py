@@ -25,6 +25,11 @@ FETCH_BURST_BEATS = 16
 """The longest burst of instruction fetch; it has room for two (hw.fetch)."""
 
 
+def has_mean_pass(i: dict[str, int], config: AcceleratorConfig) -> bool:
+    """Whether a NORM with fields ``i`` reads each tile once more, for its mean."""
+    return VARIANTS[config.norm.variant].MEAN and bool(i["centred"])
+
+
 @dataclass(frozen=True)
 class MatrixTiming:
     """command : from a command to the start of its feed. column : from a tile's last word to its column 0 in the drain.
@@ -46,7 +51,7 @@ class MatrixTiming:
 
 @dataclass(frozen=True)
 class RowTiming:
-    """scale, mean : cycles after the statistics and the mean pass of a NORM's tile. means : there are mean passes.
+    """scale, mean : cycles after the statistics and the mean pass of a NORM's tile.
 
     mean_after_check : from an instruction's check to the second pass of a NORM with a mean pass, at least.
     norm, pool : beside the reads, from issue to done. places : words that may be on their way to a port.
@@ -54,7 +59,6 @@ class RowTiming:
 
     scale: int
     mean: int
-    means: bool
     mean_after_check: int
     norm: int
     pool: int
@@ -83,7 +87,6 @@ def row_timing(config: AcceleratorConfig) -> RowTiming:
     return RowTiming(
         scale=cycles.scale,
         mean=cycles.mean,
-        means=VARIANTS[config.norm.variant].MEAN,
         mean_after_check=cycles.mean_after_check,
         norm=cycles.norm,
         pool=cycles.pool,

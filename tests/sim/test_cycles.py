@@ -12,6 +12,7 @@ from vitreous.sim.cycles.bus import Throttle, split
 from vitreous.sim.cycles.counters import MatrixIdle, covered
 from vitreous.sim.cycles.matrix import MatrixModel
 from vitreous.sim.cycles.ports import Client, Port
+from vitreous.sim.cycles.store import Pace
 from vitreous.sim.runtime import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.isa import COUNTERS, Instruction, Memory, Opcode, Queue, make
@@ -22,8 +23,9 @@ FAST = MemoryTiming(latency=1, throughput=100)
 
 def matmul(config: AcceleratorConfig, **fields: int) -> Instruction:
     """One tile of 5 words from X and W to X, unless ``fields`` say otherwise."""
-    names = "operands scale activation residual slot a_base a_stride b_base b_stride o_base o_stride p_base zero_point"
-    values = dict.fromkeys(names.split(), 0) | {
+    flags = "operands scale activation residual slot wide"
+    places = "a_base a_stride b_base b_stride o_base o_stride p_base zero_point"
+    values = dict.fromkeys((*flags.split(), *places.split()), 0) | {
         "destination": Memory.X, "k_words": 5, "row_tiles": 1, "columns": config.array.lanes,
         "multiplier": 1, "shift": 1,
     }  # fmt: skip
@@ -108,6 +110,38 @@ def test_the_memory_gives_as_many_beats_as_the_bench(percent: int) -> None:
         first, later = throttle.beats(ready, count)
         assert [first + delay for delay in later] == expected
         ready = expected[-1] + 1
+
+
+@pytest.mark.parametrize("percent", [1, 37, 50, 99, 100])
+def test_the_memory_takes_as_many_beats_as_the_bench(percent: int) -> None:
+    """The write channel of sim/bench.sv, cycle by cycle, for bursts whose beats come at any time."""
+    pick = random.Random(percent)
+    pace, taken, credit, cycle = Pace(percent), -2, 0, -200
+    ready = opened = False
+
+    def clock(valid: bool, accepted: bool, last: bool) -> bool:
+        """One cycle of the bench; whether a beat is taken in it."""
+        nonlocal credit, cycle, ready, opened
+        take, level = valid and ready, credit
+        ready = (opened or accepted) and not (take and last) and level >= 100
+        opened = (opened or accepted) and not (take and last)
+        credit += (percent if level < 100 else 0) if not take else percent - 100
+        cycle += 1
+        return take
+
+    for _ in range(40):
+        accept = max(taken + 2 + pick.choice((0, 0, 1, 5, 150)), 0)
+        while cycle < accept:
+            clock(False, False, False)
+        pace.open(accept)
+        clock(False, True, False)
+        count = pick.choice((1, 2, 7))
+        for beat in range(count):
+            earliest = max(accept + 1, taken + 1) + pick.choice((0, 0, 0, 1, 3, 40))
+            while not clock(cycle >= earliest, False, beat == count - 1):
+                pass
+            taken = cycle - 1
+            assert pace.take(earliest) == taken
 
 
 def test_no_burst_crosses_a_page_or_is_too_long() -> None:
