@@ -174,13 +174,20 @@ def rtl(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for the Verilog and the FuseSoC core file.")
     ],
+    target: Annotated[
+        str,
+        typer.Option(
+            metavar="generic|ultrascale-plus",
+            help="ultrascale-plus: DSP48E2 primitives in an array whose multiplier is packed or accumulate.",
+        ),
+    ] = "generic",
 ) -> None:
     """Write the Verilog of an accelerator and its FuseSoC core file.
 
     \b
     Examples:
       vitreous rtl --accelerator edge64 --out build/rtl
-      vitreous rtl --accelerator mine.toml --out build/rtl
+      vitreous rtl --accelerator mine.toml --out build/rtl --target ultrascale-plus
     """
     from vitreous import steps
     from vitreous.display import Display
@@ -188,7 +195,7 @@ def rtl(
 
     config = load_accelerator(accelerator)
     with Display().stage("rtl") as stage:
-        written = steps.write_rtl(config, folder_path(out))
+        written = steps.write_rtl(config, folder_path(out), target)
         stage.note(f"-> {', '.join(str(path) for path in written)}")
 
 

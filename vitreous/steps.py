@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 PartProgress = Callable[[str, int, int], None]
 
+TARGETS = ("generic", "ultrascale-plus")
+"""What Verilog is written for: any tool, or with the primitives of one family of FPGAs."""
 FLOAT_BATCH = 64
 """Images at once through the float model: bounds memory, does not change a figure."""
 
@@ -129,12 +131,16 @@ def widths_line(graph: Graph) -> str:
     )
 
 
-def write_rtl(config: AcceleratorConfig, folder: Path) -> list[Path]:
-    """Verilog and FuseSoC core file of ``config``; without torch."""
+def write_rtl(config: AcceleratorConfig, folder: Path, target: str = TARGETS[0]) -> list[Path]:
+    """Verilog and FuseSoC core file of ``config`` for one of ``TARGETS``; without torch. Raises RunError on another."""
+    from vitreous.hw.dsp48e2 import UltraScalePlus
     from vitreous.hw.verilog import write_core
 
+    if target not in TARGETS:
+        raise RunError(f"--target must be one of {', '.join(TARGETS)}, not {target!r}")
+
     folder.mkdir(parents=True, exist_ok=True)
-    return write_core(config, folder)
+    return write_core(config, folder, UltraScalePlus() if target == "ultrascale-plus" else None)
 
 
 def write_listing(program: Program, path: Path) -> Path:

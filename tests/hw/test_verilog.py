@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from tests.hw.host_model import PROGRAM_OFFSET, READ_BASE, WRITE_BASE
 from tests.hw.programs import DATA, RELAY, expected, relay_config
 from vitreous.hw import verilog
+from vitreous.hw.dsp48e2 import UltraScalePlus
 from vitreous.sim import toolchain
 from vitreous.spec import isa
 from vitreous.spec.config import load_accelerator
@@ -31,6 +33,16 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "lint.vlt",
     }
     return folder
+
+
+def test_primitives_are_named_for_their_family_only(tmp_path: Path) -> None:
+    config = relay_config()
+    packed = replace(config, array=replace(config.array, multiplier="packed"))
+    counts = []
+    for name, platform in (("generic", None), ("primitives", UltraScalePlus())):
+        verilog.write_core(packed, tmp_path / name, platform)
+        counts.append((tmp_path / name / "accelerator.v").read_text().count("DSP48E2 #("))
+    assert counts == [0, config.array.macs_per_cycle // 2]
 
 
 def test_ports_are_those_of_the_module(core: Path) -> None:
