@@ -16,6 +16,8 @@ LANES = 8
 ERROR_LIMIT = 1 / 1024
 """Largest error of a probability for which a softmax is advised."""
 SUM_LIMIT = 0.01
+NORM_LIMIT = 0.51
+"""Largest error of a norm, in steps of its result, for which it is advised; correct rounding is 0.5."""
 POINTS_LIMIT = 0.2
 """Points of accuracy that an advised variant may lose against the same function in float64."""
 _IDS = re.compile(r"""(\bid="|xlink:href="\#|url\(\#)""")
@@ -88,12 +90,15 @@ def advice(units: Units) -> str:
     if fine is not None:
         said.append(f"where results are wider, {_what(fine)}, whose largest error is {number(fine.largest)}")
     norms = units.of("layer norm")
-    norm = _cheapest(norms, lambda r: _keeps_accuracy(units, r))
+    norm = _cheapest(
+        norms,
+        lambda r: r.largest is not None and r.largest <= NORM_LIMIT and _keeps_accuracy(units, r),
+    )
     if norm is not None:
         others = [f"{number(r.largest, 3)} for `{r.variant}`, {r.throughput}" for r in norms]
         said.append(
-            f"For layer norm take {_what(norm)}: both variants round nearly correctly (largest error in steps of the "
-            f"result, and throughput: {'; '.join(others)}), and it costs least at {LANES} lanes"
+            f"For layer norm take {_what(norm)}: the cheapest at {LANES} lanes that errs by at most {NORM_LIMIT:g} "
+            f"steps of its result; correct rounding is 0.5 (largest error, throughput: {'; '.join(others)})"
         )
     exact = ", ".join(f"{name} {points_of(units, correct)}" for name, correct in units.references.items())
     said.append(f"Accuracies with one function in float64, to compare with: {exact}")
