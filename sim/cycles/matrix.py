@@ -103,13 +103,7 @@ class MatrixModel:
             if i["residual"]:
                 self._columns(self.reads[Memory.R], drain + timing.residual, i, count, tiles, period)
         elif destination != Memory.S:
-            client, depth = self.writes[Memory(destination)], self._depth
-            width = min(i["columns"], self._lanes)
-            step = min(depth, width)
-            start = drain + timing.write + step - 1
-            group = min(tiles, max(1, depth // self._lanes))  # tiles that fill a word
-            words = max(1, count // group)
-            client.use(start + (group - 1) * period, words, group * period, ceil_div(width, depth), step)
+            self._words(self.writes[Memory(destination)], drain + timing.write, i, count, tiles, period)
 
     def _columns(
         self, client: Client, start: int, i: dict[str, int], count: int, tiles: int, period: int
@@ -122,6 +116,26 @@ class MatrixModel:
         for row in range(start, start + count * period, tiles * period):
             client.use(row, tiles - 1, period, self._lanes)
             client.use(row + (tiles - 1) * period, 1, period, narrow)
+
+    def _words(
+        self, client: Client, start: int, i: dict[str, int], count: int, tiles: int, period: int
+    ) -> None:
+        """A word for each V columns of a row of tiles, with the last of them; the row's last word may have fewer."""
+        lanes, depth, columns = self._lanes, self._depth, i["columns"]
+        group, words = max(1, depth // lanes), max(1, lanes // depth)  # tiles of a word, words of a tile
+        first = start + (group - 1) * period + min(depth, lanes) - 1
+        if columns % max(depth, lanes) == 0:
+            client.use(first, count // group, group * period, words, depth)
+            return
+        whole, rest = divmod(columns // depth, words)  # groups of tiles, words of the tile after them
+        for row in range(0, count * period, tiles * period):
+            if whole:
+                client.use(first + row, whole, group * period, words, depth)
+            if rest:
+                client.use(first + row + whole * period, 1, period, rest, depth)
+            if columns % depth:
+                tile, column = divmod(columns - 1, lanes)
+                client.use(start + row + tile * period + column, 1, period, 1)
 
     def _finish(self, i: dict[str, int]) -> None:
         timing = self._timing

@@ -1,6 +1,7 @@
 """The parts of the cycle model, each against counting cycle by cycle or against what the hardware's classes say."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from vitreous.sim.cycles.matrix import MatrixModel
 from vitreous.sim.cycles.ports import Client, Port
 from vitreous.sim.cycles.store import Pace
 from vitreous.sim.runtime import MemoryTiming
-from vitreous.spec.config import AcceleratorConfig, load_accelerator
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 from vitreous.spec.isa import COUNTERS, Instruction, Memory, Opcode, Queue, make
 from vitreous.spec.program import Program
 
@@ -59,6 +60,26 @@ def test_tiles_follow_without_a_gap_or_at_the_pace_of_the_drain() -> None:
         assert second - first == max(k, lanes)
     first, second = done_of(config, *2 * (matmul(config, destination=Memory.S, k_words=lanes),))
     assert second - first == 2 * lanes - 1  # one score row directly after another
+
+
+@pytest.mark.parametrize(("lanes", "depth"), [(4, 1), (4, 4), (4, 8), (8, 2)])
+def test_words_are_written_with_their_last_columns(lanes: int, depth: int) -> None:
+    """Column by column, with k at and above the pace of the drain: every width of a row, also of the last tile."""
+    config = replace(TINY, array=ArrayConfig(lanes=lanes, depth=depth))
+    for columns in range(1, 4 * lanes + 2):
+        for k in (2, lanes + 3):
+            unit = MatrixModel(config, lambda done: None)
+            unit.start(0, 0, matmul(config, columns=columns, row_tiles=3, k_words=k))
+            tiles, period = -(-columns // lanes), max(k, lanes)
+            ends = [c for c in range(columns) if c % depth == depth - 1 or c == columns - 1]
+            expected = {
+                (row * tiles + c // lanes) * period + c % lanes - ends[0] // lanes * period - ends[0] % lanes
+                for row in range(3)
+                for c in ends
+            }
+            client = unit.writes[Memory.X]
+            busy = [c for c in range(client.last + 1) if client.before(c + 1) > client.before(c)]
+            assert {cycle - busy[0] for cycle in busy} == expected
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -20,7 +20,7 @@ def busy(client: Client, end: int) -> set[int]:
 
 
 def check(config: AcceleratorConfig, program: list[Instruction], seed: int) -> None:
-    """Completions, stalls, the writes of words to R and all reads."""
+    """Completions, stalls, all writes of words and all reads."""
     bench = MatrixBench(config)
     outcome = bench.run(program, random_memories(config, np.random.default_rng(seed)))
     assert outcome.errors == []
@@ -34,13 +34,15 @@ def check(config: AcceleratorConfig, program: list[Instruction], seed: int) -> N
     assert model.stall_drain == outcome.events["stall_drain"]
     assert model.stall_parameters == outcome.events["stall_parameters"]
     end = outcome.done[-1] + 2
-    assert busy(model.writes[Memory.R], end) == {cycle for cycle, name, _ in outcome.writes if name == "r"}
+    for memory, client in model.writes.items():
+        written = {cycle for cycle, name, _ in outcome.writes if name == memory.name.lower()}
+        assert busy(client, end) == written, memory
     for memory, client in model.reads.items():
         assert busy(client, end) == set(outcome.reads[memory.name.lower()]), memory
 
 
 @pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
-@pytest.mark.parametrize(("lanes", "depth"), [(4, 2), (8, 1)])
+@pytest.mark.parametrize(("lanes", "depth"), [(4, 2), (8, 1), (4, 8)])
 def test_random_programs(variant: str, lanes: int, depth: int) -> None:
     config = small(lanes, depth, variant=variant)
     rng = np.random.default_rng(lanes)
