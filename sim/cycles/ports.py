@@ -59,6 +59,34 @@ class Client:
         return busy
 
 
+class Follower(Client):
+    """Asks in every cycle of some spans, and uses the port where ``first``, who goes before it, does not."""
+
+    def __init__(self, first: Client) -> None:
+        super().__init__()
+        self._first = first
+        self._ends: list[int] = []
+
+    def ask(self, start: int, end: int) -> None:
+        """From ``start`` to ``end``, as far as is known; what ``first`` did in the span before is known by now."""
+        if self._ends:
+            self._total.append(self.before(self.last + 1))
+        self._starts.append(start)
+        self._ends.append(end)
+        self.last = end
+
+    def extend(self, end: int) -> None:
+        """The last span ends later."""
+        self._ends[-1] = self.last = end
+
+    def before(self, cycle: int) -> int:
+        index = bisect_right(self._starts, cycle) - 1
+        if index < 0:
+            return 0
+        start, end = self._starts[index], min(cycle, self._ends[index] + 1)
+        return self._total[index] + end - start - (self._first.before(end) - self._first.before(start))
+
+
 class Port:
     """The clients of a port that have priority over whoever asks.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from vitreous.sim.cycles.events import Clock, Phase
-from vitreous.sim.cycles.ports import Client, Port
+from vitreous.sim.cycles.ports import Client, Follower, Port
 from vitreous.sim.cycles.timing import has_mean_pass, row_timing
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Opcode
@@ -34,7 +34,7 @@ class RowModel:
         self._clock, self._complete = clock, complete
         self._in, self._out = Port(matrix_reads), Port(matrix_writes)
         self.ready: int | None = 0
-        self.reads, self.writes_x, self.writes_r = Client(), Client(), Client()
+        self.reads, self.writes_x, self.writes_r = Follower(matrix_reads), Client(), Client()
         self._fields: dict[str, int] = {}
         self._passes: list[_Pass] = []
         self._at = 0
@@ -66,9 +66,12 @@ class RowModel:
             step = self._columns_of_a_word()
             self.writes_x.use(self._first_write(), 1, words * step, words, step)
 
+        self.reads.ask(self._at, self._pass_end())
+
         def check(cycle: int) -> None:
             end = self._pass_end()
             if end > cycle:
+                self.reads.extend(end)
                 self._clock.at(end, check, Phase.LATE)
             else:
                 self._end_pass(end)
@@ -93,7 +96,6 @@ class RowModel:
 
     def _end_pass(self, end: int) -> None:
         """Mean and scale of every lane lie between the passes of a tile; the next tile follows at once."""
-        self.reads.use(self._at, 1, end - self._at + 1, end - self._at + 1)
         words = ceil_div(self._fields["channels"], self._depth)
         written = self._out.after(self._first_write(), words)
         match self._passes.pop(0):
@@ -118,7 +120,7 @@ class RowModel:
                 at = max(at, written[channel - self._timing.places] + 1)
             at = self._in.after(at, tiles) + 1
             written.append(at + self._timing.pool - 3)
-        self.reads.use(self._at, 1, at - self._at, at - self._at)
+        self.reads.ask(self._at, at - 1)
         self.writes_r.use(written[0], len(written), tiles, 1)
         self._finish(written[-1] + 1)
 

@@ -12,7 +12,7 @@ from vitreous.sim.cycles import predict
 from vitreous.sim.cycles.bus import Throttle, split
 from vitreous.sim.cycles.counters import MatrixIdle, covered
 from vitreous.sim.cycles.matrix import MatrixModel
-from vitreous.sim.cycles.ports import Client, Port
+from vitreous.sim.cycles.ports import Client, Follower, Port
 from vitreous.sim.cycles.store import Pace
 from vitreous.sim.runtime import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
@@ -106,6 +106,35 @@ def test_a_port_counts_the_cycles_that_others_leave(seed: int) -> None:
         free = [cycle for cycle in range(first, 900) if cycle not in busy]
         for accesses in (1, 2, 9, 30):
             assert port.after(first, accesses) == free[accesses - 1]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_follower_uses_what_the_first_leaves(seed: int) -> None:
+    """Its spans become longer while they last, and what the first one does is known as late as it happens."""
+    pick = random.Random(seed)
+    first = Client()
+    follower = Follower(first)
+    taken: set[int] = set()
+    asked: set[int] = set()
+    at = 0
+    for _ in range(6):
+        start = at + pick.randrange(1, 20)
+        end = start + pick.randrange(30)
+        follower.ask(start, end)
+        if pick.random() < 0.7:
+            uses = pick.randrange(1, 20)
+            begin = pick.randrange(start, end + 5)
+            first.use(begin, 1, uses, uses)
+            taken |= set(range(begin, begin + uses))
+        longer = end + pick.randrange(20)
+        follower.extend(longer)
+        asked |= set(range(start, longer + 1))
+        at = max(longer, first.last)
+        free = [cycle for cycle in range(at + 100) if cycle not in taken | asked]
+        port = Port(first, follower)
+        assert [port.after(c, 1) for c in range(0, at, 3)] == [
+            next(f for f in free if f >= c) for c in range(0, at, 3)
+        ]
 
 
 @pytest.mark.parametrize("percent", [1, 37, 50, 99, 100])
