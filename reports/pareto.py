@@ -60,9 +60,14 @@ def draw(points: Sequence[Point], path: Path, *, title: str, area: str) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
+    # The same picture has the same bytes, whatever other pictures have set.
+    with matplotlib.rc_context({"svg.hashsalt": "vitreous", "svg.fonttype": "path"}):
+        _draw(points, path, title, area)
+
+
+def _draw(points: Sequence[Point], path: Path, title: str, area: str) -> None:
     from matplotlib import pyplot
 
-    matplotlib.rcParams["svg.hashsalt"] = "vitreous"  # the same picture has the same bytes
     figure, axes = pyplot.subplots(figsize=(8, 5))
     groups = list(dict.fromkeys(point.group for point in points))
     for index, group in enumerate(groups):

@@ -145,3 +145,11 @@ def to_words(array: Any) -> list[int]:
     """The words of one of the functional machine's memories as integers, element 0 lowest."""
     rows = np.ascontiguousarray(array).reshape(len(array), -1)
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
+
+
+def compare(outcome: Outcome, expected: Memories) -> None:
+    """Every word of the memories that a MATMUL can write or read."""
+    for name in ("x", "w", "p", "r"):
+        wanted = to_words(getattr(expected, name))
+        wrong = [address for address, value in enumerate(wanted) if outcome.arrays[name][address] != value]
+        assert not wrong, f"{name.upper()} differs at {wrong}"

@@ -7,10 +7,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from tests.hw.matrix_bench import WAIT, MatrixBench, Outcome, to_words
+from tests.hw.matrix_bench import WAIT, MatrixBench, Outcome, compare
 from tests.hw.matrix_programs import execute, matmul, random_memories, random_program, small
 from vitreous.golden.errors import GoldenError
-from vitreous.golden.machine import Memories
 from vitreous.golden.machine.legality import check_fields
 from vitreous.hw.matrix import MatrixUnit
 from vitreous.hw.scores import Scores
@@ -27,13 +26,6 @@ def bench(config: AcceleratorConfig) -> MatrixBench:
 
 def multiplied(config: AcceleratorConfig, multiplier: str) -> AcceleratorConfig:
     return replace(config, array=replace(config.array, multiplier=multiplier))
-
-
-def compare(outcome: Outcome, expected: Memories) -> None:
-    for name in ("x", "w", "p", "r"):
-        wanted = to_words(getattr(expected, name))
-        wrong = [address for address, value in enumerate(wanted) if outcome.arrays[name][address] != value]
-        assert not wrong, f"{name.upper()} differs at {wrong}"
 
 
 def run(config: AcceleratorConfig, program: list[Instruction], seed: int = 0) -> Outcome:

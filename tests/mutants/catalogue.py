@@ -111,6 +111,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(OPERAND, "rsqrt.py", "(3 << 16) - b", "(3 << 16) + b"),
     Mutation(ROUNDING, "rsqrt.py", "(seeds[3] * rest) >> 17", "seeds[3]"),
     Mutation(CONSTANT, "norm_one_pass.py", "scaled - square + constants.epsilon", "scaled - square"),
+    Mutation(OFF, "norm_scale.py", "self.shift + root.half_exponent + 1", "self.shift + root.half_exponent"),
     Mutation(FIRST, "norm_two_pass.py", "term + Mux(first, 0, total)", "term + total"),
     Mutation(CONDITION, "norm_two_pass.py", "constants.centred & ~read.mean", "constants.centred"),
     Mutation(

@@ -34,6 +34,7 @@ NOT_MUTATED = {
     "legality.py",
     "load.py",
     "load_front.py",
+    "norm_interface.py",
     "ports.py",
     "registers.py",
     "tokens.py",

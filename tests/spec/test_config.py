@@ -35,8 +35,8 @@ def test_digest_follows_every_field_but_the_name() -> None:
     changes: list[dict[str, Any]] = [
         {"array": {"lanes": 16}}, {"array": {"depth": 8}}, {"memory": {"score_keys": 128}}, {"bus": {"data_bits": 128}},
         {"softmax": {"variant": "online"}}, {"gelu": {"step_bits": 6}}, {"queue": {"depth": 4}},
-        {"softmax": {"probability_bits": 8}}, {"gelu": {"function": "silu", "range": 8.0}}, {"gelu": {"interpolate": False}},
-        {"norm": {"variant": "two_pass"}}, {"array": {"multiplier": "packed"}},
+        {"softmax": {"probability_bits": 8}}, {"gelu": {"function": "silu", "range": 8.0}},
+        {"gelu": {"interpolate": False}}, {"norm": {"variant": "two_pass"}}, {"array": {"multiplier": "packed"}},
     ]  # fmt: skip
     digests = {AcceleratorConfig.from_dict(change).digest for change in changes}
     assert len(digests | {base.digest}) == len(changes) + 1
