@@ -57,8 +57,8 @@ def _fold(match: re.Match[str]) -> str:
         (first[1], str(index), first[3]) for index in range(len(words))
     ]:
         return match[0]  # a table with contents, or a register
-    loop = f"for (word = 0; word < {len(words)}; word = word + 1) {first[1]}[word] = {first[3]}'h0;"
-    return f"  initial begin : clear_{first[1]}\n    integer word;\n    {loop}\n  end\n"
+    loop = f"for (cleared = 0; cleared < {len(words)}; cleared = cleared + 1) {first[1]}[cleared] = {first[3]}'h0;"
+    return f"  initial begin : clear_{first[1]}\n    integer cleared;\n    {loop}\n  end\n"
 
 
 def ports(config: AcceleratorConfig) -> dict[str, dict[str, int | str]]:
