@@ -32,7 +32,7 @@ class Kind(Enum):
 @dataclass(frozen=True)
 class Cell:
     """One type of cell of a family and its size in the units of each column. ``registers``: for a DSP, from its
-    parameters to whether its operands and its result are registered; ``chain``: its carry pins.
+    parameters to which of A and B are registered, and whether its result is; ``chain``: its carry pins.
     """
 
     kind: Kind
@@ -41,7 +41,7 @@ class Cell:
     dsp: int = 0
     bram: int = 0
     carry: int = 0
-    registers: Callable[[Mapping[str, str]], tuple[bool, bool]] = field(default=lambda _: (False, False))
+    registers: Callable[[Mapping[str, str]], tuple[str, bool]] = field(default=lambda _: ("", False))
     chain: tuple[str, ...] = ()
     address: tuple[str, ...] = ()
 
@@ -50,25 +50,23 @@ def _number(parameters: Mapping[str, str], name: str) -> int:
     return int(str(parameters.get(name, "0")).strip() or "0", 2)
 
 
-def _dsp48(parameters: Mapping[str, str]) -> tuple[bool, bool]:
-    operands = all(_number(parameters, name) for name in ("AREG", "BREG")) or bool(
-        _number(parameters, "MREG")
-    )
+def _dsp48(parameters: Mapping[str, str]) -> tuple[str, bool]:
+    operands = "".join(x for x in "AB" if _number(parameters, f"{x}REG") or _number(parameters, "MREG"))
     return operands, bool(_number(parameters, "PREG"))
 
 
-def _mac16(parameters: Mapping[str, str]) -> tuple[bool, bool]:
+def _mac16(parameters: Mapping[str, str]) -> tuple[str, bool]:
     inner = any(
         _number(parameters, name)
         for name in ("TOP_8x8_MULT_REG", "PIPELINE_16x16_MULT_REG1", "PIPELINE_16x16_MULT_REG2")
     )
-    operands = all(_number(parameters, name) for name in ("A_REG", "B_REG")) or inner
+    operands = "".join(x for x in "AB" if _number(parameters, f"{x}_REG") or inner)
     return operands, _number(parameters, "TOPOUTPUT_SELECT") == 1
 
 
-def _mult18(parameters: Mapping[str, str]) -> tuple[bool, bool]:
+def _mult18(parameters: Mapping[str, str]) -> tuple[str, bool]:
     registered = {name: parameters.get(f"REG_{name}_CLK", "NONE") != "NONE" for name in _MULT18_REGISTERS}
-    operands = (registered["INPUTA"] and registered["INPUTB"]) or registered["PIPELINE"]
+    operands = "".join(x for x in "AB" if registered[f"INPUT{x}"] or registered["PIPELINE"])
     return operands, registered["OUTPUT"]
 
 
@@ -180,7 +178,13 @@ def _node(cell: Mapping[str, Any], cost: Cell, chained: set[int]) -> _Node | Non
             return None
         case Kind.DSP:
             operands, result = cost.registers(cell["parameters"])
-            return _Node(tuple((b, 1) for _, b in pins if not operands), () if result else outputs)
+            # With both registered, what goes on beside them (C, D, modes) begins no path of its own.
+            open_ = (
+                ()
+                if operands == "AB"
+                else ((b, 1) for p, b in pins if p.rstrip("0123456789") not in operands)
+            )
+            return _Node(tuple(open_), () if result else outputs)
         case Kind.ADDRESSED:
             return _Node(tuple((b, 1) for port, b in pins if port.startswith(cost.address)), outputs)
         case Kind.CARRY:
