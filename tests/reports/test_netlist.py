@@ -122,3 +122,11 @@ def test_columns() -> None:
     assert netlist.sizes(ecp5, "ecp5") == {"lut": 24, "ff": 2, "dsp": 3, "bram": 1, "carry": 8}
     ice40 = {"SB_LUT4": 4, "SB_DFF": 1, "SB_DFFNESR": 1, "SB_CARRY": 3, "SB_MAC16": 2, "SB_RAM40_4KNR": 1}
     assert netlist.sizes(ice40, "ice40") == {"lut": 4, "ff": 2, "dsp": 2, "bram": 1, "carry": 3}
+
+
+def test_one_registered_operand_of_a_dsp_cuts_its_own_paths_only() -> None:
+    """A product that goes back to its registered operand is no loop; the other operand still begins a path."""
+    product = cell("DSP48E2", {"A": [3], "B": [4]}, {"P": [5]}, AREG=1)
+    assert depth(lut(2, 4), product, lut(5, 3)) == 3
+    with pytest.raises(ReportError, match="combinational loop"):
+        depth(lut(2, 3), product, lut(5, 4))
