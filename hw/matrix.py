@@ -117,7 +117,7 @@ class MatrixUnit(wiring.Component):
         m.submodules.parameters = self._parameters = Parameters(self.config)
         m.submodules.planes = self._planes = PlaneSum(self.config)
         self._fusion = FusionPipeline(self.config)
-        m.submodules.packer = self._packer = Packer(self.config, width=8)
+        m.submodules.packer = self._packer = Packer(self.config)
         m.submodules.scores = self._scores = Scores(self.config)
         m.submodules.completion = self._completion = Completion(in_flight=_IN_FLIGHT)
         self._stop = Signal()

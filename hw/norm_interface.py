@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
 from amaranth.hdl import signed
-from amaranth.lib import data
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
@@ -37,26 +37,51 @@ class NormConstants(data.StructLayout):
         )
 
 
-def norm_members(*, lanes: int, mean: bool, width: int) -> dict[str, Any]:
-    """Members of a variant.
+class NormVariant(wiring.Component):
+    """A way to normalize: its passes, what it makes of a column, and the scale of each row.
 
+    Latency: ``LATENCY`` cycles from ``x`` to ``u``; ``SCALE_LATENCY + N - 1`` from the last ``x`` of a statistics pass
+    to ``done``; ``MEAN_LATENCY + N - 1`` from that of a mean pass, but not before ``MEAN_AFTER_BEGIN + N - 1`` from
+    ``begin``.
+    Throughput: one column a cycle.
+    Back-pressure: none.
+
+    Parameters
+    ----------
+    lanes : rows, a power of two.
+
+    Members
+    -------
     begin : In, pulse: an instruction begins, ``constants`` are there.
     constants : In, ``NormConstants``.
     read : In, ``NormPass``: a column of this pass is here. first, last : In, where it stands in its tile.
     x : In, N values.
     done : Out, pulse: what was to be made of a finished pass (row scales, or means) is there; the next one may come.
-    u : Out, ``width`` bits for each lane: what is normalized of a column of a ``normalize`` pass, a fixed time later.
+    u : Out, ``WIDTH`` bits for each lane: what is normalized of a column of a ``normalize`` pass.
     row_multiplier, row_shift : Out, for each lane, kept until the next ``statistics`` pass is over.
     """
-    return {
-        "begin": In(1),
-        "constants": In(NormConstants()),
-        "read": In(NormPass(mean=mean)),
-        "first": In(1),
-        "last": In(1),
-        "x": In(data.ArrayLayout(signed(16), lanes)),
-        "done": Out(1),
-        "u": Out(data.ArrayLayout(signed(width), lanes)),
-        "row_multiplier": Out(data.ArrayLayout(MULTIPLIER_BITS, lanes)),
-        "row_shift": Out(data.ArrayLayout(SHIFT_BITS, lanes)),
-    }
+
+    MEAN: ClassVar[bool]
+    """Whether there is a pass for the mean."""
+    WIDTH: ClassVar[int]
+    LATENCY: ClassVar[int]
+    SCALE_LATENCY: ClassVar[int]
+    MEAN_LATENCY: ClassVar[int] = 0
+    MEAN_AFTER_BEGIN: ClassVar[int] = 0
+
+    def __init__(self, *, lanes: int) -> None:
+        self.lanes = lanes
+        super().__init__(
+            {
+                "begin": In(1),
+                "constants": In(NormConstants()),
+                "read": In(NormPass(mean=self.MEAN)),
+                "first": In(1),
+                "last": In(1),
+                "x": In(data.ArrayLayout(signed(16), lanes)),
+                "done": Out(1),
+                "u": Out(data.ArrayLayout(signed(self.WIDTH), lanes)),
+                "row_multiplier": Out(data.ArrayLayout(MULTIPLIER_BITS, lanes)),
+                "row_shift": Out(data.ArrayLayout(SHIFT_BITS, lanes)),
+            }
+        )

@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from vitreous.hw.delay import delay_line
-from vitreous.hw.norm_interface import CHANNELS_BITS, CHANNELS_MAXIMUM, SUM_BITS, norm_members
+from vitreous.hw.norm_interface import CHANNELS_BITS, CHANNELS_MAXIMUM, SUM_BITS, NormVariant
 from vitreous.hw.norm_scale import NormScale
 from vitreous.hw.rsqrt import VARIANCE_BITS
 
@@ -113,33 +113,16 @@ class Centre(wiring.Component):
         return m
 
 
-class OnePassNorm(wiring.Component):
+class OnePassNorm(NormVariant):
     """``u = D * x - sum`` and the scale of ``V = D * squares - sum**2 + epsilon``; RMS norm with 0 for the sum.
 
-    Latency: ``LATENCY`` cycles from ``x`` to ``u``; ``SCALE_LATENCY`` + N from the last ``x`` of a statistics pass to
-    ``done``.
     Throughput: one column a cycle, twice for each tile.
-    Back-pressure: none.
-
-    Parameters
-    ----------
-    lanes : rows, a power of two.
-
-    Members
-    -------
-    those of ``norm_interface.norm_members``.
     """
 
     MEAN = False
-    """Whether there is a pass for the mean."""
     WIDTH = CENTRED_BITS
     LATENCY = Centre.LATENCY
     SCALE_LATENCY = RowStatistics.LATENCY + NormScale.LATENCY
-    MEAN_LATENCY = MEAN_AFTER_BEGIN = 0
-
-    def __init__(self, *, lanes: int) -> None:
-        self.lanes = lanes
-        super().__init__(norm_members(lanes=lanes, mean=self.MEAN, width=self.WIDTH))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

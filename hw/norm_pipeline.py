@@ -19,7 +19,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from vitreous.hw.delay import delay_line
-from vitreous.hw.norm_interface import NormPass
+from vitreous.hw.norm_interface import NormPass, NormVariant
 from vitreous.hw.norm_one_pass import OnePassNorm
 from vitreous.hw.norm_pool import POOL_BITS, PoolSum
 from vitreous.hw.norm_two_pass import TwoPassNorm
@@ -31,7 +31,7 @@ from vitreous.spec.isa import Opcode
 
 _X = 2
 """Stage of the column register."""
-VARIANTS: dict[str, type[OnePassNorm] | type[TwoPassNorm]] = {
+VARIANTS: dict[str, type[NormVariant]] = {
     "one_pass": OnePassNorm,
     "two_pass": TwoPassNorm,
 }
@@ -180,7 +180,7 @@ class NormPipeline(wiring.Component):
         self, m: Module, columns: list[Any], o_last: Signal, passes: list[Any], tags: list[Any]
     ) -> None:
         """Cycle 6+L; a pool's sums are words as they are."""
-        m.submodules.packer = packer = Packer(self.config, width=8)
+        m.submodules.packer = packer = Packer(self.config)
         pooled = delay_line(m, o_last, Requantize.LATENCY, name="pooled")[-1]
         complete = passes[-1].normalize & (tags[-1].last | (tags[-1].position == self.depth - 1))
         m.d.comb += [

@@ -22,7 +22,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from vitreous.hw.delay import delay_line
-from vitreous.hw.norm_interface import CHANNELS_BITS, CHANNELS_MAXIMUM, SUM_BITS, norm_members
+from vitreous.hw.norm_interface import CHANNELS_BITS, CHANNELS_MAXIMUM, SUM_BITS, NormVariant
 from vitreous.hw.norm_scale import NormScale, walk
 from vitreous.hw.reciprocal import QUOTIENT_BITS, Reciprocal
 from vitreous.hw.rsqrt import VARIANCE_BITS
@@ -172,34 +172,18 @@ class RowMean(wiring.Component):
         return starts
 
 
-class TwoPassNorm(wiring.Component):
+class TwoPassNorm(NormVariant):
     """``u = 16 * x - mean`` and the scale of ``V = sum u*u + epsilon``; RMS norm with mean 0 and no mean pass.
 
-    Latency: ``LATENCY`` cycles from ``x`` to ``u``; ``SCALE_LATENCY`` + N from the last ``x`` of a statistics pass to
-    ``done``; ``MEAN_LATENCY`` + N from that of a mean pass, but not before ``MEAN_AFTER_BEGIN`` + N from ``begin``.
     Throughput: one column a cycle, three times for each tile (RMS norm twice).
-    Back-pressure: none.
-
-    Parameters
-    ----------
-    lanes : rows, a power of two.
-
-    Members
-    -------
-    those of ``norm_interface.norm_members``.
     """
 
     MEAN = True
-    """Whether there is a pass for the mean."""
     WIDTH = CENTRED_BITS
     LATENCY = CentredSums.LATENCY
     SCALE_LATENCY = CentredSums.SUM_LATENCY + NormScale.LATENCY
     MEAN_LATENCY = CentredSums.SUM_LATENCY + RowMean.LATENCY
     MEAN_AFTER_BEGIN = Reciprocal.LATENCY + RowMean.LATENCY
-
-    def __init__(self, *, lanes: int) -> None:
-        self.lanes = lanes
-        super().__init__(norm_members(lanes=lanes, mean=self.MEAN, width=self.WIDTH))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -1,4 +1,4 @@
-"""Columns of N elements become words of N lanes, V deep: the step that closes the panel layout on itself."""
+"""Columns of N bytes become words of N lanes, V deep: the step that closes the panel layout on itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vitreous.spec.config import AcceleratorConfig
 
 
 class Packer(wiring.Component):
-    """``o[lane*V + index] = column[lane]``; element 0 of a word sets the others to ``padding``.
+    """``o[lane*V + index] = column[lane]``; element 0 of a word clears the others.
 
     Latency: ``LATENCY`` cycle from a column to the word that holds it.
     Throughput: one column a cycle.
@@ -19,32 +19,25 @@ class Packer(wiring.Component):
     Parameters
     ----------
     config : gives ``array.lanes`` (N) and ``array.depth`` (V).
-    width : bits of an element.
-    padding : what an element holds that no column filled.
 
     Members
     -------
     valid : In, a column is here.
     index : In, its place in the word; columns come in ascending order from 0.
-    column : In, N elements.
+    column : In, N bytes.
     o : Out, the word so far, lane-major.
-
-    Raises ValueError when ``padding`` does not fit ``width`` bits.
     """
 
     LATENCY = 1
 
-    def __init__(self, config: AcceleratorConfig, *, width: int, padding: int = 0) -> None:
-        if not 0 <= padding < 1 << width:
-            raise ValueError(f"Padding must be in 0..{(1 << width) - 1}, not {padding!r}")
+    def __init__(self, config: AcceleratorConfig) -> None:
         self.lanes, self.depth = config.array.lanes, config.array.depth
-        self.width, self.padding = width, padding
         super().__init__(
             {
                 "valid": In(1),
                 "index": In(range(self.depth)),
-                "column": In(data.ArrayLayout(width, self.lanes)),
-                "o": Out(self.lanes * self.depth * width),
+                "column": In(data.ArrayLayout(8, self.lanes)),
+                "o": Out(8 * config.panel_word_bytes),
             }
         )
 
@@ -57,8 +50,8 @@ class Packer(wiring.Component):
         elements = []
         for lane in range(self.lanes):
             for v in range(self.depth):
-                element = Signal(self.width, name=f"element_{lane}_{v}", reset_less=True)
-                kept = Mux(start, self.padding, element) if v else element
+                element = Signal(8, name=f"element_{lane}_{v}", reset_less=True)
+                kept = Mux(start, 0, element) if v else element
                 m.d.sync += element.eq(Mux(take[v], self.column[lane], kept))
                 elements.append(element)
         m.d.comb += self.o.eq(Cat(*elements))

@@ -25,9 +25,9 @@ from vitreous.spec.isa import Memory, Opcode
 
 
 def _check_packer(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
-    """A word holds each column at its place and padding where none came yet."""
-    depth, width, lanes = unit.depth, unit.width, unit.lanes
-    word = [[Signal(width, name=f"expected_{lane}_{v}") for v in range(depth)] for lane in range(lanes)]
+    """A word holds each column at its place and zero where none came yet."""
+    depth, lanes = unit.depth, unit.lanes
+    word = [[Signal(8, name=f"expected_{lane}_{v}") for v in range(depth)] for lane in range(lanes)]
     begun = Signal()
     with m.If(unit.valid):
         m.d.sync += begun.eq(begun | (unit.index == 0))
@@ -36,7 +36,7 @@ def _check_packer(m: Module, unit: Any, registers: dict[str, Signal], free: Any)
                 with m.If(unit.index == v):
                     m.d.sync += word[lane][v].eq(unit.column[lane])
                 with m.Elif(unit.index == 0):
-                    m.d.sync += word[lane][v].eq(unit.padding)
+                    m.d.sync += word[lane][v].eq(0)
     expected = Cat(*(element for row in word for element in row))
     with m.If(begun):
         m.d.comb += Assert(unit.o == expected)
@@ -256,10 +256,10 @@ PROOFS = (
         name="packer",
         unit="hw.packer.Packer",
         statement="a word has each column at its place and padding where none came (4 lanes of 8 bits, 4 deep)",
-        top=lambda: UnitTop(Packer(small(4), width=8, padding=0x5A), _check_packer),
+        top=lambda: UnitTop(Packer(small(4)), _check_packer),
         mode="prove",
         depth=2,
-        bug=Mutation("state", "packer.py", "Mux(start, self.padding, element) if v else element", "element"),
+        bug=Mutation("state", "packer.py", "Mux(start, 0, element) if v else element", "element"),
         bug_depth=5,
     ),
     _bounded(

@@ -85,9 +85,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(CONSTANT, "requantize.py", "saturation == Saturation.INT16", "saturation == Saturation.SCORE"),
     Mutation(SATURATION, "requantize.py", "outside = lost |", "outside ="),
-    Mutation(
-        MASK, "packer.py", "kept = Mux(start, self.padding, element) if v else element", "kept = element"
-    ),
+    Mutation(MASK, "packer.py", "kept = Mux(start, 0, element) if v else element", "kept = element"),
     Mutation(ADDRESS, "scores.py", "Mux(slot, word + self.config.s_depth, word)", "word"),
     Mutation(OPERAND, "scores.py", "statistics.level_slot.eq(slot)", "statistics.level_slot.eq(0)"),
     Mutation(MASK, "scores.py", "Mux(first, MASKED_CODE, code) if v else code", "code"),
