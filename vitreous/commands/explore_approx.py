@@ -1,0 +1,54 @@
+"""``vitreous explore-approx``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vitreous.arguments import folder_path
+
+
+def explore_approx(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for tables and pictures.")],
+    function: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="gelu, silu, softmax, reciprocal or rsqrt; may be repeated (default: all)."
+        ),
+    ] = None,
+    family: Annotated[str, typer.Option(help="FPGA family of the area: xcup, ecp5 or ice40.")] = "xcup",
+    points: Annotated[
+        int, typer.Option(metavar="N", help="Settings of each function to synthesize.", min=1)
+    ] = 16,
+    cache: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of synthesis results, shared by all runs.")
+    ] = (Path("build/synthesis")),
+) -> None:
+    """Sweep the nonlinear functions: error against float64, area by Yosys, and the front of both.
+
+    Writes for each function a .csv and a .json with all points and a picture as .svg and .png. Interrupted, it leaves
+    the points that it has; the same command goes on from the synthesis results in the cache.
+
+    \b
+    Examples:
+      vitreous explore-approx --out build/approx
+      vitreous explore-approx --function gelu --points 24 --family ecp5 --out build/approx
+    """
+    from vitreous import approx, distributions
+    from vitreous.display import Display
+
+    chosen, target = approx.checked(function or list(approx.FUNCTIONS), family)
+    folder, display = folder_path(out), Display()
+    with display.stage("real inputs") as stage:
+        shipped = distributions.shipped(cache)
+        stage.note(f"{len(shipped.scores):,} attention rows of {distributions.SHIPPED_MODEL}")
+    for name in chosen:
+        with display.stage(name) as stage:
+            found = approx.explore(
+                name, folder, family=target, points=points, cache=cache, shipped=shipped, progress=stage.part
+            )
+            front = sum(point.front for point in found)
+            stage.note(f"{len(found)} points, {front} on the front -> {folder / name}.svg, .png, .csv, .json")
