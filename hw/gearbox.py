@@ -8,9 +8,9 @@ from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vitreous.hw.memory import word_bytes
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.layout import word_bytes
 
 
 class Word(data.StructLayout):

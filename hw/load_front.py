@@ -7,12 +7,12 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.bursts import Row, RowWalker
-from vitreous.hw.memory import word_bytes
 from vitreous.hw.pixel_rows import PixelRows
 from vitreous.hw.ports import Command, instruction_layout
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory, Opcode
+from vitreous.spec.layout import word_bytes
 
 
 class LoadFront(wiring.Component):

@@ -9,15 +9,6 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.ports import ReadPort, WritePort
-from vitreous.spec import isa
-from vitreous.spec.config import AcceleratorConfig
-
-
-def word_bytes(config: AcceleratorConfig, which: isa.Memory) -> int:
-    """Bytes of one word of X, W, R or P."""
-    if which in (isa.Memory.X, isa.Memory.W):
-        return config.panel_word_bytes
-    return config.residual_word_bytes if which is isa.Memory.R else isa.PARAMETER_BYTES
 
 
 class Scratchpad(wiring.Component):

@@ -9,11 +9,11 @@ from amaranth.lib.wiring import In, Out
 from vitreous.hw.axi import ADDRESS_BITS, BURST_INCR, Axi4
 from vitreous.hw.bursts import BurstGenerator, RowWalker
 from vitreous.hw.gearbox import WordsToBeats
-from vitreous.hw.memory import word_bytes
 from vitreous.hw.ports import Command, ReadPort, instruction_layout, report_first, unit_members
 from vitreous.hw.store_words import SOURCES, WordReader
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Memory, Opcode
+from vitreous.spec.layout import word_bytes
 
 OUTSTANDING_WRITES = 8
 """Bursts without a response."""

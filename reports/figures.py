@@ -15,7 +15,8 @@ from vitreous.reports.errors import ReportError
 from vitreous.reports.record import Record
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import COUNTERS, Activation, Instruction, Memory, Opcode, Operands, Queue
-from vitreous.spec.layout import ceil_div
+from vitreous.spec.layout import word_bytes
+from vitreous.spec.work import work
 
 TAIL = "after the last product"
 """The row of cycles after the last matrix instruction: the last store and the end."""
@@ -91,13 +92,8 @@ class Traffic:
 
 
 def array_words(instruction: Instruction, config: AcceleratorConfig) -> int:
-    """Word pairs that a MATMUL feeds to the array: ``row_tiles * ceil(columns / N) * k_words``, twice for two planes;
-    0 for others.
-    """
-    if instruction.opcode is not Opcode.MATMUL:
-        return 0
-    tiles = instruction["row_tiles"] * ceil_div(instruction["columns"], config.array.lanes)
-    return tiles * instruction["k_words"] * (1 + instruction["wide"])
+    """Word pairs that an instruction feeds to the array; 0 for all but MATMUL."""
+    return work([instruction], config)["array_busy"]
 
 
 def kind(instruction: Instruction) -> str:
@@ -266,20 +262,22 @@ def queues(record: Record) -> tuple[QueueRow, ...]:
 def traffic(record: Record) -> tuple[Traffic, ...]:
     """Bytes moved through each port in the first image: a counter of words or beats times their size."""
     config = record.accelerator
-    panel, residual = config.panel_word_bytes, config.residual_word_bytes
+    beat = config.bus.beat_bytes
     ports = (
-        ("AXI read, data", "DRAM", "load_beats", config.bus.beat_bytes),
-        ("AXI read, instructions", "DRAM", "fetch_beats", config.bus.beat_bytes),
-        ("AXI write", "DRAM", "store_beats", config.bus.beat_bytes),
-        ("X read", "on chip", "x_reads", panel),
-        ("X write", "on chip", "x_writes", panel),
-        ("W read", "on chip", "w_reads", panel),
-        ("W write", "on chip", "w_writes", panel),
-        ("R read", "on chip", "r_reads", residual),
-        ("R write", "on chip", "r_writes", residual),
-        ("S read", "on chip", "s_reads", 2 * panel),
-        ("S write", "on chip", "s_writes", 2 * panel),
-        ("P read", "on chip", "p_reads", 8),
+        ("AXI read, data", "DRAM", "load_beats", beat),
+        ("AXI read, instructions", "DRAM", "fetch_beats", beat),
+        ("AXI write", "DRAM", "store_beats", beat),
+        *(
+            (
+                f"{memory.name} {access}",
+                "on chip",
+                f"{memory.name.lower()}_{access}s",
+                word_bytes(config, memory),
+            )
+            for memory in (Memory.X, Memory.W, Memory.R, Memory.S, Memory.P)
+            for access in ("read", "write")
+            if (memory, access) != (Memory.P, "write")  # no counter: the beats of its loads say it
+        ),
     )
     counters = record.simulation.images[0].counters
     return tuple(

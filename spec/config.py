@@ -176,6 +176,11 @@ class NormConfig:
     def __post_init__(self) -> None:
         _choice("norm.variant", self.variant, ("one_pass", "two_pass", EXACT))
 
+    @property
+    def mean_pass(self) -> bool:
+        """Whether a layer norm reads each row once more, for its mean (RMS norm never does)."""
+        return self.variant == "two_pass"
+
 
 @dataclass(frozen=True, kw_only=True)
 class QueueConfig:

@@ -16,6 +16,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import PARAMETER_BYTES, Memory
+
 DRAM_ALIGN = 64
 """Every region and tensor in DRAM starts at a multiple of this many bytes."""
 IMAGE_ALIGN = 32
@@ -30,6 +33,15 @@ def ceil_div(value: int, unit: int) -> int:
 def align(value: int, unit: int) -> int:
     """The multiple of ``unit`` at or above ``value``."""
     return ceil_div(value, unit) * unit
+
+
+def word_bytes(config: AcceleratorConfig, memory: Memory) -> int:
+    """Bytes of one word of ``memory``: ``N V`` of X and W, ``2 N`` of R, ``2 N V`` of S (16-bit codes), 8 of P."""
+    if memory is Memory.P:
+        return PARAMETER_BYTES
+    if memory is Memory.R:
+        return config.residual_word_bytes
+    return config.panel_word_bytes * (2 if memory is Memory.S else 1)
 
 
 def pack_panel(matrix: np.ndarray, lanes: int, depth: int) -> np.ndarray:

@@ -8,14 +8,14 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from vitreous.hw.axi import PAGE_BYTES
-from vitreous.hw.memory import word_bytes
 from vitreous.sim.cycles.bus import ReadBus, split
 from vitreous.sim.cycles.events import Clock
-from vitreous.sim.cycles.patches import pixel_rows, steps_of_beats
 from vitreous.sim.cycles.ports import Port
 from vitreous.sim.cycles.timing import BEAT_QUEUE, PENDING_LOADS
 from vitreous.spec.config import AcceleratorConfig, BusConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode
+from vitreous.spec.layout import word_bytes
+from vitreous.spec.patches import pixel_rows, steps_of_beats
 
 UNFOLD = 2
 """Cycles that the unfolder needs for the product before its first step."""

@@ -22,6 +22,7 @@ from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory, Queue
 from vitreous.spec.program import Program
+from vitreous.spec.work import work
 
 FOREVER = 1 << 40
 """Cycles in which nobody else will ever use a port of one client."""
@@ -101,7 +102,7 @@ class _Machine:
         return Prediction(cycles=cycles, counters=self._counters(cycles), spans=tuple(spans))
 
     def _counters(self, cycles: int) -> dict[str, int]:
-        total: Counter[str] = counters.work(self._program.instructions, self._config)
+        total: Counter[str] = work(self._program.instructions, self._config)
         matrix = self._queues[Queue.MATRIX]
         held = ((seen, span.end) for seen, span in zip(matrix.first_seen, matrix.spans, strict=True))
         total |= Counter(

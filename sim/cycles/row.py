@@ -7,10 +7,11 @@ from enum import Enum, auto
 
 from vitreous.sim.cycles.events import Clock, Phase
 from vitreous.sim.cycles.ports import Client, Follower, Port
-from vitreous.sim.cycles.timing import has_mean_pass, row_timing
+from vitreous.sim.cycles.timing import row_timing
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Opcode
 from vitreous.spec.layout import ceil_div
+from vitreous.spec.work import has_mean_pass
 
 
 class _Pass(Enum):

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from vitreous.hw.memory import word_bytes
 from vitreous.sim.cycles.bus import FULL, split
 from vitreous.sim.cycles.events import Clock, Phase
 from vitreous.sim.cycles.ports import Port
@@ -15,7 +14,7 @@ from vitreous.sim.cycles.timing import OUTSTANDING_WRITES, READ_AHEAD
 from vitreous.sim.runtime import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory
-from vitreous.spec.layout import ceil_div
+from vitreous.spec.layout import ceil_div, word_bytes
 
 FIRST_BURST, FIRST_READ = 5, 3
 """Cycles from the command to its first burst, to its first read."""

@@ -9,7 +9,6 @@ from vitreous.hw import issue, load, store, store_words
 from vitreous.hw.feeder import Feeder
 from vitreous.hw.matrix import MatrixUnit
 from vitreous.hw.norm import row_cycles
-from vitreous.hw.norm_pipeline import VARIANTS
 from vitreous.hw.norm_words import NormWords
 from vitreous.hw.packer import Packer
 from vitreous.hw.scores import Scores
@@ -23,11 +22,6 @@ OUTSTANDING_WRITES = store.OUTSTANDING_WRITES
 READ_AHEAD = store_words._QUEUE
 FETCH_BURST_BEATS = 16
 """The longest burst of instruction fetch; it has room for two (hw.fetch)."""
-
-
-def has_mean_pass(i: dict[str, int], config: AcceleratorConfig) -> bool:
-    """Whether a NORM with fields ``i`` reads each tile once more, for its mean."""
-    return VARIANTS[config.norm.variant].MEAN and bool(i["centred"])
 
 
 @dataclass(frozen=True)

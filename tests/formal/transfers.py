@@ -13,11 +13,11 @@ from tests.mutants.mutation import Mutation
 from vitreous.hw.axi import PAGE_BYTES, ReadChannel
 from vitreous.hw.bursts import BurstGenerator, RowWalker
 from vitreous.hw.gearbox import BeatsToWords, WordsToBeats
-from vitreous.hw.memory import word_bytes
 from vitreous.hw.patches import PatchUnfolder
 from vitreous.hw.pixel_rows import PixelRows
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, QueueConfig
 from vitreous.spec.isa import Memory
+from vitreous.spec.layout import word_bytes
 
 BURST_BEATS = 16
 

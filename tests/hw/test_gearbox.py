@@ -10,8 +10,8 @@ import pytest
 from tests.hw.simulation import simulate, sink, source
 from tests.hw.transfer_bench import small
 from vitreous.hw.gearbox import BeatsToWords, WordsToBeats
-from vitreous.hw.memory import word_bytes
 from vitreous.spec.isa import Memory
+from vitreous.spec.layout import word_bytes
 
 SIZES = [(4, 1, 64), (4, 4, 64), (8, 4, 128), (4, 1, 256), (32, 8, 256)]
 LOADED = (Memory.X, Memory.W, Memory.R, Memory.P)

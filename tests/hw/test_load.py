@@ -17,9 +17,9 @@ from vitreous.golden.machine.dma import start_fill, start_load, start_load_patch
 from vitreous.golden.machine.memories import Dram, Memories
 from vitreous.hw.axi import ReadChannel
 from vitreous.hw.load import LoadUnit
-from vitreous.hw.memory import word_bytes
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode, make
+from vitreous.spec.layout import word_bytes
 
 SIZE = 24576
 

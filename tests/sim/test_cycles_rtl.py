@@ -6,8 +6,8 @@ import pytest
 
 from tests.sim.small import CASES, CONFIGURATIONS, TIMINGS, small_program
 from vitreous.sim.cycles import predict
-from vitreous.sim.cycles.counters import work
 from vitreous.sim.runtime import MemoryTiming, simulate
+from vitreous.spec.work import work
 
 pytestmark = pytest.mark.slow
 
