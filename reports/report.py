@@ -14,47 +14,10 @@ from vitreous.reports import figures
 from vitreous.reports.errors import ReportError
 from vitreous.reports.figures import LayerRow, QueueRow, Share, Traffic
 from vitreous.reports.record import AttentionRecord, Check, Record
+from vitreous.reports.sources import SOURCES, hows
 
 ASSUMED_CLOCK_MHZ = 200.0
 """The clock for latency where the user gives none: an assumption, and the report says so. No tool has timed it."""
-
-SOURCES: dict[str, str] = {
-    "accuracy_float": "float model in PyTorch on accuracy_images images; fraction whose largest logit is the label",
-    "accuracy_int": "integer graph run by golden.interpreter on the same images; the same fraction",
-    "agreement": "fraction of the same images to which float model and integer graph give the same class",
-    "images_simulated": "images for which the RTL ran the whole program",
-    "values_compared": "entries of output and intermediate tensors read from the RTL's memory and compared with "
-    "golden.interpreter, over all simulated images",
-    "values_different": "of these, the entries that are not equal",
-    "bytes_compared": "bytes of the write window left by the RTL and compared with golden.machine",
-    "bytes_different": "of these, the bytes that are not equal",
-    "cycles_per_image": "measured on the RTL: counter `cycles`, mean over the simulated images",
-    "macs_per_image": "definition: multiply-accumulates of the float model's matrix products; no padding, no biases, "
-    "no layer norm, softmax or GELU",
-    "utilization": "macs_per_image / (cycles_per_image * N**2 * V * G); N = array.lanes, V = array.depth, "
-    "G = array.groups",
-    "array_busy_share": "measured on the RTL: counter `array_busy` / counter `cycles`, first image",
-    "clock_mhz": "given by the user, or assumed where clock_source says so; not measured",
-    "latency_ms": "cycles_per_image / clock_mhz / 1000",
-    "images_per_second": "1000 / latency_ms, one image after the other",
-    "sim_cycles_per_second": "simulated cycles / wall seconds while images ran, all images together",
-    "simulate_seconds": "wall time of the simulation process, its start included, the build not",
-    "build_seconds": "wall time that this run spent on building the simulator; 0 when build_cached",
-    "build_original_seconds": "wall time of the build when it was made",
-    "layers": "first image: cycles from the RTL's trace of completions, by the instructions' labels: a layer owns the "
-    "cycles from the completion of the matrix instruction before to that of its own; load, row unit and store "
-    "count in their own queues, from issue or from the completion before",
-    "layers.array_words": "definition: row_tiles * ceil(columns / N) * k_words of the layer's matrix instructions, "
-    "twice for two planes; their sum over all layers equals counter `array_busy`",
-    "attention": "cycles by definition: heads * query tiles * ceil(d / N) * max(ceil(keys / V), N) for 8 bits, "
-    "twice that for 16 (two planes); errors measured with golden's softmax of the integer graph's scores on "
-    "calibration images, against float64: largest of a probability, root mean square and largest of a row's 1 - sum",
-    "stalls": "measured on the RTL, first image: counters of the matrix unit; `other` is the rest of `cycles`",
-    "queues": "measured on the RTL, first image: busy and wait counters of each queue",
-    "traffic": "measured on the RTL, first image: counter of words or beats * bytes of one",
-    "schedule": "measured on the RTL, first image: trace of issue and completion of each instruction",
-    "counters": "measured on the RTL: every counter of every image, as read over AXI4-Lite",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +32,8 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a run showed. ``SOURCES`` says for each figure how it was obtained.
+    """What a run showed. ``sources`` says for each figure how it was obtained, ``how`` the same in one word of
+    ``reports.sources.HOWS``.
 
     accuracy_float, accuracy_int, agreement are fractions in 0..1, None where ``accuracy_note`` says why.
     """
@@ -114,6 +78,7 @@ class Report:
     config: Mapping[str, Any]
     versions: Mapping[str, str]
     sources: Mapping[str, str]
+    how: Mapping[str, str]
 
     def as_dict(self) -> dict[str, Any]:
         """The contents of report.json; whole numbers of cycles stay integers."""
@@ -179,6 +144,7 @@ def summarize(record: Record, *, clock_mhz: float | None = None) -> Report:
     latency_ms = cycles / clock / 1e3
     ran = sum(image.seconds for image in images)
     first = images[0].counters
+    clock_source = "assumed" if clock_mhz is None else "given"
     return Report(
         model=record.model.name,
         model_source=record.model.source,
@@ -199,7 +165,7 @@ def summarize(record: Record, *, clock_mhz: float | None = None) -> Report:
         utilization=record.model.macs / (cycles * record.accelerator.array.macs_per_cycle),
         array_busy_share=first["array_busy"] / first["cycles"],
         clock_mhz=clock,
-        clock_source="assumed" if clock_mhz is None else "given",
+        clock_source=clock_source,
         latency_ms=latency_ms,
         images_per_second=1e3 / latency_ms,
         sim_cycles_per_second=sum(image.simulated_cycles for image in images) / ran if ran > 0 else 0.0,
@@ -220,6 +186,7 @@ def summarize(record: Record, *, clock_mhz: float | None = None) -> Report:
         config=record.config,
         versions=record.versions,
         sources=SOURCES,
+        how=hows(clock_source),
     )
 
 

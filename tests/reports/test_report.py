@@ -7,7 +7,7 @@ import pytest
 from tests.reports.recorded import record, record_data
 from vitreous.reports import ReportError, summarize, write
 from vitreous.reports.record import from_dict
-from vitreous.reports.report import SOURCES
+from vitreous.reports.sources import HOW, HOWS, SOURCES, hows, worst
 
 REQUIRED = [
     "model",
@@ -103,3 +103,12 @@ def test_impossible_accuracy_is_refused() -> None:
     data["accuracy"]["correct_int"] = 9
     with pytest.raises(ReportError, match="accuracy.correct_int is 9 of 8 images"):
         summarize(from_dict(data))
+
+
+def test_every_source_says_in_one_word_how_its_figure_was_obtained() -> None:
+    assert set(HOW) == set(SOURCES)
+    assert set(HOW.values()) <= set(HOWS)
+    assert summarize(record()).how["latency_ms"] == "assumed"
+    assert summarize(record(), clock_mhz=250).how["latency_ms"] == "given"
+    assert hows("given")["cycles_per_image"] == hows("assumed")["cycles_per_image"] == "measured"
+    assert worst("measured", "assumed", "modelled") == "assumed"
