@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vitreous.reports.errors import ReportError
+from vitreous.reports.record_memory import BufferRecord, MemoryRecord, StoredRecord
 from vitreous.spec.config import AcceleratorConfig, ConfigError
 from vitreous.spec.isa import COUNTERS, Instruction, ProgramError, Queue, decode
 
-FORMAT = "vitreous-record-2"
+FORMAT = "vitreous-record-3"
 FILE_NAME = "recorded.json"
 
 _T = TypeVar("_T")
@@ -194,6 +195,7 @@ class Record:
     model: ModelRecord
     config: Mapping[str, Any]
     instructions: tuple[tuple[str, str], ...]
+    memory: MemoryRecord
     simulation: SimulationRecord
     build: BuildRecord
     checks: tuple[Check, ...]
@@ -204,6 +206,9 @@ class Record:
         for span in self.simulation.spans:
             if not 0 <= span[1] < len(self.instructions):
                 raise ReportError(f"Span {span} belongs to no instruction of the program")
+        for buffer in self.memory.buffers:
+            if buffer.last_pc >= len(self.instructions):
+                raise ReportError(f"Buffer {buffer.name} is used by no instruction of the program")
 
     @cached_property
     def accelerator(self) -> AcceleratorConfig:
@@ -244,11 +249,31 @@ def _attention(data: Any) -> AttentionRecord:
     return AttentionRecord(**entry)
 
 
+def _memory(data: Any) -> MemoryRecord:
+    entry = _build(MemoryRecord, data, "memory")
+    entry["stored"] = tuple(StoredRecord(**_build(StoredRecord, x, "memory.stored")) for x in entry["stored"])
+    entry["buffers"] = tuple(
+        BufferRecord(**_build(BufferRecord, x, "memory.buffers")) for x in entry["buffers"]
+    )
+    return MemoryRecord(**entry)
+
+
+def _check_format(data: Any) -> None:
+    found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
+    if found == FORMAT:
+        return
+    family = FORMAT.rpartition("-")[0]
+    if isinstance(found, str) and found.rpartition("-")[0] == family:
+        raise ReportError(
+            f"The record has format {found!r}, written by another version of Vitreous; this one reads {FORMAT!r}: "
+            "do the run again"
+        )
+    raise ReportError(f"The record has format {found!r}; expected {FORMAT!r}")
+
+
 def from_dict(data: Mapping[str, Any]) -> Record:
     """The inverse of ``Record.as_dict``. Raises ReportError that names what is wrong."""
-    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-        found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
-        raise ReportError(f"The record has format {found!r}; expected {FORMAT!r}")
+    _check_format(data)
     top = _build(Record, {k: v for k, v in data.items() if k != "format"}, "The record")
     model = _build(ModelRecord, top["model"], "model")
     model["layers"] = tuple(Layer(**_build(Layer, x, "model.layers")) for x in model["layers"])
@@ -269,6 +294,7 @@ def from_dict(data: Mapping[str, Any]) -> Record:
         model=ModelRecord(**model),
         config=top["config"],
         instructions=tuple((str(code), str(label)) for code, label in top["instructions"]),
+        memory=_memory(top["memory"]),
         simulation=SimulationRecord(**simulation),
         build=BuildRecord(**_build(BuildRecord, top["build"], "build")),
         checks=tuple(checks),

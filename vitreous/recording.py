@@ -20,7 +20,9 @@ from vitreous.reports.record import (
     SimulationRecord,
     WidthRecord,
 )
+from vitreous.reports.record_memory import BufferRecord, MemoryRecord, StoredRecord
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.layout import image_row_stride
 from vitreous.spec.program import Program
 
 if TYPE_CHECKING:
@@ -72,6 +74,24 @@ def attention_record(entry: Mapping[str, Any]) -> AttentionRecord:
     return AttentionRecord(**{name: entry[name] for name in names}, widths=tuple(widths))
 
 
+def memory_record(program: Program, config: AcceleratorConfig) -> MemoryRecord:
+    """Where the program and its tensors lie, from its placements and its compiler's notes."""
+    lanes, depth = config.array.lanes, config.array.depth
+    channels, height, width = program.input_shape
+    return MemoryRecord(
+        read_bytes=program.read_size,
+        write_bytes=program.write_size,
+        program_offset=program.program_offset,
+        input_offset=program.input_offset,
+        input_bytes=channels * height * image_row_stride(width),
+        stored=tuple(
+            StoredRecord(tensor=p.tensor, layer=p.layer, offset=p.offset, bytes=p.size(lanes, depth))
+            for p in program.placements
+        ),
+        buffers=tuple(BufferRecord(**entry) for entry in program.notes.get("memory", ())),
+    )
+
+
 def assemble(
     program: Program,
     config: AcceleratorConfig,
@@ -94,6 +114,7 @@ def assemble(
         ),
         config=config.as_dict(),
         instructions=tuple((i.encode().hex(), i.label) for i in program.instructions),
+        memory=memory_record(program, config),
         simulation=SimulationRecord(
             images=tuple(
                 ImageRecord(

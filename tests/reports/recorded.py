@@ -68,6 +68,33 @@ def attention(layer: str, bits: int) -> dict[str, Any]:
     }
 
 
+def buffer(
+    name: str, memory: str, base: int, words: int, first: int, last: int, layer: str = ""
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "memory": memory,
+        "layer": layer or name.partition(" ")[0],
+        "base": base,
+        "words": words,
+        "first_pc": first,
+        "last_pc": last,
+    }
+
+
+def memory_data(instructions: int, buffers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Read window: one word of weights at 0, the input at 64, the program at 128. The logits are the write window."""
+    return {
+        "read_bytes": 128 + 32 * instructions,
+        "write_bytes": 64,
+        "program_offset": 128,
+        "input_offset": 64,
+        "input_bytes": 48,
+        "stored": [{"tensor": "logits", "layer": "second", "offset": 0, "bytes": 48}],
+        "buffers": buffers,
+    }
+
+
 def record_data() -> dict[str, Any]:
     """Two layers of 2 * 2 * 5 = 20 and 1 * 1 * 10 = 10 array words in 100 cycles; two images."""
     program = (
@@ -119,6 +146,15 @@ def record_data() -> dict[str, Any]:
         },
         "config": CONFIG.as_dict(),
         "instructions": [[i.encode().hex(), i.label] for i in program],
+        "memory": memory_data(
+            len(program),
+            [
+                buffer("first weights", "W", 0, 1, 0, 1),
+                buffer("first out", "X", 0, 16, 1, 2),
+                buffer("norm out", "X", 16, 4, 2, 3),
+                buffer("second out", "R", 4, 3, 3, 4),
+            ],
+        ),
         "simulation": {
             "images": images,
             "seconds": 1.5,
@@ -203,6 +239,14 @@ def large_record(blocks: int = 12, tiles: int = 25) -> Record:
         "attention": [attention(f"blocks.{block}.attn", 16 if block % 3 else 8) for block in range(blocks)],
     }
     data["instructions"] = [[i.encode().hex(), i.label] for i in program]
+    data["memory"] = memory_data(
+        len(program),
+        [
+            buffer(f"{i.label} weights {pc}", "W", 512 * (pc % 4), 512, pc, pc + 1, i.label)
+            for pc, i in enumerate(program)
+            if i.opcode is Opcode.LOAD
+        ],
+    )
     data["simulation"]["spans"] = spans
     rest = end - busy
     one = counters(

@@ -28,7 +28,28 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda d: d.update(format="other"), "The record has format 'other'; expected 'vitreous-record-2'"),
+        (lambda d: d.update(format="other"), "The record has format 'other'; expected 'vitreous-record-3'"),
+        (
+            lambda d: d.update(format="vitreous-record-2"),
+            "The record has format 'vitreous-record-2', written by another version of Vitreous; this one reads "
+            "'vitreous-record-3': do the run again",
+        ),
+        (lambda d: d["memory"].pop("stored"), "memory lacks stored"),
+        (lambda d: d["memory"].update(input_offset=300), "The input image lies outside the read window"),
+        (lambda d: d["memory"].update(program_offset=320), "The program lies outside the read window"),
+        (lambda d: d["memory"].update(write_bytes=40), "logits is stored outside the write window"),
+        (
+            lambda d: d["memory"]["buffers"][0].update(memory="Q"),
+            "Buffer first weights: memory must be one of X, W, R, P, S, not 'Q'",
+        ),
+        (
+            lambda d: d["memory"]["buffers"][1].update(words=0),
+            "Buffer first out: its words or instructions have no meaning",
+        ),
+        (
+            lambda d: d["memory"]["buffers"][2].update(last_pc=6),
+            "Buffer norm out is used by no instruction of the program",
+        ),
         (lambda d: d.update(extra=1), "The record has unknown entries: extra"),
         (lambda d: d.pop("build"), "The record lacks build"),
         (lambda d: d["model"].pop("macs"), "model lacks macs"),
