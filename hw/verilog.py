@@ -73,17 +73,21 @@ def ports(config: AcceleratorConfig) -> dict[str, dict[str, int | str]]:
 
 
 def write_core(
-    config: AcceleratorConfig, folder: str | Path, platform: UltraScalePlus | None = None
+    config: AcceleratorConfig,
+    folder: str | Path,
+    platform: UltraScalePlus | None = None,
+    *,
+    verilog: str | None = None,
 ) -> list[Path]:
     """Write ``accelerator.v``, ``accelerator.core`` (FuseSoC), ``accelerator.json`` (ports, configuration) and
-    ``lint.vlt``; ``platform`` as for ``emit``.
+    ``lint.vlt``; ``platform`` as for ``emit``, and ``verilog`` is what it returned where that is known already.
 
     Returns the paths. Raises VerilogError when the folder cannot be written.
     """
     folder = Path(folder)
     description = {"top": TOP, "digest": config.digest, "config": config.as_dict(), "ports": ports(config)}
     files = {
-        f"{TOP}.v": emit(config, platform),
+        f"{TOP}.v": verilog or emit(config, platform),
         f"{TOP}.core": _core(config),
         f"{TOP}.json": json.dumps(description, indent=1) + "\n",
         LINT_WAIVERS.name: LINT_WAIVERS.read_text(),

@@ -104,7 +104,7 @@ class Run:
         path = self.work / f"{name}.safetensors"
         inputs = {
             "graph": file_digest(self.work / "graph.safetensors") + file_digest(self.work / "graph.json"),
-            "config": f"{self.config.name} {self.config.digest}",
+            "config": f"{self.config.name} {self.config.digest} {self.config.schedule}",
             "sources": source_digest("compiler", "spec"),
         }
         with self.display.stage("compile" if not observe else "compile, observed") as stage:
@@ -120,7 +120,7 @@ class Run:
             stage.note(f"{len(program.instructions)} instructions -> {path.name}, {listing.name}")
             return program
 
-    def rtl(self) -> None:
+    def rtl(self, build: Build) -> None:
         inputs = {
             "config": f"{self.config.name} {self.config.digest}",
             "sources": source_digest("hw", "spec"),
@@ -129,7 +129,7 @@ class Run:
             if self.work.fresh("rtl", inputs):
                 stage.unchanged("rtl/")
                 return
-            files = steps.write_rtl(self.config, self.work / "rtl")
+            files = steps.write_rtl(self.config, self.work / "rtl", build=build)
             self.work.stamp("rtl", inputs, files)
             stage.note(f"-> {', '.join(f'rtl/{path.name}' for path in files)}")
 
@@ -298,8 +298,8 @@ def run(
 def _run(r: Run) -> Report:
     graph = r.quantized()
     program, observed = r.compiled(graph, observe=False), r.compiled(graph, observe=True)
-    r.rtl()
     build = r.built()
+    r.rtl(build)
     inputs = steps.test_inputs(r.model, graph, r.options.images)
     fits = observed.write_size * len(inputs) <= OBSERVED_LIMIT
     production = r.simulated(program, inputs, "simulate")

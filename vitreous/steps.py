@@ -131,8 +131,13 @@ def widths_line(graph: Graph) -> str:
     )
 
 
-def write_rtl(config: AcceleratorConfig, folder: Path, target: str = TARGETS[0]) -> list[Path]:
-    """Verilog and FuseSoC core file of ``config`` for one of ``TARGETS``; without torch. Raises RunError on another."""
+def write_rtl(
+    config: AcceleratorConfig, folder: Path, target: str = TARGETS[0], *, build: Build | None = None
+) -> list[Path]:
+    """Verilog and FuseSoC core file of ``config`` for one of ``TARGETS``; without torch. Raises RunError on another.
+
+    A ``build`` of the same configuration has the generic Verilog already; generating it takes seconds.
+    """
     from vitreous.hw.dsp48e2 import UltraScalePlus
     from vitreous.hw.verilog import write_core
 
@@ -140,7 +145,9 @@ def write_rtl(config: AcceleratorConfig, folder: Path, target: str = TARGETS[0])
         raise RunError(f"--target must be one of {', '.join(TARGETS)}, not {target!r}")
 
     folder.mkdir(parents=True, exist_ok=True)
-    return write_core(config, folder, UltraScalePlus() if target == "ultrascale-plus" else None)
+    platform = UltraScalePlus() if target == "ultrascale-plus" else None
+    known = (build.folder / "accelerator.v").read_text() if build and platform is None else None
+    return write_core(config, folder, platform, verilog=known)
 
 
 def write_listing(program: Program, path: Path) -> Path:
