@@ -31,7 +31,7 @@ _LARGEST_BATCH = 8
 
 
 def quantize(
-    module: nn.Module | ExportedProgram,
+    module: nn.Module | ExportedProgram | Calibrated,
     calibration: Tensor,
     *,
     name: str,
@@ -46,7 +46,8 @@ def quantize(
 
     Parameters
     ----------
-    module : a float ViT, or one that ``torch.export`` has exported. It is not changed.
+    module : a float ViT, or one that ``torch.export`` has exported, or what ``observe`` made of either with the same
+        images and a scheme that differs in ``probability_bits`` at most. It is not changed.
     calibration : float32 ``[n, C, H, W]``, normalised as the module expects.
     name : the graph's name.
     scheme : settings; ``QuantScheme()`` when None.
@@ -59,7 +60,7 @@ def quantize(
     that does not fit its format, and calibration images that do not fit the model.
     """
     scheme = scheme or QuantScheme()
-    calibrated = observe(module, calibration, scheme, progress)
+    calibrated = module if isinstance(module, Calibrated) else observe(module, calibration, scheme, progress)
     units = Units(softmax=softmax or SoftmaxConfig(), gelu=gelu or GeluConfig(), norm=norm or NormConfig())
     graph, attention = _with_widths(calibrated, calibration, name, scheme, units, progress)
     notes = {
