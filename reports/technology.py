@@ -193,7 +193,7 @@ def _value(data: Any, unit: str, where: str) -> Value:
 
 def _memory(data: Any, where: str) -> MemoryCost:
     entries = _exactly(data, ("points", "unit", "source", "how"), where)
-    points = []
+    points: list[tuple[float, Range]] = []
     if not isinstance(entries["points"], list) or not entries["points"]:
         raise ReportError(f"{where}.points must be a list of capacities with their energies")
     for index, point in enumerate(entries["points"]):
