@@ -43,14 +43,18 @@ def memory_words(config: AcceleratorConfig) -> dict[Memory, int]:
     }
 
 
-def accesses(instruction: Instruction, config: AcceleratorConfig) -> Accesses:
-    """(reads, writes)."""
+def accesses(instruction: Instruction, config: AcceleratorConfig, slot: int | None = None) -> Accesses:
+    """(reads, writes). ``slot`` of S is what a STORE or a LOAD stands for beside its own words: ``lowering.spill``."""
     i, opcode = instruction.fields, instruction.opcode
     if opcode is Opcode.MATMUL:
         return _matmul(instruction, config)
     if opcode in (Opcode.LOAD, Opcode.STORE):
-        region = Region(Memory(i["memory"]), i["base"], i["words"], i["rows"], i["stride"])
-        return ((), (region,)) if opcode is Opcode.LOAD else ((region,), ())
+        moved: tuple[Region, ...] = (
+            Region(Memory(i["memory"]), i["base"], i["words"], i["rows"], i["stride"]),
+        )
+        if slot is not None:
+            moved += (Region(Memory.S, slot, 1),)
+        return ((), moved) if opcode is Opcode.LOAD else (moved, ())
     if opcode is Opcode.FILL:
         return (), (Region(Memory(i["memory"]), i["base"], i["words"]),)
     if opcode is Opcode.LOAD_PATCHES:

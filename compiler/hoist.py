@@ -16,7 +16,9 @@ from vitreous.spec.isa import QUEUE_OF, Opcode, Queue
 
 
 def hoist(steps: Sequence[Step], config: AcceleratorConfig) -> list[Step]:
-    """The steps in their final order; every buffer must have its base."""
+    """The steps in their final order; all buffers have their base. None moves without ``schedule.double_buffer``."""
+    if not config.schedule.double_buffer:
+        return list(steps)
     used = WordMap(config, 1)
     users = _next_matmul(steps)
     keys: list[tuple[int, int, int]] = []
@@ -24,7 +26,7 @@ def hoist(steps: Sequence[Step], config: AcceleratorConfig) -> list[Step]:
     starts: list[int] = []  # the first user of each load
     position = 0
     for index, step in enumerate(steps):
-        reads, writes = accesses(step.resolve(), config)
+        reads, writes = accesses(step.resolve(), config, step.slot)
         if QUEUE_OF[step.opcode] is not Queue.LOAD:
             for region in (*reads, *writes):
                 used.put(region, 0, index)

@@ -5,7 +5,7 @@ A buffer lives from the first step that names it to the last. Where it goes:
 - "low" or "high": the lowest or highest free words: panels of X and R, keys and values of W;
 - "oldest": the free words whose last user is longest ago: weights and parameters. That makes a ring of the
 memory, and the load can
-  be moved far ahead of its use (``hoist``).
+  be moved far ahead of its use (``hoist``). Without ``schedule.double_buffer`` it is "low".
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ def allocate(steps: Sequence[Step], config: AcceleratorConfig) -> None:
     for live in sorted(live_ranges(steps), key=lambda live: live.first):
         buffer = live.buffer
         used = last_use[buffer.memory]
-        base = _place(used, buffer.words, live.first, buffer.where)
+        where = buffer.where
+        if where == "oldest" and not config.schedule.double_buffer:
+            where = "low"  # one buffer for all: the next operands go where the last ones were
+        base = _place(used, buffer.words, live.first, where)
         if base is None:
             raise MemoryFull(buffer.memory.name, _refusal(buffer, used, live.first, config))
         buffer.base = base

@@ -39,7 +39,8 @@ def compile(graph: Graph, config: AcceleratorConfig, *, observe: bool = False) -
         instructions = [step.resolve() for step in steps]
     except ProgramError as error:
         raise CompileError(f"{graph.name} has a size that no instruction can express: {error}") from None
-    instructions = place_tokens([*instructions, make(Opcode.END)], config)
+    slots = {position: step.slot for position, step in enumerate(steps) if step.slot is not None}
+    instructions = place_tokens([*instructions, make(Opcode.END)], config, slots)
     if len(instructions) > 1 << PC_BITS:
         raise CompileError(
             f"{graph.name} needs {len(instructions)} instructions; the machine counts to {1 << PC_BITS}"

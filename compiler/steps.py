@@ -29,12 +29,15 @@ Address = tuple[Buffer, int]
 
 @dataclass(eq=False)
 class Step:
-    """An instruction without tokens. ``addresses`` maps an address field to a word of a buffer."""
+    """An instruction without tokens. ``addresses`` maps an address field to a word of a buffer; ``slot`` is the one of
+    S that a transfer stands for (``lowering.spill``).
+    """
 
     opcode: Opcode
     label: str
     fields: dict[str, int]
     addresses: dict[str, Address]
+    slot: int | None = None
 
     def resolve(self) -> Instruction:
         """The instruction, once every buffer has its base."""
@@ -75,8 +78,17 @@ class Emitter:
     write_size: int = 0
     _deferred: tuple[Step, Address] | None = None
 
-    def emit(self, opcode: Opcode, label: str, addresses: Mapping[str, Address], **fields: int) -> Step:
-        step = Step(opcode, label, dict(fields), dict(addresses))
+    def emit(
+        self,
+        opcode: Opcode,
+        label: str,
+        addresses: Mapping[str, Address],
+        *,
+        slot_of_scores: int | None = None,
+        **fields: int,
+    ) -> None:
+        """Append an instruction; ``slot_of_scores`` is its ``Step.slot`` (``slot`` is a field of MATMUL)."""
+        step = Step(opcode, label, dict(fields), dict(addresses), slot_of_scores)
         if self._deferred is not None and opcode in (Opcode.MATMUL, Opcode.STORE):
             waiting, result = self._deferred
             self._deferred = None
@@ -84,7 +96,6 @@ class Emitter:
             self.steps += order
         else:
             self.steps.append(step)
-        return step
 
     def matmul(
         self, label: str, addresses: Mapping[str, Address], *, defer: bool = False, **fields: int

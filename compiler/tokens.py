@@ -9,7 +9,7 @@ j) are placed with both i and j growing; a pair that follows from others is left
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -31,6 +31,10 @@ class _Order:
         self.edges: list[Edge] = []
         self._issued = np.full((QUEUES, QUEUES), -1, np.int64)
         self._complete: list[list[np.ndarray]] = [[] for _ in Queue]
+
+    def last(self, queue: Queue) -> int:
+        """Index of the last instruction of ``queue`` so far, -1 before the first."""
+        return len(self._complete[queue]) - 1
 
     def add(self, queue: Queue, needed: np.ndarray) -> int:
         """Issue the next instruction of ``queue`` after those in ``needed`` (-1: none); its index."""
@@ -54,14 +58,23 @@ class _Order:
         return index
 
 
-def dependencies(instructions: Sequence[Instruction], config: AcceleratorConfig) -> list[Edge]:
-    """The tokens that the program needs, in program order of the waiting instruction."""
+NO_SLOTS: Mapping[int, int] = {}
+
+
+def dependencies(
+    instructions: Sequence[Instruction], config: AcceleratorConfig, slots: Mapping[int, int] = NO_SLOTS
+) -> list[Edge]:
+    """The tokens that the program needs, in program order of the waiting instruction.
+
+    slots : position of a transfer that stands for a slot of S (``lowering.spill``) to the slot. Without
+    ``schedule.double_buffer`` a load also waits for all that is computed before it.
+    """
     order, written, read = _Order(), WordMap(config, QUEUES), WordMap(config, QUEUES)
-    for instruction in instructions:
+    for position, instruction in enumerate(instructions):
         queue = instruction.queue
         if queue is None:
             continue
-        reads, writes = accesses(instruction, config)
+        reads, writes = accesses(instruction, config, slots.get(position))
         needed = np.full(QUEUES, -1, np.int64)
         for region in reads:
             np.maximum(needed, written.latest(region), out=needed)
@@ -70,6 +83,9 @@ def dependencies(instructions: Sequence[Instruction], config: AcceleratorConfig)
             np.maximum(needed, written.latest(region), out=needed)
             np.maximum(needed, read.latest(region), out=needed)
         needed[queue] = own
+        if queue is Queue.LOAD and not config.schedule.double_buffer:
+            for computing in (Queue.MATRIX, Queue.ROW):
+                needed[computing] = order.last(computing)
         index = order.add(queue, needed)
         for region in reads:
             read.put(region, queue, index)
@@ -78,15 +94,20 @@ def dependencies(instructions: Sequence[Instruction], config: AcceleratorConfig)
     return order.edges
 
 
-def place_tokens(instructions: Sequence[Instruction], config: AcceleratorConfig) -> list[Instruction]:
-    """The same instructions with their wait and signal masks. Raises CompileError when a counter could overflow."""
+def place_tokens(
+    instructions: Sequence[Instruction], config: AcceleratorConfig, slots: Mapping[int, int] = NO_SLOTS
+) -> list[Instruction]:
+    """The same instructions with their wait and signal masks; ``slots`` as in ``dependencies``.
+
+    Raises CompileError when a counter could overflow.
+    """
     positions: list[list[int]] = [[] for _ in Queue]
     for position, instruction in enumerate(instructions):
         if instruction.queue is not None:
             positions[instruction.queue].append(position)
     wait, signal = [0] * len(instructions), [0] * len(instructions)
     tokens = np.zeros((QUEUES, QUEUES), np.int64)
-    for source, i, queue, j in dependencies(instructions, config):
+    for source, i, queue, j in dependencies(instructions, config, slots):
         signal[positions[source][i]] |= 1 << queue
         wait[positions[queue][j]] |= 1 << source
         tokens[source, queue] += 1

@@ -192,6 +192,23 @@ class QueueConfig:
         _choice("queue.depth", self.depth, (2, 4, 8, 16, 32))
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """What the compiler makes of the machine; the hardware is the same, so this is not part of the digest.
+
+    double_buffer : the operands of a product arrive while the product before it runs; else after it, in the same words.
+    fused_attention : a row of scores stays on chip; else it goes to DRAM and back before the values are multiplied
+        (docs/compiler.md says what stands in for that).
+    """
+
+    double_buffer: bool = True
+    fused_attention: bool = True
+
+    def __post_init__(self) -> None:
+        _choice("schedule.double_buffer", self.double_buffer, (False, True))
+        _choice("schedule.fused_attention", self.fused_attention, (False, True))
+
+
 _LEAST_RANGE = {"gelu": 3.0, "silu": 8.0}
 """From here on either function is within 0.0041 of relu, a quarter of a step of most 8-bit results."""
 
@@ -203,12 +220,13 @@ _PARTS: dict[str, type] = {
     "gelu": GeluConfig,
     "norm": NormConfig,
     "queue": QueueConfig,
+    "schedule": ScheduleConfig,
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class AcceleratorConfig:
-    """A whole accelerator. ``name`` is a label and not part of the digest."""
+    """A whole accelerator. ``name`` is a label and ``schedule`` the compiler's: neither is part of the digest."""
 
     name: str = "custom"
     array: ArrayConfig = field(default_factory=ArrayConfig)
@@ -218,6 +236,7 @@ class AcceleratorConfig:
     gelu: GeluConfig = field(default_factory=GeluConfig)
     norm: NormConfig = field(default_factory=NormConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
 
     def __post_init__(self) -> None:
         for label, part in (("softmax", self.softmax), ("gelu", self.gelu), ("norm", self.norm)):
@@ -274,8 +293,8 @@ class AcceleratorConfig:
 
     @property
     def digest(self) -> str:
-        """Hexadecimal digest of everything but the name."""
-        contents = {key: value for key, value in self.as_dict().items() if key != "name"}
+        """Hexadecimal digest of the hardware: of everything but name and schedule."""
+        contents = {key: value for key, value in self.as_dict().items() if key not in ("name", "schedule")}
         return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]
 
     @property

@@ -18,7 +18,7 @@ from vitreous.models import LoadedModel, VisionTransformer, ViTConfig
 from vitreous.models.synthetic import images, randomize
 from vitreous.reports.figures import array_words
 from vitreous.sim import runtime
-from vitreous.spec.config import AcceleratorConfig, load_accelerator
+from vitreous.spec.config import AcceleratorConfig, ScheduleConfig, load_accelerator
 from vitreous.spec.isa import COUNTERS
 from vitreous.spec.program import Program
 from vitreous.workspace import Workspace
@@ -94,7 +94,7 @@ def simulation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeSimulatio
     build = SimpleNamespace(folder=made, seconds=3.0, cached=False, waves=False)
     monkeypatch.setattr(steps, "build_simulator", lambda *words, **named: build)
 
-    def write_rtl(config: AcceleratorConfig, folder: Path) -> list[Path]:
+    def write_rtl(config: AcceleratorConfig, folder: Path, *, build: object) -> list[Path]:
         folder.mkdir(exist_ok=True)
         (folder / "accelerator.v").write_text(config.digest)
         return [folder / "accelerator.v"]
@@ -156,6 +156,11 @@ def test_a_repeated_run_does_only_what_changed(
     run(out, model=tiny_model(seed=2))
     redone = stages(capsys.readouterr().out)
     assert [name for name, skipped in redone.items() if skipped] == ["rtl"]
+    # Another schedule changes the programs alone: the hardware is the same.
+    serial = dataclasses.replace(CONFIG, schedule=ScheduleConfig(double_buffer=False))
+    pipeline.run(tiny_model(seed=2), serial, out=out, images=2, quiet=False)
+    redone = stages(capsys.readouterr().out)
+    assert [name for name, skipped in redone.items() if skipped] == ["quantize", "rtl", "accuracy"]
 
 
 def test_the_width_of_probabilities_is_shown_and_can_be_given(

@@ -9,6 +9,7 @@ import numpy as np
 
 from vitreous.compiler.lowering.linear import product, transposed_product
 from vitreous.compiler.lowering.plan import Panel, Plan
+from vitreous.compiler.lowering.spill import spill_scores
 from vitreous.compiler.operations import Attention, Linear
 from vitreous.compiler.steps import Buffer
 from vitreous.spec import layout
@@ -41,6 +42,8 @@ def lower_attention(plan: Plan, attention: Attention) -> None:
         query, key, value = _project(plan, attention, head)
         for tile in range(plan.tiles(rows)):
             _scores(plan, attention, query, key, tile, scale)
+            if not plan.config.schedule.fused_attention:
+                spill_scores(plan, attention, tile % 2)
             if tile:
                 _context(plan, attention, value, context, head, tile - 1)
         _context(plan, attention, value, context, head, plan.tiles(rows) - 1, defer=True)

@@ -4,6 +4,7 @@ results stored."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,10 +44,19 @@ class Panel:
         return range(first, first + ceil_div(self.rows, lanes))
 
 
+class Spill(NamedTuple):
+    """Room for the scores of two query tiles in R, in the read window and in the write window, and the words of one."""
+
+    buffer: Buffer
+    words: int
+    read_offset: int
+    write_offset: int
+
+
 @dataclass
 class Plan:
     """The state of one lowering. ``panels``: where each tensor that still exists lies; ``held_words``: of W
-    by keys and values."""
+    by keys and values; ``spills``: what stands in for spilled scores, by the number of keys."""
 
     config: AcceleratorConfig
     thrift: Thrift
@@ -54,6 +64,7 @@ class Plan:
     input_offset: int
     panels: dict[str, Panel] = field(default_factory=dict)
     held_words: int = 0
+    spills: dict[int, Spill] = field(default_factory=dict)
 
     @property
     def lanes(self) -> int:

@@ -14,6 +14,7 @@ from vitreous.spec.config import (
     GeluConfig,
     MemoryConfig,
     NormConfig,
+    ScheduleConfig,
     SoftmaxConfig,
     load_accelerator,
     named_accelerators,
@@ -41,6 +42,14 @@ def test_digest_follows_every_field_but_the_name() -> None:
     digests = {AcceleratorConfig.from_dict(change).digest for change in changes}
     assert len(digests | {base.digest}) == len(changes) + 1
     assert base.digest32 == int(base.digest[:8], 16) < 1 << 32
+
+
+def test_the_schedule_is_the_compilers_and_not_in_the_digest() -> None:
+    base = load_accelerator("edge64")
+    changed = AcceleratorConfig.from_dict({**base.as_dict(), "schedule": {"double_buffer": False}})
+    assert changed.schedule == ScheduleConfig(double_buffer=False) != base.schedule
+    assert changed != base
+    assert (changed.digest, changed.digest32) == (base.digest, base.digest32)
 
 
 def test_dictionary_round_trip() -> None:
@@ -102,6 +111,11 @@ WRONG = [
     ({"gelu": {"range": 5.51}}, "gelu.range must be in .* a multiple of the table's step, not 5.51"),
     ({"gelu": {"range": "5"}}, "gelu.range must be in .* a multiple of the table's step, not '5'"),
     ({"gelu": {"fraction_bits": 23}}, "gelu.fraction_bits must be an integer in 10..22, not 23"),
+    ({"schedule": {"double_buffer": 0}}, "schedule.double_buffer must be one of False, True, not 0"),
+    (
+        {"schedule": {"fused_attention": "no"}},
+        "schedule.fused_attention must be one of False, True, not 'no'",
+    ),
     ({"queue": {"depth": 3}}, "queue.depth must be one of 2, 4, 8, 16, 32, not 3"),
     ({"array": {"width": 8}}, "Unknown field array.width; the fields are depth, groups, lanes, multiplier"),
     ({"cache": {}}, r"Unknown part \[cache\]; the parts are name, array"),

@@ -1,0 +1,56 @@
+"""Scores that go to DRAM and back: what a machine does that cannot keep the score row of a query tile on chip.
+
+This machine can, and its score buffer S has no path to DRAM. So for each query tile a STORE and a LOAD of as many
+bytes as its scores have (16 bits for each of N lanes and each key) move a part of R to the write window and the same
+number of bytes from the read window back. For the order of instructions they read and write the tile's slot of S, so
+the values are multiplied after the bytes are back. The results are those of the fused program.
+"""
+
+from __future__ import annotations
+
+from vitreous.compiler.lowering.plan import Plan, Spill
+from vitreous.compiler.operations import Attention
+from vitreous.compiler.steps import Buffer
+from vitreous.spec.isa import Memory, Opcode
+from vitreous.spec.layout import DRAM_ALIGN, align
+
+SLOTS = 2
+"""Query tiles in flight, as in S."""
+
+
+def spill_scores(plan: Plan, attention: Attention, slot: int) -> None:
+    """STORE and LOAD for the scores of the query tile in ``slot`` of S: ``keys`` words of R, 2N bytes each."""
+    spill = _room(plan, attention)
+    stride = _bytes(plan, spill.words)
+    for opcode, offset in ((Opcode.STORE, spill.write_offset), (Opcode.LOAD, spill.read_offset)):
+        plan.emitter.emit(
+            opcode,
+            attention.layer,
+            {"base": (spill.buffer, slot * spill.words)},
+            slot_of_scores=slot,
+            memory=int(Memory.R),
+            words=spill.words,
+            rows=1,
+            stride=spill.words,
+            dram_offset=offset + slot * stride,
+            dram_stride=0,
+        )
+
+
+def _room(plan: Plan, attention: Attention) -> Spill:
+    """Made at the first attention with so many keys, and kept. It begins as zeros, so every run stores the same."""
+    keys = attention.key.rows
+    if keys not in plan.spills:
+        buffer = Buffer(f"spilled scores of {keys} keys", Memory.R, SLOTS * keys, attention.layer)
+        emitter, size = plan.emitter, SLOTS * _bytes(plan, keys)
+        plan.spills[keys] = Spill(buffer, keys, emitter.image.reserve(size), emitter.write_size)
+        emitter.write_size += size
+        emitter.emit(
+            Opcode.FILL, attention.layer, {"base": (buffer, 0)}, memory=int(Memory.R), words=buffer.words
+        )
+    return plan.spills[keys]
+
+
+def _bytes(plan: Plan, keys: int) -> int:
+    """Of the scores of one query tile in DRAM."""
+    return align(keys * plan.config.residual_word_bytes, DRAM_ALIGN)
