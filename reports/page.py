@@ -2,92 +2,215 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from vitreous.reports import figures, picture, unit_page, unit_tables, units
+from vitreous.reports import memory_chart, picture, roofline_chart, unit_page, unit_tables, units, wording
 from vitreous.reports.report import Report
+from vitreous.reports.schedule import EMPTY, QUEUES
+from vitreous.reports.sources import HOW_MEANING
 from vitreous.spec.config import AcceleratorConfig
+
+SECTIONS = (
+    "summary",
+    "stalls",
+    "schedule",
+    "layers",
+    "roofline",
+    "memory",
+    "attention",
+    "units",
+    "checks",
+    "sources",
+    "configuration",
+)
+"""Templates in ``templates/sections``, in the order of the page."""
+CONTENTS = {
+    "time": "Time",
+    "schedule-section": "Schedule",
+    "layers": "Layers",
+    "roofline": "Roofline",
+    "memory": "Memory",
+    "attention": "Probabilities",
+    "units": "Nonlinear units",
+    "checks": "Checks",
+    "sources": "Sources",
+    "configuration": "Configuration",
+}
+"""Anchors of the page with their names; those of sections that a run does not have are left out."""
+STYLES = ("base", "tables", "figures", "print")
+
+# One colour for each unit, everywhere: the classes u-... of figures.css.
+QUEUE_COLOURS = {"load": "u-load", "matrix": "u-array", "row": "u-row", "store": "u-store"}
+STALL_COLOURS = {
+    "array_busy": "u-array",
+    "matrix_wait_load": "u-load",
+    "matrix_wait_matrix": "u-x",
+    "matrix_wait_row": "u-row",
+    "matrix_wait_store": "u-store",
+    "matrix_stall_drain": "u-fusion",
+    "matrix_stall_parameters": "u-p",
+    "matrix_empty": "u-control",
+    "other": "u-static",
+}
+DRAM_COLOURS = {
+    "weights": "u-w",
+    "parameters": "u-p",
+    "constants": "u-r",
+    "input image": "u-x",
+    "program": "u-control",
+    "results": "u-store",
+    "alignment": "u-static",
+}
+
+
+def port_colour(port: str) -> str:
+    """The colour of a port in the table of bytes: that of its memory; one for all of DRAM."""
+    memory = port.partition(" ")[0].lower()
+    return f"u-{memory}" if memory in ("x", "w", "r", "s", "p") else "u-dram"
 
 
 @cache
-def _folder() -> Path:
+def folder() -> Path:
+    """Where the templates, styles and scripts are."""
     return Path(__file__).absolute().parent / "templates"
 
 
-def grouped(value: float) -> str:
-    """1234567 -> ``1 234 567`` with narrow spaces; numbers that are not whole keep one digit."""
-    text = f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
-    return text.replace(",", "\u202f")
+@cache
+def environment() -> jinja2.Environment:
+    """Of every page of reports: escapes text, refuses names that are not there, knows the filters of ``wording``."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder()),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for function in (
+        wording.grouped,
+        wording.figures3,
+        wording.counted,
+        wording.with_prefix,
+        wording.percent,
+        wording.code,
+        wording.breakable,
+    ):
+        made.filters[function.__name__] = function
+    made.globals.update(how_meaning=HOW_MEANING, queue_colours=QUEUE_COLOURS, port_colour=port_colour)
+    return made
 
 
-def scaled(value: float) -> str:
-    """1234567 -> ``1.23 M``: three significant digits, ready for a unit behind it."""
-    for limit, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= limit:
-            return f"{value / limit:.3g}\u202f{sign}"
-    return f"{value:.3g}\u202f"
+@cache
+def style() -> str:
+    """All style sheets as one."""
+    return "".join((folder() / f"{name}.css").read_text() for name in STYLES)
 
 
-def percent(value: float, digits: int = 1) -> str:
-    """0.1234 -> ``12.3 %``."""
-    return f"{100 * value:.{digits}f}\u202f%"
+@cache
+def script(name: str) -> str:
+    """A script of the templates' folder."""
+    return (folder() / f"{name}.js").read_text()
 
 
-def _schedule_data(report: Report) -> str:
-    data: dict[str, Any] = {
-        "cycles": report.schedule.cycles,
-        "labels": report.schedule.labels,
-        "kinds": report.schedule.kinds,
-        "queues": picture.QUEUES,
-        "spans": report.schedule.spans,
-        "bands": picture.layer_bands(report.schedule),
-    }
-    # "</" inside a script element would end it.
-    return json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
+@cache
+def _shipped_units() -> tuple[units.Units, str, list[tuple[str, str]]] | None:
+    """The comparison of the nonlinear units that comes with the project, its advice and its pictures."""
+    found = units.load()
+    return None if found is None else (found, unit_page.advice(found), unit_page.svg_elements(found))
 
 
 def _unit_words(report: Report) -> dict[str, Any]:
-    """The comparison of the nonlinear units, this accelerator's ones marked; empty where the project has none."""
-    found = units.load()
-    if found is None:
+    """The nonlinear units, this accelerator's ones marked; empty where the project has no comparison."""
+    shipped = _shipped_units()
+    if shipped is None:
         return {"unit_tables": [], "unit_advice": "", "unit_pictures": [], "unit_sources": {}}
+    found, advice, pictures = shipped
     marked = units.of_accelerator(found, AcceleratorConfig.from_dict(report.config))
     return {
         "unit_tables": unit_tables.tables(marked),
-        "unit_advice": unit_page.advice(found),
-        "unit_pictures": unit_page.svg_elements(found),
+        "unit_advice": advice,
+        "unit_pictures": pictures,
         "unit_sources": found.sources,
     }
 
 
+def _schedule_words(report: Report) -> dict[str, Any]:
+    kinds = sorted({span[4] for span in report.schedule.spans})
+    causes = sorted({wait[3] for wait in report.schedule.waits} - {EMPTY})
+    totals = [[0] * len(report.schedule.causes) for _ in QUEUES]
+    for queue, start, end, cause in report.schedule.waits:
+        totals[queue][cause] += end - start
+    return {
+        "picture": picture.svg(report.schedule),
+        "schedule_data": picture.data(report.schedule),
+        "legend": [(index, report.schedule.kinds[index]) for index in kinds],
+        "wait_legend": [(index, report.schedule.causes[index]) for index in causes],
+        "waiting": list(zip(QUEUES, totals, strict=True)) if report.schedule.waits else [],
+    }
+
+
+def _roofline_words(report: Report) -> dict[str, Any]:
+    line = report.roofline
+    if not line.points:
+        return {"roofline_rows": []}
+    groups = roofline_chart.groups(report)
+    kinds = roofline_chart.kind_of(report)
+    return {
+        "roofline_wide": roofline_chart.draw(report, "wide", 860, 400),
+        "roofline_narrow": roofline_chart.draw(report, "narrow", 340, 320),
+        "roofline_legend": [
+            (kinds.get(members[0].label, 0), f"{number}: {name}")
+            for number, (name, members) in enumerate(groups.items(), 1)
+        ],
+        "roofline_rows": [*line.points, *([line.whole] if line.whole else [])],
+    }
+
+
+def _memory_words(report: Report) -> dict[str, Any]:
+    chip = report.memory_map.chip
+    labels = [use.layer for use in chip[0].layers] if chip else []
+    return {
+        "memory_picture": memory_chart.draw(report, "wide", 1100) + memory_chart.draw(report, "narrow", 340),
+        "layer_uses": [(label, [m.layers[n].words for m in chip]) for n, label in enumerate(labels)],
+        "dram_colours": DRAM_COLOURS,
+        "most_bytes": max((row.bytes for row in report.traffic), default=1) or 1,
+    }
+
+
+def _layer_words(report: Report) -> dict[str, Any]:
+    taken = [w for part in report.attention for w in part.widths if w.bits == part.probability_bits]
+    return {
+        "widest": max((row.cycles for row in report.layers), default=1) or 1,
+        "stall_colours": STALL_COLOURS,
+        "attention_cycles": sum(width.cycles for width in taken),
+    }
+
+
+def contents(text: str, names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Of ``names`` (anchor, name) those whose anchor is in ``text``."""
+    return [(anchor, name) for anchor, name in names.items() if f'id="{anchor}"' in text]
+
+
 def render(report: Report) -> str:
     """The page of ``report``: self-contained, light and dark, for screens of any width and for paper."""
-    folder = _folder()
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters.update(grouped=grouped, scaled=scaled, percent=percent)
-    used = sorted({span[4] for span in report.schedule.spans})
-    return environment.get_template("index.html").render(
-        r=report,
-        style=(folder / "style.css").read_text(),
-        script=(folder / "schedule.js").read_text(),
-        picture=picture.svg(report.schedule),
-        schedule_data=_schedule_data(report),
-        legend=[(index, report.schedule.kinds[index]) for index in used],
-        tail=figures.TAIL,
-        attention_cycles=sum(
-            width.cycles
-            for part in report.attention
-            for width in part.widths
-            if width.bits == part.probability_bits
-        ),
+    words: dict[str, Any] = {
+        "r": report,
+        **_schedule_words(report),
+        **_layer_words(report),
+        **_roofline_words(report),
+        **_memory_words(report),
         **_unit_words(report),
-        widest=max((row.cycles for row in report.layers), default=1) or 1,
-        most_bytes=max((row.bytes for row in report.traffic), default=1) or 1,
+    }
+    made = environment()
+    body = "\n".join(made.get_template(f"sections/{name}.html").render(words) for name in SECTIONS)
+    return made.get_template("index.html").render(
+        words,
+        body=body,
+        contents=contents(body, CONTENTS),
+        style=style(),
+        script=script("schedule"),
     )

@@ -11,23 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from vitreous.reports import figures
+from vitreous.reports.energy_section import EnergyChoice, EnergySection, energy_section
 from vitreous.reports.errors import ReportError
 from vitreous.reports.figures import LayerRow, QueueRow, Share, Traffic
+from vitreous.reports.memory_map import MemoryMap, memory_map
 from vitreous.reports.record import AttentionRecord, Check, Record
+from vitreous.reports.roofline import Roofline, roofline
+from vitreous.reports.schedule import Schedule, schedule
 from vitreous.reports.sources import SOURCES, hows
+from vitreous.reports.transfers import Transfer, transfers
 
 ASSUMED_CLOCK_MHZ = 200.0
 """The clock for latency where the user gives none: an assumption, and the report says so. No tool has timed it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """Spans (queue, pc, start, end, kind, label): cycles of the first image; indices into ``kinds``, ``labels``."""
-
-    kinds: tuple[str, ...]
-    labels: tuple[str, ...]
-    spans: tuple[tuple[int, int, int, int, int, int], ...]
-    cycles: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +70,10 @@ class Report:
     checks: tuple[Check, ...]
     counters: tuple[Mapping[str, int], ...]
     schedule: Schedule
+    memory_map: MemoryMap
+    roofline: Roofline
+    transfers: tuple[Transfer, ...]
+    energy: EnergySection
     config: Mapping[str, Any]
     versions: Mapping[str, str]
     sources: Mapping[str, str]
@@ -86,28 +85,6 @@ class Report:
         if self.cycles_per_image == int(self.cycles_per_image):
             data["cycles_per_image"] = int(self.cycles_per_image)
         return data
-
-
-def schedule(record: Record) -> Schedule:
-    """The spans of the first image with what each instruction does and which layer it serves."""
-    labels = tuple(dict.fromkeys(i.label for i in record.program))
-    label_index = {label: index for index, label in enumerate(labels)}
-    kind_index = {name: index for index, name in enumerate(figures.KINDS)}
-    spans = tuple(
-        (
-            queue,
-            pc,
-            start,
-            end,
-            kind_index[figures.kind(record.program[pc])],
-            label_index[record.program[pc].label],
-        )
-        for queue, pc, start, end in record.simulation.spans
-    )
-    cycles = record.simulation.images[0].counters["cycles"]
-    return Schedule(
-        kinds=figures.KINDS, labels=labels, spans=spans, cycles=max([cycles, *(span[3] for span in spans)])
-    )
 
 
 def _sum(checks: tuple[Check, ...], unit: str) -> tuple[int, int]:
@@ -128,8 +105,12 @@ def _accuracy(record: Record) -> tuple[float | None, float | None, float | None]
     return share[0], share[1], share[2]
 
 
-def summarize(record: Record, *, clock_mhz: float | None = None) -> Report:
+def summarize(
+    record: Record, *, clock_mhz: float | None = None, energy: EnergyChoice | None = None
+) -> Report:
     """Every figure of a run. ``clock_mhz`` is the user's; without it ASSUMED_CLOCK_MHZ is taken and marked so.
+
+    energy : the technology and the DRAM whose energies are taken.
 
     Raises ReportError when the data contradicts itself.
     """
@@ -144,6 +125,7 @@ def summarize(record: Record, *, clock_mhz: float | None = None) -> Report:
     latency_ms = cycles / clock / 1e3
     ran = sum(image.seconds for image in images)
     first = images[0].counters
+    rows = figures.layers(record)
     clock_source = "assumed" if clock_mhz is None else "given"
     return Report(
         model=record.model.name,
@@ -175,7 +157,7 @@ def summarize(record: Record, *, clock_mhz: float | None = None) -> Report:
         build_original_seconds=record.build.original_seconds,
         memory_latency=record.simulation.memory_latency,
         memory_throughput=record.simulation.memory_throughput,
-        layers=figures.layers(record),
+        layers=rows,
         attention=record.model.attention,
         stalls=figures.stalls(record),
         queues=figures.queues(record),
@@ -183,6 +165,10 @@ def summarize(record: Record, *, clock_mhz: float | None = None) -> Report:
         checks=record.checks,
         counters=tuple(image.counters for image in images),
         schedule=schedule(record),
+        memory_map=memory_map(record),
+        roofline=roofline(record, rows, clock),
+        transfers=transfers(record),
+        energy=energy_section(record, rows, clock, energy or EnergyChoice()),
         config=record.config,
         versions=record.versions,
         sources=SOURCES,
@@ -191,11 +177,16 @@ def summarize(record: Record, *, clock_mhz: float | None = None) -> Report:
 
 
 def write(report: Report, folder: str | Path) -> tuple[Path, Path]:
-    """Write ``index.html`` and ``report.json`` into ``folder``, each whole or not at all; returns both paths."""
+    """Write ``index.html`` and ``report.json`` into ``folder``, each whole or not at all; returns both paths.
+
+    Beside them the tables and the trace of ``reports.export``.
+    """
+    from vitreous.reports.export import exports
     from vitreous.reports.page import render
 
     folder = Path(folder)
     texts = {"index.html": render(report), "report.json": json.dumps(report.as_dict(), indent=1)}
+    texts |= exports(report)
     for name, text in texts.items():
         temporary = folder / f"{name}.partial"
         temporary.write_text(text, encoding="utf-8")

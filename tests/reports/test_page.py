@@ -8,11 +8,14 @@ import pytest
 
 from tests.reports.recorded import large_record, record, record_data
 from vitreous.reports import picture, summarize
-from vitreous.reports.page import grouped, percent, render, scaled
+from vitreous.reports.chart import tick_step
+from vitreous.reports.page import CONTENTS, SECTIONS, folder, render
 from vitreous.reports.record import from_dict
-from vitreous.reports.report import schedule
+from vitreous.reports.schedule import schedule
+from vitreous.reports.sources import HOWS
+from vitreous.reports.wording import breakable, code, counted, figures3, grouped, percent, with_prefix
 
-VOID = {"meta", "br", "rect"}
+VOID = {"meta", "br", "wbr"}
 
 
 class Page(HTMLParser):
@@ -53,8 +56,9 @@ def test_page_loads_nothing_from_anywhere(made: Any) -> None:
     assert page.open == []
     for tag, attributes in page.elements:
         assert tag not in {"link", "img", "iframe", "object", "base", "audio", "video"}
-        assert not {"src", "href", "srcset", "action"} & set(attributes)
-        assert (attributes.get("xlink:href") or "#").startswith("#"), "a marker of the same picture"
+        assert not {"src", "srcset", "action"} & set(attributes)
+        for name in ("href", "xlink:href"):
+            assert (attributes.get(name) or "#").startswith("#"), "a place or a marker of the same page"
     assert not re.search(
         r"https?:|//[a-z]|@import|url\((?!#)|@font-face", re.sub(r"^\s*//.*$", "", text, flags=re.M)
     )
@@ -66,7 +70,8 @@ def test_page_shows_the_figures() -> None:
     for words in ("two-layers on tiny", "Equal to golden", "6 values compared", "75.00 %", "float 87.50 %"):
         assert words in shown
     assert "at 250 MHz (given)" in shown
-    assert "counter `cycles`" in shown
+    assert "counter cycles, mean over the simulated images" in shown
+    assert "`" not in shown
 
 
 def test_page_shows_a_difference_and_names_the_tensor() -> None:
@@ -125,14 +130,54 @@ def test_picture_puts_spans_to_scale() -> None:
     ("cycles", "step"), [(1, 1), (8, 1), (9, 2), (41, 10), (100, 20), (415_448, 100_000)]
 )
 def test_ticks_are_round(cycles: int, step: int) -> None:
-    assert picture.tick_step(cycles) == step
+    assert tick_step(cycles) == step
 
 
 def test_numbers_for_people() -> None:
     assert grouped(1234567) == "1\u202f234\u202f567"
     assert grouped(1234.56) == "1\u202f234.6"
-    assert [scaled(v) + "Hz" for v in (1.5e6, 999, 2e9)] == ["1.5\u202fMHz", "999\u202fHz", "2\u202fGHz"]
+    assert [counted(v) for v in (1.5e6, 999, 1.2537e9)] == ["1.5 million", "999", "1.25 billion"]
+    assert [figures3(v) for v in (0, 0.012345, 41.27, 39999, 1.234e-7)] == [
+        "0",
+        "0.0123",
+        "41.3",
+        "40\u202f000",
+        "1.23e-07",
+    ]
+    assert [with_prefix(v, "J") for v in (1.234e-3, 0.0, 2.5e-13, 31.0)] == [
+        "1.23\u202fmJ",
+        "0\u202fJ",
+        "0.25\u202fpJ",
+        "31\u202fJ",
+    ]
     assert percent(0.12345) == "12.3\u202f%"
+    assert code("a `b` <c>") == "a <code>b</code> &lt;c&gt;"
+    assert breakable("blocks.0<") == "blocks.<wbr>0&lt;"
+
+
+def test_every_section_has_its_template_and_every_anchor_its_place() -> None:
+    found = {path.stem for path in (folder() / "sections").glob("*.html")}
+    assert found == set(SECTIONS)
+    text = render(summarize(large_record(blocks=1)))
+    page = Page(text)
+    places = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    links = {str(attributes["href"])[1:] for tag, attributes in page.elements if tag == "a"}
+    assert links <= places
+    assert links >= {"time", "layers", "roofline", "memory", "sources"}
+    assert set(CONTENTS) >= links
+
+
+def test_every_figure_says_in_a_word_how_it_was_obtained() -> None:
+    page = Page(render(summarize(record())))
+    words = [attributes for _, attributes in page.elements if "how" in str(attributes.get("class")).split()]
+    assert len(words) > 40
+    for attributes in words:
+        how = str(attributes["class"]).removeprefix("how how-")
+        assert how in HOWS
+        assert str(attributes["title"]).startswith(how)
+    assert "latency assumed" in " ".join(page.text.split()).lower()
+    given = Page(render(summarize(record(), clock_mhz=100)))
+    assert "latency given" in " ".join(given.text.split()).lower()
 
 
 def test_the_width_of_probabilities_has_a_table() -> None:
