@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Protocol
 
-from vitreous.hw.axi import PAGE_BYTES
-from vitreous.sim.cycles.events import Clock, Phase
+from vitreous.sim.cycles.events import NEVER, Clock, Phase
 from vitreous.sim.runtime import MemoryTiming
 from vitreous.spec.layout import ceil_div
 
 FULL = 100
-
-
-def split(offset: int, size: int, beat: int, longest: int) -> Iterator[int]:
-    """Beats of each burst of ``size`` bytes from ``offset`` (base 0 modulo the page); none crosses 4 KiB."""
-    left = ceil_div(size, beat)
-    while left:
-        count = min(left, longest, (PAGE_BYTES - offset % PAGE_BYTES) // beat)
-        yield count
-        offset += count * beat
-        left -= count
+Stream = Callable[[int, int, int, int], int]
+"""``Reader.stream``, where a reader has it."""
 
 
 class Throttle:
@@ -29,14 +20,14 @@ class Throttle:
     there."""
 
     def __init__(self, percent: int) -> None:
-        self._percent = percent
+        self.percent = percent
         self._credit = percent * ceil_div(FULL, percent)
         self._at = 0
         self._steady = [list(range(count)) for count in range(257)]
 
     def beats(self, ready: int, count: int) -> tuple[int, list[int]]:
         """The cycle of the first of ``count`` beats from ``ready`` on, and how much later the others can follow."""
-        percent = self._percent
+        percent = self.percent
         if percent == FULL:
             return ready, self._steady[count]
         short = max(0, ceil_div(FULL - self._credit, percent))
@@ -64,10 +55,12 @@ class Reader(Protocol):
 
 
 class Lane:
-    """The requests of one client: the cycle of each and its beats, in order."""
+    """The requests of one client: the cycle of each and its beats, in order. ``stream``: see ``LoadModel.stream``."""
 
-    def __init__(self, reader: Reader) -> None:
-        self.reader = reader
+    __slots__ = ("asked", "reader", "stream")
+
+    def __init__(self, reader: Reader, stream: Stream | None) -> None:
+        self.reader, self.stream = reader, stream
         self.asked: deque[tuple[int, int]] = deque()
 
 
@@ -90,9 +83,9 @@ class ReadBus:
         self._open: tuple[Reader, int, list[int]]
         self._at: int | None = None  # when the next burst begins
 
-    def lane(self, reader: Reader) -> Lane:
+    def lane(self, reader: Reader, stream: Stream | None = None) -> Lane:
         """For a client that goes before those that come later."""
-        self._lanes.append(Lane(reader))
+        self._lanes.append(Lane(reader, stream if self._throttle.percent == FULL else None))
         return self._lanes[-1]
 
     def request(self, cycle: int, beats: int, lane: Lane) -> None:
@@ -109,6 +102,10 @@ class ReadBus:
                 chosen, first = lane, lane.asked[0][0]
         at = first + self._latency
         return chosen, at if at > self._taken else self._taken
+
+    def _rival(self, lane: Lane) -> int:
+        """The first request that goes before those of ``lane`` of its cycle and later."""
+        return min([other.asked[0][0] for other in self._lanes if other is not lane and other.asked], default=NEVER)
 
     def _plan(self) -> None:
         lane, at = self._next()
@@ -127,6 +124,12 @@ class ReadBus:
                 if not self._clock.quiet(at):
                     break
                 cycle = at
+            if lane.stream is not None:
+                taken = lane.stream(self._taken, self._latency, self._clock.next, self._rival(lane))
+                if taken > self._taken:
+                    self._taken = taken
+                    lane, at = self._next()
+                    continue
             served, later = self._throttle.beats(max(cycle - 1, self._taken), lane.asked.popleft()[1])
             again = lane.reader.look(cycle, served + 1, later)
             if again > cycle:

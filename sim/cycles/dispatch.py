@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vitreous.sim.cycles.bus import ReadBus, split
+from vitreous.sim.cycles.bursts import split
+from vitreous.sim.cycles.bus import ReadBus
 from vitreous.sim.cycles.events import Clock
 from vitreous.sim.cycles.queues import IssueQueue
 from vitreous.sim.cycles.timing import FETCH_BURST_BEATS

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from enum import IntEnum
 
 Action = Callable[[int], None]
+NEVER = 1 << 60
 
 
 class Phase(IntEnum):
@@ -29,6 +30,11 @@ class Clock:
         """Call ``action(cycle)`` in ``cycle``."""
         self._count += 1
         heapq.heappush(self._heap, (cycle, phase, self._count, action))
+
+    @property
+    def next(self) -> int:
+        """When something happens next."""
+        return self._heap[0][0] if self._heap else NEVER
 
     def quiet(self, until: int) -> bool:
         """Whether nothing happens before or in ``until``; then it is that cycle now."""

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Callable
 from typing import NamedTuple
 
-from vitreous.hw.axi import PAGE_BYTES
-from vitreous.sim.cycles.bus import ReadBus, split
+from vitreous.sim.cycles.bursts import Burst, bursts_of
+from vitreous.sim.cycles.bus import ReadBus
 from vitreous.sim.cycles.events import Clock
 from vitreous.sim.cycles.ports import Port
 from vitreous.sim.cycles.timing import BEAT_QUEUE, PENDING_LOADS
-from vitreous.spec.config import AcceleratorConfig, BusConfig
+from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode
-from vitreous.spec.layout import word_bytes
-from vitreous.spec.patches import pixel_rows, steps_of_beats
 
 UNFOLD = 2
 """Cycles that the unfolder needs for the product before its first step."""
-
-
-class Burst(NamedTuple):
-    """``beats`` that the back works through in ``steps`` cycles, the last of them in ``tail``; every ``gather`` steps
-    make a word."""
-
-    beats: int
-    steps: int
-    tail: int
-    gather: int
-    last_row: bool
-    last: bool
 
 
 class Command(NamedTuple):
@@ -38,24 +23,6 @@ class Command(NamedTuple):
 
     instruction: Instruction
     checked: int
-
-
-@lru_cache(maxsize=4096)
-def _bursts_of_rows(
-    offset: int, stride: int, rows: int, words: int, word: int, bus: BusConfig
-) -> tuple[Burst, ...]:
-    """Bursts of a LOAD of ``rows`` x ``words`` words of ``word`` bytes; offsets count modulo a page."""
-    per_beat, gather = max(1, bus.beat_bytes // word), max(1, word // bus.beat_bytes)
-    bursts = []
-    for row in range(rows):
-        left = words
-        counts = list(split(offset + row * stride, words * word, bus.beat_bytes, bus.burst_beats))
-        for number, beats in enumerate(counts):
-            steps = min(beats * per_beat, left) if per_beat > 1 else beats
-            left -= steps
-            tail, final = steps - (beats - 1) * per_beat, row == rows - 1
-            bursts.append(Burst(beats, steps, tail, gather, final, final and number == len(counts) - 1))
-    return tuple(bursts)
 
 
 class LoadModel:
@@ -70,18 +37,21 @@ class LoadModel:
         complete: Callable[[int], None],
     ) -> None:
         self._config, self._clock, self._bus, self._ports = config, clock, bus, ports
-        self._complete, self._limit = complete, config.bus.outstanding_reads
-        self._lane = bus.lane(self)
+        self._complete = complete
+        self._lane = bus.lane(self, self.stream)
         self.release: Callable[[int], None]
         self.ready: int | None = 0
         self._front: tuple[int, Instruction] | None = None  # waits for a place between front and back
         self._walks: deque[Command] = deque()  # their rows are still to be taken
-        self._bursts: Iterator[Burst] | None = None
+        self._bursts: tuple[Burst, ...] = ()
+        self._next = 0  # of the bursts, after the following one
         self._following: Burst | None = None
+        self._waits_for_last_row = False
         self._register: Burst | None = None  # of the generator
-        self._moved = 0  # when the last burst went there
-        self._granted = [0]  # when each burst left it, from the second place on
-        self._answered: list[int] = []
+        self._row = self._moved = 0  # when a row was taken, when the last burst went to the register
+        self._granted = 0  # when the last burst left it
+        self._places = config.bus.outstanding_reads  # that were never used
+        self._answered: deque[int] = deque()  # when a place became free again
         self._flying: deque[Burst] = deque()
         self._pending: deque[Command] = deque()
         self._current: Command | None = None
@@ -115,7 +85,7 @@ class LoadModel:
             self._release(cycle + 2)
         else:
             self._walks.append(command)
-            if self._bursts is None:
+            if self._following is None and self._next == len(self._bursts):
                 self._walk()
                 self._ask()
         self._take()
@@ -126,18 +96,17 @@ class LoadModel:
 
     def _walk(self) -> None:
         """Take the first row of the next command, as soon as the last burst before is in the generator's register."""
-        self._bursts = None
         if self._walks:
             command = self._walks.popleft()
             self._row = max(command.checked + 1, self._moved)
-            self._bursts = self._bursts_of(command.instruction)
+            self._bursts, self._next = bursts_of(command.instruction, self._config), 0
             self._waits_for_last_row = True
             self._peek()
 
     def _peek(self) -> None:
         """The next burst is of the row that was taken in ``_row``, perhaps the command's last one."""
-        assert self._bursts is not None
-        self._following = burst = next(self._bursts)
+        self._following = burst = self._bursts[self._next]
+        self._next += 1
         if burst.last_row and self._waits_for_last_row:
             self._waits_for_last_row = False
             self._release(self._row + 2)
@@ -145,51 +114,30 @@ class LoadModel:
     def _ask(self) -> None:
         """Ask for bursts as far as their times are known: one goes to the generator's register when the one before
         leaves it, and from there to the bus when fewer than the limit are unanswered."""
-        granted, answered = self._granted, self._answered
+        answered = self._answered
         while True:
             if self._register is None:
                 burst = self._following
                 if burst is None:
                     return
                 self._register, self._following = burst, None
-                leaves, taken = granted[-1], self._row + 1
+                leaves, taken = self._granted, self._row + 1
                 self._moved = self._row = leaves if leaves > taken else taken
                 if burst.last:
                     self._walk()
                 else:
                     self._peek()
-            burst, cycle = self._register, self._moved + 1
-            before = len(granted) - 1 - self._limit
-            if before >= len(answered):
+            cycle = self._moved + 1
+            if self._places:
+                self._places -= 1
+            elif answered:
+                cycle = max(cycle, answered.popleft() + 1)
+            else:
                 return
-            if before >= 0 and answered[before] >= cycle:
-                cycle = answered[before] + 1
-            granted.append(cycle)
+            self._granted = cycle
+            burst, self._register = self._register, None
             self._flying.append(burst)
-            self._register = None
             self._bus.request(cycle, burst.beats, self._lane)
-
-    def _bursts_of(self, instruction: Instruction) -> Iterator[Burst]:
-        """The bursts of a LOAD or LOAD_PATCHES in order, and what the back does with each."""
-        i = instruction.fields
-        if instruction.opcode is Opcode.LOAD_PATCHES:
-            return self._bursts_of_patches(i)
-        word = word_bytes(self._config, Memory(i["memory"]))
-        place, stride = i["dram_offset"] % PAGE_BYTES, i["dram_stride"] % PAGE_BYTES
-        return iter(_bursts_of_rows(place, stride, i["rows"], i["words"], word, self._config.bus))
-
-    def _bursts_of_patches(self, i: dict[str, int]) -> Iterator[Burst]:
-        bus = self._config.bus
-        offsets = pixel_rows(i)
-        size = i["grid_columns"] * i["patch"]
-        for number, (offset, phase) in enumerate(offsets):
-            steps = steps_of_beats(i, phase, self._config)
-            counts = list(split(offset, size, bus.beat_bytes, bus.burst_beats))
-            first, final = 0, number == len(offsets) - 1
-            for index, beats in enumerate(counts):
-                part = steps[first : first + beats]
-                first += beats
-                yield Burst(beats, sum(part), part[-1], 1, final, final and index == len(counts) - 1)
 
     # ------------------------------------------------------------------------------------------ back
     def _take(self) -> None:
@@ -226,7 +174,7 @@ class LoadModel:
         end = start + steps - 1
         if end < arrived + tail:
             end = arrived + tail
-        if port.busy(start, end + 1):
+        if port.free_until(start) <= end + 1:
             end = max(end, self._written(burst, start, first, later) - 1)
         self._end = end
         left = self._place(end, beats, steps) + 1
@@ -265,3 +213,56 @@ class LoadModel:
             if left == 0:
                 return worked - its_steps
         return 0
+
+    # ------------------------------------------------------------------------------------------ both
+    def stream(self, taken: int, latency: int, until: int, rival: int) -> int:
+        """Do at once what ``look``, ``arrive`` and ``_ask`` do for burst after burst, as long as nothing else happens
+        before ``until``, nobody asks the bus before ``rival`` and nobody uses the port; not for a burst at which a
+        command ends or begins. ``taken``: the last beat taken, before and (returned) after."""
+        flying, asked, history = self._flying, self._lane.asked, self._history
+        register, following, bursts, index = self._register, self._following, self._bursts, self._next
+        step, free, row, moved, granted = self._step, -1, self._row, self._moved, self._granted
+        waits = self._waits_for_last_row
+        while flying:
+            burst, cycle = flying[0], asked[0][0]
+            if burst.last or cycle >= rival:
+                break
+            if register is not None and (
+                following is None or following.last or (waits and bursts[index].last_row)
+            ):
+                break
+            beats, steps, tail, *_ = burst
+            first = cycle + latency
+            if first <= taken:
+                first = taken + 1
+            arrived, start = first + beats - 1, first + 1
+            if start < step:
+                start = step
+            if beats > BEAT_QUEUE and arrived < start + beats - BEAT_QUEUE:
+                arrived = start + beats - BEAT_QUEUE
+            end = start + steps - 1
+            if end < arrived + tail:
+                end = arrived + tail
+            if free < 0:
+                free = self._port.free_until(start)
+            left = self._place(end, beats, steps) + 1
+            if left < arrived:
+                left = arrived
+            if end + 2 > free or left >= until:
+                break
+            flying.popleft()
+            asked.popleft()
+            history.appendleft((end, steps, beats))
+            taken, step = left, end + 1
+            if register is None or following is None:
+                self._answered.append(left)
+                continue
+            granted = (moved if moved > left else left) + 1
+            moved = row = granted if granted > row + 1 else row + 1
+            flying.append(register)
+            asked.append((granted, register.beats))
+            register, following = following, bursts[index]
+            index += 1
+        self._step, self._row, self._moved, self._granted = step, row, moved, granted
+        self._register, self._following, self._next = register, following, index
+        return taken

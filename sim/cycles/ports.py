@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import NamedTuple
 
+from vitreous.sim.cycles.events import NEVER
+
 
 class Train(NamedTuple):
     """Busy cycles ``start + i*period + j*step`` for i < ``repeats`` and j < ``uses``."""
@@ -29,6 +31,18 @@ class Train(NamedTuple):
         if whole >= self.repeats:
             return self.repeats * self.uses
         return whole * self.uses + min(self.uses, (rest + self.step - 1) // self.step)
+
+
+    def first_from(self, cycle: int) -> int:
+        """The first busy cycle that is not before ``cycle``, which is not after the end."""
+        past = cycle - self.start
+        if past <= 0:
+            return self.start
+        whole, rest = divmod(past, self.period)
+        use = -(-rest // self.step)
+        if use < self.uses and whole < self.repeats:
+            return self.start + whole * self.period + use * self.step
+        return self.start + (whole + 1) * self.period
 
 
 class Client:
@@ -57,6 +71,15 @@ class Client:
             earlier = self._trains[index - 1]
             busy -= earlier.repeats * earlier.uses - earlier.before(cycle)
         return busy
+
+
+    def first_from(self, cycle: int) -> int:
+        """The first busy cycle that is not before ``cycle``; NEVER where none is known."""
+        if self.last < cycle:
+            return NEVER
+        index = bisect_right(self._starts, cycle)
+        near = [train.first_from(cycle) for train in self._trains[max(0, index - 2) : index] if train.end >= cycle]
+        return min(near) if near else self._starts[index]
 
 
 class Follower(Client):
@@ -96,10 +119,13 @@ class Port:
     def __init__(self, *clients: Client, notice: int = 0) -> None:
         self._clients, self.notice = clients, notice
 
-    def busy(self, first: int, last: int) -> bool:
-        """Whether somebody is known to use it from ``first`` to ``last``."""
-        late = [client for client in self._clients if client.last >= first]
-        return any(client.before(last + 1) > client.before(first) for client in late) if late else False
+    def free_until(self, first: int) -> int:
+        """The first cycle from ``first`` on in which somebody is known to use it, or NEVER."""
+        free = NEVER
+        for client in self._clients:
+            if client.last >= first:
+                free = min(free, client.first_from(first))
+        return free
 
     def after(self, first: int, accesses: int) -> int:
         """The cycle of the last of ``accesses`` accesses that begin in ``first``, one in each free cycle."""

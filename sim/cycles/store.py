@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from vitreous.sim.cycles.bus import FULL, split
+from vitreous.sim.cycles.bursts import split
+from vitreous.sim.cycles.bus import FULL
 from vitreous.sim.cycles.events import Clock, Phase
 from vitreous.sim.cycles.ports import Port
 from vitreous.sim.cycles.timing import OUTSTANDING_WRITES, READ_AHEAD

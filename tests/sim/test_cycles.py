@@ -9,7 +9,8 @@ from tests.sim.small import CASES, CONFIGURATIONS, TINY, small_program
 from vitreous.hw.matrix import MatrixUnit
 from vitreous.sim.build import SimulationError
 from vitreous.sim.cycles import predict
-from vitreous.sim.cycles.bus import Throttle, split
+from vitreous.sim.cycles.bursts import split
+from vitreous.sim.cycles.bus import Throttle
 from vitreous.sim.cycles.counters import MatrixIdle, covered
 from vitreous.sim.cycles.matrix import MatrixModel
 from vitreous.sim.cycles.ports import Client, Follower, Port

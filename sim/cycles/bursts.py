@@ -1,0 +1,82 @@
+"""The bursts of a load: what the bus carries, and what the back of the load unit does with it (hw.bursts, hw.load*)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from vitreous.hw.axi import PAGE_BYTES
+from vitreous.spec.config import AcceleratorConfig, BusConfig
+from vitreous.spec.isa import Instruction, Memory, Opcode
+from vitreous.spec.layout import ceil_div, word_bytes
+from vitreous.spec.patches import pixel_rows, steps_of_beats
+
+
+class Burst(NamedTuple):
+    """``beats`` that the back works through in ``steps`` cycles, the last of them in ``tail``; every ``gather`` steps
+    make a word."""
+
+    beats: int
+    steps: int
+    tail: int
+    gather: int
+    last_row: bool
+    last: bool
+
+
+def split(offset: int, size: int, beat: int, longest: int) -> Iterator[int]:
+    """Beats of each burst of ``size`` bytes from ``offset`` (base 0 modulo the page); none crosses 4 KiB."""
+    left = ceil_div(size, beat)
+    while left:
+        count = min(left, longest, (PAGE_BYTES - offset % PAGE_BYTES) // beat)
+        yield count
+        offset += count * beat
+        left -= count
+
+
+def bursts_of(instruction: Instruction, config: AcceleratorConfig) -> tuple[Burst, ...]:
+    """The bursts of a LOAD or LOAD_PATCHES in order."""
+    i = instruction.fields
+    if instruction.opcode is Opcode.LOAD_PATCHES:
+        return _bursts_of_patches(i, config)
+    word = word_bytes(config, Memory(i["memory"]))
+    place, stride = i["dram_offset"] % PAGE_BYTES, i["dram_stride"] % PAGE_BYTES
+    return _bursts_of_rows(place, stride, i["rows"], i["words"], word, config.bus)
+
+
+@lru_cache(maxsize=4096)
+def _bursts_of_rows(
+    offset: int, stride: int, rows: int, words: int, word: int, bus: BusConfig
+) -> tuple[Burst, ...]:
+    """Bursts of a LOAD of ``rows`` x ``words`` words of ``word`` bytes; offsets count modulo a page."""
+    per_beat, gather = max(1, bus.beat_bytes // word), max(1, word // bus.beat_bytes)
+    bursts: list[Burst] = []
+    for row in range(rows):
+        left, final = words, row == rows - 1
+        burst: Burst | None = None
+        for beats in split(offset + row * stride, words * word, bus.beat_bytes, bus.burst_beats):
+            steps = min(beats * per_beat, left) if per_beat > 1 else beats
+            left -= steps
+            if burst is None or burst.beats != beats or burst.steps != steps:
+                tail = steps - (beats - 1) * per_beat
+                burst = Burst(beats, steps, tail, gather, final, False)
+            bursts.append(burst)
+    bursts[-1] = bursts[-1]._replace(last=True)
+    return tuple(bursts)
+
+
+def _bursts_of_patches(i: dict[str, int], config: AcceleratorConfig) -> tuple[Burst, ...]:
+    bus = config.bus
+    rows = pixel_rows(i)
+    size = i["grid_columns"] * i["patch"]
+    bursts: list[Burst] = []
+    for number, (offset, phase) in enumerate(rows):
+        steps = steps_of_beats(i, phase, config)
+        first, final = 0, number == len(rows) - 1
+        for beats in split(offset, size, bus.beat_bytes, bus.burst_beats):
+            part = steps[first : first + beats]
+            first += beats
+            bursts.append(Burst(beats, sum(part), part[-1], 1, final, False))
+    bursts[-1] = bursts[-1]._replace(last=True)
+    return tuple(bursts)
