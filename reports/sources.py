@@ -52,6 +52,10 @@ HOW: Mapping[str, How] = {
     "memory_map": "defined",
     "roofline": "given",
     "roofline.intensity": "defined",
+    "transfers": "measured",
+    "energy": "modelled",
+    "energy.layers": "modelled",
+    "energy.technologies": "modelled",
 }
 """By figure; what depends on the clock becomes ``assumed`` where the clock is (``hows``)."""
 
@@ -102,6 +106,12 @@ SOURCES: dict[str, str] = {
     "throughput for DRAM); points: a layer's MAC over its cycles * clock_mhz",
     "roofline.intensity": "definition: a layer's MAC over the DRAM bytes of its loads and stores, by their fields; "
     "instruction fetch is not counted",
+    "transfers": "first image: time from the trace, between completions of a queue; bytes of the beats that the "
+    "instruction's fields ask for",
+    "energy": "first image: counters (measured) * energy of each event + static power * cycles / clock_mhz; energies "
+    "from reports/tech with the source of each; low and high take every value at its low, or its high, end",
+    "energy.layers": "the same events by the instructions of each layer; clock and static power by the layer's cycles",
+    "energy.technologies": "the same counters and clock on each technology",
 }
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vitreous.errors import RunError
+
+if TYPE_CHECKING:
+    from vitreous.reports import EnergyChoice
 
 Model = Annotated[
     str,
@@ -43,6 +46,17 @@ Throughput = Annotated[int, typer.Option(help="Simulated memory: beats for every
 Clock = Annotated[
     float | None, typer.Option(metavar="MHZ", help="Clock for latency in the report (default: assume 200).")
 ]
+Technology = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="Energies of events: a name of `vitreous list`, which has the default, or a .toml file.",
+    ),
+]
+Dram = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|FILE", help="Type of DRAM: a name of `vitreous list` or a .toml file."),
+]
 DEFAULT_BUILDS = Path("build/sim")
 
 
@@ -58,6 +72,18 @@ def width_of(text: str) -> int | None:
     if text not in ("auto", "8", "16"):
         raise RunError(f"--probability-bits must be auto, 8 or 16, not {text!r}")
     return None if text == "auto" else int(text)
+
+
+def energy_choice(technology: str | None, dram: str | None) -> EnergyChoice:
+    """Both, or their defaults, looked up before anything long begins. Raises ReportError."""
+    from vitreous.reports import EnergyChoice
+    from vitreous.reports.technology import load_dram, load_technology
+
+    given = {"technology": technology, "dram": dram}
+    choice = EnergyChoice(**{name: value for name, value in given.items() if value is not None})
+    load_technology(choice.technology)
+    load_dram(choice.dram)
+    return choice
 
 
 def folder_path(path: Path) -> Path:

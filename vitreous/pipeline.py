@@ -26,6 +26,7 @@ from vitreous.workspace import Workspace, file_digest, source_digest, write_text
 
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel
+    from vitreous.reports import EnergyChoice
     from vitreous.sim.build import Build
     from vitreous.sim.runtime import MemoryTiming, SimulationRun
 
@@ -40,7 +41,8 @@ NO_LABELS = "the model's test images have no labels"
 class Options:
     """How a run is done, beside model, accelerator and folder.
 
-    clock_mhz None: the report assumes one. probability_bits None: each attention gets what it needs.
+    clock_mhz None: the report assumes one. probability_bits None: each attention gets what it needs. energy None: the
+    report takes its default technology and DRAM.
     """
 
     images: int = 1
@@ -51,6 +53,7 @@ class Options:
     memory_latency: int = 40
     memory_throughput: int = 100
     clock_mhz: float | None = None
+    energy: EnergyChoice | None = None
     build_root: Path = Path("build/sim")
 
 
@@ -318,7 +321,7 @@ def _run(r: Run) -> Report:
             accuracy=accuracy,
         )
         records.save(record, r.work.folder)
-        report = reports.summarize(record, clock_mhz=r.options.clock_mhz)
+        report = reports.summarize(record, clock_mhz=r.options.clock_mhz, energy=r.options.energy)
         page, _ = reports.write(report, r.work.folder)
         stage.note(f"-> {page.name}, report.json")
     return report

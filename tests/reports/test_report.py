@@ -65,7 +65,8 @@ def test_json_has_the_promised_entries_and_a_source_for_each_figure(tmp_path: Pa
     described |= {"checks": "values_compared", "memory_latency": "config", "memory_throughput": "config"}
     silent = [name for name in figures if name not in SOURCES and name not in described]
     assert silent == []
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["index.html", "report.json"]
+    files = ["counters.csv", "energy.csv", "index.html", "layers.csv", "report.json", "schedule.trace.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == files
 
 
 @pytest.mark.parametrize(("which", "name"), [(0, "values_different"), (1, "bytes_different")])

@@ -12,13 +12,14 @@ from vitreous.arguments import Accelerator, Calibration, Checkpoint, Model, Obse
 
 
 def list_command() -> None:
-    """Show the named models and accelerators.
+    """Show the named models, accelerators, technologies and types of DRAM.
 
     \b
     Example:
       vitreous list
     """
     from vitreous.models.names import available
+    from vitreous.reports import technology
     from vitreous.spec.config import load_accelerator, named_accelerators
 
     print("models")
@@ -35,6 +36,12 @@ def list_command() -> None:
             f"{on_chip} KiB on chip, {config.bus.data_bits}-bit bus"
         )
     print("  also: a .toml file of your own")
+    print("technologies, for energy")
+    for name in technology.named_technologies():
+        default = ", the default" if name == technology.DEFAULT_TECHNOLOGY else ""
+        print(f"  {name:<21} {technology.load_technology(name).title}{default}")
+    print("  also: a .toml file of your own")
+    print(f"DRAM: {', '.join(technology.named_drams())}; default {technology.DEFAULT_DRAM}; also a .toml file of your own")
 
 
 def quantize(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vitreous.arguments import DEFAULT_BUILDS, Accelerator, BuildDir, Calibration, Checkpoint, Clock, Latency, Model, Observer, ProbabilityBits, Throughput, folder_path, width_of
+from vitreous.arguments import DEFAULT_BUILDS, Accelerator, BuildDir, Calibration, Checkpoint, Clock, Dram, Latency, Model, Observer, ProbabilityBits, Technology, Throughput, energy_choice, folder_path, width_of
 
 
 def run_command(
@@ -23,6 +23,8 @@ def run_command(
     probability_bits: ProbabilityBits = "auto",
     checkpoint: Checkpoint = None,
     clock: Clock = None,
+    technology: Technology = None,
+    dram: Dram = None,
     memory_latency: Latency = 40,
     memory_throughput: Throughput = 100,
     build_dir: BuildDir = DEFAULT_BUILDS,
@@ -45,6 +47,7 @@ def run_command(
         probability_bits=width_of(probability_bits),
         checkpoint=checkpoint,
         clock_mhz=clock,
+        energy=energy_choice(technology, dram),
         memory_latency=memory_latency,
         memory_throughput=memory_throughput,
         build_root=build_dir,
