@@ -22,7 +22,7 @@ from vitreous.spec.graph import Graph, Node, Op, Tensor
 from vitreous.spec.isa import Opcode, make
 from vitreous.spec.program import Program
 
-COMMANDS = ["list", "quantize", "compile", "rtl", "simulate", "report", "run", "explore-approx"]
+COMMANDS = ["list", "quantize", "compile", "rtl", "simulate", "report", "run", "explore", "explore-approx"]
 
 
 def command(*words: str | Path, capsys: pytest.CaptureFixture[str]) -> SimpleNamespace:

@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from vitreous.commands.explore import explore_command
 from vitreous.commands.explore_approx import explore_approx
 from vitreous.commands.prepare import compile_command, list_command, quantize, rtl
 from vitreous.commands.report import report_command
@@ -57,6 +58,7 @@ for _name, _command in (
     ("simulate", simulate),
     ("report", report_command),
     ("run", run_command),
+    ("explore", explore_command),
     ("explore-approx", explore_approx),
 ):
     app.command(_name)(_command)

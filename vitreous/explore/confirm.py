@@ -1,0 +1,139 @@
+"""The points of a front in RTL: one image each, every stored value against golden, every counter against the model."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vitreous import comparison, steps
+from vitreous.display import Display
+from vitreous.errors import RunError
+from vitreous.explore.evaluation import Quantized, numerics
+from vitreous.explore.fields import design
+from vitreous.reports.exploration import Confirmation, ExploredPoint, Exploration, Goal, Searched
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.graph import Graph
+from vitreous.workspace import source_digest, write_text
+
+if TYPE_CHECKING:
+    from vitreous.explore.run import Graphs, Options
+    from vitreous.explore.space import Space
+    from vitreous.sim.runtime import MemoryTiming
+
+ROOMS = ("quant", "golden", "spec", "compiler", "hw", "sim", "models")
+
+
+def chosen(front: Sequence[ExploredPoint], goals: Sequence[Goal], count: int) -> list[ExploredPoint]:
+    """At most ``count`` points of a front: the best of each objective, then always the one farthest from those taken,
+    each objective scaled to its range on the front (its logarithm where it is positive and spans more than 4).
+    """
+    if len(front) <= count:
+        return list(front)
+    axes = [_scaled([goal.loss(point) for point in front]) for goal in goals]
+    places = list(zip(*axes, strict=True))
+    taken = list(dict.fromkeys(axis.index(min(axis)) for axis in axes))[:count]
+    while len(taken) < count:
+        rest = [index for index in range(len(front)) if index not in taken]
+        taken.append(max(rest, key=lambda i: min(math.dist(places[i], places[j]) for j in taken)))
+    return [front[index] for index in sorted(taken)]
+
+
+def _scaled(losses: list[float]) -> list[float]:
+    """To 0..1."""
+    low, high = min(losses), max(losses)
+    if low > 0 and high > 4 * low:
+        losses = [math.log(loss) for loss in losses]
+        low, high = min(losses), max(losses)
+    return [0.0 if high == low else (loss - low) / (high - low) for loss in losses]
+
+
+def confirm(
+    found: Exploration, space: Space, store: Graphs, options: Options, folder: Path, display: Display
+) -> Exploration:
+    """``found`` with what the RTL says about the chosen points of each front. Raises ToolchainError, SimulationError."""
+    steps.require_toolchain()
+    searches = []
+    for searched in found.searches:
+        picked = chosen(searched.front, found.goals, options.confirm)
+        with display.stage(f"RTL, {searched.model}") as stage:
+            seen: dict[int, Confirmation] = {}
+            for number, point in enumerate(picked):
+                stage.part(f"point {point.number}", number, len(picked))
+                seen[point.number] = _confirmed(point, searched, space, store, options, folder)
+            worst = max((abs(c.deviation) for c in seen.values()), default=0.0)
+            different = sum(c.different for c in seen.values())
+            stage.note(
+                f"{len(seen)} of {len(searched.front)} points of the front; cycles within {worst:.2%} of the model, "
+                f"{sum(c.compared for c in seen.values()):,} values compared, {different:,} differ"
+            )
+        points = tuple(dataclasses.replace(p, confirmation=seen.get(p.number)) for p in searched.points)
+        searches.append(dataclasses.replace(searched, points=points))
+    return dataclasses.replace(found, searches=tuple(searches))
+
+
+def _confirmed(
+    point: ExploredPoint, searched: Searched, space: Space, store: Graphs, options: Options, folder: Path
+) -> Confirmation:
+    """From the folder, when it was measured already with these sources."""
+    from vitreous.sim.runtime import MemoryTiming
+
+    made = design(space.base, {**space.fixed, **point.settings})
+    checkpoint = None if options.checkpoint is None else str(options.checkpoint.absolute())
+    what = numerics(made, searched.model, checkpoint, space.accuracy_images)
+    timing = MemoryTiming(latency=searched.memory_latency, throughput=searched.memory_throughput)
+    facts = f"{what.key} {made.key} {timing} {source_digest(*ROOMS)}"
+    place = folder / "confirmed" / hashlib.sha256(facts.encode()).hexdigest()[:16]
+    path = place / "confirmed.json"
+    if path.is_file():
+        data = json.loads(path.read_text())
+        counters = {name: (pair[0], pair[1]) for name, pair in data.pop("counters").items()}
+        return Confirmation(counters=counters, **data)
+    model = store.result(what)
+    if not isinstance(model, Quantized):
+        raise RunError(f"Point {point.number} of {searched.model} can no longer be quantized: {model.reason}")
+    result = measured(model.graph, made.config, searched.model, checkpoint, timing, place, options.build_root)
+    write_text(path, json.dumps(asdict(result)))
+    return result
+
+
+def measured(
+    graph: Graph,
+    config: AcceleratorConfig,
+    model: str,
+    checkpoint: str | None,
+    timing: MemoryTiming,
+    folder: Path,
+    build_root: Path,
+) -> Confirmation:
+    """Compile, predict, and simulate the model's first test image."""
+    from vitreous.compiler import compile as compile_graph
+    from vitreous.golden import interpreter
+    from vitreous.sim.cycles import predict
+    from vitreous.sim.runtime import simulate
+
+    started = time.monotonic()
+    program = compile_graph(graph, config)
+    image = steps.test_inputs(steps.load_model(model, checkpoint), graph, 1)[0]
+    run = simulate(
+        program, [image], config, folder=folder / "rtl", timing=timing, build_root=build_root, trace=False
+    ).images[0]
+    predicted = predict(program, config, timing).counters
+    tally = comparison.Tally("outputs", "golden.interpreter", "value")
+    with steps.one_thread():
+        values = interpreter.run(graph, image, keep=False)
+    comparison.compare_tensors(tally, program, config, run.window, values)
+    check = tally.check()
+    return Confirmation(
+        cycles=run.counters["cycles"],
+        counters={name: (count, predicted[name]) for name, count in run.counters.items()},
+        compared=sum(tensor.compared for tensor in check.tensors),
+        different=sum(tensor.different for tensor in check.tensors),
+        seconds=time.monotonic() - started,
+    )

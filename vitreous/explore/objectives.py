@@ -1,0 +1,98 @@
+"""What a point is judged by: its figures, and which of them may be objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vitreous.approx import EXCHANGE
+from vitreous.errors import RunError
+from vitreous.estimate import latency_ms
+from vitreous.spec.config import AcceleratorConfig
+
+if TYPE_CHECKING:
+    from vitreous.explore.evaluation import Accuracy, Cycles
+    from vitreous.explore.space import Target
+
+CELLS = "um2"
+"""The column of an area that counts silicon; where it is empty, an FPGA's resources count."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """``figure`` of a point, to be made small or large. how : one word of ``reports.sources``, and a sentence."""
+
+    figure: str
+    unit: str
+    maximize: bool
+    how: str
+    meaning: str
+
+
+OBJECTIVES: Mapping[str, Objective] = {
+    "latency": Objective(
+        figure="latency_ms", unit="ms", maximize=False, how="modelled",
+        meaning="cycles of the cycle model for one image at the given clock",
+    ),
+    "energy": Objective(
+        figure="energy_mj", unit="mJ", maximize=False, how="modelled",
+        meaning="typical energy of one image: events of the cycle model, DRAM and static power; with its range",
+    ),
+    "area": Objective(
+        figure="area", unit="LUT equivalents or um2", maximize=False, how="modelled",
+        meaning="composed of measured blocks; on an FPGA each DSP and block of memory counts as many LUTs as the "
+        "device has for each",
+    ),
+    "accuracy": Objective(
+        figure="accuracy", unit="", maximize=True, how="measured",
+        meaning="golden on the model's labelled test images; without labels the fraction of images to which float "
+        "model and integer graph give the same class",
+    ),
+    "fidelity": Objective(
+        figure="fidelity_db", unit="dB", maximize=True, how="measured",
+        meaning="golden on the model's test images: power of the float model's logits over that of their error, "
+        "to 1 dB: less is noise over few images",
+    ),
+}  # fmt: skip
+
+
+def area_figures(config: AcceleratorConfig, family: str) -> dict[str, float]:
+    """``lut, ff, dsp, bram`` or ``um2``, and ``area`` in LUT equivalents or in um2. Raises ReportError."""
+    from vitreous.reports.area import area
+
+    total = area(config, family).total
+    columns = ("lut", "ff", "dsp", "bram", CELLS)
+    found = {name: float(getattr(total, name)) for name in columns if getattr(total, name, None)}
+    if found.get(CELLS):
+        return {**found, "area": found[CELLS]}
+    if family not in EXCHANGE:
+        raise RunError(f"What a DSP block counts in an area is known for {', '.join(EXCHANGE)}, not for {family}")
+    exchange = EXCHANGE[family]  # type: ignore[index]
+    blocks = exchange.dsp * found.get("dsp", 0.0) + exchange.bram * found.get("bram", 0.0)
+    return {**found, "area": found["lut"] + blocks}
+
+
+def cost_figures(config: AcceleratorConfig, target: Target, cycles: Cycles) -> dict[str, float]:
+    """Cycles, latency, and energy with its range, of one image. Raises ReportError."""
+    from vitreous.reports.energy import energy
+    from vitreous.reports.technology import load_technology
+
+    tables = load_technology(target.technology)
+    spent = energy(cycles.counters, config, tables, dram=target.dram, clock_mhz=target.clock_mhz)
+    return {
+        "cycles": cycles.cycles,
+        "latency_ms": latency_ms(cycles.cycles, target.clock_mhz),
+        "energy_low_mj": 1e3 * spent.total.low,
+        "energy_mj": 1e3 * spent.total.typical,
+        "energy_high_mj": 1e3 * spent.total.high,
+        "power_w": spent.power_w.typical,
+    }
+
+
+def accuracy_figures(accuracy: Accuracy) -> dict[str, float]:
+    """``accuracy`` (the share of correct images, or of agreeing ones), ``agreement`` and ``fidelity_db``."""
+    agreement = accuracy.agree / accuracy.images
+    share = agreement if accuracy.correct is None else accuracy.correct / accuracy.images
+    return {"accuracy": share, "agreement": agreement, "fidelity_db": float(round(accuracy.fidelity_db))}
+

@@ -1,0 +1,132 @@
+"""From the studies to data, tables, pictures and a few lines."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vitreous import recording
+from vitreous.explore.fields import design
+from vitreous.explore.objectives import OBJECTIVES
+from vitreous.explore.space import Space
+from vitreous.reports import exploration, front_picture
+from vitreous.reports.exploration import ExploredPoint, Exploration, Goal, Searched, nondominated
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from vitreous.explore.run import Job, Stopwatch
+
+
+def collect(space: Space, seed: int, jobs: Sequence[Job], clock: Stopwatch) -> Exploration:
+    """Everything that the studies of ``jobs`` hold, with the fronts."""
+    goals = tuple(
+        Goal(
+            name=name,
+            figure=OBJECTIVES[name].figure,
+            unit=OBJECTIVES[name].unit,
+            maximize=OBJECTIVES[name].maximize,
+            how=OBJECTIVES[name].how,
+            meaning=OBJECTIVES[name].meaning,
+        )
+        for name in space.objectives
+    )
+    return Exploration(
+        name=space.name,
+        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        combinations=space.size,
+        dimensions={d.name: list(d.values) for d in space.searched},
+        fixed=space.fixed,
+        accelerator=space.base.name,
+        limits={**space.limits.most, **space.limits.least},
+        goals=goals,
+        seed=seed,
+        seconds=round(clock.wall, 1),
+        cpu_seconds=round(clock.processor, 1),
+        versions=_versions(),
+        searches=tuple(_searched(space, goals, job) for job in jobs),
+    )
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = recording.versions()
+    for name in ("optuna", "distributed"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _searched(space: Space, goals: Sequence[Goal], job: Job) -> Searched:
+    trials = [t for t in job.study.get_trials(deepcopy=False) if t.state.is_finished()]
+    kept = [t for t in trials if "figures" in t.user_attrs or "refused" in t.user_attrs]
+    points = [_point(trial) for trial in kept]
+    feasible = [index for index, point in enumerate(points) if point.feasible]
+    front = nondominated([[goal.loss(points[i]) for goal in goals] for i in feasible])
+    for index, best in zip(feasible, front, strict=True):
+        if best:
+            made = design(space.base, {**space.fixed, **points[index].settings})
+            points[index] = dataclasses.replace(points[index], front=True, config=made.config.as_dict())
+    target = job.target
+    return Searched(
+        model=job.model,
+        technology=target.technology,
+        dram=target.dram,
+        clock_mhz=target.clock_mhz,
+        area=target.area,
+        memory_latency=target.memory_latency,
+        memory_throughput=target.memory_throughput,
+        measured_on=_measured_on(kept),
+        points=tuple(points),
+    )
+
+
+def _point(trial: FrozenTrial) -> ExploredPoint:
+    known = trial.user_attrs
+    return ExploredPoint(
+        number=trial.number,
+        settings=dict(trial.params),
+        figures=known.get("figures", {}) if trial.state.name == "COMPLETE" else {},
+        refusal=known.get("refusal", known.get("refused", "")),
+    )
+
+
+def _measured_on(trials: Sequence[FrozenTrial]) -> str:
+    found: dict[str, Any] | None = next((t.user_attrs["accuracy"] for t in trials if "accuracy" in t.user_attrs), None)
+    if found is None:
+        return "nothing"
+    if found["correct"] is None:
+        return f"agreement with the float model on {found['images']} test images without labels"
+    share = found["correct_float"] / found["images"]
+    return f"{found['images']} labelled test images, of which the float model has {share:.2%} right"
+
+
+def write(found: Exploration, folder: Path) -> None:
+    """``exploration.json``, ``points.csv``, and ``front.svg`` and ``.png`` (numbered where there are several)."""
+    exploration.save(found, folder)
+    for number, searched in enumerate(found.searches):
+        stem = "front" if len(found.searches) == 1 else f"front-{number}"
+        for suffix in (".svg", ".png"):
+            front_picture.draw(found, searched, folder / f"{stem}{suffix}")
+
+
+def summary(found: Exploration, folder: Path) -> list[str]:
+    """One line for each search, with the best of every objective, and where everything is."""
+    lines = []
+    for searched in found.searches:
+        best = []
+        for goal in found.goals:
+            values = [point.figures[goal.figure] for point in searched.front]
+            if values:
+                value = max(values) if goal.maximize else min(values)
+                best.append(f"{goal.name} {value:,.4g} {goal.unit}".rstrip())
+        text = f"best: {', '.join(best)}" if best else "no point keeps the limits"
+        lines.append(f"{searched.label}: {searched.estimated} points, {len(searched.front)} on the front; {text}")
+    lines.append(f"-> {folder}/exploration.json, points.csv, front*.svg, front*.png")
+    return lines

@@ -1,0 +1,218 @@
+"""``explore``: every search of a space, its front, and the front's points in RTL, in one folder that it can go on in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vitreous.display import Display
+from vitreous.errors import RunError
+from vitreous.explore import evaluation, results, search
+from vitreous.explore.confirm import confirm
+from vitreous.explore.evaluation import Accuracy, Quantized, numerics
+from vitreous.explore.fields import Design
+from vitreous.explore.space import Space, Target
+from vitreous.explore.workers import Alone, Pending, Workers, workers
+from vitreous.reports.exploration import Exploration
+from vitreous.spec import graph as graphs
+from vitreous.workspace import Workspace, source_digest, write_text
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+STORE = "study.db"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How an exploration is done. points : of every search. confirm : points of each front that run in RTL, at most.
+
+    workers, scheduler : processes of this machine, or an existing Dask cluster. build_root : compiled simulators.
+    """
+
+    points: int = 100
+    seed: int = 0
+    workers: int = 1
+    scheduler: str | None = None
+    confirm: int = 8
+    checkpoint: Path | None = None
+    build_root: Path = Path("build/sim")
+
+
+class Graphs:
+    """The quantized models of an exploration: each is made once, kept on disk, and handed to whoever needs it."""
+
+    def __init__(self, folder: Path, pool: Workers, sources: str) -> None:
+        self._folder, self._pool, self._sources = folder, pool, sources
+        self._pending: dict[str, Pending] = {}
+        self._done: dict[str, Any] = {}
+
+    def get(self, what: evaluation.Numerics) -> Pending:
+        """The task that gives ``what`` quantized."""
+        key = self._key(what)
+        if key not in self._pending:
+            found = self._load(key)
+            if found is None:
+                task = self._pool.submit(evaluation.quantized, what, self._sources, key=f"quantize-{key}")
+            else:
+                task = self._pool.submit(evaluation.unchanged, found, key=f"load-{key}")
+            self._pending[key] = task
+        return self._pending[key]
+
+    def result(self, what: evaluation.Numerics) -> Any:
+        """Quantized or Refused; waits, and keeps it."""
+        key = self._key(what)
+        if key not in self._done:
+            self._done[key] = result = self.get(what).result()
+            if isinstance(result, Quantized):
+                self._save(key, result)
+        return self._done[key]
+
+    def _key(self, what: evaluation.Numerics) -> str:
+        return hashlib.sha256(f"{what.key} {self._sources}".encode()).hexdigest()[:16]
+
+    def _load(self, key: str) -> Quantized | None:
+        path = self._folder / f"{key}.accuracy.json"
+        if not path.is_file():
+            return None
+        accuracy = Accuracy(**json.loads(path.read_text()))
+        return Quantized(graph=graphs.load(self._folder / f"{key}.safetensors"), accuracy=accuracy)
+
+    def _save(self, key: str, result: Quantized) -> None:
+        path = self._folder / f"{key}.accuracy.json"
+        if path.is_file():
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        graphs.save(result.graph, self._folder / f"{key}.safetensors")
+        write_text(path, json.dumps(asdict(result.accuracy)))  # last: it says that the graph is whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One search: a model and a target, with its study."""
+
+    model: str
+    target: Target
+    study: Study
+
+
+def explore(space: Space, out: str | Path, options: Options | None = None, *, quiet: bool = True) -> Exploration:
+    """Search ``space`` and write ``exploration.json``, ``points.csv`` and pictures of the fronts to ``out``.
+
+    Repeated with the same space and seed it goes on where it stopped, and adds points when more are asked for.
+    Raises RunError for settings that contradict the folder, missing packages and lost clusters, and the rooms' errors.
+    """
+    options = options or Options()
+    _require_optuna()
+    display, work = Display(quiet=quiet), Workspace(out)
+    with work.locked():
+        digest = hashlib.sha256(f"{space!r} {options.checkpoint}".encode()).hexdigest()[:16]
+        jobs = [
+            Job(
+                model=model,
+                target=target,
+                study=search.open_study(
+                    work / STORE, space, model, target, seed=options.seed, points=options.points, digest=digest
+                ),
+            )
+            for model in space.models
+            for target in space.targets
+        ]
+        clock, sources = Stopwatch(work / "seconds.json"), source_digest(*evaluation.ROOMS)
+        # The workers' seconds count when they have ended, so the clock stops after them.
+        with clock, workers(options.workers, options.scheduler) as pool:
+            store = Graphs(work / "graphs", pool, sources)
+            for job in jobs:
+                _search(job, space, options, pool, store, display)
+        found = results.collect(space, options.seed, jobs, clock)
+        results.write(found, work.folder)
+        if options.confirm:
+            store = Graphs(work / "graphs", Alone(), sources)
+            found = confirm(found, space, store, options, work.folder, display)
+            results.write(found, work.folder)
+        for line in results.summary(found, work.folder):
+            display.line(line)
+    return found
+
+
+def _search(job: Job, space: Space, options: Options, pool: Workers, store: Graphs, display: Display) -> None:
+    with display.stage(f"search {job.model}") as stage:
+        started = search.Search(
+            job.study,
+            space,
+            job.target,
+            seed=options.seed,
+            evaluate=evaluator(job, space, options.checkpoint, pool, store),
+            width=max(search.UNDER_WAY, 2 * pool.count),
+        )
+        begun = time.monotonic()
+
+        def moved(tally: search.Tally) -> None:
+            stage.part(f"{tally.refused} cannot be", tally.points, options.points)
+
+        tally = started.run(options.points, moved)
+        wanted = "" if tally.points >= options.points else f" ({options.points} were asked for; no more were found)"
+        stage.note(
+            f"{tally.points} points{wanted}, {tally.feasible} within the limits, {tally.refused} combinations that "
+            f"cannot be, {time.monotonic() - begun:.0f} s, {job.target.label}"
+        )
+
+
+def evaluator(
+    job: Job, space: Space, checkpoint: Path | None, pool: Workers, store: Graphs
+) -> Callable[[Design], search.Evaluation]:
+    """What starts the tasks of one design."""
+    sources, target = source_digest(*evaluation.ROOMS), job.target
+
+    def evaluate(made: Design) -> search.Evaluation:
+        what = numerics(made, job.model, _text(checkpoint), space.accuracy_images)
+        timing = (target.memory_latency, target.memory_throughput)
+        name = hashlib.sha256(f"{what.key} {made.key} {timing} {sources}".encode()).hexdigest()[:24]
+        task = pool.submit(
+            evaluation.predicted, store.get(what), made.config, *timing, sources, key=f"predict-{name}"
+        )
+        return search.Evaluation(quantized=lambda: store.result(what), cycles=task.result)
+
+    return evaluate
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path.absolute())
+
+
+class Stopwatch:
+    """Wall and processor seconds of a block, this process and its children, added up over all runs in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.wall, self.processor = json.loads(path.read_text()) if path.is_file() else (0.0, 0.0)
+
+    def __enter__(self) -> Stopwatch:
+        self._begun = time.monotonic(), processor_seconds()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wall += time.monotonic() - self._begun[0]
+        self.processor += processor_seconds() - self._begun[1]
+        write_text(self._path, json.dumps([self.wall, self.processor]))
+
+
+def processor_seconds() -> float:
+    """Of this process and of all its children that have ended."""
+    return sum(
+        used.ru_utime + used.ru_stime
+        for used in (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+
+
+def _require_optuna() -> None:
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        raise RunError("vitreous explore needs the package optuna: pip install 'vitreous[explore]'") from None
