@@ -136,16 +136,15 @@ def _waits(report: Report, clock: _Clock) -> list[Event]:
 def _bus(report: Report, clock: _Clock) -> list[Event]:
     """Counter events where the rate changes: a transfer's bytes, spread evenly over its time."""
     names = {Queue.LOAD: "loaded", Queue.STORE: "stored"}
-    changes: dict[int, dict[str, float]] = defaultdict(lambda: dict.fromkeys(names.values(), 0.0))
-    for transfer in report.transfers:
-        name, rate = names[Queue(transfer.queue)], transfer.bytes / (transfer.end - transfer.start)
-        changes[transfer.start][name] += rate
-        changes[transfer.end][name] -= rate
+    rates: dict[int, dict[str, float]] = defaultdict(dict)
+    for transfer in report.transfers:  # one after the other in each queue
+        name = names[Queue(transfer.queue)]
+        rates[transfer.start][name] = round(transfer.bytes / (transfer.end - transfer.start), 6)
+        rates[transfer.end].setdefault(name, 0.0)
     level = dict.fromkeys(names.values(), 0.0)
     events = []
-    for cycle in sorted(changes):
-        for name, change in changes[cycle].items():
-            level[name] = round(level[name] + change, 6)
+    for cycle in sorted(rates):
+        level |= rates[cycle]
         events.append(
             {
                 "ph": "C",
