@@ -1,7 +1,7 @@
 """Makes the derived files of ``reports/tech/``: 28 and 7 nm by scaling 45 nm, UltraScale+ by a fit. docs/energy.md.
 
-``python -m benchmarks.technologies`` prints the fit and how far the model is from each published system;
-``--write`` writes the files. The tests compare what it makes with what is shipped.
+``python -m benchmarks.technologies`` prints the fit and how far the model is from each published system; ``--write``
+writes the files and the tables of the page. The tests compare what it makes with what is shipped.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ from vitreous.reports.technology import (
     UNITS,
     Range,
     Technology,
+    load_dram,
     load_technology,
-    technology_from,
+    named_drams,
+    named_technologies,
 )
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig, MemoryConfig
 from vitreous.spec.isa import Activation, Instruction, Memory, Opcode, make
 from vitreous.spec.work import work
 
 FOLDER = Path(__file__).absolute().parent.parent / "reports" / "tech"
+PAGE = FOLDER.parent.parent / "docs" / "energy.md"
 BASE = "asic-45nm"
 
 # Stillmaker & Baas, Integration 58 (2017) 74-81: energy of a node (nm) at a supply of V is a V^2 + b V + c.
@@ -82,6 +85,7 @@ K26 = System(
     "Kria K26 with DPU B3136, 300 MHz, at its peak", 0.92e3 / 2, 7.9, "Kria KV260 smart camera documentation"
 )
 EDGE_MOE = System("Edge-MoE, ZCU102, 300 MHz", 0.7827 / 34.64e-3, 14.5, "arXiv 2305.18691")
+SYSTEMS = (EFFICIENTVIT, K26, EDGE_MOE)
 VITA_WATTS = 0.88
 """ViTA, arXiv 2302.09108, 150 MHz: all of its design, on an older family."""
 
@@ -299,20 +303,67 @@ def power(technology: Technology, gmacs: float) -> Range:
     return technology["device_power"] + pj_per_mac(technology) * (gmacs / 1e3)
 
 
+def _number_text(value: float) -> str:
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def _range_text(value: Range) -> str:
+    if value.low == value.high:
+        return _number_text(value.typical)
+    return f"{_number_text(value.typical)} ({_number_text(value.low)}–{_number_text(value.high)})"
+
+
+def values_table() -> str:
+    """Every value of every technology, for docs/energy.md."""
+    loaded = [load_technology(name) for name in named_technologies()]
+    lines = [f"| | unit | {' | '.join(t.name for t in loaded)} |", "| --- " * (2 + len(loaded)) + "|"]
+    for key, unit in UNITS.items():
+        lines.append(f"| `{key}` | {unit} | {' | '.join(_range_text(t[key]) for t in loaded)} |")
+    for key in MEMORIES:
+        for kib, _ in loaded[0].memories[key].points:
+            cells = " | ".join(_range_text(t.memories[key].at(kib)) for t in loaded)
+            lines.append(f"| `{key}`, {kib:g} KiB | {MEMORY_UNIT} | {cells} |")
+    return "\n".join(lines)
+
+
+def drams_table() -> str:
+    """Every type of DRAM, for docs/energy.md."""
+    lines = ["| name | pJ/bit | source |", "| --- | --- | --- |"]
+    for name in named_drams():
+        dram = load_dram(name)
+        lines.append(f"| `{name}` | {_range_text(dram.bit_pj)} | {dram.bit.source} |")
+    return "\n".join(lines)
+
+
+def fit_table() -> str:
+    """Published systems and what the fitted model says of them, for docs/energy.md."""
+    technology = load_technology("fpga-ultrascale-plus")
+    lines = ["| system | MAC/s | published | modelled, typical (low–high) |", "| --- | --- | --- | --- |"]
+    for s in SYSTEMS:
+        modelled = _range_text(power(technology, s.gmacs))
+        lines.append(f"| {s.name} | {s.gmacs:.3g} G | {s.watts:.2f} W | {modelled} W |")
+    return "\n".join(lines)
+
+
+def with_tables(text: str) -> str:
+    """docs/energy.md with its tables as the files have them now."""
+    for mark, table in (("values", values_table()), ("fit", fit_table()), ("drams", drams_table())):
+        before, rest = text.split(f"<!-- {mark} -->\n")
+        _, after = rest.split("<!-- end -->", 1)
+        text = f"{before}<!-- {mark} -->\n{table}\n<!-- end -->{after}"
+    return text
+
+
 def main() -> None:
-    """Print fit and deviations; with ``--write`` write the files first."""
+    """Print the fit; with ``--write`` write files and tables first."""
     if "--write" in sys.argv[1:]:
         for name, contents in DERIVED.items():
             (FOLDER / f"{name}.toml").write_text(as_toml(contents()))
+        load_technology.cache_clear()
+        PAGE.write_text(with_tables(PAGE.read_text()))
     found = fit()
-    print(f"fit: {found.watts} W, {found.pj_per_mac} pJ for each MAC")
-    technology = technology_from(fpga(), "fpga-ultrascale-plus")
-    for system in (EFFICIENTVIT, K26, EDGE_MOE):
-        watts = power(technology, system.gmacs)
-        print(
-            f"{system.name}: {system.watts:.2f} W published; {watts.low:.2f} to {watts.high:.2f} W, "
-            f"typical {watts.typical:.2f} W ({watts.typical / system.watts - 1:+.0%})"
-        )
+    print(f"fit: {_range_text(found.watts)} W, {_range_text(found.pj_per_mac)} pJ for each MAC")
+    print(fit_table())
 
 
 if __name__ == "__main__":

@@ -84,6 +84,11 @@ def test_a_derived_file_is_what_the_script_makes(name: str) -> None:
     assert made == (FOLDER / f"{name}.toml").read_text(), "run: python -m benchmarks.technologies --write"
 
 
+def test_the_tables_of_the_page_are_those_of_the_files() -> None:
+    text = technologies.PAGE.read_text()
+    assert technologies.with_tables(text) == text, "run: python -m benchmarks.technologies --write"
+
+
 @pytest.mark.parametrize(
     ("system", "within"),
     [(technologies.EFFICIENTVIT, 0.1), (technologies.K26, 0.1), (technologies.EDGE_MOE, None)],
