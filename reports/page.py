@@ -9,7 +9,17 @@ from typing import Any
 
 import jinja2
 
-from vitreous.reports import memory_chart, picture, roofline_chart, unit_page, unit_tables, units, wording
+from vitreous.reports import (
+    colours,
+    energy_page,
+    memory_chart,
+    picture,
+    roofline_chart,
+    unit_page,
+    unit_tables,
+    units,
+    wording,
+)
 from vitreous.reports.report import Report
 from vitreous.reports.schedule import EMPTY, QUEUES
 from vitreous.reports.sources import HOW_MEANING
@@ -21,6 +31,7 @@ SECTIONS = (
     "schedule",
     "layers",
     "roofline",
+    "energy",
     "memory",
     "attention",
     "units",
@@ -34,6 +45,7 @@ CONTENTS = {
     "schedule-section": "Schedule",
     "layers": "Layers",
     "roofline": "Roofline",
+    "energy": "Energy",
     "memory": "Memory",
     "attention": "Probabilities",
     "units": "Nonlinear units",
@@ -43,35 +55,6 @@ CONTENTS = {
 }
 """Anchors of the page with their names; those of sections that a run does not have are left out."""
 STYLES = ("base", "tables", "figures", "print")
-
-# One colour for each unit, everywhere: the classes u-... of figures.css.
-QUEUE_COLOURS = {"load": "u-load", "matrix": "u-array", "row": "u-row", "store": "u-store"}
-STALL_COLOURS = {
-    "array_busy": "u-array",
-    "matrix_wait_load": "u-load",
-    "matrix_wait_matrix": "u-x",
-    "matrix_wait_row": "u-row",
-    "matrix_wait_store": "u-store",
-    "matrix_stall_drain": "u-fusion",
-    "matrix_stall_parameters": "u-p",
-    "matrix_empty": "u-control",
-    "other": "u-static",
-}
-DRAM_COLOURS = {
-    "weights": "u-w",
-    "parameters": "u-p",
-    "constants": "u-r",
-    "input image": "u-x",
-    "program": "u-control",
-    "results": "u-store",
-    "alignment": "u-static",
-}
-
-
-def port_colour(port: str) -> str:
-    """The colour of a port in the table of bytes: that of its memory; one for all of DRAM."""
-    memory = port.partition(" ")[0].lower()
-    return f"u-{memory}" if memory in ("x", "w", "r", "s", "p") else "u-dram"
 
 
 @cache
@@ -93,6 +76,7 @@ def environment() -> jinja2.Environment:
     for function in (
         wording.grouped,
         wording.figures3,
+        wording.figures_or_whole,
         wording.counted,
         wording.with_prefix,
         wording.percent,
@@ -100,7 +84,7 @@ def environment() -> jinja2.Environment:
         wording.breakable,
     ):
         made.filters[function.__name__] = function
-    made.globals.update(how_meaning=HOW_MEANING, queue_colours=QUEUE_COLOURS, port_colour=port_colour)
+    made.globals.update(how_meaning=HOW_MEANING, queue_colours=colours.QUEUES, port_colour=colours.port)
     return made
 
 
@@ -176,7 +160,7 @@ def _memory_words(report: Report) -> dict[str, Any]:
     return {
         "memory_picture": memory_chart.draw(report, "wide", 1100) + memory_chart.draw(report, "narrow", 340),
         "layer_uses": [(label, [m.layers[n].words for m in chip]) for n, label in enumerate(labels)],
-        "dram_colours": DRAM_COLOURS,
+        "dram_colours": colours.DRAM_REGIONS,
         "most_bytes": max((row.bytes for row in report.traffic), default=1) or 1,
     }
 
@@ -185,7 +169,7 @@ def _layer_words(report: Report) -> dict[str, Any]:
     taken = [w for part in report.attention for w in part.widths if w.bits == part.probability_bits]
     return {
         "widest": max((row.cycles for row in report.layers), default=1) or 1,
-        "stall_colours": STALL_COLOURS,
+        "stall_colours": colours.STALLS,
         "attention_cycles": sum(width.cycles for width in taken),
     }
 
@@ -202,6 +186,7 @@ def render(report: Report) -> str:
         **_schedule_words(report),
         **_layer_words(report),
         **_roofline_words(report),
+        **energy_page.words(report),
         **_memory_words(report),
         **_unit_words(report),
     }

@@ -176,6 +176,14 @@ def summarize(
     )
 
 
+def replace_whole(path: Path, text: str) -> Path:
+    """Write ``text`` to ``path``, whole or not at all."""
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
 def write(report: Report, folder: str | Path) -> tuple[Path, Path]:
     """Write ``index.html`` and ``report.json`` into ``folder``, each whole or not at all; returns both paths.
 
@@ -188,7 +196,5 @@ def write(report: Report, folder: str | Path) -> tuple[Path, Path]:
     texts = {"index.html": render(report), "report.json": json.dumps(report.as_dict(), indent=1)}
     texts |= exports(report)
     for name, text in texts.items():
-        temporary = folder / f"{name}.partial"
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, folder / name)
+        replace_whole(folder / name, text)
     return folder / "index.html", folder / "report.json"

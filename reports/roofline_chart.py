@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from html import escape
 
@@ -12,15 +11,9 @@ from vitreous.reports.chart import Axis, Box
 from vitreous.reports.report import Report
 from vitreous.reports.roofline import LayerPoint
 from vitreous.reports.schedule import QUEUES
-from vitreous.reports.wording import figures3, grouped
+from vitreous.reports.wording import figures3, group_name, grouped
 
 _MATRIX = QUEUES.index("matrix")
-_NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
-
-
-def group_name(label: str) -> str:
-    """``blocks.3.mlp.fc1`` -> ``blocks.*.mlp.fc1``: layers that differ by a number are drawn as one group."""
-    return _NUMBER.sub("*", label)
 
 
 def groups(report: Report) -> dict[str, list[LayerPoint]]:
@@ -44,7 +37,7 @@ def _axes(report: Report, width: float, height: float) -> tuple[Axis, Axis]:
     outer = [p.intensity for p in line.points if p.intensity]
     crossings = [line.ridge, line.peak / line.slopes[1].bytes_per_second]
     across = [*inner, *outer, *crossings]
-    x = Axis(min(across) / 2.5, max(across) * 2.5, 46, width - 14, log=True)
+    x = Axis(min(across) / 2.5, max(across) * 2.5, 46, width - 28, log=True)
     y_low = min(p.attained for p in line.points) / 2.5
     return x, Axis(y_low, line.peak * 2.2, height - 40, 12, log=True)
 

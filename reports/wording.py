@@ -8,6 +8,7 @@ import re
 from markupsafe import Markup, escape
 
 NARROW = "\u202f"
+_NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
 _CODE = re.compile(r"`([^`]*)`")
 
 
@@ -26,6 +27,16 @@ def figures3(value: float) -> str:
         return f"{round(value, places):,.0f}".replace(",", NARROW)
     text = f"{value:.{places}f}"
     return text if places <= 6 else f"{value:.2e}"
+
+
+def figures_or_whole(value: float) -> str:
+    """Whole numbers as they are, others with three significant digits."""
+    return grouped(value) if value == int(value) else figures3(value)
+
+
+def group_name(label: str) -> str:
+    """``blocks.3.mlp.fc1`` -> ``blocks.*.mlp.fc1``: layers that differ by a number are shown as one group."""
+    return _NUMBER.sub("*", label)
 
 
 def counted(value: float) -> str:

@@ -273,6 +273,22 @@ def test_report_is_written_from_the_record_alone(capsys: pytest.CaptureFixture[s
     assert "two-layers" in (tmp_path / "index.html").read_text()
 
 
+def test_several_runs_are_compared(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    runs = [tmp_path / "one", tmp_path / "two"]
+    for run in runs:
+        run.mkdir()
+        records.save(record(), run)
+    result = command("report", *runs, "--out", tmp_path / "both", capsys=capsys)
+    assert result.status == 0
+    assert all((run / "index.html").is_file() for run in runs)
+    assert sorted(p.name for p in (tmp_path / "both").iterdir()) == ["comparison.html", "comparison.json"]
+    assert json.loads((tmp_path / "both" / "comparison.json").read_text())["names"] == ["one", "two"]
+    assert command("report", runs[0], "--out", tmp_path / "page", capsys=capsys).status == 0
+    assert (tmp_path / "page" / "index.html").is_file()
+    again = command("report", runs[0], runs[0], capsys=capsys)
+    assert (again.status, "not with itself" in again.err) == (2, True)
+
+
 def test_unexpected_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     records.save(record(), tmp_path)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,18 +15,35 @@ def report_command(
     clock: Clock = None,
     technology: Technology = None,
     dram: Dram = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the page, or the comparison of several runs, goes (default: the run's folder, the first's).",
+        ),
+    ] = None,
 ) -> None:
     """Write index.html and report.json anew from what a run recorded; tables and schedule as CSV and trace, too.
+
+    Of several runs each one's page is written into its folder, and comparison.html and comparison.json, ratios to the
+    first run, into --out or the first folder.
 
     \b
     Examples:
       vitreous report build/demo
-      vitreous report build/demo build/simulated --clock 300
+      vitreous report build/demo build/larger --clock 300 --out build/compared
       vitreous report build/demo --technology asic-28nm --dram lpddr4
     """
-    from vitreous.reports import record, summarize, write
+    from vitreous.reports import compare, record, summarize, write
 
     energy = energy_choice(technology, dram)
-    for folder in folders:
-        page, data = write(summarize(record.load(folder), clock_mhz=clock, energy=energy), folder)
+    names = compare.run_names(folders)
+    reports = [summarize(record.load(folder), clock_mhz=clock, energy=energy) for folder in folders]
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    for folder, report in zip(folders, reports, strict=True):
+        page, data = write(report, folder if out is None or len(folders) > 1 else out)
+        print(f"{page} {data}")
+    if len(folders) > 1:
+        page, data = compare.write(compare.compare(list(zip(names, reports, strict=True))), out or folders[0])
         print(f"{page} {data}")
