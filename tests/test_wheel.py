@@ -44,8 +44,9 @@ def data_files() -> list[str]:
     patterns = [
         "models/weights/*",
         "models/data/*",
-        "reports/templates/*",
-        "reports/tech/*.toml",
+        "reports/templates/**/*",
+        "reports/tech/**/*.toml",
+        "reports/**/*.json",
         "configs/*.toml",
     ]
     patterns += [f"{room}/**/*{end}" for room in ("hw", "sim") for end in (".v", ".sv", ".vlt", ".cpp", ".h")]
