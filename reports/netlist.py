@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -131,13 +131,19 @@ _FREE = {"$scopeinfo", "GND", "VCC", "VLO", "VHI"}
 _CONSTANTS = {"0", "1", "x", "z"}
 
 
-def cells_of(netlist: Mapping[str, Any], top: str) -> dict[str, Mapping[str, Any]]:
-    """The cells of module ``top`` that cost something. Raises ReportError when the netlist has no such module."""
+def cells_of(
+    netlist: Mapping[str, Any], top: str, boxes: Collection[str] = ()
+) -> dict[str, Mapping[str, Any]]:
+    """The cells of module ``top`` that cost something, without those of the types ``boxes``.
+
+    Raises ReportError when the netlist has no such module.
+    """
     try:
         cells: dict[str, Mapping[str, Any]] = netlist["modules"][top]["cells"]
     except (KeyError, TypeError):
         raise ReportError(f"The netlist of the synthesis has no module {top}") from None
-    return {name: cell for name, cell in cells.items() if cell["type"] not in _FREE}
+    free = _FREE.union(boxes)
+    return {name: cell for name, cell in cells.items() if cell["type"] not in free}
 
 
 def count(cells: Iterable[Mapping[str, Any]]) -> dict[str, int]:

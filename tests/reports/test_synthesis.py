@@ -132,7 +132,7 @@ def test_without_yosys_one_sentence_says_what_to_install(monkeypatch: pytest.Mon
     with pytest.raises(
         ReportError, match=r"Synthesis needs Yosys: pip install 'vitreous\[synthesis\]', or put yosys"
     ):
-        synthesis._command.__wrapped__()
+        synthesis.command.__wrapped__()
 
 
 def test_an_old_yosys_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -142,4 +142,4 @@ def test_an_old_yosys_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr(synthesis, "find_spec", lambda _: None)
     monkeypatch.setattr(synthesis.shutil, "which", lambda _: str(old))
     with pytest.raises(ReportError, match=r"yosys is older than 0\.60\. Synthesis needs Yosys"):
-        synthesis._command.__wrapped__()
+        synthesis.command.__wrapped__()

@@ -1,0 +1,114 @@
+"""The cost of one piece at any size: a linear fit of its formula over measured runs, and how far to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitreous.reports.area_pieces import Piece
+from vitreous.reports.block_memory import GEOMETRIES
+
+Kind = Literal["measured", "interpolated", "extrapolated"]
+_MAIN = ("lut", "um2")
+"""The column by which a fit is judged: the largest one of its target."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One measured run: sizes, and cost by column."""
+
+    sizes: Mapping[str, float]
+    cost: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A cost by column. ``kind``: how it was obtained; ``error``: the largest relative error that the fit makes on
+    one of its runs when that run is left out; None where no run can be left out.
+    """
+
+    cost: Mapping[str, float]
+    kind: Kind
+    error: float | None = None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """``cost = features @ coefficients`` of one piece and variant, by least squares over ``runs``."""
+
+    piece: Piece
+    target: str
+    runs: tuple[Run, ...]
+    columns: tuple[str, ...]
+
+    def at(self, sizes: Mapping[str, float]) -> Estimate:
+        """The measured run of these sizes, else the fit; never below zero."""
+        for run in self.runs:
+            if all(run.sizes.get(name) == value for name, value in sizes.items() if name != "blocks"):
+                return Estimate(run.cost, "measured")
+        used, coefficients = self._solution
+        features = np.array(self.piece.features(sizes))[used]
+        values = np.maximum(features @ coefficients, 0.0)
+        cost = {c: float(v) for c, v in zip(self.columns, values, strict=True)}
+        if self.piece.memory and self.target in GEOMETRIES:
+            cost["bram"] = sizes["blocks"]
+        elif self.piece.memory and "bits" in cost:
+            cost["bits"] = sizes["width"] * sizes["words"]
+        return Estimate(cost, "interpolated" if self._inside(sizes) else "extrapolated", self.error)
+
+    def _inside(self, sizes: Mapping[str, float]) -> bool:
+        """Every size lies between the smallest and the largest measured one."""
+        return all(
+            min(run.sizes[name] for run in self.runs) <= value <= max(run.sizes[name] for run in self.runs)
+            for name, value in sizes.items()
+            if name != "blocks"
+        )
+
+    @cached_property
+    def _matrix(self) -> NDArray[np.float64]:
+        return np.array(
+            [self.piece.features(self.piece.with_blocks(run.sizes, self.target)) for run in self.runs]
+        )
+
+    @cached_property
+    def _values(self) -> NDArray[np.float64]:
+        return np.array([[run.cost[c] for c in self.columns] for run in self.runs])
+
+    @cached_property
+    def _solution(self) -> tuple[list[int], NDArray[np.float64]]:
+        used = _independent(self._matrix)
+        solution: NDArray[np.float64] = np.linalg.lstsq(self._matrix[:, used], self._values, rcond=None)[0]
+        return used, solution
+
+    @cached_property
+    def error(self) -> float | None:
+        """The largest relative leave-one-out error ``|e / (1 - h)| / value``, h: the run's leverage on its own fit."""
+        used, solution = self._solution
+        a = self._matrix[:, used]
+        leverage = np.diag(a @ np.linalg.pinv(a))
+        main = next(index for index, c in enumerate(self.columns) if c in _MAIN)
+        truth = self._values[:, main]
+        residual = truth - a @ solution[:, main]
+        free = (leverage < 1 - 1e-6) & (truth > 0)
+        if not free.any():
+            return None
+        return float(np.max(np.abs(residual[free] / (1 - leverage[free])) / truth[free]))
+
+
+def _independent(matrix: NDArray[np.float64]) -> list[int]:
+    """The leading columns that the runs can tell apart: with few runs the less important terms are left out."""
+    used: list[int] = []
+    for index in range(matrix.shape[1]):
+        if np.linalg.matrix_rank(matrix[:, [*used, index]]) > len(used):
+            used.append(index)
+    return used
+
+
+def columns_of(runs: Sequence[Run]) -> tuple[str, ...]:
+    """The columns that all runs have."""
+    return tuple(c for c in runs[0].cost if all(c in run.cost for run in runs)) if runs else ()

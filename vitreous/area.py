@@ -1,0 +1,119 @@
+"""Area of an accelerator by synthesis: piece by piece, added up, and the whole machine in one run beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vitreous import area_cut
+from vitreous.cost import DEFAULT_CACHE
+from vitreous.errors import RunError
+from vitreous.reports.area_pieces import PIECES, Piece
+from vitreous.reports.cells import CellCost, Library, synthesize_cells
+from vitreous.reports.synthesis import FAMILIES, Family, Part, Resources, synthesize, synthesize_parts
+
+FPGA_COLUMNS = ("lut", "ff", "dsp", "bram", "carry", "depth")
+CELL_COLUMNS = ("um2", "ff", "cells", "bits", "delay_ps")
+Target = Family | Library
+"""An FPGA family, or a standard-cell library."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One piece and what a run of Yosys counted. ``digest``: of its RTLIL; ``piece`` is None for the whole machine."""
+
+    piece: Piece | None
+    digest: str
+    cost: Mapping[str, float]
+
+    @property
+    def copies(self) -> int:
+        return 1 if self.piece is None else 1 + len(self.piece.copies)
+
+
+def family(name: str) -> Family:
+    """An FPGA family by its name. Raises RunError."""
+    for known in FAMILIES:
+        if name == known:
+            return known
+    raise RunError(f"--target must be one of {', '.join(FAMILIES)} or cells with --liberty, not {name!r}")
+
+
+def columns(target: Target) -> tuple[str, ...]:
+    """The columns that a run on ``target`` has."""
+    return CELL_COLUMNS if isinstance(target, Library) else FPGA_COLUMNS
+
+
+def measure(
+    text: str,
+    target: Target,
+    *,
+    names: Sequence[str] | None = None,
+    cache: str | Path = DEFAULT_CACHE,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[Measured]:
+    """The pieces ``names`` (all) of the accelerator whose RTLIL is ``text``; those that are not in ``cache`` are run.
+
+    Raises ReportError and RunError.
+    """
+    parts = list(area_cut.cut(text, names).values())
+    costs = _costs(parts, target, cache, progress)
+    pieces = {piece.name: piece for piece in PIECES}
+    return [
+        Measured(pieces[part.top], _digest(part.text), cost) for part, cost in zip(parts, costs, strict=True)
+    ]
+
+
+def measure_whole(text: str, target: Target, *, cache: str | Path = DEFAULT_CACHE) -> Measured:
+    """The whole accelerator in one run, flattened: minutes. Raises ReportError."""
+    found: Resources | CellCost
+    if isinstance(target, Library):
+        found = synthesize_cells(Part(area_cut.TOP, text), target, cache=cache)
+    else:
+        found = synthesize(text, top=area_cut.TOP, family=target, cache=cache)
+    return Measured(None, _digest(text), _cost(found, target))
+
+
+def added(measured: Sequence[Measured]) -> dict[str, float]:
+    """The sum over the pieces and their copies; of ``depth`` and ``delay_ps`` the largest."""
+    total: dict[str, float] = {}
+    for one in measured:
+        for name, value in one.cost.items():
+            if name in ("depth", "delay_ps"):
+                total[name] = max(total.get(name, 0), value)
+            else:
+                total[name] = total.get(name, 0) + one.copies * value
+    return total
+
+
+def deviation(composed: Mapping[str, float], whole: Mapping[str, float]) -> dict[str, float | None]:
+    """``composed / whole - 1`` of each column; None where the whole has none of it."""
+    return {name: composed[name] / value - 1 if value else None for name, value in whole.items()}
+
+
+def _costs(
+    parts: Sequence[Part],
+    target: Target,
+    cache: str | Path,
+    progress: Callable[[str, int, int], None] | None,
+) -> list[dict[str, float]]:
+    if not isinstance(target, Library):
+        if progress is not None:
+            progress(f"{len(parts)} pieces, {target}", 0, 1)
+        return [_cost(one, target) for one in synthesize_parts(parts, family=target, cache=cache)]
+    costs = []
+    for index, part in enumerate(parts):
+        if progress is not None:
+            progress(f"{part.top}, {target.name}", index, len(parts))
+        costs.append(_cost(synthesize_cells(part, target, cache=cache), target))
+    return costs
+
+
+def _cost(found: Resources | CellCost, target: Target) -> dict[str, float]:
+    return {name: float(getattr(found, name)) for name in columns(target)}
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
