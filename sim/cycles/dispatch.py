@@ -17,7 +17,8 @@ FIRST_BURST = 3
 
 
 class Front:
-    """Fetch and dispatch. ``finished``: the cycle of END."""
+    """Fetch and dispatch. Both go ahead of the clock as far as their times are known, so they are no events of their
+    own. ``end``: the cycle in which END is there, once it is."""
 
     def __init__(
         self,
@@ -27,7 +28,7 @@ class Front:
         bus: ReadBus,
         queues: dict[Queue, IssueQueue],
     ) -> None:
-        self._clock, self._bus, self._queues = clock, bus, queues
+        self._bus, self._queues = bus, queues
         self._lane = bus.lane(self)
         self._program = [(i, i.queue) for i in program.instructions]
         beat = config.bus.beat_bytes
@@ -38,32 +39,32 @@ class Front:
         self._per_instruction = ceil_div(INSTRUCTION_BYTES, beat)
         self.beats = sum(self._bursts)
         self._asked = self._requested = 0  # bursts, beats
-        self._next_burst = FIRST_BURST
-        self._waits_for_room = False
+        self._ready = FIRST_BURST  # for the next burst
         self._arrived: list[int] = []
         self._stepped: list[int] = []
-        self._next = 0  # the instruction at dispatch, once it is there
+        self._next = 0  # the instruction at dispatch
         self._valid: int | None = None  # since when it is there
         self._transferred = 0
-        self.finished: int | None = None
-        clock.at(FIRST_BURST, self._ask)
+        self.end: int | None = None
+        clock.at(FIRST_BURST, self._begin)
 
-    def _ask(self, cycle: int) -> None:
-        """The next burst when there is room for it."""
-        beats = self._bursts[self._asked]
-        needed = self._requested + beats - self._room  # beats that must have left the queue before
-        if needed > len(self._stepped):
-            self._waits_for_room = True
-            return
-        free = self._stepped[needed - 1] + 1 if needed > 0 else 0
-        if free > cycle:
-            self._clock.at(free, self._ask)
-            return
-        self._asked += 1
-        self._requested += beats
-        self._bus.request(cycle, beats, self._lane)
-        if self._asked < len(self._bursts):
-            self._clock.at(cycle + 1, self._ask)
+    def _begin(self, cycle: int) -> None:
+        self._ask()
+
+    def _ask(self) -> None:
+        """Ask for bursts as far as it is known when there is room for them."""
+        while self._asked < len(self._bursts):
+            beats = self._bursts[self._asked]
+            needed = self._requested + beats - self._room  # beats that must have left the queue before
+            if needed > len(self._stepped):
+                return
+            cycle = self._ready
+            if needed > 0:
+                cycle = max(cycle, self._stepped[needed - 1] + 1)
+            self._asked += 1
+            self._requested += beats
+            self._ready = cycle + 1
+            self._bus.request(cycle, beats, self._lane)
 
     def look(self, now: int, first: int, later: list[int]) -> int:
         self._coming = [first + delay for delay in later]
@@ -72,39 +73,40 @@ class Front:
     def arrive(self) -> int:
         self._arrived.extend(self._coming)
         if self._valid is None:
-            self._gather()
+            self._dispatch()
         return self._arrived[-1]
 
-    def _gather(self) -> None:
+    def _gather(self) -> bool:
         """Beats of the next instruction into the output register, from the cycle in which the one before leaves it."""
         first = self._next * self._per_instruction
         beats = self._arrived[first : first + self._per_instruction]
         if len(beats) < self._per_instruction:
-            return
+            return False
         step = self._transferred - 1
         for arrived in beats:
-            step = max(step + 1, arrived + 1)
+            step = max(step, arrived) + 1
             self._stepped.append(step)
         self._valid = step + 1
-        self._clock.at(self._valid, self.dispatch)
-        if self._waits_for_room:
-            self._waits_for_room = False
-            self._ask(self._clock.now)
+        return True
 
-    def dispatch(self, cycle: int) -> None:
-        """Dispatch the instruction that is there, if its queue has room; END when everything is done."""
-        if self._valid is None or cycle < self._valid or self.finished is not None:
-            return
-        instruction, queue = self._program[self._next]
-        if queue is None:
-            if all(line.idle for line in self._queues.values()):
-                self.finished = cycle
-            return
-        line = self._queues[queue]
-        if not line.room:
-            return
-        line.put(cycle, self._next, instruction)
-        self._next += 1
-        self._transferred, self._valid = cycle, None
-        if self._next < len(self._program):
-            self._gather()
+    def _dispatch(self) -> None:
+        """Dispatch what is there while there is room for it, END when nothing else is left."""
+        while self._valid is not None or self._gather():
+            assert self._valid is not None
+            instruction, queue = self._program[self._next]
+            if queue is None:
+                self.end = self._valid
+                break
+            line = self._queues[queue]
+            room = line.room
+            if room is None:
+                line.on_room = self._dispatch
+                break
+            line.on_room = None
+            self._transferred = max(self._valid, room)
+            self._valid = None
+            line.put(self._transferred, self._next, instruction)
+            self._next += 1
+            if self._next == len(self._program):
+                break
+        self._ask()

@@ -83,22 +83,22 @@ class _Machine:
             (Queue.STORE, store),
         ):
             line = queues[queue]
-            line.unit, line.others, line.on_room = unit, list(queues.values()), self._front.dispatch
+            line.unit, line.others = unit, list(queues.values())
             if not isinstance(unit, MatrixModel):
                 unit.release = line.look
         queues[Queue.MATRIX].on_waited = self._idle.waited
 
     def run(self) -> Prediction:
         self._clock.run()
-        if self._front.finished is None:
+        if self._front.end is None or not all(line.idle for line in self._queues.values()):
             raise SimulationError(
                 "The program does not come to its END in the cycle model: a token is missing"
             )
-        cycles = self._front.finished + 1
         spans = sorted(
             (span for line in self._queues.values() for span in line.spans),
             key=lambda span: (span.start, span.queue),
         )
+        cycles = max(self._front.end, *(span.end + 1 for span in spans), 0) + 1
         return Prediction(cycles=cycles, counters=self._counters(cycles), spans=tuple(spans))
 
     def _counters(self, cycles: int) -> dict[str, int]:

@@ -11,6 +11,9 @@ from vitreous.sim.cycles.timing import IN_FLIGHT
 from vitreous.sim.trace import Span
 from vitreous.spec.isa import Instruction, Queue
 
+BITS = tuple(tuple(bit for bit in range(len(Queue)) if mask >> bit & 1) for mask in range(1 << len(Queue)))
+"""The queues of each mask."""
+
 
 class Unit(Protocol):
     """What executes the instructions of a queue."""
@@ -31,18 +34,18 @@ class Tokens:
     def missing(self, wait: int, target: int) -> int:
         """The sources in ``wait`` without a token for ``target``, as a mask."""
         counts, mask = self.counts[target], 0
-        for source in range(len(counts)):
-            if wait >> source & 1 and not counts[source]:
+        for source in BITS[wait]:
+            if not counts[source]:
                 mask |= 1 << source
         return mask
 
     def take(self, wait: int, target: int) -> None:
-        for source in range(len(Queue)):
-            self.counts[target][source] -= wait >> source & 1
+        for source in BITS[wait]:
+            self.counts[target][source] -= 1
 
     def give(self, signal: int, source: int) -> None:
-        for target in range(len(Queue)):
-            self.counts[target][source] += signal >> target & 1
+        for target in BITS[signal]:
+            self.counts[target][source] += 1
 
 
 class IssueQueue:
@@ -50,46 +53,54 @@ class IssueQueue:
 
     def __init__(self, clock: Clock, queue: Queue, depth: int, tokens: Tokens) -> None:
         self._clock, self._queue, self._depth, self._tokens = clock, queue, depth, tokens
-        self._waiting: deque[tuple[int, Instruction]] = deque()
-        self._flying: deque[tuple[int, Instruction, int]] = deque()
+        self._waiting: deque[tuple[int, Instruction, int]] = deque()  # pc, instruction, when it can be seen
+        self._started: deque[tuple[int, int, int]] = deque()  # pc, signal, issue
+        self._signals: deque[int] = deque()  # of those that are complete, or will be
+        self._ends: deque[int] = deque()  # of those that may still be in flight
         self._level = 0
+        self._issued = -1
         self._visible = 0  # when the head can be seen
         self._lacks: tuple[int, int] | None = None  # since when the head lacks tokens, and which
         self._looking = -1
         self.unit: Unit
         self.others: list[IssueQueue] = []
-        self.on_room: Callable[[int], None]
+        self.on_room: Callable[[], None] | None = None
         self.on_waited: Callable[[int, int, int], None] = lambda first, end, mask: None
         self.waited = 0  # cycles in which a head lacked a token
         self.spans: list[Span] = []
         self.first_seen: list[int] = []
 
     @property
-    def room(self) -> bool:
-        return self._level < self._depth
+    def room(self) -> int | None:
+        """From when on there is a place, as far as is known."""
+        if self._level >= self._depth:
+            return None
+        return self._issued + 1 if self._level == self._depth - 1 else 0
 
     @property
     def idle(self) -> bool:
-        return not self._waiting and not self._flying
+        """Whether nothing waits and the end of everything is known."""
+        return not self._waiting and not self._started
 
     def put(self, cycle: int, pc: int, instruction: Instruction) -> None:
-        """Dispatch in ``cycle``."""
-        if not self._waiting:
-            self._visible = max(self._visible, cycle + 1)
+        """Dispatch in ``cycle``, which may be later than now."""
         self._level += 1
-        self._waiting.append((pc, instruction))
         self.first_seen.append(cycle + 1)
+        self._waiting.append((pc, instruction, cycle + 1))
         if len(self._waiting) == 1:
+            self._visible = max(self._visible, cycle + 1)
             self._clock.at(self._visible, self.look)
 
     def look(self, cycle: int) -> None:
         """Issue the head if it can be; else something will call again."""
         if not self._waiting or cycle < self._visible:
             return
-        pc, instruction = self._waiting[0]
-        missing = self._tokens.missing(instruction.wait, self._queue)
-        self._note(cycle, missing)
-        if missing or len(self._flying) == IN_FLIGHT or self.unit.ready is None:
+        pc, instruction, _ = self._waiting[0]
+        wait = instruction.wait
+        missing = self._tokens.missing(wait, self._queue) if wait else 0
+        if missing or self._lacks is not None:
+            self._note(cycle, missing)
+        if missing or self._full(cycle) or self.unit.ready is None:
             return
         if self.unit.ready > cycle:
             if self._looking != self.unit.ready:
@@ -97,13 +108,37 @@ class IssueQueue:
                 self._clock.at(self.unit.ready, self.look)
             return
         self._waiting.popleft()
-        self._tokens.take(instruction.wait, self._queue)
-        self._flying.append((pc, instruction, cycle))
-        self._visible = cycle + 1
-        self._clock.at(cycle + 1, self._freed, Phase.REGISTERS)
+        if wait:
+            self._tokens.take(wait, self._queue)
+        self._started.append((pc, instruction.signal, cycle))
+        self._level -= 1
+        self._issued, self._visible = cycle, cycle + 1
         self.unit.start(cycle, pc, instruction)
         if self._waiting:
-            self._clock.at(cycle + 1, self.look)
+            self._follow(cycle + 1)
+        if self.on_room is not None:
+            self.on_room()
+
+    def _follow(self, cycle: int) -> None:
+        """Another instruction is the head from ``cycle`` on; without tokens to wait for, until the unit is ready."""
+        _, instruction, seen = self._waiting[0]
+        self._visible = cycle = max(cycle, seen)
+        ready = self.unit.ready
+        if ready is not None and ready > cycle and not self._tokens.missing(instruction.wait, self._queue):
+            self._looking = cycle = ready
+        self._clock.at(cycle, self.look)
+
+    def _full(self, cycle: int) -> bool:
+        """Whether the most instructions are in flight; then this will be looked at again."""
+        if len(self._ends) + len(self._started) < IN_FLIGHT:
+            return False
+        while self._ends and self._ends[0] < cycle:
+            self._ends.popleft()
+        if len(self._ends) + len(self._started) < IN_FLIGHT:
+            return False
+        if self._ends:
+            self._clock.at(self._ends[0] + 1, self.look)
+        return True
 
     def _note(self, cycle: int, missing: int) -> None:
         """Keep for the counters how long the head lacked which tokens."""
@@ -115,19 +150,22 @@ class IssueQueue:
             self.on_waited(since, cycle, lacked)
         self._lacks = (cycle, missing) if missing else None
 
-    def _freed(self, cycle: int) -> None:
-        self._level -= 1
-        self.on_room(cycle)
-
     def complete(self, cycle: int) -> None:
         """The oldest instruction is complete in ``cycle``; its tokens can be taken from the next one on."""
-        self._clock.at(cycle + 1, self._completed, Phase.REGISTERS)
+        pc, signal, issued = self._started.popleft()
+        self.spans.append(Span(self._queue, pc, issued, cycle))
+        self._ends.append(cycle)
+        if signal:
+            self._signals.append(signal)
+            self._clock.at(cycle + 1, self._signal, Phase.REGISTERS)
+        if len(self._started) + len(self._ends) == IN_FLIGHT:
+            self._clock.at(cycle + 1, self.look)
 
-    def _completed(self, cycle: int) -> None:
-        pc, instruction, issued = self._flying.popleft()
-        self.spans.append(Span(self._queue, pc, issued, cycle - 1))
-        self._tokens.give(instruction.signal, self._queue)
-        for target, other in enumerate(self.others):
-            if instruction.signal >> target & 1 or other is self:
+    def _signal(self, cycle: int) -> None:
+        """Give tokens to those that wait for them."""
+        signal = self._signals.popleft()
+        self._tokens.give(signal, self._queue)
+        for target in BITS[signal]:
+            other = self.others[target]
+            if other._lacks is not None:
                 self._clock.at(cycle, other.look)
-        self.on_room(cycle)
