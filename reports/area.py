@@ -95,18 +95,21 @@ def area(config: AcceleratorConfig, target: str) -> Area:
     """
     data = measurements(target)
     estimates = {piece.name: estimate(data, piece, config) for piece in PIECES}
-    groups = dict.fromkeys(piece.group for piece in PIECES)
+    return compose(config.name, target, estimates, data.tool)
+
+
+def compose(accelerator: str, target: str, estimates: Mapping[str, Estimate], tool: str) -> Area:
+    """The blocks of an accelerator from the cost of each piece (of one of its copies)."""
     blocks = []
-    for group in groups:
+    for group in dict.fromkeys(piece.group for piece in PIECES):
+        found = {piece.name: estimates[piece.name] for piece in PIECES if piece.group == group}
         parts = [
-            _block(piece.name, estimates[piece.name], data, 1 + len(piece.copies))
+            _block(piece.name, estimates[piece.name], 1 + len(piece.copies))
             for piece in PIECES
             if piece.group == group
         ]
-        blocks.append(_sum(group, parts, _how(_of(estimates, group))))
-    return Area(
-        accelerator=config.name, target=target, blocks=tuple(blocks), how=_how(estimates), tool=data.tool
-    )
+        blocks.append(_sum(group, parts, _how(found)))
+    return Area(accelerator=accelerator, target=target, blocks=tuple(blocks), how=_how(estimates), tool=tool)
 
 
 def estimate(data: Measurements, piece: Piece, config: AcceleratorConfig) -> Estimate:
@@ -160,12 +163,8 @@ def read(data: Any) -> Measurements:
         raise ReportError(f"The areas are damaged: {error!r}") from None
 
 
-def _of(estimates: Mapping[str, Estimate], group: str) -> dict[str, Estimate]:
-    return {piece.name: estimates[piece.name] for piece in PIECES if piece.group == group}
-
-
-def _block(name: str, estimate: Estimate, data: Measurements, copies: int) -> BlockArea:
-    values = {c: copies * estimate.cost[c] for c in data.columns if c in COLUMNS}
+def _block(name: str, estimate: Estimate, copies: int) -> BlockArea:
+    values = {c: copies * estimate.cost[c] for c in COLUMNS if c in estimate.cost}
     whole: dict[str, Any] = {c: v if c == "um2" else round(v) for c, v in values.items()}
     return BlockArea(name=name, how=estimate.kind, **whole)
 

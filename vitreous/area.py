@@ -10,9 +10,12 @@ from pathlib import Path
 from vitreous import area_cut
 from vitreous.cost import DEFAULT_CACHE
 from vitreous.errors import RunError
+from vitreous.reports.area import Area, compose
+from vitreous.reports.area_fit import Estimate
 from vitreous.reports.area_pieces import PIECES, Piece
-from vitreous.reports.cells import CellCost, Library, synthesize_cells
-from vitreous.reports.synthesis import FAMILIES, Family, Part, Resources, synthesize, synthesize_parts
+from vitreous.reports.cells import CellCost, Library, library, synthesize_cells
+from vitreous.reports.synthesis import FAMILIES, Family, Part, Resources, synthesize, synthesize_parts, tool
+from vitreous.spec.config import AcceleratorConfig
 
 FPGA_COLUMNS = ("lut", "ff", "dsp", "bram", "carry", "depth")
 CELL_COLUMNS = ("um2", "ff", "cells", "bits", "delay_ps")
@@ -33,12 +36,25 @@ class Measured:
         return 1 if self.piece is None else 1 + len(self.piece.copies)
 
 
+def chosen_target(name: str, liberty: Path | None) -> Target:
+    """The target of ``--target`` and ``--liberty``. Raises RunError, and ReportError for a library that is none."""
+    if name == "cells":
+        if liberty is None:
+            raise RunError("--target cells needs a standard-cell library: --liberty FILE")
+        return library(liberty)
+    if liberty is not None:
+        raise RunError(f"--liberty is for --target cells, not for {name}")
+    return family(name)
+
+
 def family(name: str) -> Family:
     """An FPGA family by its name. Raises RunError."""
     for known in FAMILIES:
         if name == known:
             return known
-    raise RunError(f"--target must be one of {', '.join(FAMILIES)} or cells with --liberty, not {name!r}")
+    raise RunError(
+        f"--target must be one of {', '.join(FAMILIES)}, or cells with --liberty FILE, not {name!r}"
+    )
 
 
 def columns(target: Target) -> tuple[str, ...]:
@@ -86,6 +102,13 @@ def added(measured: Sequence[Measured]) -> dict[str, float]:
             else:
                 total[name] = total.get(name, 0) + one.copies * value
     return total
+
+
+def composed(config: AcceleratorConfig, target: Target, measured: Sequence[Measured]) -> Area:
+    """The table of blocks from a measurement of all pieces."""
+    estimates = {one.piece.name: Estimate(one.cost, "measured") for one in measured if one.piece is not None}
+    name = target.name if isinstance(target, Library) else target
+    return compose(config.name, name, estimates, tool())
 
 
 def deviation(composed: Mapping[str, float], whole: Mapping[str, float]) -> dict[str, float | None]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from vitreous.commands.area import area_command
 from vitreous.commands.explore import explore_command
 from vitreous.commands.explore_approx import explore_approx
 from vitreous.commands.prepare import compile_command, list_command, quantize, rtl
@@ -60,6 +60,7 @@ for _name, _command in (
     ("run", run_command),
     ("explore", explore_command),
     ("explore-approx", explore_approx),
+    ("area", area_command),
 ):
     app.command(_name)(_command)
 
