@@ -15,6 +15,7 @@ import pytest
 from tests.reports.recorded import record
 from vitreous import cli, comparison
 from vitreous.reports import record as records
+from vitreous.reports.technology import DEFAULT_DRAM, DEFAULT_TECHNOLOGY, named_drams, named_technologies
 from vitreous.spec import graph as graphs
 from vitreous.spec import program as programs
 from vitreous.spec.config import load_accelerator, named_accelerators
@@ -81,6 +82,15 @@ def test_list_shows_models_and_accelerators(capsys: pytest.CaptureFixture[str]) 
     for name in ("fashion-vit", "deit-tiny", "deit-small", *named_accelerators()):
         assert f"  {name} " in result.out
     assert "256 MAC a cycle as 8x8x4, 544 KiB on chip, 64-bit bus" in result.out
+
+
+def test_list_shows_technologies_and_their_default(capsys: pytest.CaptureFixture[str]) -> None:
+    text = command("list", capsys=capsys).out
+    for name in named_technologies():
+        assert f"  {name} " in text
+    (line,) = [line for line in text.splitlines() if ", the default" in line]
+    assert line.split()[0] == DEFAULT_TECHNOLOGY
+    assert f"DRAM: {', '.join(named_drams())}; default {DEFAULT_DRAM}" in text
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -165,6 +175,18 @@ def test_light_commands_import_no_torch(words: Sequence[str]) -> None:
         (
             ["simulate", "p", "--waves", "9:3", "--out", "x"],
             "--waves must be FIRST:LAST in cycles with FIRST below",
+        ),
+        (
+            ["run", "fashion-vit", "--technology", "asic-3nm", "--out", "x"],
+            "Unknown technology 'asic-3nm'; named ones are asic-28nm, ",
+        ),
+        (
+            ["run", "fashion-vit", "--dram", "ddr9", "--out", "x"],
+            "Unknown DRAM 'ddr9'; named ones are ddr3, ",
+        ),
+        (
+            ["report", "nowhere", "--technology", "mine.toml"],
+            "Cannot read the technology file mine.toml: No such file",
         ),
         (["report", "nowhere"], "nowhere holds no recorded run: cannot read nowhere/recorded.json"),
     ],
@@ -266,9 +288,11 @@ def test_a_missing_compiler_is_said_before_anything_starts(tmp_path: Path) -> No
 
 def test_report_is_written_from_the_record_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     records.save(record(), tmp_path)
-    result = command("report", tmp_path, "--clock", "100", capsys=capsys)
+    words = ("--clock", "100", "--technology", "asic-7nm", "--dram", "lpddr4")
+    result = command("report", tmp_path, *words, capsys=capsys)
     assert result.status == 0
     data = json.loads((tmp_path / "report.json").read_text())
+    assert (data["energy"]["technology"], data["energy"]["dram"]) == ("asic-7nm", "lpddr4")
     assert (data["clock_mhz"], data["clock_source"]) == (100, "given")
     assert "two-layers" in (tmp_path / "index.html").read_text()
 
