@@ -15,7 +15,7 @@ SOURCES := $(wildcard spec golden quant compiler hw sim reports models vitreous 
 # make's own flags must not reach the nested make of a simulation build.
 unexport MAKEFLAGS
 
-.PHONY: help demo test quick check format lint types layers bench validate combinations mutants prove vectors units rtl setup preflight lock wheel clean distclean
+.PHONY: help demo test quick check format lint types layers bench validate combinations mutants prove vectors units area rtl setup preflight lock wheel clean distclean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-10s %s\n' "$$n" "$$t"; done
@@ -63,6 +63,12 @@ prove: setup ## prove the hardware units with SymbiYosys, and find a seeded bug 
 
 units: setup ## measure the nonlinear units and write docs/units.md (an hour; what is done already is kept)
 	$(BIN)/python -m vitreous.units
+
+# A standard-cell library for `make area`; without it the FPGA families alone are measured.
+LIBERTY ?= /usr/share/qflow/tech/osu018/osu018_stdcells.lib
+LIBERTY_NAME ?= osu018
+area: setup ## measure the pieces of an accelerator with Yosys for reports/area (an hour; what is done already is kept)
+	$(BIN)/python -m vitreous.area_sweep --liberty $(LIBERTY) --name $(LIBERTY_NAME)
 
 vectors: setup ## compare every arithmetic unit's RTL with golden: whole input spaces, or 10 million vectors each
 	$(BIN)/python -m tests.vectors --report docs/results/vectors.md
