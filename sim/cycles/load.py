@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from vitreous.sim.cycles.bursts import Burst, bursts_of
@@ -14,6 +14,8 @@ from vitreous.sim.cycles.timing import BEAT_QUEUE, PENDING_LOADS
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode
 
+STEADY = range(257)
+"""How much later than the first each beat of a burst comes, one a cycle."""
 UNFOLD = 2
 """Cycles that the unfolder needs for the product before its first step."""
 
@@ -192,13 +194,17 @@ class LoadModel:
         self._ask()
         return self._left
 
-    def _written(self, burst: Burst, start: int, first: int, later: list[int]) -> int:
+    def _written(self, burst: Burst, start: int, first: int, later: Sequence[int]) -> int:
         """When the port, which others use before, has taken the last word of the burst begun in ``start``."""
-        if burst.gather == 1:
-            return self._port.after(start + 1, burst.steps)
-        at = start
-        for last in range(burst.gather - 1, burst.beats, burst.gather):
-            at = self._port.after(max(at + burst.gather, first + later[last] + 2), 1)
+        port, gather = self._port, burst.gather
+        if gather == 1:
+            return port.after(start + 1, burst.steps)
+        at, busy = start, -1
+        for last in range(gather - 1, burst.beats, gather):
+            at = max(at + gather, first + later[last] + 2)
+            while busy <= at:
+                at += busy == at
+                busy = port.free_until(at)
         return at
 
     def _place(self, end: int, beats: int, steps: int) -> int:
@@ -216,13 +222,14 @@ class LoadModel:
 
     # ------------------------------------------------------------------------------------------ both
     def stream(self, taken: int, latency: int, until: int, rival: int) -> int:
-        """Do at once what ``look``, ``arrive`` and ``_ask`` do for burst after burst, as long as nothing else happens
-        before ``until``, nobody asks the bus before ``rival`` and nobody uses the port; not for a burst at which a
-        command ends or begins. ``taken``: the last beat taken, before and (returned) after."""
-        flying, asked, history = self._flying, self._lane.asked, self._history
+        """Do at once what ``look``, ``arrive`` and ``_ask`` do for burst after burst, with a beat a cycle, as long as
+        they ask before ``rival`` and nothing that happens from ``until`` on can change them; not for a burst at which
+        a command ends or begins. ``taken``: the last beat taken, before and (returned) after."""
+        flying, asked, history, port = self._flying, self._lane.asked, self._history, self._port
         register, following, bursts, index = self._register, self._following, self._bursts, self._next
-        step, free, row, moved, granted = self._step, -1, self._row, self._moved, self._granted
-        waits = self._waits_for_last_row
+        step, row, moved, granted = self._step, self._row, self._moved, self._granted
+        waits, certain, free = self._waits_for_last_row, until + port.notice - 1, -1
+        rival = min(rival, until)
         while flying:
             burst, cycle = flying[0], asked[0][0]
             if burst.last or cycle >= rival:
@@ -231,7 +238,7 @@ class LoadModel:
                 following is None or following.last or (waits and bursts[index].last_row)
             ):
                 break
-            beats, steps, tail, *_ = burst
+            beats, steps, tail, gather, *_ = burst
             first = cycle + latency
             if first <= taken:
                 first = taken + 1
@@ -243,12 +250,14 @@ class LoadModel:
             end = start + steps - 1
             if end < arrived + tail:
                 end = arrived + tail
-            if free < 0:
-                free = self._port.free_until(start)
-            left = self._place(end, beats, steps) + 1
+            if free < start:
+                free = port.free_until(start)
+            if free <= end + 1:
+                end = max(end, self._written(burst, start, first, STEADY) - 1)
+            left = (end - steps * BEAT_QUEUE // beats if beats > BEAT_QUEUE else self._place(end, beats, steps)) + 1
             if left < arrived:
                 left = arrived
-            if end + 2 > free or left >= until:
+            if left >= until and end >= certain:
                 break
             flying.popleft()
             asked.popleft()

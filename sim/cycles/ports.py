@@ -3,46 +3,35 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import NamedTuple
-
 from vitreous.sim.cycles.events import NEVER
 
 
-class Train(NamedTuple):
-    """Busy cycles ``start + i*period + j*step`` for i < ``repeats`` and j < ``uses``."""
-
-    start: int
-    period: int
-    repeats: int
-    uses: int
-    step: int = 1
-
-    @property
-    def end(self) -> int:
-        """The last busy cycle."""
-        return self.start + (self.repeats - 1) * self.period + (self.uses - 1) * self.step
-
-    def before(self, cycle: int) -> int:
-        """Busy cycles before ``cycle``."""
-        past = cycle - self.start
-        if past <= 0:
-            return 0
-        whole, rest = divmod(past, self.period)
-        if whole >= self.repeats:
-            return self.repeats * self.uses
-        return whole * self.uses + min(self.uses, (rest + self.step - 1) // self.step)
+Train = tuple[int, int, int, int, int, int]
+"""start, period, repeats, uses, step, end: busy in ``start + i*period + j*step`` for i < repeats and j < uses, up to
+``end``."""
 
 
-    def first_from(self, cycle: int) -> int:
-        """The first busy cycle that is not before ``cycle``, which is not after the end."""
-        past = cycle - self.start
-        if past <= 0:
-            return self.start
-        whole, rest = divmod(past, self.period)
-        use = -(-rest // self.step)
-        if use < self.uses and whole < self.repeats:
-            return self.start + whole * self.period + use * self.step
-        return self.start + (whole + 1) * self.period
+def before(train: Train, cycle: int) -> int:
+    """Busy cycles of ``train`` before ``cycle``."""
+    start, period, repeats, uses, step, _ = train
+    past = cycle - start
+    if past <= 0:
+        return 0
+    whole, rest = divmod(past, period)
+    if whole >= repeats:
+        return repeats * uses
+    part = rest if step == 1 else (rest + step - 1) // step
+    return whole * uses + (part if part < uses else uses)
+
+
+def first_from(train: Train, cycle: int) -> int:
+    """The first busy cycle of ``train`` that is not before ``cycle``, which is in it."""
+    start, period, repeats, uses, step, _ = train
+    whole, rest = divmod(cycle - start, period)
+    use = rest if step == 1 else -(-rest // step)
+    if use < uses and whole < repeats:
+        return start + whole * period + use * step
+    return start + (whole + 1) * period
 
 
 class Client:
@@ -55,31 +44,35 @@ class Client:
         self.last = -1
 
     def use(self, start: int, repeats: int, period: int, uses: int, step: int = 1) -> None:
-        train = Train(start, period, repeats, uses, step)
-        self._trains.append(train)
+        """Cycles ``start + i*period + j*step`` for i < ``repeats`` and j < ``uses``."""
+        self.last = end = start + (repeats - 1) * period + (uses - 1) * step
+        self._trains.append((start, period, repeats, uses, step, end))
         self._starts.append(start)
         self._total.append(self._total[-1] + repeats * uses)
-        self.last = train.end
 
     def before(self, cycle: int) -> int:
         """Busy cycles before ``cycle``; trains overlap only by the last few cycles of a drain."""
         index = bisect_right(self._starts, cycle) - 1
         if index < 0:
             return 0
-        busy = self._total[index] + self._trains[index].before(cycle)
+        train = self._trains[index]
+        busy = self._total[index + 1] if cycle > train[5] else self._total[index] + before(train, cycle)
         if index:
-            earlier = self._trains[index - 1]
-            busy -= earlier.repeats * earlier.uses - earlier.before(cycle)
+            train = self._trains[index - 1]
+            if train[5] >= cycle:
+                busy -= train[2] * train[3] - before(train, cycle)
         return busy
-
 
     def first_from(self, cycle: int) -> int:
         """The first busy cycle that is not before ``cycle``; NEVER where none is known."""
         if self.last < cycle:
             return NEVER
         index = bisect_right(self._starts, cycle)
-        near = [train.first_from(cycle) for train in self._trains[max(0, index - 2) : index] if train.end >= cycle]
-        return min(near) if near else self._starts[index]
+        found = self._starts[index] if index < len(self._starts) else NEVER
+        for train in self._trains[index - 2 if index > 1 else 0 : index]:
+            if train[5] >= cycle:
+                found = min(found, first_from(train, cycle))
+        return found
 
 
 class Follower(Client):
