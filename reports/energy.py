@@ -9,7 +9,6 @@ pads and DRAM that idles (docs/energy.md).
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -171,13 +170,3 @@ def layer_energy(
         owned = cycles.get(label, 0)
         rows.append(LayerEnergy(label=label, cycles=owned, dynamic=dynamic, static=a_cycle * owned))
     return tuple(rows)
-
-
-def as_dict(value: Energy) -> dict[str, object]:
-    """For JSON: the fields, and the sums that a reader wants."""
-    return {
-        **dataclasses.asdict(value),
-        "total": dataclasses.asdict(value.total),
-        "power_w": dataclasses.asdict(value.power_w),
-        "by_unit": {unit: dataclasses.asdict(joules) for unit, joules in value.by_unit.items()},
-    }
