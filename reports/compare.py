@@ -66,6 +66,7 @@ class Comparison:
     stalls: tuple[Row, ...]
     traffic: tuple[Row, ...]
     energy: tuple[Row, ...]
+    area: tuple[Row, ...]
     differences: tuple[Difference, ...]
     equal_fields: int
 
@@ -104,6 +105,16 @@ def _percent(share: float | None) -> float | None:
 
 def _dram(report: Report) -> float:
     return sum(row.bytes for row in report.traffic if row.where == "DRAM")
+
+
+def _areas(report: Report) -> dict[str, float]:
+    """Totals by target and column: ``xcup, lut``."""
+    return {
+        f"{target.target}, {column}": getattr(target.total, column)
+        for target in report.area
+        for column in target.columns
+        if getattr(target.total, column) is not None
+    }
 
 
 def _flat(report: Report) -> dict[str, str]:
@@ -164,6 +175,7 @@ def compare(runs: Sequence[tuple[str, Report]]) -> Comparison:
         stalls=_rows([{row.name: row.cycles for row in report.stalls} for report in reports]),
         traffic=_rows([{row.port: row.bytes for row in report.traffic} for report in reports]),
         energy=_rows([{u.unit: 1e3 * u.joules.typical for u in r.energy.units} for r in reports]),
+        area=_rows([_areas(report) for report in reports]),
         differences=tuple(
             Difference(field=field, values=tuple(one.get(field, "–") for one in flat)) for field in differing
         ),

@@ -14,6 +14,7 @@ CONTENTS = {
     "time": "Time",
     "layers": "Layers",
     "energy": "Energy",
+    "area": "Area",
     "traffic": "Bytes moved",
 }
 

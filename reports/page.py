@@ -20,6 +20,7 @@ from vitreous.reports import (
     units,
     wording,
 )
+from vitreous.reports.area import COLUMN_TEXT
 from vitreous.reports.report import Report
 from vitreous.reports.schedule import EMPTY, QUEUES
 from vitreous.reports.sources import HOW_MEANING
@@ -32,6 +33,7 @@ SECTIONS = (
     "layers",
     "roofline",
     "energy",
+    "area",
     "memory",
     "attention",
     "units",
@@ -46,6 +48,7 @@ CONTENTS = {
     "layers": "Layers",
     "roofline": "Roofline",
     "energy": "Energy",
+    "area": "Area",
     "memory": "Memory",
     "attention": "Probabilities",
     "units": "Nonlinear units",
@@ -82,6 +85,8 @@ def environment() -> jinja2.Environment:
         wording.percent,
         wording.code,
         wording.breakable,
+        wording.first_word,
+        wording.sentence,
     ):
         made.filters[function.__name__] = function
     made.globals.update(how_meaning=HOW_MEANING, queue_colours=colours.QUEUES, port_colour=colours.port)
@@ -165,6 +170,19 @@ def _memory_words(report: Report) -> dict[str, Any]:
     }
 
 
+def _area_words(report: Report) -> dict[str, Any]:
+    return {
+        "column_text": COLUMN_TEXT,
+        "column_names": {c: {"um2": "µm²"}.get(c, c.upper() if c != "bits" else c) for c in COLUMN_TEXT},
+        "area_columns": {c for target in report.area for c in target.columns},
+        "widest_block": {
+            target.target: max((getattr(b, target.columns[0]) or 0 for b in target.blocks), default=1) or 1
+            for target in report.area
+            if target.columns
+        },
+    }
+
+
 def _layer_words(report: Report) -> dict[str, Any]:
     taken = [w for part in report.attention for w in part.widths if w.bits == part.probability_bits]
     return {
@@ -187,6 +205,7 @@ def render(report: Report) -> str:
         **_layer_words(report),
         **_roofline_words(report),
         **energy_page.words(report),
+        **_area_words(report),
         **_memory_words(report),
         **_unit_words(report),
     }

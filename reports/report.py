@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vitreous.reports import figures
+from vitreous.reports.area_section import TargetArea, area_section
 from vitreous.reports.energy_section import EnergyChoice, EnergySection, energy_section
 from vitreous.reports.errors import ReportError
 from vitreous.reports.figures import LayerRow, QueueRow, Share, Traffic
@@ -74,6 +75,7 @@ class Report:
     roofline: Roofline
     transfers: tuple[Transfer, ...]
     energy: EnergySection
+    area: tuple[TargetArea, ...]
     config: Mapping[str, Any]
     versions: Mapping[str, str]
     sources: Mapping[str, str]
@@ -169,6 +171,7 @@ def summarize(
         roofline=roofline(record, rows, clock),
         transfers=transfers(record),
         energy=energy_section(record, rows, clock, energy or EnergyChoice()),
+        area=area_section(record.accelerator),
         config=record.config,
         versions=record.versions,
         sources=SOURCES,

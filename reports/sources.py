@@ -56,6 +56,7 @@ HOW: Mapping[str, How] = {
     "energy": "modelled",
     "energy.layers": "modelled",
     "energy.technologies": "modelled",
+    "area": "modelled",
 }
 """By figure; what depends on the clock becomes ``assumed`` where the clock is (``hows``)."""
 
@@ -111,6 +112,8 @@ SOURCES: dict[str, str] = {
     "energy": "first image: counters (measured) * energy of each event + static power * cycles / clock_mhz; energies "
     "from reports/tech with the source of each; low and high take every value at its low, or its high, end",
     "energy.layers": "the same events by the instructions of each layer; clock and static power by the layer's cycles",
+    "area": "synthesis of the accelerator's pieces with Yosys, added up: measured where a piece was run at these "
+    "sizes, else from a formula fitted to runs at other sizes; before placement, so without routing and clock tree",
     "energy.technologies": "the same counters and clock on each technology",
 }
 

@@ -60,6 +60,17 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}{NARROW}%"
 
 
+def first_word(text: str) -> str:
+    """``modelled; extrapolated array`` -> ``modelled``."""
+    found = re.match(r"\w*", text)
+    return found.group() if found else ""
+
+
+def sentence(text: str) -> str:
+    """With a capital letter, for a line of its own."""
+    return text[:1].upper() + text[1:]
+
+
 def breakable(label: str) -> Markup:
     """Escaped for HTML; a line may break after each dot and underscore of a long name."""
     return Markup(re.sub(r"([._])", r"\1<wbr>", str(escape(label))))
