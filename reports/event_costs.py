@@ -192,15 +192,23 @@ def _array(config: AcceleratorConfig, p: Primitives) -> list[tuple[str, Range, s
     ]
 
 
-def register_bits(config: AcceleratorConfig) -> float:
-    """Registers of the accelerator, which have a clock and leak: array, lanes and the rest, as the units have them.
+LANE_REGISTERS = 257 + 84 + 132 + 198
+"""Of one lane, synthesized for UltraScale+ with the default variants: fusion, GELU, softmax statistics, layer norm."""
+PROBABILITY_REGISTERS = 15
+"""Of one of the V probabilities that a lane makes in a cycle."""
+SHARED_REGISTERS = 8200
+"""Control, queues, DMA, row scale: the rest of the smallest named accelerator."""
 
-    ``N^2 G (16 + log V + 2 * 32) + 16 N V``, and for each lane and for all lanes together what synthesis found of the
-    default units (docs/units.md: fusion, GELU, softmax, norm, row scale, with the queues and DMA).
+
+def register_bits(config: AcceleratorConfig) -> float:
+    """Registers of the accelerator, which have a clock and leak.
+
+    ``N^2 G (16 + log V + 2 * 32) + 16 N V`` of the array, ``N (LANE_REGISTERS + PROBABILITY_REGISTERS V)`` of the
+    lanes, and ``SHARED_REGISTERS``.
     """
     n, v, g = config.array.lanes, config.array.depth, config.array.groups
     array = n * n * g * (16 + log2(v) + 2 * ACCUMULATOR_BITS) + 16 * n * v
-    return array + n * (32 + 2 * 88 + 84 + 132 + 198 + 15 * v) + 678 + 623 + 368 + 8000
+    return array + n * (LANE_REGISTERS + PROBABILITY_REGISTERS * v) + SHARED_REGISTERS
 
 
 def _lane_costs(config: AcceleratorConfig, p: Primitives) -> list[tuple[str, str, Range, str]]:

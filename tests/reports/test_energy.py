@@ -9,6 +9,7 @@ import pytest
 
 from tests.spec.test_work import matmul
 from vitreous.reports import energy as module
+from vitreous.reports.area import area
 from vitreous.reports.energy import energy, fetch_beats, layer_energy
 from vitreous.reports.errors import ReportError
 from vitreous.reports.event_costs import (
@@ -43,6 +44,13 @@ def counters(**values: int) -> dict[str, int]:
 def cost(unit: str, event: str) -> Range:
     (found,) = [c.joules for c in event_costs(CONFIG, BASE) if (c.unit, c.event) == (unit, event)]
     return found
+
+
+@pytest.mark.parametrize("name", ["edge64", "edge256"])
+def test_registers_are_those_of_synthesis(name: str) -> None:
+    """Clock and leakage need them within a fifth or so; their energies are far less certain."""
+    config = load_accelerator(name)
+    assert register_bits(config) == pytest.approx(area(config, "xcup").total.ff, rel=0.2)
 
 
 def test_every_counter_has_a_cost_or_a_reason() -> None:
