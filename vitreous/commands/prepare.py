@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vitreous.arguments import Accelerator, Calibration, Checkpoint, Model, Observer, ProbabilityBits, folder_path, safetensors_path, width_of
+from vitreous.arguments import (
+    Accelerator,
+    Calibration,
+    Checkpoint,
+    Model,
+    Observer,
+    ProbabilityBits,
+    folder_path,
+    safetensors_path,
+    width_of,
+)
 
 
 def list_command() -> None:
@@ -41,7 +50,9 @@ def list_command() -> None:
         default = ", the default" if name == technology.DEFAULT_TECHNOLOGY else ""
         print(f"  {name:<21} {technology.load_technology(name).title}{default}")
     print("  also: a .toml file of your own")
-    print(f"DRAM: {', '.join(technology.named_drams())}; default {technology.DEFAULT_DRAM}; also a .toml file of your own")
+    print(
+        f"DRAM: {', '.join(technology.named_drams())}; default {technology.DEFAULT_DRAM}; also a .toml file of your own"
+    )
 
 
 def quantize(

@@ -8,7 +8,24 @@ from typing import Annotated
 
 import typer
 
-from vitreous.arguments import DEFAULT_BUILDS, Accelerator, BuildDir, Calibration, Checkpoint, Clock, Dram, Latency, Model, Observer, ProbabilityBits, Technology, Throughput, energy_choice, folder_path, width_of
+from vitreous.arguments import (
+    DEFAULT_BUILDS,
+    Accelerator,
+    BuildDir,
+    Calibration,
+    Checkpoint,
+    Clock,
+    Dram,
+    Latency,
+    Model,
+    Observer,
+    ProbabilityBits,
+    Technology,
+    Throughput,
+    energy_choice,
+    folder_path,
+    width_of,
+)
 
 
 def run_command(

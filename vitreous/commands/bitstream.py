@@ -1,0 +1,71 @@
+"""``vitreous bitstream``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vitreous.arguments import Accelerator, folder_path
+
+
+def bitstream(
+    accelerator: Accelerator,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the bitstream and its figures.")],
+    memory: Annotated[
+        int,
+        typer.Option(
+            metavar="KIB", help="On-chip memory in place of DRAM, with program, weights and results."
+        ),
+    ] = 64,
+    clock: Annotated[int, typer.Option(metavar="MHZ", help="Clock of the design.")] = 50,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="Seed of the placement; may be repeated (default: 1)."),
+    ] = None,
+    cache: Annotated[Path, typer.Option(metavar="DIR", help="Folder of kept placements.")] = Path(
+        "build/place"
+    ),
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the results into this page.")
+    ] = None,
+) -> None:
+    """Place and route an accelerator for an LFE5U-85F (ULX3S board) and write its bitstream.
+
+    Around it are a serial loader and block RAM in place of DRAM (docs/board.md). Of several seeds the fastest one
+    becomes the bitstream. Takes ten minutes and more for each seed; a placement that was made before is not repeated.
+
+    \b
+    Examples:
+      vitreous bitstream --accelerator edge64 --out build/bitstream
+      vitreous bitstream --accelerator edge64-ecp5 --memory 256 --seed 1 --seed 2 --out build/bitstream
+    """
+    from vitreous import bitstream as streams
+    from vitreous.display import Display
+    from vitreous.spec.config import load_accelerator
+
+    config, folder, display = load_accelerator(accelerator), folder_path(out), Display()
+    placements = []
+    for number in dict.fromkeys(seed or [1]):
+        with display.stage(f"place, seed {number}") as stage:
+            placed = streams.placement(
+                config, memory_kib=memory, clock_mhz=clock, seed=number, cache=cache, progress=_tell
+            )
+            placements.append(placed)
+            stage.note(streams.summary(placed))
+    best = streams.fastest(placements)
+    streams.write(config, best, folder, memory_kib=memory)
+    if page is not None:
+        command = f"vitreous {shlex.join(sys.argv[1:])}"
+        streams.insert(page, streams.results(config, placements, memory_kib=memory, command=command))
+    display.line(f"  {folder / streams.BITSTREAM}: seed {best.seed}, {best.clock_mhz:.1f} MHz")
+    if best.clock_mhz < clock:
+        print(f"vitreous: the design does not reach its clock of {clock} MHz", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _tell(what: str) -> None:
+    print(f"  {what}", file=sys.stderr, flush=True)
