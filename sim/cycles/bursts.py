@@ -35,8 +35,12 @@ def split(offset: int, size: int, beat: int, longest: int) -> Iterator[int]:
         left -= count
 
 
-def bursts_of(instruction: Instruction, config: AcceleratorConfig) -> tuple[Burst, ...]:
-    """The bursts of a LOAD or LOAD_PATCHES in order."""
+Bursts = tuple[tuple[Burst, ...], tuple[int, ...]]
+"""The bursts of an instruction in order, and how many from each on are the same."""
+
+
+def bursts_of(instruction: Instruction, config: AcceleratorConfig) -> Bursts:
+    """Of a LOAD or LOAD_PATCHES."""
     i = instruction.fields
     if instruction.opcode is Opcode.LOAD_PATCHES:
         return _bursts_of_patches(i, config)
@@ -46,9 +50,7 @@ def bursts_of(instruction: Instruction, config: AcceleratorConfig) -> tuple[Burs
 
 
 @lru_cache(maxsize=4096)
-def _bursts_of_rows(
-    offset: int, stride: int, rows: int, words: int, word: int, bus: BusConfig
-) -> tuple[Burst, ...]:
+def _bursts_of_rows(offset: int, stride: int, rows: int, words: int, word: int, bus: BusConfig) -> Bursts:
     """Bursts of a LOAD of ``rows`` x ``words`` words of ``word`` bytes; offsets count modulo a page."""
     per_beat, gather = max(1, bus.beat_bytes // word), max(1, word // bus.beat_bytes)
     bursts: list[Burst] = []
@@ -62,11 +64,10 @@ def _bursts_of_rows(
                 tail = steps - (beats - 1) * per_beat
                 burst = Burst(beats, steps, tail, gather, final, False)
             bursts.append(burst)
-    bursts[-1] = bursts[-1]._replace(last=True)
-    return tuple(bursts)
+    return _finished(bursts)
 
 
-def _bursts_of_patches(i: dict[str, int], config: AcceleratorConfig) -> tuple[Burst, ...]:
+def _bursts_of_patches(i: dict[str, int], config: AcceleratorConfig) -> Bursts:
     bus = config.bus
     rows = pixel_rows(i)
     size = i["grid_columns"] * i["patch"]
@@ -78,5 +79,13 @@ def _bursts_of_patches(i: dict[str, int], config: AcceleratorConfig) -> tuple[Bu
             part = steps[first : first + beats]
             first += beats
             bursts.append(Burst(beats, sum(part), part[-1], 1, final, False))
+    return _finished(bursts)
+
+
+def _finished(bursts: list[Burst]) -> Bursts:
     bursts[-1] = bursts[-1]._replace(last=True)
-    return tuple(bursts)
+    alike = [1] * len(bursts)
+    for index in range(len(bursts) - 2, -1, -1):
+        if bursts[index] is bursts[index + 1]:
+            alike[index] = alike[index + 1] + 1
+    return tuple(bursts), tuple(alike)

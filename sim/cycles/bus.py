@@ -105,7 +105,9 @@ class ReadBus:
 
     def _rival(self, lane: Lane) -> int:
         """The first request that goes before those of ``lane`` of its cycle and later."""
-        return min([other.asked[0][0] for other in self._lanes if other is not lane and other.asked], default=NEVER)
+        return min(
+            [other.asked[0][0] for other in self._lanes if other is not lane and other.asked], default=NEVER
+        )
 
     def _plan(self) -> None:
         lane, at = self._next()

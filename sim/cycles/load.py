@@ -46,6 +46,7 @@ class LoadModel:
         self._front: tuple[int, Instruction] | None = None  # waits for a place between front and back
         self._walks: deque[Command] = deque()  # their rows are still to be taken
         self._bursts: tuple[Burst, ...] = ()
+        self._alike: tuple[int, ...] = ()
         self._next = 0  # of the bursts, after the following one
         self._following: Burst | None = None
         self._waits_for_last_row = False
@@ -62,6 +63,9 @@ class LoadModel:
         self._done = -1
         self._step = 0  # the first cycle in which the back can work on the next beat
         self._history: deque[tuple[int, int, int]] = deque(maxlen=BEAT_QUEUE)
+        self._before: tuple[Burst | None, int, int, int] = (None, 0, 0, 0)  # the last burst of a stream
+        self._streak = self._pace = 0  # bursts before it that were like it, and the cycles of each
+        self._settled = max(self._places, BEAT_QUEUE) + 1
 
     # ------------------------------------------------------------------------------------------ front
     def start(self, cycle: int, pc: int, instruction: Instruction) -> None:
@@ -101,7 +105,8 @@ class LoadModel:
         if self._walks:
             command = self._walks.popleft()
             self._row = max(command.checked + 1, self._moved)
-            self._bursts, self._next = bursts_of(command.instruction, self._config), 0
+            self._bursts, self._alike = bursts_of(command.instruction, self._config)
+            self._next = 0
             self._waits_for_last_row = True
             self._peek()
 
@@ -186,7 +191,7 @@ class LoadModel:
     def arrive(self) -> int:
         burst, end = self._flying.popleft(), self._end
         self._history.appendleft((end, burst.steps, burst.beats))
-        self._step = end + 1
+        self._step, self._streak = end + 1, 0
         self._answered.append(self._left)
         if burst.last:
             self._finish(end + 1)
@@ -238,7 +243,7 @@ class LoadModel:
                 following is None or following.last or (waits and bursts[index].last_row)
             ):
                 break
-            beats, steps, tail, gather, *_ = burst
+            beats, steps, tail = burst[:3]
             first = cycle + latency
             if first <= taken:
                 first = taken + 1
@@ -254,7 +259,9 @@ class LoadModel:
                 free = port.free_until(start)
             if free <= end + 1:
                 end = max(end, self._written(burst, start, first, STEADY) - 1)
-            left = (end - steps * BEAT_QUEUE // beats if beats > BEAT_QUEUE else self._place(end, beats, steps)) + 1
+            left = (
+                end - steps * BEAT_QUEUE // beats if beats > BEAT_QUEUE else self._place(end, beats, steps)
+            ) + 1
             if left < arrived:
                 left = arrived
             if left >= until and end >= certain:
@@ -272,6 +279,43 @@ class LoadModel:
             asked.append((granted, register.beats))
             register, following = following, bursts[index]
             index += 1
+            ahead = self._repeat(burst, register is following is burst, left, end, granted)
+            if ahead and bursts[index] is burst:
+                many = min(
+                    self._alike[index],
+                    (rival - 1 - asked[0][0]) // ahead,
+                    (until - 1 - left) // ahead,
+                    (free - 2 - end) // ahead,
+                )
+                if many > 0:
+                    index += many
+                    ahead *= many
+                    taken, step, row, moved, granted = (
+                        at + ahead for at in (taken, step, row, moved, granted)
+                    )
+                    self._shift(ahead)
         self._step, self._row, self._moved, self._granted = step, row, moved, granted
         self._register, self._following, self._next = register, following, index
         return taken
+
+    def _repeat(self, burst: Burst, followed: bool, left: int, end: int, granted: int) -> int:
+        """The cycles from one burst to the next where so many equal ones came at one pace that all that decides about
+        the next ones did; else 0. ``followed``: whether two more are equal."""
+        before, its_left, its_end, its_granted = self._before
+        pace = left - its_left
+        if followed and before is burst and pace == self._pace == end - its_end == granted - its_granted:
+            self._streak += 1
+        else:
+            self._streak, self._pace = 0, pace
+        self._before = burst, left, end, granted
+        return pace if self._streak > self._settled else 0
+
+    def _shift(self, ahead: int) -> None:
+        """Go on by as many equal bursts as take ``ahead`` cycles."""
+        asked, history = self._lane.asked, self._history
+        for place, (cycle, beats) in enumerate(asked):
+            asked[place] = (cycle + ahead, beats)
+        for place, (end, steps, beats) in enumerate(history):
+            history[place] = (end + ahead, steps, beats)
+        burst, left, end, granted = self._before
+        self._before = burst, left + ahead, end + ahead, granted + ahead

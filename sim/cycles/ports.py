@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from vitreous.sim.cycles.events import NEVER
 
+from vitreous.sim.cycles.events import NEVER
 
 Train = tuple[int, int, int, int, int, int]
 """start, period, repeats, uses, step, end: busy in ``start + i*period + j*step`` for i < repeats and j < uses, up to
