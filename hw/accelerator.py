@@ -196,8 +196,11 @@ class Accelerator(wiring.Component):
             self._dispatch.error,
             *(line.error for line in self._queues.values()),
         ]
+        # One cycle later: some reports come at the end of long paths, and a unit that met an error stops by itself.
         for number, report in enumerate(reports):
-            m.d.comb += getattr(control, f"error_{number}").eq(report)
+            kept = Signal.like(report, name=f"error_{number}", reset_less=True)
+            m.d.sync += [kept.eq(report), kept.valid.eq(report.valid & ~self._flush)]
+            m.d.comb += getattr(control, f"error_{number}").eq(kept)
         m.d.comb += [
             control.finished.eq(self._dispatch.finished),
             control.drained.eq(self._fetch.drained & self._load.drained & self._store.drained),

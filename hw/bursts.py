@@ -6,6 +6,7 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from vitreous.hw.axi import ADDRESS_BITS, PAGE_BYTES, Burst
 from vitreous.spec import isa
@@ -15,6 +16,7 @@ OFFSET_BITS = ADDRESS_BITS + 1
 """One bit more than a window's size, so that an offset that left the window shows and does not wrap."""
 BYTES_BITS = 24
 """Enough for 2**16 - 1 words of 256 bytes."""
+_PAGE_BITS = exact_log2(PAGE_BYTES)
 
 
 class Row(data.StructLayout):
@@ -49,11 +51,12 @@ class RowWalker(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        left = Signal(isa.ADDRESS_BITS)
+        left = Signal(isa.ADDRESS_BITS, reset_less=True)
         stride = Signal(ADDRESS_BITS, reset_less=True)
-        m.d.comb += [self.i.ready.eq(left == 0), self.o.valid.eq(left != 0)]
+        m.d.comb += self.i.ready.eq(~self.o.valid)
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [
+                self.o.valid.eq(1),
                 left.eq(self.i.payload.rows),
                 stride.eq(self.i.payload.stride),
                 self.o.payload.offset.eq(self.i.payload.offset),
@@ -61,6 +64,7 @@ class RowWalker(wiring.Component):
             ]
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += [left.eq(left - 1), self.o.payload.offset.eq(self.o.payload.offset + stride)]
+            m.d.sync += self.o.valid.eq(left != 1)
         return m
 
 
@@ -106,14 +110,21 @@ class BurstGenerator(wiring.Component):
         left = Signal(BYTES_BITS - shift + 1)
         address = Signal(ADDRESS_BITS, reset_less=True)
 
-        # Beats of the next burst: what is left, the longest burst, what is left of the page.
-        longest = Signal(range(max(self._burst_beats, PAGE_BYTES // beat) + 1))
-        to_page = Signal(range(PAGE_BYTES // beat + 1))
+        # Beats of the next burst: what is left, the longest burst, what is left of the page. The last two are powers of
+        # two, so few bits are compared: only in the last `burst_beats` of a page does its end come first.
+        bits = exact_log2(self._burst_beats)
+        place, low = address[shift : shift + bits], left[: bits + 1]
+        longest = Signal(range(self._burst_beats + 1))
+        few, short, last = Signal(), Signal(), Signal()
         beats = Signal.like(longest)
         m.d.comb += [
-            to_page.eq(PAGE_BYTES // beat - address[shift:12]),
-            longest.eq(Mux(to_page < self._burst_beats, to_page, self._burst_beats)),
-            beats.eq(Mux(left < longest, left, longest)),
+            longest.eq(
+                Mux(address[shift + bits : _PAGE_BITS].all(), self._burst_beats - place, self._burst_beats)
+            ),
+            few.eq(~left[bits + 1 :].any()),
+            short.eq(few & (low < longest)),
+            last.eq(few & (low <= longest)),
+            beats.eq(Mux(short, low, longest)),
         ]
 
         move = Signal()  # a burst goes to the output register
@@ -129,14 +140,15 @@ class BurstGenerator(wiring.Component):
                 left.eq(left - beats),
             ]
 
-        end = Signal(OFFSET_BITS + 1)
+        end, beyond = Signal(OFFSET_BITS + 1), Signal()
         m.d.comb += [
-            self.i.ready.eq(((left == 0) | (move & (beats == left))) & ~self.halt),
+            self.i.ready.eq(((left == 0) | (move & last)) & ~self.halt),
             end.eq(self.i.payload.offset + self.i.payload.bytes),
-            self.outside.eq(self.i.valid & self.i.ready & (end > self.size)),
+            beyond.eq(end > self.size),
+            self.outside.eq(self.i.valid & self.i.ready & beyond),
             self.busy.eq((left != 0) | self.o.valid),
         ]
-        with m.If(self.i.valid & self.i.ready & ~self.outside):
+        with m.If(self.i.valid & self.i.ready & ~beyond):
             whole_beats = (self.i.payload.bytes + beat - 1) >> shift
             m.d.sync += [left.eq(whole_beats), address.eq(self.base + self.i.payload.offset)]
         return m

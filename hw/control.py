@@ -48,20 +48,22 @@ class Control(wiring.Component):
         with m.If(self.clear_interrupt):
             m.d.sync += pending.eq(0)
         m.d.comb += self.interrupt.eq(pending & self.interrupt_enable)
+        # A register, because every unit's ports hang on it: low from "Begin" of a start to the end of "Run".
+        halted = Signal(init=1)
+        m.d.comb += self.halt.eq(halted)
         with m.FSM():
             with m.State("Idle"):
-                m.d.comb += self.halt.eq(1)
                 with m.If(self.reset | (self.start & ~status.error)):
                     m.d.sync += [resetting.eq(self.reset), pending.eq(0)]
                     m.d.sync += [status.done.eq(0), status.error.eq(0), status.code.eq(0), status.pc.eq(0)]
                     m.d.sync += status.busy.eq(1)
                     m.next = "Flush"
             with m.State("Flush"):
-                m.d.comb += [self.halt.eq(1), self.flush.eq(1), self.clear.eq(~resetting)]
+                m.d.comb += [self.flush.eq(1), self.clear.eq(~resetting)]
+                m.d.sync += halted.eq(resetting)
                 m.next = "Begin"
             with m.State("Begin"):
                 with m.If(resetting):
-                    m.d.comb += self.halt.eq(1)
                     m.d.sync += [resetting.eq(0), status.busy.eq(0)]
                     m.next = "Idle"
                 with m.Else():
@@ -70,13 +72,13 @@ class Control(wiring.Component):
             with m.State("Run"):
                 m.d.comb += self.running.eq(1)
                 with m.If(self.finished):
+                    m.d.sync += halted.eq(1)
                     m.next = "Stop"
-                self._build_capture(m)
+                self._build_capture(m, halted)
                 with m.If(self.reset):
-                    m.d.sync += resetting.eq(1)
+                    m.d.sync += [resetting.eq(1), halted.eq(1)]
                     m.next = "Stop"
             with m.State("Stop"):
-                m.d.comb += self.halt.eq(1)
                 with m.If(self.reset):
                     m.d.sync += resetting.eq(1)
                 with m.If(self.drained):
@@ -88,10 +90,11 @@ class Control(wiring.Component):
                         m.next = "Idle"
         return m
 
-    def _build_capture(self, m: Module) -> None:
+    def _build_capture(self, m: Module, halted: Signal) -> None:
         status = self.status
         for number in reversed(range(self._sources)):
             report = getattr(self, f"error_{number}")
             with m.If(report.valid):
                 m.d.sync += [status.error.eq(1), status.code.eq(report.code), status.pc.eq(report.pc)]
+                m.d.sync += halted.eq(1)
                 m.next = "Stop"

@@ -114,13 +114,24 @@ class Feeder(wiring.Component):
         self._next = next_ = Signal(Command(), reset_less=True)
         self._held = held = Signal()
         self._wrong = wrong = Signal()
+        # k_words where it is shorter than 2 * N, the longest wait: of the next instruction, of the current one.
+        self._held_short, self._k_short = (
+            Signal(range(2 * self.lanes + 1), name=name, reset_less=True)
+            for name in ("held_short", "k_short")
+        )
         with m.If(self.start):
             m.d.sync += held.eq(0)
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [next_.eq(self.i.payload), held.eq(1)]
-            m.d.sync += wrong.eq(illegal(data.View(self.layout, self.i.payload.word), self.config))
+            arriving = data.View(self.layout, self.i.payload.word)
+            longest = 2 * self.lanes
+            m.d.sync += [
+                wrong.eq(illegal(arriving, self.config)),
+                self._held_short.eq(Mux(arriving.k_words < longest, arriving.k_words, longest)),
+            ]
+        self._next_words = self.descriptor.k_words
         m.d.comb += [
-            self.i.ready.eq((~held | self.start) & ~self.stop),
+            self.i.ready.eq(~held & ~self.stop),
             self.descriptor.as_value().eq(next_.word),
             self.descriptor_pc.eq(next_.pc),
         ]
@@ -139,51 +150,55 @@ class Feeder(wiring.Component):
     def _build_current(self, m: Module) -> None:
         self._current = Signal(self.layout, reset_less=True)
         self._pc = Signal(isa.PC_BITS, reset_less=True)
-        self._k = Signal(isa.ADDRESS_BITS)  # words of the tile that are out
+        self._left = Signal(isa.ADDRESS_BITS, reset_less=True)  # words of the tile that are not out
         self._columns = Signal(isa.ADDRESS_BITS, reset_less=True)  # left in this row of tiles
         self._rows = Signal(12, reset_less=True)  # left, this one included
         self._instruction_first = Signal(reset_less=True)
         self._row_first = Signal(reset_less=True)
         self._instruction_last = Signal()
-        self._word_last = Signal()
-        self._row_last = Signal()
+        # What the next word is: from registers, because a whole instruction may start with it.
+        self._first, self._word_last, self._row_last, self._rows_last = (
+            Signal(name=f"_{name}", reset_less=True)
+            for name in ("first", "word_last", "row_last", "rows_last")
+        )
+        self._score = Signal(reset_less=True)
         self._low = Signal(reset_less=True)  # the second time of a tile that is fed twice
         wide = self._current.wide if self.config.softmax.probability_bits == 16 else Const(0, 1)
         self._again = wide & ~self._low
         m.d.comb += [
             self.word.tile.plane.high.eq(self._again),
             self.word.tile.plane.low.eq(wide & self._low),
-            self._word_last.eq(self._k == self._current.k_words - 1),
-            self._row_last.eq(self._columns <= self.lanes),
-            self._instruction_last.eq(self._row_last & (self._rows == 1)),
+            self._instruction_last.eq(self._row_last & self._rows_last),
         ]
 
     def _build_spacing(self, m: Module) -> None:
         """How long after the last word of a tile the next one may end, and parameters may be read."""
-        end = Signal()
-        m.d.comb += end.eq(self.word_valid & self._word_last)
-        score = self._current.destination == isa.Memory.S
-        tile = self._countdown(m, end, self.lanes - 1, "tile_spacing")
-        row = self._build_score_spacing(m, end & score & self._instruction_last)
-        drain = self._countdown(m, end, self.drain_latency + self.lanes - 1, "drain_spacing")
-        single = score & self._instruction_last
-        self._may_start = (tile < self._current.k_words) & (~single | (row < self._current.k_words))
+        end, last_end = Signal(), Signal()
+        single = self._score & self._instruction_last
+        m.d.comb += [end.eq(self.word_valid & self._word_last), last_end.eq(end & single)]
+        short = (self._held_short, self._k_short)
+        tile = self._build_free(m, end, Const(self.lanes - 1), short, "tile")
+        # A score row's last column may be its tile's last one, the next row's last one its tile's first.
+        cycles, whole = 2 * self.lanes - 2, (self._next_words, self._current.k_words)
+        if facts(self.config.softmax).passes == 1:
+            row = self._build_free(m, last_end, Const(cycles), short, "score")
+        else:
+            row = self._build_free(m, last_end, self._current.columns + cycles, whole, "score")
+        drain = Signal(range(self.drain_latency + self.lanes), name="drain_spacing")
+        m.d.sync += drain.eq(Mux(end, self.drain_latency + self.lanes - 1, drain - (drain != 0)))
+        self._may_start = tile & (~single | row)
         self._drained = drain == 0
 
-    def _build_score_spacing(self, m: Module, end: Value) -> Signal:
-        """A score row's last column may be its tile's last one, the next row's last one its tile's first."""
-        cycles = 2 * self.lanes - 2
-        if facts(self.config.softmax).passes == 1:
-            return self._countdown(m, end, cycles, "score_spacing")
-        left = Signal(isa.ADDRESS_BITS + 1, name="score_spacing")
-        m.d.sync += left.eq(Mux(end, self._current.columns + cycles, left - (left != 0)))
-        return left
-
-    @staticmethod
-    def _countdown(m: Module, start: Value, cycles: int, name: str) -> Signal:
-        left = Signal(range(cycles + 1), name=name)
-        m.d.sync += left.eq(Mux(start, cycles, left - (left != 0)))
-        return left
+    def _build_free(
+        self, m: Module, end: Value, cycles: Value, words: tuple[Value, Value], name: str
+    ) -> Signal:
+        """A register: a tile of as many words as the next instruction's, the current one's may begin, so that it ends
+        more than ``cycles`` after ``end``."""
+        left, then = Signal(len(cycles), name=f"{name}_spacing"), Signal(len(cycles), name=f"{name}_then")
+        free = Signal(name=f"{name}_free")
+        m.d.comb += then.eq(Mux(end, cycles, left - (left != 0)))
+        m.d.sync += [left.eq(then), free.eq(Mux(self.start, then < words[0], then < words[1]))]
+        return free
 
     def _build_addresses(self, m: Module) -> None:
         """Addresses step by one inside a tile, by the strides between tiles."""
@@ -193,13 +208,17 @@ class Feeder(wiring.Component):
         )
         with m.If(self.word_valid):
             m.d.sync += [
-                self._k.eq(self._k + 1),
+                self._left.eq(self._left - 1),
+                self._first.eq(0),
+                self._word_last.eq(self._left == 2),
                 self._a_addr.eq(self._a_addr + 1),
                 self._b_addr.eq(self._b_addr + 1),
             ]
             with m.If(self._word_last):
                 m.d.sync += [
-                    self._k.eq(0),
+                    self._left.eq(self._current.k_words),
+                    self._first.eq(1),
+                    self._word_last.eq(self._current.k_words == 1),
                     self._low.eq(self._again),
                     self._instruction_first.eq(0),
                     self._row_first.eq(self._row_last & ~self._again),
@@ -211,7 +230,7 @@ class Feeder(wiring.Component):
         with m.If(self.start):
             self._build_start(m)
         m.d.comb += [
-            self.word.first.eq(self._k == 0),
+            self.word.first.eq(self._first),
             self.word.last.eq(self._word_last),
             self.word.tile.instruction_first.eq(self._instruction_first),
             self.word.tile.row_first.eq(self._row_first),
@@ -236,7 +255,9 @@ class Feeder(wiring.Component):
                 self._b_addr.eq(current.b_base),
                 self._p_row.eq(self._p_row + self.lanes),
                 self._columns.eq(current.columns),
+                self._row_last.eq(current.columns <= self.lanes),
                 self._rows.eq(self._rows - 1),
+                self._rows_last.eq(self._rows == 2),
             ]
         with m.Else():
             m.d.sync += [
@@ -244,6 +265,7 @@ class Feeder(wiring.Component):
                 self._b_tile.eq(self._b_tile + current.b_stride),
                 self._b_addr.eq(self._b_tile + current.b_stride),
                 self._columns.eq(self._columns - self.lanes),
+                self._row_last.eq(self._columns <= 2 * self.lanes),
             ]
 
     def _build_start(self, m: Module) -> None:
@@ -256,8 +278,15 @@ class Feeder(wiring.Component):
             self._b_tile.eq(following.b_base),
             self._b_addr.eq(following.b_base),
             self._p_row.eq(following.p_base),
+            self._left.eq(following.k_words),
+            self._first.eq(1),
+            self._word_last.eq(following.k_words == 1),
+            self._k_short.eq(self._held_short),
+            self._score.eq(following.destination == isa.Memory.S),
             self._columns.eq(following.columns),
+            self._row_last.eq(following.columns <= self.lanes),
             self._rows.eq(following.row_tiles),
+            self._rows_last.eq(following.row_tiles == 1),
             self._current.eq(following),
             self._pc.eq(self._next.pc),
             self._low.eq(0),
@@ -285,7 +314,7 @@ class Feeder(wiring.Component):
                     with m.If(self.p_lane == self.lanes - 1):
                         m.next = "FEED"
             with m.State("FEED"):
-                m.d.comb += self.word_valid.eq(((self._k != 0) | self._may_start) & ~self.stop)
+                m.d.comb += self.word_valid.eq((~self._first | self._may_start) & ~self.stop)
                 m.d.comb += self.stall_drain.eq(~self.word_valid)
                 with m.If(self.word_valid & self._word_last & self._row_last & ~self._again):
                     with m.If(current.scale == isa.Scale.LANE):

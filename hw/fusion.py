@@ -76,7 +76,7 @@ class FusionPipeline(wiring.Component):
     @staticmethod
     def residual_latency(config: AcceleratorConfig) -> int:
         """Cycles from a column to its ``residual``."""
-        return FusionPipeline.latency(config) - 1
+        return FusionPipeline.latency(config) - 2
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
@@ -107,7 +107,7 @@ class FusionPipeline(wiring.Component):
         stage = 1 + Requantize.LATENCY
         m.d.comb += [gelu.enable.eq(control[stage].activation == Activation.GELU), gelu.x.eq(first.o)]
         self._build_second(m, gelu, second, control[stage + gelu_latency])
-        self._build_end(m, second, control[-1])
+        self._build_end(m, second, control[-1], control[-2])
         m.d.comb += self.o_valid.eq(valid[-1])
         return m
 
@@ -146,13 +146,16 @@ class FusionPipeline(wiring.Component):
             second.zero_point.eq(Mux(is_gelu, control.zero_point, 0)),
         ]
 
-    def _build_end(self, m: Module, second: Requantize, control: Any) -> None:
-        """Last cycle: ReLU bounds the result at the zero point, the residual addition at int16's ends."""
+    def _build_end(self, m: Module, second: Requantize, control: Any, before: Any) -> None:
+        """Last cycle: ReLU bounds the result at the zero point, the residual addition at int16's ends. ``before``: the
+        control one cycle earlier, when the residual comes out of its memory into a register."""
         minimum = Signal(signed(16))
         m.d.comb += minimum.eq(Mux(control.activation == Activation.RELU, control.zero_point, INT16.minimum))
         for lane in range(self.lanes):
             total = Signal(signed(17), name=f"total_{lane}")
             o = Signal(signed(16), name=f"o_{lane}", reset_less=True)
-            m.d.comb += total.eq(second.o[lane] + Mux(control.residual, self.residual[lane], 0))
+            residual = Signal(signed(16), name=f"residual_{lane}", reset_less=True)
+            m.d.sync += residual.eq(Mux(before.residual, self.residual[lane], 0))
+            m.d.comb += total.eq(second.o[lane] + residual)
             m.d.sync += o.eq(Mux(total < minimum, minimum, Mux(total > INT16.maximum, INT16.maximum, total)))
             m.d.comb += self.o[lane].eq(o)

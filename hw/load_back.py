@@ -60,7 +60,10 @@ class LoadBack(wiring.Component):
         m.submodules.unfolder = self._unfolder = PatchUnfolder(self._config)
         self._command = Signal(Command(), reset_less=True)
         self._load = data.View(instruction_layout(Opcode.LOAD), self._command.word)
+        # Registers, of which one is high while a command is written, and one for each memory; an idle back has none.
         self._loading, self._unfolding, self._filling = Signal(), Signal(), Signal()
+        self._chosen = {memory: Signal(name=f"to_{memory.name.lower()}") for memory in DESTINATIONS}
+        self._last_row = Signal()  # _left == 1
         # The address of the next word, of the first word of its row, and what is left, for LOAD and FILL.
         self._address, self._row = Signal(WORD_ADDRESS_BITS), Signal(WORD_ADDRESS_BITS)
         self._left = Signal(isa.ADDRESS_BITS)  # rows of a LOAD, words of a FILL
@@ -78,25 +81,42 @@ class LoadBack(wiring.Component):
                     self._address.eq(arriving.base),
                     self._row.eq(arriving.base + arriving.stride),
                     self._left.eq(arriving.rows),
+                    self._last_row.eq(arriving.rows == 1),
                 ]
                 with m.If(arriving.opcode == Opcode.FILL):
-                    m.d.sync += [self._address.eq(filling.base), self._left.eq(filling.words)]
+                    m.d.sync += [
+                        self._address.eq(filling.base),
+                        self._left.eq(filling.words),
+                        self._last_row.eq(filling.words == 1),
+                    ]
                 with m.If(self.i.valid & self.i.ready):
                     m.d.comb += self._unfolder.command.valid.eq(arriving.opcode == Opcode.LOAD_PATCHES)
+                    self._build_kind(m, arriving)
                     m.next = "Write"
             with m.State("Write"):
-                opcode = self._load.opcode
-                m.d.comb += [
-                    self.busy.eq(1),
-                    self._loading.eq(opcode == Opcode.LOAD),
-                    self._unfolding.eq(opcode == Opcode.LOAD_PATCHES),
-                    self._filling.eq(opcode == Opcode.FILL),
-                ]
+                m.d.comb += self.busy.eq(1)
                 self._build_count(m)
                 with m.If(self.done):
+                    m.d.sync += [kind.eq(0) for kind in (self._loading, self._unfolding, self._filling)]
                     m.next = "Idle"
         m.d.comb += self.pc.eq(self._command.pc)
         return m
+
+    def _build_kind(self, m: Module, arriving: data.View) -> None:
+        """What the command is, and where it writes. LOAD and FILL have their memory in the same place; LOAD_PATCHES
+        has none and writes X."""
+        assert (
+            instruction_layout(Opcode.FILL)["memory"].offset
+            == instruction_layout(Opcode.LOAD)["memory"].offset
+        )
+        patches = arriving.opcode == Opcode.LOAD_PATCHES
+        m.d.sync += [
+            self._loading.eq(arriving.opcode == Opcode.LOAD),
+            self._unfolding.eq(patches),
+            self._filling.eq(arriving.opcode == Opcode.FILL),
+        ]
+        for memory, chosen in self._chosen.items():
+            m.d.sync += chosen.eq(Mux(patches, memory == Memory.X, arriving.memory == memory))
 
     def _build_sources(self, m: Module) -> None:
         """Beats go to the gearbox or to the unfolder; one that came with an error goes nowhere."""
@@ -105,7 +125,7 @@ class LoadBack(wiring.Component):
         # The last word waits for its port; the next beat is another command's, its error too.
         complete = Signal()
         with m.If(self._loading):
-            m.d.comb += complete.eq(gearbox.o.valid & gearbox.o.payload.last & (self._left == 1))
+            m.d.comb += complete.eq(gearbox.o.valid & gearbox.o.payload.last & self._last_row)
         with m.If(self._unfolding):
             m.d.comb += complete.eq(unfolder.o.valid & unfolder.o.payload.last)
         mine = (self._loading | self._unfolding) & ~complete
@@ -128,8 +148,8 @@ class LoadBack(wiring.Component):
         with m.If(self._accepted):
             m.d.sync += self._address.eq(self._address + 1)
             with m.If(self._filling | (self._loading & self._gearbox.o.payload.last)):
-                m.d.sync += self._left.eq(self._left - 1)
-                m.d.comb += self.done.eq(self._left == 1)
+                m.d.sync += [self._left.eq(self._left - 1), self._last_row.eq(self._left == 2)]
+                m.d.comb += self.done.eq(self._last_row)
             with m.If(self._loading & self._gearbox.o.payload.last):
                 m.d.sync += [self._address.eq(self._row), self._row.eq(self._row + self._load.stride)]
             with m.If(self._unfolding & self._unfolder.o.payload.last):
@@ -140,15 +160,9 @@ class LoadBack(wiring.Component):
         word, masked = self._gearbox.o, self._unfolder.o
         ports = {Memory.X: self.xo, Memory.W: self.wo, Memory.R: self.ro, Memory.P: self.po}
         valid, ready, fault = Signal(), Signal(), Signal()
-        memory = Signal(Memory)
-        fill = data.View(instruction_layout(Opcode.FILL), self._command.word)
-        # LOAD and FILL have their memory in the same place; LOAD_PATCHES has none and writes X.
-        assert (
-            instruction_layout(Opcode.FILL)["memory"].offset
-            == instruction_layout(Opcode.LOAD)["memory"].offset
-        )
         m.d.comb += [
-            memory.eq(Mux(self._unfolding, Memory.X, fill.memory)),
+            ready.eq(Cat(chosen & ports[memory].ready for memory, chosen in self._chosen.items()).any()),
+            fault.eq(Cat(chosen & ports[memory].fault for memory, chosen in self._chosen.items()).any()),
             valid.eq(
                 ((self._loading & word.valid) | (self._unfolding & masked.valid) | self._filling) & ~self.halt
             ),
@@ -158,9 +172,7 @@ class LoadBack(wiring.Component):
             masked.ready.eq(self._unfolding & self._accepted),
         ]
         for which, port in ports.items():
-            with m.If(memory == which):
-                m.d.comb += [port.valid.eq(valid), ready.eq(port.ready), fault.eq(port.fault)]
-            m.d.comb += port.addr.eq(self._address)
+            m.d.comb += [port.valid.eq(valid & self._chosen[which]), port.addr.eq(self._address)]
             with m.If(self._loading):
                 m.d.comb += port.data.eq(word.payload.data)
         m.d.comb += self.xo.mask.eq(Const(-1, self._config.panel_word_bytes))

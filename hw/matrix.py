@@ -79,8 +79,13 @@ class MatrixUnit(wiring.Component):
 
     @staticmethod
     def result_latency(config: AcceleratorConfig) -> int:
-        """From there to the fusion pipeline's result."""
+        """From the parameter address of a column to the fusion pipeline's result."""
         return _FUSION_STAGE + FusionPipeline.latency(config)
+
+    @staticmethod
+    def residual_latency(config: AcceleratorConfig) -> int:
+        """From the parameter address of a column to the read of its old residual stream."""
+        return _FUSION_STAGE + FusionPipeline.residual_latency(config) - 1
 
     @staticmethod
     def latency(config: AcceleratorConfig) -> int:
@@ -212,7 +217,7 @@ class MatrixUnit(wiring.Component):
         gated(m, fusion, valid=fusion.valid, cycles=FusionPipeline.latency(self.config), name="fusion")
         tag, flags = self._tags[_FUSION_STAGE], self._flags[_FUSION_STAGE]
         control = fusion.control
-        residual = _FUSION_STAGE + FusionPipeline.residual_latency(self.config) - 1
+        residual = self.residual_latency(self.config)
         self._residual_tag = self._tags[residual]
         m.d.comb += [
             fusion.valid.eq(flags.valid),
@@ -239,14 +244,15 @@ class MatrixUnit(wiring.Component):
         packer, scores, fusion = self._packer, self._scores, self._fusion
         result, valid = self._tags[self._result_stage], self._flags[self._result_stage].valid
         write, flags = self._tags[self._write_stage], self._flags[self._write_stage]
+        coming, packed = self._coming(m, self._result_stage), self._coming(m, self._write_stage)
         refused = self._write_fault = (self.xo.valid & self.xo.fault) | (self.wo.valid & self.wo.fault)
         m.d.comb += [
             packer.valid.eq(valid),
             packer.index.eq(result.index),
-            self.ro.valid.eq(valid & (result.destination == Memory.R) & ~self._stop),
+            self.ro.valid.eq(coming[Memory.R] & ~self._stop),
             self.ro.addr.eq(result.addr),
             self.ro.data.eq(fusion.o),
-            scores.valid.eq(valid & (result.destination == Memory.S) & ~self._stop),
+            scores.valid.eq(coming[Memory.S] & ~self._stop),
             scores.score.eq(fusion.o),
             scores.tag.emit.eq(self._flags[self._result_stage].emit),
             scores.tag.word.eq(result.addr),
@@ -263,10 +269,20 @@ class MatrixUnit(wiring.Component):
             m.d.comb += packer.column[lane].eq(fusion.o[lane])
         for port, memory in ((self.xo, Memory.X), (self.wo, Memory.W)):
             m.d.comb += [
-                port.valid.eq(flags.valid & flags.emit & (write.destination == memory) & ~self._stop),
+                port.valid.eq(packed[memory] & flags.emit & ~self._stop),
                 port.addr.eq(write.addr),
                 port.data.eq(packer.o),
             ]
+
+    def _coming(self, m: Module, stage: int) -> dict[Memory, Signal]:
+        """For each destination whether it is that of the column at ``stage``, from registers: other units' ports wait
+        for the answer."""
+        flags, tag = self._flags[stage - 1], self._tags[stage - 1]
+        found = {}
+        for memory in (Memory.X, Memory.W, Memory.R, Memory.S):
+            found[memory] = Signal(name=f"to_{memory.name.lower()}_{stage}")
+            m.d.sync += found[memory].eq(flags.valid & (tag.destination == memory))
+        return found
 
     def _build_errors(self, m: Module) -> None:
         """The first fault stops the unit; of several in one cycle, that of the oldest instruction is reported."""

@@ -3,9 +3,10 @@
 Stages of a column:
     1 - 2    statistics;  or centring
 Stages of a lane after a statistics pass:
-    1        D * squares, sum * sum
-    2        variance
-    3 - 11   row scale (hw.norm_scale)
+    1        its sum and its sum of squares
+    2        D * squares, sum * sum
+    3        variance
+    4 - 12   row scale (hw.norm_scale)
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from vitreous.hw.rsqrt import VARIANCE_BITS
 
 SQUARES_BITS = 31 + exact_log2(CHANNELS_MAXIMUM)
 CENTRED_BITS = 30
+_VARIANCE_LATENCY = 3
 
 
 def _column(lanes: int) -> data.ArrayLayout:
@@ -122,13 +124,13 @@ class OnePassNorm(NormVariant):
     MEAN = False
     WIDTH = CENTRED_BITS
     LATENCY = Centre.LATENCY
-    SCALE_LATENCY = RowStatistics.LATENCY + NormScale.LATENCY
+    SCALE_LATENCY = RowStatistics.LATENCY + NormScale.latency(_VARIANCE_LATENCY)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.statistics = statistics = RowStatistics(lanes=self.lanes)
         m.submodules.centre = centre = Centre(lanes=self.lanes)
-        m.submodules.scale = scale = NormScale(lanes=self.lanes)
+        m.submodules.scale = scale = NormScale(lanes=self.lanes, variance_latency=_VARIANCE_LATENCY)
         constants = self.constants
         final = delay_line(m, self.read.statistics & self.last, statistics.LATENCY, name="final")[-1]
         m.d.comb += [
@@ -153,18 +155,19 @@ class OnePassNorm(NormVariant):
     def _build_variance(self, m: Module, statistics: RowStatistics, lane: Signal) -> Signal:
         constants = self.constants
         # Cycle 1
-        scaled = Signal(VARIANCE_BITS, reset_less=True)
-        square = Signal(VARIANCE_BITS, reset_less=True)
-        total, squares = Signal(signed(SUM_BITS)), Signal(SQUARES_BITS)
+        total, squares = Signal(signed(SUM_BITS), reset_less=True), Signal(SQUARES_BITS, reset_less=True)
         with m.Switch(lane):
             for index in range(self.lanes):
                 with m.Case(index):
-                    m.d.comb += [
+                    m.d.sync += [
                         total.eq(Mux(constants.centred, statistics.sum[index], 0)),
                         squares.eq(statistics.squares[index]),
                     ]
+        # Cycle 2
+        scaled = Signal(VARIANCE_BITS, reset_less=True)
+        square = Signal(VARIANCE_BITS, reset_less=True)
         m.d.sync += [scaled.eq(constants.channels * squares), square.eq(total * total)]
-        # Cycle 2: never negative, so modulo 2**55 is exact.
+        # Cycle 3: never negative, so modulo 2**55 is exact.
         variance = Signal(VARIANCE_BITS, reset_less=True)
         m.d.sync += variance.eq(scaled - square + constants.epsilon)
         return variance

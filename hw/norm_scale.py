@@ -1,10 +1,10 @@
 """The scalar end of a norm: from the variance of a tile's rows to a multiplier and a shift for each, one row a cycle.
 
 Stages:
-    1 - 2    the variance of a lane, made outside from its sums
-    3 - 9    reciprocal square root
-    10       times the constant m_o
-    11       normalized to 15 bits, kept for the lane
+    1 - V        the variance of a lane, made outside from its sums in V cycles
+    V+1 - V+7    reciprocal square root
+    V+8          times the constant m_o
+    V+9          normalized to 15 bits, kept for the lane
 """
 
 from __future__ import annotations
@@ -35,19 +35,20 @@ class NormScale(wiring.Component):
 
     A shift beyond 63, where every value rounds to 0 already, is kept at 63.
 
-    Latency: ``LATENCY + N`` cycles from ``start`` to ``done``.
+    Latency: ``latency(variance_latency) + N`` cycles from ``start`` to ``done``.
     Throughput: N rows in N cycles.
     Back-pressure: none.
 
     Parameters
     ----------
     lanes : rows, a power of two.
+    variance_latency : V, cycles from ``lane`` to ``variance``.
 
     Members
     -------
     start : In, pulse: lane 0 is asked for in this cycle, the others in the next ones.
     lane : Out, which lane's variance is asked for.
-    variance : In, at least 1, that of the lane asked for ``VARIANCE_LATENCY`` cycles ago.
+    variance : In, at least 1, that of the lane asked for ``variance_latency`` cycles ago.
     multiplier, shift : In, constants of the tensor.
     row_multiplier, row_shift : Out, of each lane, kept until the next ``start``.
     done : Out, pulse: the last lane is there.
@@ -55,13 +56,16 @@ class NormScale(wiring.Component):
     Raises ValueError when ``lanes`` is not a power of two.
     """
 
-    VARIANCE_LATENCY = 2
-    LATENCY = VARIANCE_LATENCY + ReciprocalRoot.LATENCY + 2
+    @staticmethod
+    def latency(variance_latency: int) -> int:
+        """Cycles from ``lane`` to its row scale."""
+        return variance_latency + ReciprocalRoot.LATENCY + 2
 
-    def __init__(self, *, lanes: int) -> None:
+    def __init__(self, *, lanes: int, variance_latency: int) -> None:
         if lanes < 2 or lanes & (lanes - 1):
             raise ValueError(f"Lanes must be a power of two of at least 2, not {lanes!r}")
         self.lanes = lanes
+        self._latency = self.latency(variance_latency)
         super().__init__(
             {
                 "start": In(1),
@@ -78,19 +82,19 @@ class NormScale(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         lane, asked = walk(m, self.start, self.lanes)
-        # Cycles 3 to 9
+        # Cycles V + 1 to V + 7
         m.submodules.root = root = ReciprocalRoot()
         m.d.comb += [self.lane.eq(lane), root.variance.eq(self.variance)]
-        # Cycle 10
+        # Cycle V + 8
         quotient = Signal(ROOT_BITS, reset_less=True)
         shift = Signal(SHIFT_BITS + 1, reset_less=True)
         m.d.sync += [
             quotient.eq((root.root * self.multiplier) >> MULTIPLIER_BITS),
             shift.eq(self.shift + root.half_exponent + 1),
         ]
-        # Cycle 11
-        valid = delay_line(m, asked, self.LATENCY - 1, name="valid")[-1]
-        place = delay_line(m, lane, self.LATENCY - 1, name="place", reset_less=True)[-1]
+        # Cycle V + 9
+        valid = delay_line(m, asked, self._latency - 1, name="valid")[-1]
+        place = delay_line(m, lane, self._latency - 1, name="place", reset_less=True)[-1]
         self._build_results(m, valid, place, quotient, shift)
         return m
 

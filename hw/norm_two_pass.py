@@ -34,6 +34,7 @@ CENTRED_BITS = MEAN_BITS + 1
 TERM_BITS = 2 * (CENTRED_BITS - 1) + 1
 """Of a square below ``2**40``, with a sign for what is not squared."""
 TOTAL_BITS = TERM_BITS + exact_log2(CHANNELS_MAXIMUM)
+_VARIANCE_LATENCY = 2
 _DROPPED = 15 - FRACTION_BITS
 """``mean = round_shift(sum * q, _DROPPED + d)`` for ``1 / D ~ q / 2**(15 + d)``."""
 
@@ -181,7 +182,7 @@ class TwoPassNorm(NormVariant):
     MEAN = True
     WIDTH = CENTRED_BITS
     LATENCY = CentredSums.LATENCY
-    SCALE_LATENCY = CentredSums.SUM_LATENCY + NormScale.LATENCY
+    SCALE_LATENCY = CentredSums.SUM_LATENCY + NormScale.latency(_VARIANCE_LATENCY)
     MEAN_LATENCY = CentredSums.SUM_LATENCY + RowMean.LATENCY
     MEAN_AFTER_BEGIN = Reciprocal.LATENCY + RowMean.LATENCY
 
@@ -189,7 +190,7 @@ class TwoPassNorm(NormVariant):
         m = Module()
         m.submodules.sums = sums = CentredSums(lanes=self.lanes)
         m.submodules.mean = mean = RowMean(lanes=self.lanes)
-        m.submodules.scale = scale = NormScale(lanes=self.lanes)
+        m.submodules.scale = scale = NormScale(lanes=self.lanes, variance_latency=_VARIANCE_LATENCY)
         constants, read = self.constants, self.read
         ends = [
             delay_line(m, flag & self.last, sums.SUM_LATENCY, name=f"final_{name}")[-1]

@@ -64,6 +64,7 @@ class PatchUnfolder(wiring.Component):
         lane_bits, depth_bits = lanes.bit_length() - 1, depth.bit_length() - 1
         fields = self._fields = Signal(_PATCHES, reset_less=True)
         self._step = Signal()
+        self._patch_left = Signal(8)  # bytes of the patch row that are still to come
         # Where the next byte goes: k of the token, its lane and the first word of its tile; the same at the
         # start of the band.
         self._k, self._row_k = Signal(WORD_ADDRESS_BITS + depth_bits), Signal(WORD_ADDRESS_BITS + depth_bits)
@@ -94,7 +95,7 @@ class PatchUnfolder(wiring.Component):
                     self._lane.eq(fields.first_token[:lane_bits]),
                     self._band_lane.eq(fields.first_token[:lane_bits]),
                 ]
-                m.d.sync += [self._k.eq(0), self._row_k.eq(0)]
+                m.d.sync += [self._k.eq(0), self._row_k.eq(0), self._patch_left.eq(fields.patch)]
                 m.next = "Unfold"
             with m.State("Unfold"):
                 m.d.comb += self._step.eq(self.i.valid & (~self.o.valid | self.o.ready))
@@ -107,21 +108,21 @@ class PatchUnfolder(wiring.Component):
         """One step: bytes of this write, the write itself, then every counter. Returns: the instruction's last
         write is made."""
         fields, beat = self._fields, self._config.bus.beat_bytes
-        x, y, channel = (Signal(_PATCHES[name].shape) for name in ("patch", "patch", "channels"))
+        y, channel = (Signal(_PATCHES[name].shape) for name in ("patch", "channels"))
         column, band = Signal(_PATCHES["grid_columns"].shape), Signal(_PATCHES["grid_rows"].shape)
-        byte, patch_left, beat_left = Signal(range(beat)), Signal(8), Signal(range(beat + 1))
-        m.d.comb += [patch_left.eq(fields.patch - x), beat_left.eq(beat - byte)]
-        count = self._build_count(m, patch_left, beat_left)
+        byte, beat_left = Signal(range(beat)), Signal(range(beat + 1))
+        m.d.comb += beat_left.eq(beat - byte)
+        count, patch_stops, beat_stops = self._build_count(m, beat_left)
         patch_ends, row_ends, plane_ends, band_ends, all_ends = (
             Signal(name=f"{n}_ends") for n in ("patch", "row", "plane", "band", "all")
         )
         m.d.comb += [
-            patch_ends.eq(count == patch_left),
+            patch_ends.eq(patch_stops),
             row_ends.eq(patch_ends & (column + 1 == fields.grid_columns)),
             plane_ends.eq(row_ends & (y + 1 == fields.patch)),
             band_ends.eq(plane_ends & (channel + 1 == fields.channels)),
             all_ends.eq(band_ends & (band + 1 == fields.grid_rows)),
-            self.i.ready.eq(self._step & ((count == beat_left) | row_ends)),
+            self.i.ready.eq(self._step & (beat_stops | row_ends)),
         ]
         # Each counter steps where the one inside it ends, and starts anew where it ends itself.
         nest = (
@@ -133,7 +134,10 @@ class PatchUnfolder(wiring.Component):
         with m.If(self._step):
             self._build_write(m, byte, count)
             m.d.sync += [self.o.valid.eq(1), self.o.payload.last.eq(all_ends)]
-            m.d.sync += [x.eq(Mux(patch_ends, 0, x + count)), byte.eq(Mux(row_ends, 0, byte + count))]
+            m.d.sync += [
+                self._patch_left.eq(Mux(patch_ends, fields.patch, self._patch_left - count)),
+                byte.eq(Mux(row_ends, 0, byte + count)),
+            ]
             for counter, steps, ends in nest:
                 with m.If(steps):
                     m.d.sync += counter.eq(Mux(ends, 0, counter + 1))
@@ -142,17 +146,20 @@ class PatchUnfolder(wiring.Component):
         m.d.comb += finished.eq(self._step & all_ends)
         return finished
 
-    def _build_count(self, m: Module, patch_left: Signal, beat_left: Signal) -> Signal:
-        """Bytes of this write: up to the end of the patch row, of the beat or of the panel word."""
-        depth = self._config.array.depth
+    def _build_count(self, m: Module, beat_left: Signal) -> tuple[Signal, Signal, Signal]:
+        """Bytes of this write: up to the end of the patch row, of the beat or of the panel word; and whether the first
+        of these, the second one stops it. All are compared side by side, because much follows from them."""
+        depth, patch_left = self._config.array.depth, self._patch_left
         word_left, count = Signal(range(depth + 1)), Signal(range(depth + 1))
+        patch_stops, beat_stops = Signal(), Signal()
         self._inner = self._k[: depth.bit_length() - 1]
-        shorter = Mux(patch_left < beat_left, patch_left, beat_left)
         m.d.comb += [
             word_left.eq(depth - self._inner),
-            count.eq(Mux(shorter < word_left, shorter, word_left)),
+            patch_stops.eq((patch_left <= beat_left) & (patch_left <= word_left)),
+            beat_stops.eq((beat_left <= patch_left) & (beat_left <= word_left)),
+            count.eq(Mux(patch_stops, patch_left, Mux(beat_stops, beat_left, word_left))),
         ]
-        return count
+        return count, patch_stops, beat_stops
 
     def _build_place(
         self, m: Module, count: Signal, patch_ends: Signal, row_ends: Signal, band_ends: Signal

@@ -41,7 +41,7 @@ class PixelRows(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         image = Signal(Image(), reset_less=True)
-        bands_left = Signal(_PATCHES["grid_rows"].shape)
+        bands_left = Signal(_PATCHES["grid_rows"].shape, reset_less=True)
         y = Signal(_PATCHES["patch"].shape)
         channel = Signal(_PATCHES["channels"].shape)
         plane, next_band = Signal(OFFSET_BITS, reset_less=True), Signal(OFFSET_BITS, reset_less=True)
@@ -51,14 +51,17 @@ class PixelRows(wiring.Component):
             Signal(OFFSET_BITS),
         )  # the next row of this plane, the same band of the next plane
         m.d.comb += [
-            self.i.ready.eq(bands_left == 0),
-            self.o.valid.eq(bands_left != 0),
+            self.i.ready.eq(~self.o.valid),
             self.o.payload.bytes.eq(image.bytes),
             below.eq(row + image.row_stride),
             beside.eq(plane + image.channel_stride),
         ]
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [image.eq(self.i.payload), bands_left.eq(self.i.payload.grid_rows)]
+            m.d.sync += [
+                image.eq(self.i.payload),
+                bands_left.eq(self.i.payload.grid_rows),
+                self.o.valid.eq(1),
+            ]
             m.d.sync += [
                 row.eq(self.i.payload.offset),
                 plane.eq(self.i.payload.offset),
@@ -74,4 +77,5 @@ class PixelRows(wiring.Component):
                 with m.If(channel + 1 == image.channels):
                     band = Mux(channel == 0, below, next_band)
                     m.d.sync += [row.eq(band), plane.eq(band), channel.eq(0), bands_left.eq(bands_left - 1)]
+                    m.d.sync += self.o.valid.eq(bands_left != 1)
         return m

@@ -46,7 +46,7 @@ class MatrixModel:
     def start(self, cycle: int, pc: int, instruction: Instruction) -> None:
         i = instruction.fields
         begin = max(cycle + self._timing.command, self._fed)
-        self.ready = begin  # the next one is held from here on
+        self.ready = begin + 1  # the place of the next one is free
         tiles = ceil_div(i["columns"], self._lanes) * (1 + i["wide"])
         k, previous = i["k_words"], self._end
         if i["scale"] == Scale.LANE:

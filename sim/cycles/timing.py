@@ -67,7 +67,7 @@ def matrix_timing(config: AcceleratorConfig) -> MatrixTiming:
         command=Feeder.COMMAND_LATENCY - 1,
         read=Scores.read_latency(config) - 1,
         column=MatrixUnit.column_latency(config),
-        residual=result - 2,  # its data comes one cycle later, and is added one cycle before the result
+        residual=MatrixUnit.residual_latency(config),
         result=result,
         write=write,
         score=Scores.done_latency(config, 0),

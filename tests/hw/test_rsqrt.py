@@ -57,10 +57,12 @@ def test_every_normalized_number_and_every_exponent(step: int) -> None:
 def test_scales_of_a_tile() -> None:
     """Tiles as close to each other as the unit allows; variances and shifts of every size."""
     rng, lanes = random.Random(2), 8
-    dut = NormScale(lanes=lanes)
+    after = 3
+    dut = NormScale(lanes=lanes, variance_latency=after)
+    latency = dut.latency(after)
     tiles: list[list[tuple[int, int]]] = []
-    inputs: list[dict[str, int]] = [{"start": 0} for _ in range(40 * (dut.LATENCY + lanes + 1))]
-    period = dut.LATENCY + lanes + 1
+    inputs: list[dict[str, int]] = [{"start": 0} for _ in range(40 * (latency + lanes + 1))]
+    period = latency + lanes + 1
     for tile in range(40):
         variances = [rng.getrandbits(rng.randrange(1, 56)) | 1 for _ in range(lanes)]
         variances[:2] = [1, (1 << 55) - 1]
@@ -69,9 +71,9 @@ def test_scales_of_a_tile() -> None:
         begin = tile * period
         inputs[begin] |= {"start": 1, "multiplier": constants[0], "shift": constants[1]}
         for lane, variance in enumerate(variances):
-            inputs[begin + lane + dut.VARIANCE_LATENCY]["variance"] = variance
+            inputs[begin + lane + after]["variance"] = variance
     seen = run_pipeline(dut, inputs, ["lane", "row_multiplier", "row_shift", "done"], cycles=len(inputs))
-    last = dut.LATENCY + lanes - 1
+    last = latency + lanes - 1
     assert [t for t, s in enumerate(seen) if s["done"]] == [i * period + last for i in range(40)]
     for index, expected in enumerate(tiles):
         begin, result = index * period, seen[index * period + last]

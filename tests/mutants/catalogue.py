@@ -23,15 +23,13 @@ TOKEN = "tokens and completion"
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(FIRST, "array.py", "dot + Mux(load, 0, acc)", "dot + acc"),
     Mutation(TIMING, "array.py", "copy = stages[3][2]", "copy = stages[2][2]"),
-    Mutation(OFF, "feeder.py", "self._k == self._current.k_words - 1", "self._k == self._current.k_words"),
-    Mutation(CONDITION, "feeder.py", "self._columns <= self.lanes", "self._columns < self.lanes"),
+    Mutation(OFF, "feeder.py", "_word_last.eq(self._left == 2)", "_word_last.eq(self._left == 1)"),
+    Mutation(CONDITION, "feeder.py", "self._columns <= 2 * self.lanes", "self._columns < 2 * self.lanes"),
     Mutation(
         ADDRESS, "feeder.py", "_b_addr.eq(self._b_tile + current.b_stride)", "_b_addr.eq(self._b_tile + 1)"
     ),
     Mutation(ADDRESS, "feeder.py", "_p_row.eq(self._p_row + self.lanes)", "_p_row.eq(self._p_row + 1)"),
-    Mutation(
-        TIMING, "feeder.py", 'end, self.lanes - 1, "tile_spacing"', 'end, self.lanes - 2, "tile_spacing"'
-    ),
+    Mutation(TIMING, "feeder.py", "Const(self.lanes - 1), short", "Const(self.lanes - 2), short"),
     Mutation(CONDITION, "drain.py", "(self._column < fields.columns)", "(self._column <= fields.columns)"),
     Mutation(ADDRESS, "drain.py", "self._row + self._current.fields.o_stride", "self._row + 1"),
     Mutation(
@@ -60,7 +58,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "control.activation == Activation.RELU",
         "control.activation != Activation.RELU",
     ),
-    Mutation(CONDITION, "fusion.py", "Mux(control.residual, self.residual[lane], 0)", "self.residual[lane]"),
+    Mutation(CONDITION, "fusion.py", "Mux(before.residual, self.residual[lane], 0)", "self.residual[lane]"),
     Mutation(
         SATURATION,
         "fusion.py",
@@ -135,7 +133,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "port.mask if name in self._masked else Const(-1, len(mask))",
         "Const(-1, len(mask))",
     ),
-    Mutation(CONSTANT, "bursts.py", "PAGE_BYTES // beat - address[shift:12]", "PAGE_BYTES // beat"),
+    Mutation(
+        CONSTANT,
+        "bursts.py",
+        "self._burst_beats - place, self._burst_beats",
+        "self._burst_beats, self._burst_beats",
+    ),
     Mutation(
         MASK,
         "gearbox.py",
@@ -152,8 +155,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         TIMING,
         "matrix.py",
-        "FusionPipeline.residual_latency(self.config) - 1",
-        "FusionPipeline.residual_latency(self.config)",
+        "FusionPipeline.residual_latency(config) - 1",
+        "FusionPipeline.residual_latency(config)",
     ),
     Mutation(
         CONSTANT,

@@ -1,0 +1,68 @@
+"""A whole board in simulation: a program comes over the serial line, runs, and its results go back over it."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from amaranth.back import verilog
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import get_runner
+
+from tests.sim.small import TINY, golden_window, small_program
+from vitreous.hw.board.board import Board
+from vitreous.sim import board as host
+from vitreous.sim.build import build_bench
+from vitreous.spec import isa, layout
+from vitreous.spec.isa import Register
+
+FOLDER = Path(__file__).parent
+MEMORY_KIB, DIVISOR = 32, 4
+
+
+@pytest.mark.slow
+def test_a_program_over_the_serial_line(tmp_path: Path) -> None:
+    program, image = small_program(TINY, "one token, one head, pooled", observe=False)
+    assert host.memory_bytes(program) <= MEMORY_KIB * 1024
+    words = layout.ceil_div(program.write_size, host.WORD_BYTES)
+    writes = [
+        (0, host.padded(program.with_input(image).tobytes())),
+        *(
+            (host.REGISTERS | register, struct.pack("<I", value))
+            for register, value in host.registers_of(program).items()
+        ),
+        (host.REGISTERS | Register.CONTROL, struct.pack("<I", isa.CONTROL_START)),
+    ]
+    (tmp_path / "before.bin").write_bytes(b"".join(host.write_request(*write) for write in writes))
+    (tmp_path / "after.bin").write_bytes(
+        host.read_request(host.REGISTERS | Register.MAGIC, 3)
+        + host.read_request(host.window_base(program), words)
+    )
+    sizes = [*([1] * len(writes)), 3 * host.WORD_BYTES + 1, words * host.WORD_BYTES + 1]
+    text = verilog.convert(Board(TINY, memory_kib=MEMORY_KIB, divisor=DIVISOR), name="board", emit_src=False)
+    made = build_bench("board", text, FOLDER / "bench.sv", top="board_bench", ports=["finished"])
+    get_runner(made.simulator).test(
+        hdl_toplevel="board_bench",
+        hdl_toplevel_lang="verilog",
+        test_module="tests.hw.board.session",
+        build_dir=made.folder,
+        test_dir=tmp_path,
+        results_xml=str(tmp_path / "results.xml"),
+        plusargs=[f"+folder={tmp_path}", f"+expected={sum(sizes)}"],
+        log_file=tmp_path / "simulation.log",
+    )
+    assert not get_results(tmp_path / "results.xml")[1]
+    answers = (tmp_path / "answers.bin").read_bytes()
+    assert len(answers) == sum(sizes)
+    parts, start = [], 0
+    for size in sizes:
+        parts.append(answers[start : start + size])
+        start += size
+    assert parts[: len(writes)] == [host.checksum(data) for _, data in writes]
+    registers, window = parts[-2], parts[-1]
+    assert struct.unpack("<III", registers[:-1]) == (isa.MAGIC_VALUE, TINY.digest32, isa.STATUS_DONE)
+    assert window[-1:] == host.checksum(window[:-1])
+    got = np.frombuffer(window[:-1], np.uint8)[: program.write_size]
+    assert np.array_equal(got, golden_window(program, image, TINY))
