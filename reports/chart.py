@@ -42,9 +42,12 @@ class Axis:
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 
     def ticks(self, wanted: int = 6) -> list[float]:
-        """Decades of a logarithmic axis; round numbers of a linear one."""
+        """Decades of a logarithmic axis, 1, 2 and 5 of them where they are few; round numbers of a linear one."""
         if self.log:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+            if last - first < 2:  # too few decades to read a value by
+                steps = [m * 10.0**n for n in range(first - 1, last + 1) for m in (1, 2, 5)]
+                return [step for step in steps if self.low <= step <= self.high]
             every = max(1, math.ceil((last - first) / wanted))
             return [10.0**n for n in range(first, last + 1, every)]
         span = self.high - self.low

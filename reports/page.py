@@ -12,6 +12,7 @@ import jinja2
 from vitreous.reports import (
     colours,
     energy_page,
+    exploration_chart,
     memory_chart,
     picture,
     roofline_chart,
@@ -21,6 +22,7 @@ from vitreous.reports import (
     wording,
 )
 from vitreous.reports.area import COLUMN_TEXT
+from vitreous.reports.exploration import ExploredPoint
 from vitreous.reports.report import Report
 from vitreous.reports.schedule import EMPTY, QUEUES
 from vitreous.reports.sources import HOW_MEANING
@@ -37,6 +39,7 @@ SECTIONS = (
     "memory",
     "attention",
     "units",
+    "exploration",
     "checks",
     "sources",
     "configuration",
@@ -52,6 +55,7 @@ CONTENTS = {
     "memory": "Memory",
     "attention": "Probabilities",
     "units": "Nonlinear units",
+    "exploration": "Exploration",
     "checks": "Checks",
     "sources": "Sources",
     "configuration": "Configuration",
@@ -183,6 +187,19 @@ def _area_words(report: Report) -> dict[str, Any]:
     }
 
 
+def _exploration_words(report: Report) -> dict[str, Any]:
+    """The pictures of each search, and whether a point is the accelerator of this run, whatever its name."""
+    found = report.exploration
+    own = {part: value for part, value in report.config.items() if part != "name"}
+
+    def same_machine(point: ExploredPoint) -> bool:
+        return point.config is not None and own == {p: v for p, v in point.config.items() if p != "name"}
+
+    searches = found.searches if found else ()
+    drawn = [(s, exploration_chart.pictures(s, found.goals)) for s in searches] if found else []
+    return {"explored": drawn, "same_machine": same_machine}
+
+
 def _layer_words(report: Report) -> dict[str, Any]:
     taken = [w for part in report.attention for w in part.widths if w.bits == part.probability_bits]
     return {
@@ -206,6 +223,7 @@ def render(report: Report) -> str:
         **_roofline_words(report),
         **energy_page.words(report),
         **_area_words(report),
+        **_exploration_words(report),
         **_memory_words(report),
         **_unit_words(report),
     }

@@ -14,6 +14,7 @@ from vitreous.reports import figures
 from vitreous.reports.area_section import TargetArea, area_section
 from vitreous.reports.energy_section import EnergyChoice, EnergySection, energy_section
 from vitreous.reports.errors import ReportError
+from vitreous.reports.exploration import Exploration
 from vitreous.reports.figures import LayerRow, QueueRow, Share, Traffic
 from vitreous.reports.memory_map import MemoryMap, memory_map
 from vitreous.reports.record import AttentionRecord, Check, Record
@@ -31,6 +32,7 @@ class Report:
     """What a run showed. ``sources`` says for each figure how it was obtained, ``how`` the same in one word of
     ``reports.sources.HOWS``.
 
+    exploration : of ``vitreous explore``, where the page shows one.
     accuracy_float, accuracy_int, agreement are fractions in 0..1, None where ``accuracy_note`` says why.
     """
 
@@ -80,6 +82,7 @@ class Report:
     versions: Mapping[str, str]
     sources: Mapping[str, str]
     how: Mapping[str, str]
+    exploration: Exploration | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The contents of report.json; whole numbers of cycles stay integers."""

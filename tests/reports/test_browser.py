@@ -1,5 +1,6 @@
 """The pages in a real browser: nothing hidden, nothing on top of something else, readable in light and in dark."""
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.reports.browser import Browser, start
+from tests.reports.explored import exploration
 from tests.reports.recorded import large_record, record
 from vitreous.reports import compare, summarize, write
 
@@ -26,7 +28,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A run's own page and a comparison of three runs."""
     folder = tmp_path_factory.mktemp("pages")
-    large, small = summarize(large_record(blocks=2)), summarize(record(), clock_mhz=250)
+    plain, small = summarize(large_record(blocks=2)), summarize(record(), clock_mhz=250)
+    large = dataclasses.replace(plain, exploration=exploration())
     runs = [("build/large", large), ("build/small", small), ("build/again", large)]
     return {
         "report": write(large, folder)[0],

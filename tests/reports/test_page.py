@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -6,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.reports.explored import exploration
 from tests.reports.recorded import large_record, record, record_data
 from vitreous.reports import picture, summarize
 from vitreous.reports.chart import tick_step
@@ -92,6 +94,23 @@ def test_page_says_when_nothing_was_compared_or_traced() -> None:
     assert "Not compared" in page.text
     assert "recorded no trace" in page.text
     assert page.scripts == []
+
+
+def test_an_exploration_has_its_front_and_marks_this_accelerator() -> None:
+    made = dataclasses.replace(summarize(record()), exploration=exploration())
+    page = Page(render(made))
+    assert page.open == []
+    text = " ".join(page.text.split())
+    assert "40 designs estimated, 4 on the front" in text
+    assert "3 (this accelerator)" in text
+    assert text.count("(this accelerator)") == 1
+    # The model says 3 % less than the RTL.
+    assert "-3.00\u202f%" in page.text
+    circles = [attributes for tag, attributes in page.elements if tag == "circle"]
+    front = [a for a in circles if a.get("class") == "dot u-array"]
+    assert len(front) == 4 * 2 * 2, "each point in two charts of two sizes"
+    assert len([a for a in circles if a.get("class") == "confirmed"]) == 4
+    assert "Exploration" not in Page(render(summarize(record()))).text
 
 
 def test_names_cannot_break_the_page() -> None:

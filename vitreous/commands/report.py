@@ -22,6 +22,12 @@ def report_command(
             help="Where the page, or the comparison of several runs, goes (default: the run's folder, the first's).",
         ),
     ] = None,
+    exploration: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="An exploration to show on the page (default: one in the run's folder)."
+        ),
+    ] = None,
 ) -> None:
     """Write index.html and report.json anew from what a run recorded; tables and schedule as CSV and trace, too.
 
@@ -34,11 +40,14 @@ def report_command(
       vitreous report build/demo build/larger --clock 300 --out build/compared
       vitreous report build/demo --technology asic-28nm --dram lpddr4
     """
-    from vitreous.reports import compare, record, summarize, write
+    from vitreous.reports import additions, compare, record, summarize, write
 
     energy = energy_choice(technology, dram)
     names = compare.run_names(folders)
-    reports = [summarize(record.load(folder), clock_mhz=clock, energy=energy) for folder in folders]
+    reports = []
+    for folder in folders:
+        report = summarize(record.load(folder), clock_mhz=clock, energy=energy)
+        reports.append(additions.with_exploration(report, folder, exploration))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     for folder, report in zip(folders, reports, strict=True):
