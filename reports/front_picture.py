@@ -44,6 +44,8 @@ def _draw(found: Exploration, searched: Searched, path: Path) -> None:
 
 
 def _panel(axes: Any, across: Goal, up: Goal, points: Sequence[ExploredPoint]) -> None:
+    from matplotlib import ticker
+
     known = [p for p in points if p.figures]
     feasible = [p for p in known if p.feasible]
     kinds = (
@@ -67,10 +69,14 @@ def _panel(axes: Any, across: Goal, up: Goal, points: Sequence[ExploredPoint]) -
     edge = best((p, across.loss(p), up.loss(p)) for p in feasible)
     x, y = [p.figures[across.figure] for p in edge], [p.figures[up.figure] for p in edge]
     axes.step(x, y, where="post", color="#718096", lw=0.8, zorder=1)
-    for goal, scale in ((across, axes.set_xscale), (up, axes.set_yscale)):
+    for goal, scale, axis in ((across, axes.set_xscale, axes.xaxis), (up, axes.set_yscale, axes.yaxis)):
         values = [p.figures[goal.figure] for p in known]
         if values and min(values) > 0 and max(values) > 4 * min(values):
             scale("log")
+            wide = max(values) > 100 * min(values)
+            axis.set_major_locator(ticker.LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+            axis.set_minor_formatter(ticker.NullFormatter())
+        axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.6g}"))
     axes.set_xlabel(_title(across))
     axes.set_ylabel(_title(up))
     axes.grid(True, which="both", lw=0.3, alpha=0.5)

@@ -17,10 +17,10 @@ from vitreous.display import Display
 from vitreous.errors import RunError
 from vitreous.explore.evaluation import Quantized, numerics
 from vitreous.explore.fields import design
-from vitreous.reports.exploration import Confirmation, ExploredPoint, Exploration, Goal, Searched
+from vitreous.reports.exploration import Confirmation, Exploration, ExploredPoint, Goal, Searched
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph
-from vitreous.workspace import source_digest, write_text
+from vitreous.workspace import code_digest, write_text
 
 if TYPE_CHECKING:
     from vitreous.explore.run import Graphs, Options
@@ -57,7 +57,7 @@ def _scaled(losses: list[float]) -> list[float]:
 def confirm(
     found: Exploration, space: Space, store: Graphs, options: Options, folder: Path, display: Display
 ) -> Exploration:
-    """``found`` with what the RTL says about the chosen points of each front. Raises ToolchainError, SimulationError."""
+    """``found`` with what the RTL says about points of each front. Raises ToolchainError and SimulationError."""
     steps.require_toolchain()
     searches = []
     for searched in found.searches:
@@ -88,7 +88,7 @@ def _confirmed(
     checkpoint = None if options.checkpoint is None else str(options.checkpoint.absolute())
     what = numerics(made, searched.model, checkpoint, space.accuracy_images)
     timing = MemoryTiming(latency=searched.memory_latency, throughput=searched.memory_throughput)
-    facts = f"{what.key} {made.key} {timing} {source_digest(*ROOMS)}"
+    facts = f"{what.key} {made.key} {timing} {code_digest(*ROOMS)}"
     place = folder / "confirmed" / hashlib.sha256(facts.encode()).hexdigest()[:16]
     path = place / "confirmed.json"
     if path.is_file():

@@ -23,7 +23,9 @@ def text(table: Mapping[str, Any], key: str, default: str | None) -> str:
     """A word; without a default it must be there."""
     value = table.get(key, default)
     if not isinstance(value, str) or not value:
-        raise RunError(f"{key} must be a word in quotes, not {value!r}" if key in table else f"{key} is missing")
+        raise RunError(
+            f"{key} must be a word in quotes, not {value!r}" if key in table else f"{key} is missing"
+        )
     return value
 
 

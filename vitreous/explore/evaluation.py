@@ -22,7 +22,7 @@ from vitreous.errors import RunError
 from vitreous.explore.fields import AUTO, NUMERIC_PARTS, Design, Value
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph
-from vitreous.workspace import source_digest
+from vitreous.workspace import code_digest
 
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel
@@ -127,7 +127,9 @@ def _calibrated(name: str, checkpoint: str | None, scheme: QuantScheme, count: i
     from vitreous.quant.pipeline import observe
 
     model = _model(name, checkpoint)
-    return observe(model.module if model.exported is None else model.exported, model.calibration[:count], scheme)
+    return observe(
+        model.module if model.exported is None else model.exported, model.calibration[:count], scheme
+    )
 
 
 @lru_cache(maxsize=2)
@@ -140,7 +142,7 @@ def _float_logits(name: str, checkpoint: str | None, count: int) -> np.ndarray:
 
 def require_same(sources: str) -> None:
     """Raises RunError when this process runs another Vitreous than the one that asked."""
-    if sources != source_digest(*ROOMS):
+    if sources != code_digest(*ROOMS):
         raise RunError("A worker runs another version of Vitreous; install the same one on the whole cluster")
 
 
@@ -188,7 +190,9 @@ def _accuracy(what: Numerics, graph: Graph) -> Accuracy:
     images, labels = model.test_images[:count], model.test_labels
     exact = _float_logits(what.model, what.checkpoint, count)
     integer = steps.integer_logits(graph, steps.inputs_of(graph, images.numpy()))
-    record = comparison.accuracy(exact, integer, None if labels is None else labels[:count].numpy(), "no labels")
+    record = comparison.accuracy(
+        exact, integer, None if labels is None else labels[:count].numpy(), "no labels"
+    )
     error = graph.output.scale * (integer - graph.output.zero_point) - exact
     noise, signal = float(np.square(error).sum()), float(np.square(exact).sum())
     return Accuracy(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from vitreous.errors import RunError
 from vitreous.explore.entries import number, only
 
-AREA = ("lut", "ff", "dsp", "bram", "um2", "area")
+AREA = ("lut", "ff", "dsp", "bram", "um2", "bits", "area")
 """Figures that are known before anything is compiled: a design that is too large costs milliseconds."""
 AT_MOST = (*AREA, "latency_ms", "energy_mj", "power_w")
 AT_LEAST = ("accuracy", "agreement", "fidelity_db")
@@ -74,7 +74,9 @@ def read_limits(table: object, family: str) -> Limits:
         if device not in DEVICES:
             raise RunError(f"Unknown constraints.device {device!r}; known are {', '.join(DEVICES)}")
         if DEVICES[device].family != family:
-            raise RunError(f"The device {device} needs technology.area = {DEVICES[device].family!r}, not {family!r}")
+            raise RunError(
+                f"The device {device} needs technology.area = {DEVICES[device].family!r}, not {family!r}"
+            )
         most |= DEVICES[device].resources
     for name in AT_MOST:
         if name in table:

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from vitreous.explore.space import Target
 
 CELLS = "um2"
-"""The column of an area that counts silicon; where it is empty, an FPGA's resources count."""
+CELL_UNIT = "µm²"
+"""The column of an area that counts silicon, memories left out; where it is empty, an FPGA's resources count."""
+
+
+def area_unit(family: str) -> str:
+    """What ``area`` is in."""
+    return "LUT equivalents" if family in EXCHANGE else CELL_UNIT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +46,9 @@ OBJECTIVES: Mapping[str, Objective] = {
         meaning="typical energy of one image: events of the cycle model, DRAM and static power; with its range",
     ),
     "area": Objective(
-        figure="area", unit="LUT equivalents or um2", maximize=False, how="modelled",
-        meaning="composed of measured blocks; on an FPGA each DSP and block of memory counts as many LUTs as the "
-        "device has for each",
+        figure="area", unit="LUT equivalents", maximize=False, how="modelled",
+        meaning="composed of measured blocks; on an FPGA each DSP and block of memory counts as many LUTs as a "
+        "device has for each; of standard cells without memories",
     ),
     "accuracy": Objective(
         figure="accuracy", unit="", maximize=True, how="measured",
@@ -62,12 +68,14 @@ def area_figures(config: AcceleratorConfig, family: str) -> dict[str, float]:
     from vitreous.reports.area import area
 
     total = area(config, family).total
-    columns = ("lut", "ff", "dsp", "bram", CELLS)
+    columns = ("lut", "ff", "dsp", "bram", CELLS, "bits")
     found = {name: float(getattr(total, name)) for name in columns if getattr(total, name, None)}
     if found.get(CELLS):
         return {**found, "area": found[CELLS]}
     if family not in EXCHANGE:
-        raise RunError(f"What a DSP block counts in an area is known for {', '.join(EXCHANGE)}, not for {family}")
+        raise RunError(
+            f"What a DSP block counts in an area is known for {', '.join(EXCHANGE)}, not for {family}"
+        )
     exchange = EXCHANGE[family]  # type: ignore[index]
     blocks = exchange.dsp * found.get("dsp", 0.0) + exchange.bram * found.get("bram", 0.0)
     return {**found, "area": found["lut"] + blocks}
@@ -95,4 +103,3 @@ def accuracy_figures(accuracy: Accuracy) -> dict[str, float]:
     agreement = accuracy.agree / accuracy.images
     share = agreement if accuracy.correct is None else accuracy.correct / accuracy.images
     return {"accuracy": share, "agreement": agreement, "fidelity_db": float(round(accuracy.fidelity_db))}
-

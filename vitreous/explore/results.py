@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from vitreous import recording
 from vitreous.explore.fields import design
-from vitreous.explore.objectives import OBJECTIVES
+from vitreous.explore.objectives import OBJECTIVES, area_unit
 from vitreous.explore.space import Space
 from vitreous.reports import exploration, front_picture
-from vitreous.reports.exploration import ExploredPoint, Exploration, Goal, Searched, nondominated
+from vitreous.reports.exploration import Exploration, ExploredPoint, Goal, Searched, nondominated
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -27,7 +27,7 @@ def collect(space: Space, seed: int, jobs: Sequence[Job], clock: Stopwatch) -> E
         Goal(
             name=name,
             figure=OBJECTIVES[name].figure,
-            unit=OBJECTIVES[name].unit,
+            unit=area_unit(space.targets[0].area) if name == "area" else OBJECTIVES[name].unit,
             maximize=OBJECTIVES[name].maximize,
             how=OBJECTIVES[name].how,
             meaning=OBJECTIVES[name].meaning,
@@ -65,7 +65,7 @@ def _versions() -> dict[str, str]:
 
 def _searched(space: Space, goals: Sequence[Goal], job: Job) -> Searched:
     trials = [t for t in job.study.get_trials(deepcopy=False) if t.state.is_finished()]
-    kept = [t for t in trials if "figures" in t.user_attrs or "refused" in t.user_attrs]
+    kept = [t for t in trials if t.state.name == "COMPLETE" or "refused" in t.user_attrs]
     points = [_point(trial) for trial in kept]
     feasible = [index for index, point in enumerate(points) if point.feasible]
     front = nondominated([[goal.loss(points[i]) for goal in goals] for i in feasible])
@@ -88,17 +88,18 @@ def _searched(space: Space, goals: Sequence[Goal], job: Job) -> Searched:
 
 
 def _point(trial: FrozenTrial) -> ExploredPoint:
-    known = trial.user_attrs
+    known = trial.user_attrs.get("point", {"figures": {}, "refusal": trial.user_attrs.get("refused", "")})
     return ExploredPoint(
         number=trial.number,
         settings=dict(trial.params),
-        figures=known.get("figures", {}) if trial.state.name == "COMPLETE" else {},
-        refusal=known.get("refusal", known.get("refused", "")),
+        figures=known["figures"],
+        refusal=known["refusal"],
     )
 
 
 def _measured_on(trials: Sequence[FrozenTrial]) -> str:
-    found: dict[str, Any] | None = next((t.user_attrs["accuracy"] for t in trials if "accuracy" in t.user_attrs), None)
+    known = (trial.user_attrs["point"]["accuracy"] for trial in trials if "point" in trial.user_attrs)
+    found: dict[str, Any] | None = next(known, None)
     if found is None:
         return "nothing"
     if found["correct"] is None:
@@ -127,6 +128,8 @@ def summary(found: Exploration, folder: Path) -> list[str]:
                 value = max(values) if goal.maximize else min(values)
                 best.append(f"{goal.name} {value:,.4g} {goal.unit}".rstrip())
         text = f"best: {', '.join(best)}" if best else "no point keeps the limits"
-        lines.append(f"{searched.label}: {searched.estimated} points, {len(searched.front)} on the front; {text}")
+        lines.append(
+            f"{searched.label}: {searched.estimated} points, {len(searched.front)} on the front; {text}"
+        )
     lines.append(f"-> {folder}/exploration.json, points.csv, front*.svg, front*.png")
     return lines

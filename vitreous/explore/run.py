@@ -1,4 +1,4 @@
-"""``explore``: every search of a space, its front, and the front's points in RTL, in one folder that it can go on in."""
+"""``explore``: every search of a space, its front, and that front in RTL, in one folder that it can go on in."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vitreous import steps
 from vitreous.display import Display
 from vitreous.errors import RunError
 from vitreous.explore import evaluation, results, search
 from vitreous.explore.confirm import confirm
 from vitreous.explore.evaluation import Accuracy, Quantized, numerics
-from vitreous.explore.fields import Design
+from vitreous.explore.fields import CALIBRATION, Design
 from vitreous.explore.space import Space, Target
+from vitreous.explore.study import open_study
 from vitreous.explore.workers import Alone, Pending, Workers, workers
 from vitreous.reports.exploration import Exploration
 from vitreous.spec import graph as graphs
-from vitreous.workspace import Workspace, source_digest, write_text
+from vitreous.workspace import Workspace, code_digest, write_text
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -102,7 +104,9 @@ class Job:
     study: Study
 
 
-def explore(space: Space, out: str | Path, options: Options | None = None, *, quiet: bool = True) -> Exploration:
+def explore(
+    space: Space, out: str | Path, options: Options | None = None, *, quiet: bool = True
+) -> Exploration:
     """Search ``space`` and write ``exploration.json``, ``points.csv`` and pictures of the fronts to ``out``.
 
     Repeated with the same space and seed it goes on where it stopped, and adds points when more are asked for.
@@ -110,21 +114,30 @@ def explore(space: Space, out: str | Path, options: Options | None = None, *, qu
     """
     options = options or Options()
     _require_optuna()
+    _check_models(space, options.checkpoint)
     display, work = Display(quiet=quiet), Workspace(out)
     with work.locked():
+        sources = code_digest(*evaluation.ROOMS)
         digest = hashlib.sha256(f"{space!r} {options.checkpoint}".encode()).hexdigest()[:16]
         jobs = [
             Job(
                 model=model,
                 target=target,
-                study=search.open_study(
-                    work / STORE, space, model, target, seed=options.seed, points=options.points, digest=digest
+                study=open_study(
+                    work / STORE,
+                    space,
+                    model,
+                    target,
+                    seed=options.seed,
+                    points=options.points,
+                    digest=digest,
+                    sources=code_digest(*evaluation.ROOMS, "reports", "explore"),
                 ),
             )
             for model in space.models
             for target in space.targets
         ]
-        clock, sources = Stopwatch(work / "seconds.json"), source_digest(*evaluation.ROOMS)
+        clock = Stopwatch(work / "seconds.json")
         # The workers' seconds count when they have ended, so the clock stops after them.
         with clock, workers(options.workers, options.scheduler) as pool:
             store = Graphs(work / "graphs", pool, sources)
@@ -157,7 +170,11 @@ def _search(job: Job, space: Space, options: Options, pool: Workers, store: Grap
             stage.part(f"{tally.refused} cannot be", tally.points, options.points)
 
         tally = started.run(options.points, moved)
-        wanted = "" if tally.points >= options.points else f" ({options.points} were asked for; no more were found)"
+        wanted = (
+            ""
+            if tally.points >= options.points
+            else f" ({options.points} were asked for; no more were found)"
+        )
         stage.note(
             f"{tally.points} points{wanted}, {tally.feasible} within the limits, {tally.refused} combinations that "
             f"cannot be, {time.monotonic() - begun:.0f} s, {job.target.label}"
@@ -168,7 +185,7 @@ def evaluator(
     job: Job, space: Space, checkpoint: Path | None, pool: Workers, store: Graphs
 ) -> Callable[[Design], search.Evaluation]:
     """What starts the tasks of one design."""
-    sources, target = source_digest(*evaluation.ROOMS), job.target
+    sources, target = code_digest(*evaluation.ROOMS), job.target
 
     def evaluate(made: Design) -> search.Evaluation:
         what = numerics(made, job.model, _text(checkpoint), space.accuracy_images)
@@ -209,6 +226,15 @@ def processor_seconds() -> float:
         used.ru_utime + used.ru_stime
         for used in (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     )
+
+
+def _check_models(space: Space, checkpoint: Path | None) -> None:
+    """Before anything is written. Raises ModelError, and RunError where a model has too few calibration images."""
+    wanted = max((v for d in space.dimensions if d.name == CALIBRATION for v in d.values), default=1)
+    for name in space.models:
+        available = len(steps.load_model(name, checkpoint).calibration)
+        if int(wanted) > available:
+            raise RunError(f"{CALIBRATION} {wanted} is more than the {available} images of {name}")
 
 
 def _require_optuna() -> None:

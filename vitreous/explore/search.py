@@ -7,7 +7,6 @@ the run was interrupted: points that were under way are computed again and every
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import random
 from collections import deque
@@ -15,18 +14,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from vitreous.errors import RunError
 from vitreous.explore import objectives
 from vitreous.explore.evaluation import Cycles, Quantized, Refused
 from vitreous.explore.fields import Design, Value, design
 from vitreous.explore.limits import AREA
 from vitreous.explore.space import Space, Target
+from vitreous.explore.study import distributions, sampler
 from vitreous.reports.errors import ReportError
 from vitreous.spec.config import ConfigError
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
-    from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
 UNDER_WAY = 8
@@ -63,7 +61,14 @@ class Search:
     """The search of one model for one target."""
 
     def __init__(
-        self, study: Study, space: Space, target: Target, *, seed: int, evaluate: Evaluate, width: int = UNDER_WAY
+        self,
+        study: Study,
+        space: Space,
+        target: Target,
+        *,
+        seed: int,
+        evaluate: Evaluate,
+        width: int = UNDER_WAY,
     ) -> None:
         self._study, self._space, self._target, self._seed = study, space, target, seed
         self._evaluate, self._width = evaluate, width
@@ -127,7 +132,7 @@ class Search:
             self._seen.add(_plain_key(settings))
         if trial.state is TrialState.COMPLETE:
             self._points += 1
-            self._feasible += not trial.user_attrs["refusal"]
+            self._feasible += not trial.user_attrs["point"]["refusal"]
         else:
             self._refused += 1
 
@@ -186,12 +191,12 @@ class Search:
         }
         trial = self._trial(number)
         refusal = self._space.limits.refusal(figures)
-        for name, excess in self._space.limits.excesses(figures).items():
-            if name not in trial.constraints:
-                trial.set_constraint(name, excess)
-        trial.set_user_attr("figures", figures)
-        trial.set_user_attr("accuracy", asdict(model.accuracy))
-        trial.set_user_attr("refusal", refusal)
+        excesses = self._space.limits.excesses(figures).values()
+        if excesses and not trial.constraints:
+            trial.set_constraint("limits", max(excesses))
+        trial.set_user_attr(
+            "point", {"figures": figures, "refusal": refusal, "accuracy": asdict(model.accuracy)}
+        )
         wanted = [objectives.OBJECTIVES[name].figure for name in self._space.objectives]
         self._study.tell(number, [figures[figure] for figure in wanted])
         self._points += 1
@@ -211,7 +216,9 @@ class Search:
         from optuna.trial import Trial
 
         storage = self._study._storage
-        return Trial(self._study, storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number))
+        return Trial(
+            self._study, storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
+        )
 
     def _fresh(self) -> dict[str, Value] | None:
         """A combination that was never asked for, at random; None when there is none."""
@@ -239,49 +246,3 @@ class Search:
 def _plain_key(settings: dict[str, Any]) -> str:
     """Of a combination that is no configuration."""
     return repr(sorted(settings.items()))
-
-
-def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """Each searched dimension as Optuna's sampler draws it: one value like another."""
-    from optuna.distributions import CategoricalDistribution
-
-    return {d.name: CategoricalDistribution(d.values) for d in space.searched}
-
-
-def sampler(seed: int, trial: int, population: int) -> Any:
-    """NSGA-II with the random numbers of one trial."""
-    from optuna.samplers import NSGAIISampler
-
-    digest = hashlib.sha256(f"{seed}/{trial}".encode()).digest()
-    return NSGAIISampler(population_size=population, seed=int.from_bytes(digest[:4], "little"))
-
-
-def population_of(points: int) -> int:
-    """Individuals of a generation: enough for a front, few enough that there are several generations."""
-    return max(8, min(48, points // 6))
-
-
-def open_study(path: Any, space: Space, model: str, target: Target, *, seed: int, points: int, digest: str) -> Study:
-    """The study of one search in the SQLite file ``path``, made when it is missing.
-
-    Raises RunError when the file has one of another space or seed.
-    """
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    name = f"{model} · {target.label}"
-    study = optuna.create_study(
-        study_name=name,
-        storage=f"sqlite:///{path}",
-        load_if_exists=True,
-        directions=["maximize" if objectives.OBJECTIVES[o].maximize else "minimize" for o in space.objectives],
-    )
-    made = study.user_attrs.get("search")
-    if made is None:
-        made = {"space": digest, "seed": seed, "population": population_of(points)}
-        study.set_user_attr("search", made)
-    if made["space"] != digest:
-        raise RunError(f"{path} holds an exploration of another space; give another --out")
-    if made["seed"] != seed:
-        raise RunError(f"{path} was begun with --seed {made['seed']}; give that, or another --out")
-    return study

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from vitreous.errors import RunError
-from vitreous.explore.fields import CALIBRATION, QUANTIZATION, Value, design, known_fields, neighbours, typed
+from vitreous.explore.entries import number, only, strings, text
+from vitreous.explore.fields import CALIBRATION, QUANTIZATION, Value, known_fields, neighbours, typed
 from vitreous.explore.limits import Limits, read_limits
 from vitreous.explore.objectives import OBJECTIVES
-from vitreous.explore.entries import number, only, strings, text
 from vitreous.spec.config import AcceleratorConfig, ConfigError, load_accelerator
 
 LARGEST_RANGE = 1 << 20
@@ -129,7 +129,9 @@ def _targets(entries: object) -> tuple[Target, ...]:
             clock_mhz=number(entry, "clock_mhz", float, low=1.0, where="technology."),
             area=text(entry, "area", "xcup"),
             memory_latency=number(entry, "memory_latency", int, 40, low=1, where="technology."),
-            memory_throughput=number(entry, "memory_throughput", int, 100, low=1, high=100, where="technology."),
+            memory_throughput=number(
+                entry, "memory_throughput", int, 100, low=1, high=100, where="technology."
+            ),
         )
         load_technology(target.technology)
         load_dram(target.dram)
@@ -145,7 +147,7 @@ def _targets(entries: object) -> tuple[Target, ...]:
 def _flat(table: object, prefix: str = "") -> list[tuple[str, object]]:
     """Dotted names and their entries; ``array.lanes = ..`` and ``"array.lanes" = ..`` are the same."""
     if not isinstance(table, Mapping) or not table:
-        raise RunError("[space] must name at least one field, as \"array.lanes\" = [4, 8, 16]")
+        raise RunError('[space] must name at least one field, as "array.lanes" = [4, 8, 16]')
     found: list[tuple[str, object]] = []
     for key, value in table.items():
         name = f"{prefix}{key}"

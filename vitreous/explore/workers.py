@@ -78,7 +78,9 @@ class _OnCluster:
         except KilledWorker as error:
             raise RunError(f"{LOST_TOO_OFTEN} workers died while they computed {error.task}") from None
         except CancelledError:
-            raise RunError(f"The scheduler {self._address} is gone; the same command goes on with another") from None
+            raise RunError(
+                f"The scheduler {self._address} is gone; the same command goes on with another"
+            ) from None
 
 
 class Cluster:
@@ -122,7 +124,9 @@ def _client(address: Any) -> Iterator[Any]:
         try:
             client.wait_for_workers(1, timeout=FIRST_WORKER_SECONDS)
         except TimeoutError:
-            raise RunError(f"The Dask scheduler at {address} has no worker; start one with `dask worker`") from None
+            raise RunError(
+                f"The Dask scheduler at {address} has no worker; start one with `dask worker`"
+            ) from None
         yield client
     finally:
         with contextlib.suppress(OSError, TimeoutError):
@@ -134,7 +138,7 @@ def _local(count: int) -> Iterator[Any]:
     dask = _distributed()
     _configure()
     # Each worker computes on one thread; a sheer number of cores would make them slower, not faster.
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     kept = {name: os.environ.get(name) for name in threads}
     os.environ.update(threads)
     try:
