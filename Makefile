@@ -15,7 +15,7 @@ SOURCES := $(wildcard spec golden quant compiler hw sim reports models vitreous 
 # make's own flags must not reach the nested make of a simulation build.
 unexport MAKEFLAGS
 
-.PHONY: help demo test quick check format lint types layers bench validate combinations mutants prove vectors units area rtl setup preflight lock wheel clean distclean
+.PHONY: help demo test quick check format lint types layers bench validate combinations mutants prove vectors units area rtl bitstream setup preflight lock wheel clean distclean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-10s %s\n' "$$n" "$$t"; done
@@ -75,6 +75,9 @@ vectors: setup ## compare every arithmetic unit's RTL with golden: whole input s
 
 rtl: setup ## write the Verilog and the FuseSoC core file of edge256 to build/rtl
 	$(BIN)/vitreous rtl --accelerator edge256 --out build/rtl
+
+bitstream: setup ## place and route the array of edge64 for an LFE5U-85F, write its bitstream (half an hour; kept)
+	$(BIN)/vitreous bitstream --accelerator edge64-ecp5 --memory 304 --out build/bitstream --page docs/results/bitstream.md
 
 wheel: setup ## build the wheel into build/wheel
 	$(BIN)/python -m build --wheel --no-isolation --outdir build/wheel .

@@ -12,7 +12,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from vitreous.commands.ablate import ablate_command
 from vitreous.commands.area import area_command
+from vitreous.commands.bitstream import bitstream
 from vitreous.commands.explore import explore_command
 from vitreous.commands.explore_approx import explore_approx
 from vitreous.commands.prepare import compile_command, list_command, quantize, rtl
@@ -60,7 +62,9 @@ for _name, _command in (
     ("run", run_command),
     ("explore", explore_command),
     ("explore-approx", explore_approx),
+    ("bitstream", bitstream),
     ("area", area_command),
+    ("ablate", ablate_command),
 ):
     app.command(_name)(_command)
 
