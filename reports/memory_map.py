@@ -151,6 +151,48 @@ def dram(record: Record) -> tuple[DramRegion, ...]:
     return (*_filled("read", read, memory.read_bytes), *_filled("write", write, memory.write_bytes))
 
 
+@dataclass(frozen=True, kw_only=True)
+class DramRun:
+    """Neighbouring regions of one layer as one; ``kinds`` in the order of ``KINDS``."""
+
+    window: str
+    offset: int
+    bytes: int
+    kinds: tuple[str, ...]
+    what: str
+    regions: int
+
+
+def runs(regions: Sequence[DramRegion]) -> tuple[DramRun, ...]:
+    """``regions`` with neighbours of one layer put together; alignment goes to what is before it."""
+    found: list[DramRun] = []
+    for region in regions:
+        last = found[-1] if found else None
+        same = last is not None and last.window == region.window
+        if last is not None and same and (region.kind == "alignment" or region.what == last.what):
+            kinds = {*last.kinds, region.kind} - ({"alignment"} if last.kinds != ("alignment",) else set())
+            found[-1] = DramRun(
+                window=last.window,
+                offset=last.offset,
+                bytes=last.bytes + region.bytes,
+                kinds=tuple(sorted(kinds, key=KINDS.index)),
+                what=last.what,
+                regions=last.regions + (region.kind != "alignment"),
+            )
+        else:
+            found.append(
+                DramRun(
+                    window=region.window,
+                    offset=region.offset,
+                    bytes=region.bytes,
+                    kinds=(region.kind,),
+                    what=region.what,
+                    regions=1,
+                )
+            )
+    return tuple(found)
+
+
 def _totals(regions: Sequence[DramRegion]) -> tuple[KindTotal, ...]:
     totals: dict[tuple[str, str], list[int]] = defaultdict(list)
     for region in regions:

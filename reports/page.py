@@ -23,6 +23,7 @@ from vitreous.reports import (
 )
 from vitreous.reports.area import COLUMN_TEXT
 from vitreous.reports.exploration import ExploredPoint
+from vitreous.reports.memory_map import runs
 from vitreous.reports.report import Report
 from vitreous.reports.schedule import EMPTY, QUEUES
 from vitreous.reports.sources import HOW_MEANING
@@ -169,6 +170,7 @@ def _memory_words(report: Report) -> dict[str, Any]:
     return {
         "memory_picture": memory_chart.draw(report, "wide", 1100) + memory_chart.draw(report, "narrow", 340),
         "layer_uses": [(label, [m.layers[n].words for m in chip]) for n, label in enumerate(labels)],
+        "dram_runs": runs(report.memory_map.dram),
         "dram_colours": colours.DRAM_REGIONS,
         "most_bytes": max((row.bytes for row in report.traffic), default=1) or 1,
     }
