@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,15 @@ torch.set_num_threads(1)
 SERIAL = ScheduleConfig(double_buffer=False)
 SPILLING = ScheduleConfig(fused_attention=False)
 NEITHER = ScheduleConfig(double_buffer=False, fused_attention=False)
-SIZES = {"image": (20, 20), "patch": 4, "dim": 32, "heads": 2, "depth": 2, "mlp": 64, "class_token": True}
+SIZES: dict[str, Any] = {
+    "image": (20, 20),
+    "patch": 4,
+    "dim": 32,
+    "heads": 2,
+    "depth": 2,
+    "mlp": 64,
+    "class_token": True,
+}
 KEYS, HEADS, DEPTH = 26, 2, 2
 CONFIG = AcceleratorConfig(
     array=ArrayConfig(lanes=4, depth=4),

@@ -1,0 +1,310 @@
+"""``ablate``: what an accelerator costs with each of its optimizations switched off, alone and one after another.
+
+double buffering, fused attention : schedules of the compiler (docs/compiler.md); same hardware, same results.
+single-pass softmax, low-cost GELU : other variants of the units; the model is quantized again for them.
+unified compute unit : composed from two smaller accelerators (``vitreous.dedicated``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vitreous import comparison, pipeline, steps
+from vitreous.dedicated import Dedicated, Workbench, shape, splits, with_an_eighth
+from vitreous.display import Display
+from vitreous.errors import RunError
+from vitreous.recording import versions
+from vitreous.reports import ablation_page
+from vitreous.reports.ablation import FILE, Ablation, AblationRow, Candidate, write
+from vitreous.reports.area import area
+from vitreous.reports.energy import energy
+from vitreous.reports.errors import ReportError
+from vitreous.reports.report import ASSUMED_CLOCK_MHZ
+from vitreous.reports.technology import DEFAULT_DRAM, DEFAULT_TECHNOLOGY, Range, load_dram, load_technology
+from vitreous.sim.runtime import MemoryTiming
+from vitreous.spec.config import AcceleratorConfig, load_accelerator
+from vitreous.spec.graph import Graph
+from vitreous.switches import ORDER, SWITCHES, Switch
+from vitreous.workspace import Workspace
+
+if TYPE_CHECKING:
+    from vitreous.models import LoadedModel
+
+BEATS = ("load_beats", "store_beats", "fetch_beats")
+UNIFIED = "unified compute unit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How an ablation is done. rtl: every accelerator that exists as RTL runs one image, too.
+
+    clock_mhz None: the clock that a report assumes. target: of ``reports.area``.
+    """
+
+    technology: str = DEFAULT_TECHNOLOGY
+    dram: str = DEFAULT_DRAM
+    clock_mhz: float | None = None
+    target: str = "xcup"
+    rtl: bool = False
+    checkpoint: Path | None = None
+    calibration_images: int | None = None
+    memory_latency: int = 40
+    memory_throughput: int = 100
+    build_root: Path = Path("build/sim")
+
+    @property
+    def clock(self) -> float:
+        return ASSUMED_CLOCK_MHZ if self.clock_mhz is None else self.clock_mhz
+
+    @property
+    def timing(self) -> MemoryTiming:
+        return MemoryTiming(latency=self.memory_latency, throughput=self.memory_throughput)
+
+
+def ablate(
+    model: str | LoadedModel,
+    accelerator: str | AcceleratorConfig = "edge256",
+    *,
+    out: str | Path,
+    options: Options | None = None,
+    quiet: bool = True,
+) -> Ablation:
+    """The table of ``model`` on ``accelerator``, also written to the folder ``out`` as JSON, CSV and a page.
+
+    Repeated, it quantizes and simulates only what is missing or changed. Raises RunError where the accelerator lacks an
+    optimization already, and the rooms' own errors, each a sentence.
+    """
+    options = options or Options()
+    config = load_accelerator(accelerator) if isinstance(accelerator, str) else accelerator
+    _check(config, options)
+    work, display = Workspace(out), Display(quiet=quiet)
+    with work.locked():
+        with display.stage("load model") as stage:
+            loaded = steps.load_model(model, options.checkpoint) if isinstance(model, str) else model
+            stage.note(f"{loaded.name}: {loaded.source}")
+        found = _Bench(loaded, config, work, options, display).table()
+        write(found, work.folder, ablation_page.page(found))
+        display.line(f"  {work / FILE}, ablation.csv, ablation.html")
+    return found
+
+
+def _check(config: AcceleratorConfig, options: Options) -> None:
+    """Everything that would only fail after long work."""
+    for switch in ORDER:
+        if not switch.present(config):
+            raise RunError(
+                f"{config.name} has no {switch.name}, so it cannot be switched off; ablate an accelerator that has "
+                "every optimization"
+            )
+    load_technology(options.technology)
+    load_dram(options.dram)
+    area(config, options.target)
+    if options.rtl:
+        steps.require_toolchain()
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One image on one accelerator; ``measured``: counters of the RTL."""
+
+    predicted: Mapping[str, int]
+    measured: Mapping[str, int] | None
+    compared: int
+    different: int
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        return self.predicted if self.measured is None else self.measured
+
+
+@dataclass
+class _Bench:
+    """The rows of one table; a graph for each set of units, a run for each accelerator."""
+
+    model: LoadedModel
+    config: AcceleratorConfig
+    work: Workspace
+    options: Options
+    display: Display
+    _graphs: dict[str, Graph] = field(default_factory=dict)
+
+    def table(self) -> Ablation:
+        options, config = self.options, self.config
+        rows = [self._row("none", "", "the accelerator as it is", "baseline", True, config)]
+        rows += self._dedicated(config, "alone")
+        for switch in SWITCHES:
+            if switch.present(config):
+                rows.append(self._switched(switch, config, "alone"))
+        rows += self._cumulative()
+        return Ablation(
+            model=self.model.name,
+            model_source=self.model.source,
+            accelerator=config.name,
+            config=config.as_dict(),
+            technology=options.technology,
+            dram=options.dram,
+            clock_mhz=options.clock,
+            clock_source="given" if options.clock_mhz else "assumed",
+            memory_latency=options.memory_latency,
+            memory_throughput=options.memory_throughput,
+            target=options.target,
+            rows=tuple(rows),
+            versions=versions(),
+        )
+
+    def _cumulative(self) -> list[AblationRow]:
+        rows, config = [], self.config
+        for switch in ORDER:
+            rows.append(self._switched(switch, config, "cumulative"))
+            config = switch.off(config)
+        dedicated = self._dedicated(config, "cumulative")
+        return rows + dedicated[:1]
+
+    def _switched(self, switch: Switch, config: AcceleratorConfig, order: str) -> AblationRow:
+        off = switch.off(config)
+        same = all(getattr(off, part) == getattr(self.config, part) for part in ("softmax", "gelu", "norm"))
+        return self._row(switch.name, switch.change, switch.method, order, same, off)
+
+    def _row(
+        self, name: str, change: str, method: str, order: str, same_results: bool, config: AcceleratorConfig
+    ) -> AblationRow:
+        options = self.options
+        graph = self._graph(config)
+        with self.display.stage(f"{order}: {name}") as stage:
+            run = self._run(graph, config)
+            counters, (columns, area_how) = run.counters, _area(config, options.target)
+            tables = load_technology(options.technology)
+            spent = energy(counters, config, tables, dram=options.dram, clock_mhz=options.clock)
+            stage.note(f"{counters['cycles']:,} cycles, {1e3 * spent.total.typical:.3g} mJ")
+            return AblationRow(
+                name=name,
+                change=change,
+                method=method,
+                order=order,
+                cycles=counters["cycles"],
+                predicted=run.predicted["cycles"],
+                cycles_how="modelled" if run.measured is None else "measured",
+                latency_ms=counters["cycles"] / options.clock / 1e3,
+                energy=spent.total,
+                dram_bytes=_dram_bytes(counters, config),
+                area=columns,
+                area_how=area_how,
+                same_results=same_results,
+                compared=run.compared,
+                different=run.different,
+            )
+
+    def _graph(self, config: AcceleratorConfig) -> Graph:
+        """Quantized once for every set of softmax, GELU and norm.
+
+        Probabilities are as wide as the machine has them: their width would otherwise follow the softmax and hide what
+        a variant costs.
+        """
+        key = f"{config.softmax.variant}-{config.gelu.variant}-{config.norm.variant}"
+        if key not in self._graphs:
+            how = pipeline.Options(
+                calibration_images=self.options.calibration_images,
+                probability_bits=config.softmax.probability_bits,
+            )
+            folder = Workspace(self.work / "graphs" / key)
+            self._graphs[key] = pipeline.Run(self.model, config, folder, how, self.display).quantized()
+        return self._graphs[key]
+
+    def _run(self, graph: Graph, config: AcceleratorConfig) -> _Run:
+        from vitreous.compiler import compile as compile_graph
+        from vitreous.golden import interpreter
+        from vitreous.sim.cycles import predict
+        from vitreous.sim.runtime import simulate
+
+        program = compile_graph(graph, config)
+        predicted = predict(program, config, self.options.timing).counters
+        if not self.options.rtl:
+            return _Run(predicted, None, 0, 0)
+        image = steps.test_inputs(self.model, graph, 1)[0]
+        folder = self.work / "rtl" / f"{config.digest}-{_schedule_name(config)}"
+        run = simulate(
+            program,
+            [image],
+            config,
+            folder=folder,
+            timing=self.options.timing,
+            build_root=self.options.build_root,
+            trace=False,
+        ).images[0]
+        tally = comparison.Tally("outputs", "golden.interpreter", "value")
+        with steps.one_thread():
+            values = interpreter.run(graph, image, keep=False)
+        comparison.compare_tensors(tally, program, config, run.window, values)
+        tensors = tally.check().tensors
+        return _Run(
+            predicted, run.counters, sum(t.compared for t in tensors), sum(t.different for t in tensors)
+        )
+
+    def _dedicated(self, config: AcceleratorConfig, order: str) -> list[AblationRow]:
+        """The fastest pair with as many multipliers, and the fastest with an eighth more, where there are any."""
+        rows = []
+        bench = Workbench(self._graph(config), config, self.options.timing)
+        for name, pairs in (
+            ("as many multipliers", splits(config.array)),
+            ("an eighth more multipliers", with_an_eighth(config.array)),
+        ):
+            with self.display.stage(f"{order}: {UNIFIED}, {name}") as stage:
+                found = bench.candidates(pairs)
+                if not found:
+                    stage.note("no such pair of arrays")
+                    continue
+                best = min(found, key=lambda made: made.cycles)
+                stage.note(f"{best.cycles:,} cycles, the fewest of {len(found)}")
+                bound = (bench.ideal(),) if pairs == splits(config.array) else ()
+                rows.append(self._pair(best, found, bound, name, order))
+        return rows
+
+    def _pair(
+        self, best: Dedicated, found: list[Dedicated], bound: tuple[Candidate, ...], name: str, order: str
+    ) -> AblationRow:
+        options = self.options
+        counters = dict(best.linear.prediction.counters)
+        return AblationRow(
+            name=UNIFIED,
+            change=f"{shape(best.linear.config.array)} for linear layers, {shape(best.attention.config.array)} for "
+            f"attention{', a head behind' if best.overlapped else ''} ({name})",
+            method="two predictions, each instruction at the time of its own unit; the fastest of the candidates "
+            "(vitreous.dedicated)",
+            order=order,
+            cycles=best.cycles,
+            predicted=best.cycles,
+            cycles_how="modelled",
+            latency_ms=best.cycles / options.clock / 1e3,
+            energy=_total(best, options),
+            dram_bytes=_dram_bytes(counters, best.linear.config),
+            area=best.area(options.target),
+            area_how="modelled: blocks of two accelerators; the linear unit without softmax and score memory",
+            same_results=True,
+            candidates=(*(made.candidate(options.target) for made in found), *bound),
+        )
+
+
+def _area(config: AcceleratorConfig, target: str) -> tuple[dict[str, float], str]:
+    """Columns and how they were obtained; no columns, and why, where a variant was never measured on the target."""
+    try:
+        cost = area(config, target)
+    except ReportError as error:
+        return {}, f"unknown: {error}"
+    return {column: getattr(cost.total, column) or 0 for column in cost.columns}, cost.how
+
+
+def _total(best: Dedicated, options: Options) -> Range:
+    return best.energy(options.technology, options.dram, options.clock)
+
+
+def _dram_bytes(counters: Mapping[str, int], config: AcceleratorConfig) -> int:
+    return sum(counters[name] for name in BEATS) * config.bus.beat_bytes
+
+
+def _schedule_name(config: AcceleratorConfig) -> str:
+    on = [name for name, value in dataclasses.asdict(config.schedule).items() if value]
+    return "-".join(on) or "plain"
