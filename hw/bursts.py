@@ -56,7 +56,7 @@ class RowWalker(wiring.Component):
         m.d.comb += self.i.ready.eq(~self.o.valid)
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [
-                self.o.valid.eq(1),
+                self.o.valid.eq(self.i.payload.rows != 0),
                 left.eq(self.i.payload.rows),
                 stride.eq(self.i.payload.stride),
                 self.o.payload.offset.eq(self.i.payload.offset),

@@ -60,7 +60,7 @@ class PixelRows(wiring.Component):
             m.d.sync += [
                 image.eq(self.i.payload),
                 bands_left.eq(self.i.payload.grid_rows),
-                self.o.valid.eq(1),
+                self.o.valid.eq(self.i.payload.grid_rows != 0),
             ]
             m.d.sync += [
                 row.eq(self.i.payload.offset),

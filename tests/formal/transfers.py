@@ -244,8 +244,8 @@ PROOFS = (
         Mutation(
             "condition",
             "bursts.py",
-            "Mux(to_page < self._burst_beats, to_page, self._burst_beats)",
-            "self._burst_beats",
+            "self._burst_beats - place, self._burst_beats",
+            "self._burst_beats, self._burst_beats",
         ),
         bug_depth=5,
     ),

@@ -20,7 +20,7 @@ from vitreous.spec.config import (
     named_accelerators,
 )
 
-MACS = {"edge64": 64, "edge256": 256, "edge1024": 1024, "edge4096": 4096, "square256": 256}
+MACS = {"edge64": 64, "edge64-ecp5": 64, "edge256": 256, "edge1024": 1024, "edge4096": 4096, "square256": 256}
 
 
 @pytest.mark.parametrize("name", named_accelerators())
