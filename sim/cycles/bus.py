@@ -11,7 +11,7 @@ from vitreous.sim.runtime import MemoryTiming
 from vitreous.spec.layout import ceil_div
 
 FULL = 100
-Stream = Callable[[int, int, int, int], int]
+Stream = Callable[[int, int, int], int]
 """``Reader.stream``, where a reader has it."""
 
 
@@ -45,6 +45,9 @@ class Throttle:
 
 class Reader(Protocol):
     """A client of the read channel."""
+
+    left: int
+    """When the last beat of the burst that was looked at is taken, where it was not certain."""
 
     def look(self, now: int, first: int, later: list[int]) -> int:
         """Work out when the beats of its next burst are taken, where the first can be in ``first`` and the others
@@ -116,10 +119,12 @@ class ReadBus:
             self._clock.at(at, self._begin)
 
     def _begin(self, cycle: int) -> None:
-        """Serve one burst after the other as long as nothing else happens before the next."""
-        if cycle != self._at:
-            return  # an earlier one came in between
-        self._at, self._serving = None, True
+        if cycle == self._at:  # else an earlier one came in between
+            self._at, self._serving = None, True
+            self._serve(cycle)
+
+    def _serve(self, cycle: int) -> None:
+        """One burst after the other as long as nothing else happens before the next."""
         lane, at = self._next()
         while lane is not None:
             if at > cycle:
@@ -127,12 +132,15 @@ class ReadBus:
                     break
                 cycle = at
             if lane.stream is not None:
-                taken = lane.stream(self._taken, self._latency, self._clock.next, self._rival(lane))
+                taken = lane.stream(self._taken, self._latency, self._rival(lane))
                 if taken > self._taken:
                     self._taken = taken
                     lane, at = self._next()
                     continue
-            served, later = self._throttle.beats(max(cycle - 1, self._taken), lane.asked.popleft()[1])
+                if lane.reader.left > cycle:
+                    self._clock.at(lane.reader.left, self._serve, Phase.LATE)
+                    return
+            served, later = self._throttle.beats(max(at - 1, self._taken), lane.asked.popleft()[1])
             again = lane.reader.look(cycle, served + 1, later)
             if again > cycle:
                 self._open = (lane.reader, served + 1, later)

@@ -43,6 +43,7 @@ class Front:
         self._arrived: list[int] = []
         self._stepped: list[int] = []
         self._next = 0  # the instruction at dispatch
+        self.left = 0
         self._valid: int | None = None  # since when it is there
         self._transferred = 0
         self.end: int | None = None

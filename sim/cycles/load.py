@@ -65,6 +65,7 @@ class LoadModel:
         self._history: deque[tuple[int, int, int]] = deque(maxlen=BEAT_QUEUE)
         self._before: tuple[Burst | None, int, int, int] = (None, 0, 0, 0)  # the last burst of a stream
         self._streak = self._pace = 0  # bursts before it that were like it, and the cycles of each
+        self.left = 0  # when the last beat of the burst that was looked at is taken
         self._settled = max(self._places, BEAT_QUEUE) + 1
 
     # ------------------------------------------------------------------------------------------ front
@@ -185,19 +186,19 @@ class LoadModel:
             end = max(end, self._written(burst, start, first, later) - 1)
         self._end = end
         left = self._place(end, beats, steps) + 1
-        self._left = left if left > arrived else arrived
-        return now if end - port.notice <= now else self._left
+        self.left = left if left > arrived else arrived
+        return now if end - port.notice <= now else self.left
 
     def arrive(self) -> int:
         burst, end = self._flying.popleft(), self._end
         self._history.appendleft((end, burst.steps, burst.beats))
         self._step, self._streak = end + 1, 0
-        self._answered.append(self._left)
+        self._answered.append(self.left)
         if burst.last:
             self._finish(end + 1)
             self._take()
         self._ask()
-        return self._left
+        return self.left
 
     def _written(self, burst: Burst, start: int, first: int, later: Sequence[int]) -> int:
         """When the port, which others use before, has taken the last word of the burst begun in ``start``."""
@@ -226,22 +227,30 @@ class LoadModel:
         return 0
 
     # ------------------------------------------------------------------------------------------ both
-    def stream(self, taken: int, latency: int, until: int, rival: int) -> int:
-        """Do at once what ``look``, ``arrive`` and ``_ask`` do for burst after burst, with a beat a cycle, as long as
-        they ask before ``rival`` and nothing that happens from ``until`` on can change them; not for a burst at which
-        a command ends or begins. ``taken``: the last beat taken, before and (returned) after."""
+    def stream(self, taken: int, latency: int, rival: int) -> int:
+        """What ``look`` and ``arrive`` do for burst after burst, with a beat a cycle, for all that ask before
+        ``rival`` and that nothing which is still to happen can change; then ``left`` says when the next one can be.
+        ``taken``: the last beat taken, before and (returned) after."""
+        while True:
+            until = self._clock.next
+            taken, served = self._run(taken, latency, until, rival if rival < until else until)
+            if not served:
+                return taken
+            self._lane.asked.popleft()
+            taken = self.arrive()
+
+    def _run(self, taken: int, latency: int, until: int, rival: int) -> tuple[int, bool]:
+        """Bursts in the middle of a command; whether the one after them is as certain: at it a command ends or the
+        front has more to do than to ask for the next one."""
         flying, asked, history, port = self._flying, self._lane.asked, self._history, self._port
         register, following, bursts, index = self._register, self._following, self._bursts, self._next
         step, row, moved, granted = self._step, self._row, self._moved, self._granted
         waits, certain, free = self._waits_for_last_row, until + port.notice - 1, -1
-        rival = min(rival, until)
+        served = False
+        self.left = 0
         while flying:
             burst, cycle = flying[0], asked[0][0]
-            if burst.last or cycle >= rival:
-                break
-            if register is not None and (
-                following is None or following.last or (waits and bursts[index].last_row)
-            ):
+            if cycle >= rival:
                 break
             beats, steps, tail = burst[:3]
             first = cycle + latency
@@ -259,12 +268,16 @@ class LoadModel:
                 free = port.free_until(start)
             if free <= end + 1:
                 end = max(end, self._written(burst, start, first, STEADY) - 1)
-            left = (
-                end - steps * BEAT_QUEUE // beats if beats > BEAT_QUEUE else self._place(end, beats, steps)
-            ) + 1
-            if left < arrived:
-                left = arrived
+            place = end - steps * BEAT_QUEUE // beats if beats > BEAT_QUEUE else self._place(end, beats, steps)
+            left = place + 1 if place >= arrived else arrived
             if left >= until and end >= certain:
+                self.left = left
+                break
+            if burst.last or (
+                register is not None
+                and (following is None or following.last or (waits and bursts[index].last_row))
+            ):
+                self._end, self.left, served = end, left, True
                 break
             flying.popleft()
             asked.popleft()
@@ -290,13 +303,12 @@ class LoadModel:
                 if many > 0:
                     index += many
                     ahead *= many
-                    taken, step, row, moved, granted = (
-                        at + ahead for at in (taken, step, row, moved, granted)
-                    )
+                    taken, step, row = taken + ahead, step + ahead, row + ahead
+                    moved, granted = moved + ahead, granted + ahead
                     self._shift(ahead)
         self._step, self._row, self._moved, self._granted = step, row, moved, granted
         self._register, self._following, self._next = register, following, index
-        return taken
+        return taken, served
 
     def _repeat(self, burst: Burst, followed: bool, left: int, end: int, granted: int) -> int:
         """The cycles from one burst to the next where so many equal ones came at one pace that all that decides about
