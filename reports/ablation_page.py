@@ -11,17 +11,19 @@ from html import escape
 from vitreous.reports.ablation import Ablation, AblationRow
 
 STYLE = """
-.ablation { overflow-x: auto; }
+.ablation .wide { overflow-x: auto; }
 .ablation table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .ablation th, .ablation td { padding: .3em .7em; text-align: right; vertical-align: top; white-space: nowrap;
   border-bottom: 1px solid #8886; }
 .ablation th.words, .ablation td.words { text-align: left; white-space: normal; min-width: 9em; }
 .ablation small { opacity: .7; display: block; }
-.ablation .bars { display: grid; grid-template-columns: max-content 1fr; gap: .3em .8em; margin: 1em 0;
-  max-width: 60em; }
+.ablation .bars { display: grid; grid-template-columns: minmax(8em, 22em) minmax(8em, 1fr); gap: .6em .8em;
+  margin: 1em 0; max-width: 60em; }
 .ablation .bar { background: #3b7dd8; height: 1.1em; border-radius: 2px; min-width: 2px; }
 .ablation .bar.energy { background: #c9772e; }
-.ablation .pair { display: grid; grid-template-columns: 1fr 4em; gap: .15em .5em; align-items: center; }
+.ablation .pair { display: grid; grid-template-columns: 1fr 5em; gap: .1em .5em; align-content: center;
+  align-items: center; white-space: nowrap; }
+@media (max-width: 40em) { .ablation .bars { grid-template-columns: 1fr; } }
 """
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -57,6 +59,7 @@ def section(ablation: Ablation) -> str:
     for order, title in _TITLES.items():
         rows = [row for row in ablation.rows if row.order == order]
         parts.append(f"<h2>{title}</h2>{_bars(ablation, rows)}{_table(ablation, rows)}")
+    parts.append(_candidates(ablation))
     return f'<div class="ablation">{"".join(parts)}</div>'
 
 
@@ -68,7 +71,7 @@ def _bars(ablation: Ablation, rows: Sequence[AblationRow]) -> str:
     for row, factor in zip(rows, factors, strict=True):
         bars = "".join(
             f'<div class="bar {kind}" style="width:{max(0.0, 100 * (factor[kind] - 1) / longest):.1f}%" '
-            f'title="{kind}"></div><span>{100 * (factor[kind] - 1):+.1f} %</span>'
+            f'title="{kind}"></div><span>{_percent(factor[kind])}</span>'
             for kind in ("latency", "energy")
         )
         lines.append(
@@ -86,8 +89,8 @@ def _table(ablation: Ablation, rows: Sequence[AblationRow]) -> str:
     head = "".join(f"<th>{name}</th>" for name in heads)
     body = "".join(_row(ablation, row, columns) for row in (ablation.baseline, *rows))
     return (
-        f'<table><thead><tr><th class="words">off</th>{head}<th class="words">how</th></tr></thead>'
-        f"<tbody>{body}</tbody></table>"
+        f'<div class="wide"><table><thead><tr><th class="words">off</th>{head}<th class="words">how</th></tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 
@@ -101,13 +104,43 @@ def _row(ablation: Ablation, row: AblationRow, columns: Sequence[str]) -> str:
         f"{1e3 * e.typical:.3g} ({1e3 * e.low:.3g} to {1e3 * e.high:.3g})", _factor(factors["energy"])
     )
     deviation = "" if row.deviation is None else f", cycle model {100 * row.deviation:+.2f} %"
-    how = f"cycles {row.cycles_how}{deviation}; area {row.area_how}"
+    same = row is not ablation.baseline and row.area_how == ablation.baseline.area_how
+    how = f"cycles {row.cycles_how}{deviation}; area {'as the baseline' if same else row.area_how}"
     results = "" if row.same_results else "; other numbers than the baseline"
     return (
         f'<tr><td class="words">{escape(row.name)}<small>{escape(row.change)}</small></td>{cycles}'
         f"<td>{row.latency_ms:.3g}</td>{energy}<td>{row.dram_bytes / 1e6:.3g}</td>{area}"
         f'<td class="words">{escape(row.method)}<small>{escape(how + results)}</small></td></tr>'
     )
+
+
+def _candidates(ablation: Ablation) -> str:
+    """Every pair of dedicated units that was looked at, each once."""
+    columns = list(ablation.baseline.area)
+    lines = []
+    for row in ablation.rows:
+        for c in row.candidates if row.order == "alone" else ():
+            area = "".join(f"<td>{c.area[name]:,.0f}</td>" if c.area else "<td>–</td>" for name in columns)
+            how = "overlapped" if c.overlapped else "one after another"
+            lines.append(
+                f'<tr><td class="words">{escape(c.linear)}</td><td class="words">{escape(c.attention)}</td>'
+                f'<td class="words">{how if c.area else "bound: the best share, overlapped"}</td>'
+                f"<td>{c.cycles:,}<small>×{c.cycles / ablation.baseline.cycles:.3f}</small></td>{area}</tr>"
+            )
+    if not lines:
+        return ""
+    names = "".join(f"<th>{_UNITS[c]}</th>" for c in columns)
+    return (
+        "<h2>Dedicated units that were compared</h2><p>Overlapped: the projections of one head run beside the "
+        'attention of the head before.</p><div class="wide"><table><thead><tr><th class="words">linear layers</th>'
+        '<th class="words">attention</th><th class="words">heads</th><th>cycles</th>'
+        f"{names}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _percent(factor: float) -> str:
+    more = round(100 * (factor - 1), 1)
+    return f"{more:+.1f} %" if more else "0 %"
 
 
 def _cell(text: str, small: str) -> str:

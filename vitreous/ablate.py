@@ -134,7 +134,7 @@ class _Bench:
 
     def table(self) -> Ablation:
         options, config = self.options, self.config
-        rows = [self._row("none", "", "the accelerator as it is", "baseline", True, config)]
+        rows = [self._row("nothing", "", "the accelerator as it is", "baseline", True, config)]
         rows += self._dedicated(config, "alone")
         for switch in SWITCHES:
             if switch.present(config):
@@ -271,7 +271,7 @@ class _Bench:
         return AblationRow(
             name=UNIFIED,
             change=f"{shape(best.linear.config.array)} for linear layers, {shape(best.attention.config.array)} for "
-            f"attention{', a head behind' if best.overlapped else ''} ({name})",
+            f"attention{', heads overlapped' if best.overlapped else ''} ({name})",
             method="two predictions, each instruction at the time of its own unit; the fastest of the candidates "
             "(vitreous.dedicated)",
             order=order,

@@ -125,7 +125,8 @@ class Run:
 
     def rtl(self, build: Build) -> None:
         inputs = {
-            "config": f"{self.config.name} {self.config.digest}",
+            # accelerator.json has the schedule too, though the Verilog is the same with any.
+            "config": f"{self.config.name} {self.config.digest} {self.config.schedule}",
             "sources": source_digest("hw", "spec"),
         }
         with self.display.stage("rtl") as stage:
