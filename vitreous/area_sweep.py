@@ -106,6 +106,9 @@ def _gelu(small: AcceleratorConfig) -> Iterator[Point]:
                 range=reach,
             )
             yield replace(small, gelu=gelu), ("gelu", "feed")
+    # The finest direct table, which `vitreous ablate` sets beside the default.
+    shape = _shape(8, 4)
+    yield replace(shape, gelu=replace(default, variant="table", step_bits=8)), ("gelu",)
 
 
 def sweep(targets: Sequence[area.Target], folder: Path, cache: Path, display: Display, only: int = 0) -> None:
