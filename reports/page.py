@@ -41,6 +41,7 @@ SECTIONS = (
     "attention",
     "units",
     "exploration",
+    "ablation",
     "checks",
     "sources",
     "configuration",
@@ -57,6 +58,7 @@ CONTENTS = {
     "attention": "Probabilities",
     "units": "Nonlinear units",
     "exploration": "Exploration",
+    "ablation": "Ablation",
     "checks": "Checks",
     "sources": "Sources",
     "configuration": "Configuration",
@@ -202,6 +204,14 @@ def _exploration_words(report: Report) -> dict[str, Any]:
     return {"explored": drawn, "same_machine": same_machine}
 
 
+def _ablation_words(report: Report) -> dict[str, Any]:
+    table = report.ablation
+    if table is None:
+        return {}
+    factors = [table.factors(row)[name] - 1 for row in table.rows for name in ("latency", "energy")]
+    return {"most_factor": max(factors) if max(factors) > 0 else 1.0}
+
+
 def _layer_words(report: Report) -> dict[str, Any]:
     taken = [w for part in report.attention for w in part.widths if w.bits == part.probability_bits]
     return {
@@ -226,6 +236,7 @@ def render(report: Report) -> str:
         **energy_page.words(report),
         **_area_words(report),
         **_exploration_words(report),
+        **_ablation_words(report),
         **_memory_words(report),
         **_unit_words(report),
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vitreous.reports import figures
+from vitreous.reports.ablation import Ablation
 from vitreous.reports.area_section import TargetArea, area_section
 from vitreous.reports.energy_section import EnergyChoice, EnergySection, energy_section
 from vitreous.reports.errors import ReportError
@@ -32,7 +33,7 @@ class Report:
     """What a run showed. ``sources`` says for each figure how it was obtained, ``how`` the same in one word of
     ``reports.sources.HOWS``.
 
-    exploration : of ``vitreous explore``, where the page shows one.
+    exploration, ablation : of ``vitreous explore`` and ``vitreous ablate``, where the page shows one.
     accuracy_float, accuracy_int, agreement are fractions in 0..1, None where ``accuracy_note`` says why.
     """
 
@@ -83,12 +84,15 @@ class Report:
     sources: Mapping[str, str]
     how: Mapping[str, str]
     exploration: Exploration | None = None
+    ablation: Ablation | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The contents of report.json; whole numbers of cycles stay integers."""
         data = dataclasses.asdict(self)
         if self.cycles_per_image == int(self.cycles_per_image):
             data["cycles_per_image"] = int(self.cycles_per_image)
+        if self.ablation is not None:
+            data["ablation"] = self.ablation.as_dict()
         return data
 
 

@@ -58,6 +58,7 @@ HOW: Mapping[str, How] = {
     "energy.technologies": "modelled",
     "area": "modelled",
     "exploration": "modelled",
+    "ablation": "modelled",
 }
 """By figure; what depends on the clock becomes ``assumed`` where the clock is (``hows``)."""
 
@@ -115,6 +116,8 @@ SOURCES: dict[str, str] = {
     "energy.layers": "the same events by the instructions of each layer; clock and static power by the layer's cycles",
     "area": "synthesis of the accelerator's pieces with Yosys, added up: measured where a piece was run at these "
     "sizes, else from a formula fitted to runs at other sizes; before placement, so without routing and clock tree",
+    "ablation": "cycles of the RTL where the table says measured, else of the cycle model or composed of its parts; "
+    "energy and area as above, of each accelerator; all at one clock",
     "exploration": "cycle model, energies of events and composed areas for each design; accuracy on images; the "
     "designs with RTL cycles were simulated",
     "energy.technologies": "the same counters and clock on each technology",

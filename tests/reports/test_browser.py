@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.reports.ablated import ablation
 from tests.reports.browser import Browser, start
 from tests.reports.explored import exploration
 from tests.reports.recorded import large_record, record
@@ -29,7 +30,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A run's own page and a comparison of three runs."""
     folder = tmp_path_factory.mktemp("pages")
     plain, small = summarize(large_record(blocks=2)), summarize(record(), clock_mhz=250)
-    large = dataclasses.replace(plain, exploration=exploration())
+    large = dataclasses.replace(plain, exploration=exploration(), ablation=ablation())
     runs = [("build/large", large), ("build/small", small), ("build/again", large)]
     return {
         "report": write(large, folder)[0],

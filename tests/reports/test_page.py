@@ -3,13 +3,17 @@ import dataclasses
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.reports.ablated import ablation
 from tests.reports.explored import exploration
 from tests.reports.recorded import large_record, record, record_data
-from vitreous.reports import picture, summarize
+from vitreous.reports import ReportError, picture, summarize
+from vitreous.reports import exploration as explorations
+from vitreous.reports.additions import with_additions
 from vitreous.reports.chart import tick_step
 from vitreous.reports.page import CONTENTS, SECTIONS, folder, render
 from vitreous.reports.record import from_dict
@@ -111,6 +115,36 @@ def test_an_exploration_has_its_front_and_marks_this_accelerator() -> None:
     assert len(front) == 4 * 2 * 2, "each point in two charts of two sizes"
     assert len([a for a in circles if a.get("class") == "confirmed"]) == 4
     assert "Exploration" not in Page(render(summarize(record()))).text
+
+
+def test_an_ablation_shows_factors_and_how_cycles_were_obtained() -> None:
+    page = Page(render(dataclasses.replace(summarize(record()), ablation=ablation())))
+    assert page.open == []
+    text = " ".join(page.text.split())
+    assert "what is there instead of double buffering" in text
+    assert "1\u202f500×1.500" in page.text
+    assert "-0.13\u202f%" in page.text, "the cycle model beside the measured cycles"
+    assert "other results" in text
+    widths = [
+        a["style"] for tag, a in page.elements if tag == "i" and "bar thin u-array" in str(a.get("class"))
+    ]
+    assert widths == ["width:100.0%", "width:100.0%"], "nothing for a row that is faster"
+
+
+def test_additions_come_from_the_folder_or_from_what_is_given(tmp_path: Path) -> None:
+    report, run, other = summarize(record()), tmp_path / "run", tmp_path / "other"
+    run.mkdir()
+    assert with_additions(report, run) == report
+    explorations.save(exploration(), run)
+    other.mkdir()
+    (other / "ablation.json").write_text(json.dumps(ablation().as_dict()))
+    found = with_additions(report, run, ablation_of=other)
+    assert found.exploration is not None
+    assert found.exploration.name == "space"
+    assert found.ablation == ablation()
+    assert found.as_dict()["ablation"]["rows"][1]["factors"]["latency"] == 1.5
+    with pytest.raises(ReportError, match=r"Cannot read .*nothing"):
+        with_additions(report, run, ablation_of=tmp_path / "nothing")
 
 
 def test_names_cannot_break_the_page() -> None:

@@ -28,6 +28,12 @@ def report_command(
             metavar="DIR", help="An exploration to show on the page (default: one in the run's folder)."
         ),
     ] = None,
+    ablation: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="An ablation to show on the page (default: one in the run's folder)."
+        ),
+    ] = None,
 ) -> None:
     """Write index.html and report.json anew from what a run recorded; tables and schedule as CSV and trace, too.
 
@@ -47,7 +53,9 @@ def report_command(
     reports = []
     for folder in folders:
         report = summarize(record.load(folder), clock_mhz=clock, energy=energy)
-        reports.append(additions.with_exploration(report, folder, exploration))
+        reports.append(
+            additions.with_additions(report, folder, exploration_of=exploration, ablation_of=ablation)
+        )
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     for folder, report in zip(folders, reports, strict=True):
