@@ -96,7 +96,7 @@ class Ablation:
         base = self.baseline
         area = {c: row.area[c] / value for c, value in base.area.items() if value and c in row.area}
         return {
-            "latency": row.latency_ms / base.latency_ms,
+            "latency": row.cycles / base.cycles,
             "energy": row.energy.typical / base.energy.typical,
             **area,
         }
