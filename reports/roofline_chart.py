@@ -39,7 +39,7 @@ def _axes(report: Report, width: float, height: float) -> tuple[Axis, Axis]:
     across = [*inner, *outer, *crossings]
     x = Axis(min(across) / 2.5, max(across) * 2.5, 46, width - 28, log=True)
     y_low = min(p.attained for p in line.points) / 2.5
-    return x, Axis(y_low, line.peak * 2.2, height - 40, 12, log=True)
+    return x, Axis(y_low, line.peak * 2.2, height - 40, 26, log=True)
 
 
 def _slope(name: str, x: Axis, y: Axis, bandwidth: float, peak: float) -> str:
