@@ -50,7 +50,7 @@ def _slope(name: str, x: Axis, y: Axis, bandwidth: float, peak: float) -> str:
 
 
 def _ceilings(report: Report, x: Axis, y: Axis, taken: list[Box]) -> str:
-    line, limits = report.roofline, (x.start, y.end, x.end, y.start)
+    line = report.roofline
     dram, panels = line.slopes[0], line.slopes[1]
     parts = [
         _slope("slope", x, y, dram.bytes_per_second, line.peak),
@@ -60,18 +60,24 @@ def _ceilings(report: Report, x: Axis, y: Axis, taken: list[Box]) -> str:
             [(x(max(x.low, line.peak / panels.bytes_per_second)), y(line.peak)), (x.end, y(line.peak))],
         ),
     ]
+    taken += _under_lines(report, x, y)
     words = f"array {figures3(line.peak / 1e9)} GMAC/s"
     left = x.end - chart.CHARACTER * len(words)
     parts.append(chart.text("label right", x.end, y(line.peak) - 6, words))
     taken.append((left, y(line.peak) - 20, x.end, y(line.peak) + 2))
-    for slope in (dram, panels):
-        low = max(x.low, y.low / slope.bytes_per_second)
-        # On the slope, a little up from its foot.
-        at = low * (line.peak / slope.bytes_per_second / low) ** 0.12
-        words = f"{slope.port} {figures3(slope.bytes_per_second / 1e9)} GB/s"
-        where = chart.place(x(at), y(at * slope.bytes_per_second), words, taken, limits)
-        parts.append(chart.text("label", where[0], where[1], words))
     return "".join(parts)
+
+
+def _under_lines(report: Report, x: Axis, y: Axis) -> list[Box]:
+    """Small boxes along the ceilings, so that no label is put on a line."""
+    line, boxes = report.roofline, []
+    for pixel in range(int(x.start), int(x.end), 4):
+        value = x.low * (x.high / x.low) ** ((pixel - x.start) / (x.end - x.start))
+        for slope in line.slopes[:2]:
+            roof = min(line.peak, value * slope.bytes_per_second)
+            if roof > y.low:
+                boxes.append((pixel - 2.0, y(roof) - 2.0, pixel + 2.0, y(roof) + 2.0))
+    return boxes
 
 
 def _points(report: Report, x: Axis, y: Axis, taken: list[Box]) -> str:
