@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from operator import itemgetter
 
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, Instruction, Memory, Opcode, Operands, Scale
@@ -21,11 +22,12 @@ def work(instructions: Iterable[Instruction], config: AcceleratorConfig) -> Coun
     A counter that they do not touch may be missing. ``array_busy`` is in words of A: one a cycle.
     """
     total: Counter[str] = Counter()
+    rows: Counter[tuple[int, ...]] = Counter()  # of each kind of product: a program has few kinds and many products
     for instruction in instructions:
         total["instructions"] += 1
         i, opcode = instruction.fields, instruction.opcode
         if opcode is Opcode.MATMUL:
-            _matmul(total, i, config)
+            rows[_kind(i)] += i["row_tiles"]
         elif opcode in (Opcode.NORM, Opcode.POOL):
             _row(total, i, opcode, config)
         elif opcode in (Opcode.LOAD, Opcode.STORE):
@@ -37,11 +39,18 @@ def work(instructions: Iterable[Instruction], config: AcceleratorConfig) -> Coun
                 steps = steps_of_beats(i, phase, config)
                 total["x_writes"] += sum(steps)
                 total["load_beats"] += len(steps)
+    for kind, count in rows.items():
+        _matmul(total, dict(zip(KIND, kind, strict=True)), count, config)
     return total
 
 
-def _matmul(total: Counter[str], i: dict[str, int], config: AcceleratorConfig) -> None:
-    lanes, rows, columns = config.array.lanes, i["row_tiles"], i["columns"]
+KIND = ("operands", "destination", "scale", "activation", "residual", "k_words", "columns", "wide")
+"""The fields of a MATMUL that decide what it does to the counters for each row of tiles."""
+_kind = itemgetter(*KIND)
+
+
+def _matmul(total: Counter[str], i: dict[str, int], rows: int, config: AcceleratorConfig) -> None:
+    lanes, columns = config.array.lanes, i["columns"]
     words = rows * ceil_div(columns, lanes) * i["k_words"] * (1 + i["wide"])
     drained = rows * columns
     total["array_busy"] += words

@@ -8,10 +8,11 @@ from vitreous.sim.cycles.events import Clock
 from vitreous.sim.cycles.queues import IssueQueue
 from vitreous.sim.cycles.timing import FETCH_BURST_BEATS
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import INSTRUCTION_BYTES, Queue
+from vitreous.spec.isa import INSTRUCTION_BYTES, QUEUE_OF, Opcode, Queue
 from vitreous.spec.layout import ceil_div
 from vitreous.spec.program import Program
 
+QUEUES = tuple(QUEUE_OF.get(opcode) for opcode in Opcode)
 FIRST_BURST = 3
 """Cycles from the start to the first burst at the read channel."""
 
@@ -28,9 +29,9 @@ class Front:
         bus: ReadBus,
         queues: dict[Queue, IssueQueue],
     ) -> None:
-        self._bus, self._queues = bus, queues
+        self._bus, self._queues = bus, list(queues.values())
         self._lane = bus.lane(self)
-        self._program = [(i, i.queue) for i in program.instructions]
+        self._program = [(i, QUEUES[i.opcode]) for i in program.instructions]
         beat = config.bus.beat_bytes
         longest = min(config.bus.burst_beats, FETCH_BURST_BEATS)
         size = len(self._program) * INSTRUCTION_BYTES

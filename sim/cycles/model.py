@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 
 from vitreous.sim.build import SimulationError
 from vitreous.sim.cycles import counters
@@ -44,7 +48,21 @@ def predict(program: Program, config: AcceleratorConfig, timing: MemoryTiming) -
     Raises SimulationError when the program is for another accelerator or does not come to its END.
     """
     check_program(program, config)
-    return _Machine(program, config, timing).run()
+    with _collector_at_rest():
+        return _Machine(program, config, timing).run()
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Without the search for reference cycles: beside a large library it takes as long as a whole prediction, which
+    makes many small objects and keeps them to its end."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Machine:
@@ -96,7 +114,7 @@ class _Machine:
             )
         spans = sorted(
             (span for line in self._queues.values() for span in line.spans),
-            key=lambda span: (span.start, span.queue),
+            key=attrgetter("start", "queue"),
         )
         cycles = max(self._front.end, *(span.end + 1 for span in spans), 0) + 1
         return Prediction(cycles=cycles, counters=self._counters(cycles), spans=tuple(spans))

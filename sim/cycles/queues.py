@@ -113,11 +113,12 @@ class IssueQueue:
         self._started.append((pc, instruction.signal, cycle))
         self._level -= 1
         self._issued, self._visible = cycle, cycle + 1
-        self.unit.start(cycle, pc, instruction)
-        if self._waiting:
-            self._follow(cycle + 1)
+        followed = bool(self._waiting)
         if self.on_room is not None:
-            self.on_room()
+            self.on_room()  # before the unit looks how long nothing else happens
+        self.unit.start(cycle, pc, instruction)
+        if followed:
+            self._follow(cycle + 1)
 
     def _follow(self, cycle: int) -> None:
         """Another instruction is the head from ``cycle`` on; without tokens to wait for, until the unit is ready."""

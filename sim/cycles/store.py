@@ -142,28 +142,40 @@ class StoreModel:
                 sent += beats
 
     def _next(self) -> None:
-        burst = next(self._bursts, None)
-        if burst is None:
-            done = self._responses[-1] + 1
-            self.ready = done + 1
-            self._complete(done)
-            self._clock.at(done + 1, self.release)
-            return
-        taken = max(self._taken + 1, self._accepted)
-        if len(self._responses) == OUTSTANDING_WRITES:
-            taken = max(taken, self._responses[0] + 1)
-        self._taken = taken
-        self._accepted = max(taken + 1, self._flow.take + 2)
-        self._clock.at(self._clock.now, lambda cycle: self._send(cycle, burst), Phase.LATE)
+        """Burst after burst; what the matrix unit reads until a burst's end is known when that time has come."""
+        while (burst := next(self._bursts, None)) is not None:
+            taken = max(self._taken + 1, self._accepted)
+            if len(self._responses) == OUTSTANDING_WRITES:
+                taken = max(taken, self._responses[0] + 1)
+            self._taken = taken
+            self._accepted = max(taken + 1, self._flow.take + 2)
+            flow = self._sent(burst)
+            if flow.take >= self._clock.next:
+                self._burst = burst
+                self._clock.at(self._clock.now, self._send, Phase.LATE)
+                return
+            self._settle(flow)
+        done = self._responses[-1] + 1
+        self.ready = done + 1
+        self._complete(done)
+        self._clock.at(done + 1, self.release)
 
-    def _send(self, cycle: int, burst: Burst) -> None:
-        """What the matrix unit reads until the burst's end is known when that time has come."""
+    def _sent(self, burst: Burst) -> Flow:
+        """After a burst, as far as is known."""
         flow = self._flow.copied()
         flow.pace.open(self._accepted)
         flow.send(burst, self._port, self._taken + 1)
+        return flow
+
+    def _send(self, cycle: int) -> None:
+        """The burst's end was not certain: it is looked at again when it should be over."""
+        flow = self._sent(self._burst)
         if flow.take > cycle:
-            self._clock.at(flow.take, lambda now: self._send(now, burst), Phase.LATE)
+            self._clock.at(flow.take, self._send, Phase.LATE)
             return
+        self._settle(flow)
+        self._next()
+
+    def _settle(self, flow: Flow) -> None:
         self._flow, self._pace = flow, flow.pace
         self._responses.append(flow.take + self._latency + 1)
-        self._next()
