@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 from vitreous.reports import chart
 from vitreous.reports.chart import Axis
@@ -42,7 +43,7 @@ def _dots(points: Sequence[ExploredPoint], x: Axis, y: Axis, across: Goal, up: G
         radius = 4.5 if point.front else 3
         parts.append(
             f'<circle class="{name}" cx="{cx:.1f}" cy="{cy:.1f}" r="{radius}">'
-            f"<title>{chart.escape(about)}</title></circle>"
+            f"<title>{escape(about)}</title></circle>"
         )
         if point.confirmation is not None:
             parts.append(f'<circle class="confirmed" cx="{cx:.1f}" cy="{cy:.1f}" r="7.5"/>')
