@@ -62,12 +62,15 @@ class Fit:
         return Estimate(cost, "interpolated" if self._inside(sizes) else "extrapolated", self.error)
 
     def _inside(self, sizes: Mapping[str, float]) -> bool:
-        """Every size lies between the smallest and the largest measured one."""
-        return all(
-            min(run.sizes[name] for run in self.runs) <= value <= max(run.sizes[name] for run in self.runs)
+        """Every size, and every term of the formula, lies between the smallest and the largest measured one."""
+        measured = [self.piece.with_blocks(run.sizes, self.target) for run in self.runs]
+        sizes_inside = all(
+            min(run[name] for run in measured) <= value <= max(run[name] for run in measured)
             for name, value in sizes.items()
-            if name != "blocks"
         )
+        features = np.array(self.piece.features(sizes))
+        low, high = self._matrix.min(axis=0), self._matrix.max(axis=0)
+        return sizes_inside and bool(np.all((low <= features) & (features <= high)))
 
     @cached_property
     def _matrix(self) -> NDArray[np.float64]:

@@ -29,6 +29,7 @@ class Piece:
     """One piece. ``group``: the block of the table that it belongs to; ``path``: its module below the top.
 
     copies : instances that are the same circuit, of which one is measured: the paths of the others.
+    optional : some configurations have no such piece.
     memory : it holds an on-chip memory, of ``width`` and ``words`` in ``sizes``; ``masked``: written by parts.
     """
 
@@ -39,6 +40,7 @@ class Piece:
     sizes: Callable[[AcceleratorConfig], Sizes]
     terms: tuple[str, ...]
     copies: tuple[str, ...] = ()
+    optional: bool = False
     memory: bool = False
     masked: bool = False
 
@@ -130,6 +132,7 @@ def _matrix_sizes(config: AcceleratorConfig) -> Sizes:
         "online": config.softmax.variant == "online",
         "ibert": config.softmax.variant == "ibert",
         "ita": config.softmax.variant == "ita",
+        "narrow": config.softmax.probability_bits == 8,
     }
     return {**_words(config), **{name: float(on) for name, on in longer.items()}}
 
@@ -170,6 +173,7 @@ def _piece(
     sizes: Callable[[AcceleratorConfig], Sizes],
     *terms: str,
     copies: tuple[str, ...] = (),
+    optional: bool = False,
     memory: str = "",
 ) -> Piece:
     return Piece(
@@ -180,6 +184,7 @@ def _piece(
         sizes=sizes,
         terms=terms,
         copies=copies,
+        optional=optional,
         memory=bool(memory),
         masked=memory == "masked",
     )
@@ -198,11 +203,11 @@ def _nothing(_: AcceleratorConfig) -> Sizes:
 
 
 _GEAR = ("1", "N*V", "B", "N")
-_LATENCIES = ("poly", "shift", "table", "online", "ibert", "ita")
+_LATENCIES = ("narrow", "shift", "poly", "table", "online", "ibert", "ita")
 PIECES: tuple[Piece, ...] = (
     # Multipliers, accumulators with shadow and column select, operand registers.
     _piece("array", "array", "matrix.array", _array, _words, "N*N*V", "N*N", "N*V", "N", "1"),
-    _piece("planes", "drain and fusion", "matrix.planes", _planes, _lanes, "N", "N*N", "1"),
+    _piece("planes", "drain and fusion", "matrix.planes", _planes, _lanes, "N", "N*N", "1", optional=True),
     _piece("fusion", "drain and fusion", "matrix.fusion", _none, _fusion_sizes, "N", "1", "N*fraction"),
     _piece("gelu", "gelu", "matrix.fusion.gelu", _gelu, _gelu_sizes, "N", "1", "N*entries", "N*fraction"),
     _piece(
@@ -216,7 +221,7 @@ PIECES: tuple[Piece, ...] = (
         "N*fraction",
     ),
     _piece("prologue", "softmax", "matrix.scores.prologue", _prologue, _prologue_sizes, "N*V", "N", "1"),
-    _piece("feed", "feed and drain control", "matrix", _planes, _matrix_sizes, "1", "N*V", "N", *_LATENCIES),
+    _piece("feed", "feed and drain control", "matrix", _none, _matrix_sizes, "1", "N*V", "N", *_LATENCIES),
     _piece("row", "row unit", "row", _norm, _words, "N", "1", "N*V"),
     _piece("load", "load", "load", _none, _load_sizes, *_GEAR, "reads"),
     _piece("store", "store", "store", _none, lambda c: {**_words(c), **_bus(c)}, *_GEAR),

@@ -41,11 +41,12 @@ MACRO_WORDS = 64
 LOADS = 4
 """Smallest buffers that an output drives."""
 _MACRO = "macro_memory"
-_NAME = re.compile(r"[^A-Za-z0-9_]+")
 _STATISTICS = "stats.txt"
 """Where ABC's ``stime -d`` writes: name, inputs, outputs, nodes, area, delay in picoseconds."""
-# ABC's script for a library with constraints, without its retiming, with the delay in a file.
-_ABC = "strash;&get,-n;&fraig,-x;&put;scorr;dc2;strash;&get,-n;&dch,-f;&nf;&put;buffer;upsize;dnsize;stime,-d"
+# As ABC's own script for a library with constraints, with the delay in a file, but without its retiming and without
+# its search for equivalent nodes, which takes an array of multipliers a hundred times longer and gains 1 %.
+_ABC = "strash;dc2;strash;&get,-n;&dch,-f;&nf;&put;buffer;upsize;dnsize;stime,-d"
+_NAME = re.compile(r"[^A-Za-z0-9_]+")
 _SCRIPT = (
     "read_rtlil design.il; hierarchy -top {top}; rename -hide w:*; "
     "synth -flatten -noabc -run begin:fine -top {top}; "

@@ -64,6 +64,8 @@ MODULE = re.compile(
     r"^(?P<box>attribute \\blackbox 1\n)?module \\(?P<name>\S+)\n(?P<body>.*?)^end$", re.MULTILINE | re.DOTALL
 )
 """A module of an RTLIL text; what Amaranth says about it in attributes is left out."""
+_USES = re.compile(r"^(module \\|  cell \\)(\S+)", re.MULTILINE)
+_KEPT = "attribute \\keep_hierarchy 1\n"
 _BOXES = re.compile(r"^attribute \\blackbox 1\nmodule \\(\S+)$", re.MULTILINE)
 
 
@@ -175,35 +177,37 @@ def synthesize_parts(
     To read the libraries of a family takes Yosys some seconds, more than most parts need. Every part is mapped alone in
     the common run (a hierarchy that is kept), and a black box begins and ends paths as a port does.
 
-    Raises ReportError, also when two parts have the same ``top``.
+    Raises ReportError.
     """
     for part in parts:
         _check(family, part.top)
     paths = [kept_path(Path(cache), part.top, family, _SYNTHESIZE[family], part.text) for part in parts]
-    found = [_read(path) for path in paths]
-    missing = [part for part, kept in zip(parts, found, strict=True) if kept is None]
+    found = {path: _read(path) for path in paths}
+    missing = {path: part for path, part in zip(paths, parts, strict=True) if found[path] is None}
     if missing:
-        script = _script("", "parts", family, tuple(part.top for part in missing))
-        mapped = _mapped(together(missing), script, timeout)
-        for index, part in enumerate(parts):
-            if found[index] is None:
-                found[index] = result = _resources(mapped, part.top, family, part.boxes)
-                _write(paths[index], result)
-    return [result for result in found if result is not None]
+        numbered = [_numbered(part, index) for index, part in enumerate(missing.values())]
+        script = _script("", "parts", family, [part.top for part in numbered])
+        mapped = _mapped(_together(numbered), script, timeout)
+        for path, part in zip(missing, numbered, strict=True):
+            found[path] = result = _resources(mapped, part.top, family, part.boxes)
+            _write(path, result)
+    return [result for path in paths if (result := found[path]) is not None]
 
 
-def together(parts: Sequence[Part]) -> str:
+def _numbered(part: Part, index: int) -> Part:
+    """The same with a number in the names of its modules, so that two parts may have a module of one name."""
+    names = {found["name"] for found in MODULE.finditer(part.text)}
+    return Part(
+        f"part{index}_{part.top}",
+        _USES.sub(lambda f: f"{f[1]}part{index}_{f[2]}" if f[2] in names else f[0], part.text),
+    )
+
+
+def _together(parts: Sequence[Part]) -> str:
     """One RTLIL text with a module ``parts`` that has each part once and keeps their hierarchy."""
-    modules: dict[str, str] = {}
-    for part in parts:
-        for found in MODULE.finditer(part.text):
-            name, text = found["name"], found[0]
-            if name == part.top:
-                text = f"attribute \\keep_hierarchy 1\n{text}"
-            if modules.setdefault(name, text) != text:
-                raise ReportError(f"Two parts have a module {name}")
+    texts = [part.text.replace(f"module \\{part.top}\n", _KEPT + f"module \\{part.top}\n", 1) for part in parts]
     cells = "".join(f"  attribute \\keep 1\n  cell \\{part.top} \\{part.top}\n  end\n" for part in parts)
-    return "\n".join((*modules.values(), f"module \\parts\n{cells}end\n"))
+    return "\n".join((*texts, f"module \\parts\n{cells}end\n"))
 
 
 def _script(text: str, top: str, family: str, chosen: Sequence[str] = ()) -> str:

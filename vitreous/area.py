@@ -75,10 +75,10 @@ def measure(
     Raises ReportError and RunError.
     """
     parts = list(area_cut.cut(text, names).values())
-    costs = _costs(parts, target, cache, progress)
+    found = costs(parts, target, cache, progress)
     pieces = {piece.name: piece for piece in PIECES}
     return [
-        Measured(pieces[part.top], _digest(part.text), cost) for part, cost in zip(parts, costs, strict=True)
+        Measured(pieces[part.top], digest(part.text), cost) for part, cost in zip(parts, found, strict=True)
     ]
 
 
@@ -89,7 +89,7 @@ def measure_whole(text: str, target: Target, *, cache: str | Path = DEFAULT_CACH
         found = synthesize_cells(Part(area_cut.TOP, text), target, cache=cache)
     else:
         found = synthesize(text, top=area_cut.TOP, family=target, cache=cache)
-    return Measured(None, _digest(text), _cost(found, target))
+    return Measured(None, digest(text), _cost(found, target))
 
 
 def added(measured: Sequence[Measured]) -> dict[str, float]:
@@ -107,8 +107,7 @@ def added(measured: Sequence[Measured]) -> dict[str, float]:
 def composed(config: AcceleratorConfig, target: Target, measured: Sequence[Measured]) -> Area:
     """The table of blocks from a measurement of all pieces."""
     estimates = {one.piece.name: Estimate(one.cost, "measured") for one in measured if one.piece is not None}
-    name = target.name if isinstance(target, Library) else target
-    return compose(config.name, name, estimates, tool())
+    return compose(config.name, target_name(target), estimates, tool())
 
 
 def deviation(composed: Mapping[str, float], whole: Mapping[str, float]) -> dict[str, float | None]:
@@ -116,27 +115,34 @@ def deviation(composed: Mapping[str, float], whole: Mapping[str, float]) -> dict
     return {name: composed[name] / value - 1 if value else None for name, value in whole.items()}
 
 
-def _costs(
+def costs(
     parts: Sequence[Part],
     target: Target,
-    cache: str | Path,
-    progress: Callable[[str, int, int], None] | None,
+    cache: str | Path = DEFAULT_CACHE,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> list[dict[str, float]]:
+    """The cost of each part by the columns of ``target``; an FPGA family maps them in one run. Raises ReportError."""
     if not isinstance(target, Library):
         if progress is not None:
-            progress(f"{len(parts)} pieces, {target}", 0, 1)
+            progress(f"{len(parts)} on {target}", 0, 1)
         return [_cost(one, target) for one in synthesize_parts(parts, family=target, cache=cache)]
-    costs = []
+    found = []
     for index, part in enumerate(parts):
         if progress is not None:
-            progress(f"{part.top}, {target.name}", index, len(parts))
-        costs.append(_cost(synthesize_cells(part, target, cache=cache), target))
-    return costs
+            progress(f"{part.top} in {target.name}", index, len(parts))
+        found.append(_cost(synthesize_cells(part, target, cache=cache), target))
+    return found
+
+
+def target_name(target: Target) -> str:
+    """The family's or the library's."""
+    return target.name if isinstance(target, Library) else target
 
 
 def _cost(found: Resources | CellCost, target: Target) -> dict[str, float]:
     return {name: float(getattr(found, name)) for name in columns(target)}
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """Of an RTLIL text: two pieces with the same one are the same circuit."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -32,14 +32,16 @@ def whole(config: AcceleratorConfig) -> str:
 
 
 def cut(text: str, names: Sequence[str] | None = None) -> dict[str, Part]:
-    """The pieces ``names`` (all) of a whole accelerator's RTLIL. Raises RunError where the RTL has no such module.
+    """The pieces ``names`` (all) of a whole accelerator's RTLIL; one that it does without is an empty module.
+
+    Raises RunError where the RTL has no module of a piece that every accelerator has.
 
     The numbers that Amaranth gives to its names depend on what else is in the machine: they are counted anew, so that
     the same circuit has the same text.
     """
     modules = {found["name"]: found[0] for found in MODULE.finditer(text)}
     owners = {_module(path): piece for piece in PIECES for path in (piece.path, *piece.copies)}
-    missing = sorted(set(owners) - set(modules))
+    missing = sorted(name for name, piece in owners.items() if name not in modules and not piece.optional)
     if missing:
         raise RunError(
             f"The RTL has no module {', '.join(missing)}: reports/area_pieces.py names other parts"
@@ -48,7 +50,7 @@ def cut(text: str, names: Sequence[str] | None = None) -> dict[str, Part]:
     for module in modules:
         own.setdefault(_owner(module, owners), []).append(module)
     chosen = [piece for piece in PIECES if names is None or piece.name in names]
-    return {piece.name: _cut(piece, own[_module(piece.path)], modules, owners) for piece in chosen}
+    return {piece.name: _cut(piece, own.get(_module(piece.path), []), modules, owners) for piece in chosen}
 
 
 def _module(path: str) -> str:
@@ -63,6 +65,8 @@ def _owner(module: str, owners: dict[str, Piece]) -> str:
 
 
 def _cut(piece: Piece, own: list[str], modules: dict[str, str], owners: dict[str, Piece]) -> Part:
+    if not own:
+        return Part(piece.name, f"module \\{piece.name}\nend\n")
     root = _module(piece.path)
     inside = {name: piece.name + name[len(root) :] for name in own}
     boxes: dict[str, str] = {}

@@ -1,0 +1,135 @@
+"""The configurations in which the pieces of an accelerator are measured.
+
+A piece depends on few fields, so one configuration varies the fields of several pieces at once: between them, every
+variant of every piece occurs and every term of every formula varies. ``edge64`` and ``edge256`` are measured whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from vitreous.reports.area_pieces import PIECES
+from vitreous.spec.config import AcceleratorConfig, load_accelerator
+
+Point = tuple[AcceleratorConfig, tuple[str, ...]]
+ALL = tuple(piece.name for piece in PIECES)
+MEMORIES = tuple(piece.name for piece in PIECES if piece.memory)
+_LANES = ("array", "planes", "fusion", "gelu", "statistics", "prologue", "feed", "row", "load", "store")
+_NONLINEAR = ("array", "statistics", "prologue", "gelu", "feed")
+_BUS = ("load", "store", "fetch", "channel", "queue")
+_SMALL = {"activation_kib": 4, "weight_kib": 4, "residual_kib": 4, "parameter_entries": 256, "score_keys": 64}
+"""Only the memory pieces depend on these, and a large memory takes long to write out."""
+
+
+def points() -> Iterator[Point]:
+    """Configurations, each with the names of the pieces that are measured in it."""
+    yield load_accelerator("edge64"), ALL
+    yield _point(8, 1), (*_LANES, "memory_s")
+    yield from _linear()
+    yield from _mixed()
+    # Last, because these take longest.
+    yield (
+        load_accelerator("square256"),
+        ("planes", "fusion", "gelu", "statistics", "prologue", "feed", "row", *MEMORIES),
+    )
+    yield load_accelerator("edge256"), ALL
+
+
+def _point(
+    lanes: int,
+    depth: int,
+    *,
+    multiplier: str = "plain",
+    softmax: dict[str, Any] | None = None,
+    gelu: dict[str, Any] | None = None,
+    norm: str = "one_pass",
+    bus: dict[str, Any] | None = None,
+    queue: int = 8,
+) -> AcceleratorConfig:
+    base = load_accelerator("edge64")
+    # A sum in a DSP block is as wide as the depth of W can make it.
+    memory = _SMALL if multiplier == "plain" else {**_SMALL, "weight_kib": base.memory.weight_kib}
+    return replace(
+        base,
+        array=replace(base.array, lanes=lanes, depth=depth, multiplier=multiplier),
+        memory=replace(base.memory, **memory),
+        softmax=replace(base.softmax, **(softmax or {})),
+        gelu=replace(base.gelu, **(gelu or {})),
+        norm=replace(base.norm, variant=norm),
+        bus=replace(base.bus, **(bus or {})),
+        queue=replace(base.queue, depth=queue),
+    )
+
+
+def _linear() -> Iterator[Point]:
+    """Sizes of the pieces that have no variants, beside variants of others."""
+    online, ibert, ita = {"variant": "online"}, {"variant": "ibert"}, {"variant": "ita"}
+    yield (
+        _point(
+            4, 1, softmax=online, gelu={"variant": "poly"}, norm="two_pass", bus={"data_bits": 128}, queue=2
+        ),
+        (*_NONLINEAR, "row", *_BUS),
+    )
+    yield (
+        _point(
+            4,
+            8,
+            softmax={**online, "probability_bits": 8},
+            gelu={"variant": "shift"},
+            bus={"data_bits": 256},
+            queue=32,
+        ),
+        ("array", "prologue", "gelu", "feed", "row", *_BUS),
+    )
+    yield (
+        _point(8, 1, multiplier="accumulate", softmax=ibert, gelu={"variant": "table"}, norm="two_pass"),
+        (*_NONLINEAR, "row"),
+    )
+    yield (
+        _point(
+            4, 4, softmax=ita, gelu={"fraction_bits": 20}, bus={"outstanding_reads": 16, "burst_beats": 64}
+        ),
+        ("statistics", "prologue", "gelu", "fusion", "load", "store", "fetch"),
+    )
+
+
+def _mixed() -> Iterator[Point]:
+    """Variants of array, softmax and activation."""
+    narrow = {"probability_bits": 8}
+    silu = {"function": "silu", "range": 8.0}
+    yield (
+        _point(4, 4, multiplier="accumulate", softmax={"variant": "ibert", **narrow}, gelu=silu),
+        ("array", "prologue", "gelu", "feed"),
+    )
+    yield (
+        _point(
+            8, 4, multiplier="accumulate", softmax={"variant": "ita"}, gelu={**silu, "interpolate": False}
+        ),
+        ("array", "statistics", "prologue", "gelu"),
+    )
+    yield (
+        _point(
+            4, 1, multiplier="packed", softmax={"variant": "ita", **narrow}, gelu={**silu, "variant": "table"}
+        ),
+        ("array", "prologue", "gelu", "feed"),
+    )
+    yield (
+        _point(8, 1, multiplier="packed", softmax=narrow, gelu={**silu, "variant": "shift"}),
+        ("array", "planes", "prologue", "gelu", "feed"),
+    )
+    yield (
+        _point(4, 4, multiplier="packed", softmax={"variant": "ibert"}, gelu={"interpolate": False}),
+        ("array", "statistics", "prologue", "gelu"),
+    )
+    yield (
+        _point(8, 4, multiplier="packed", softmax={"variant": "online"}, gelu={"step_bits": 7}),
+        ("array", "statistics", "prologue", "gelu"),
+    )
+    yield (
+        _point(4, 1, multiplier="accumulate", softmax={"fraction_bits": 6}),
+        ("array", "statistics", "prologue"),
+    )
+    # The finest direct table, which `vitreous ablate` sets beside the default.
+    yield _point(8, 4, gelu={"variant": "table", "step_bits": 8}), ("gelu",)
