@@ -78,7 +78,7 @@ class ReadBus:
     """Cycles beside the latency from a client's request to its first beat: before the port and behind the memory."""
 
     def __init__(self, clock: Clock, timing: MemoryTiming) -> None:
-        self._clock, self._latency = clock, timing.latency + self.REGISTERS
+        self._clock, self.latency = clock, timing.latency + self.REGISTERS
         self._throttle = Throttle(timing.throughput)
         self._lanes: list[Lane] = []
         self._taken = 0
@@ -103,7 +103,7 @@ class ReadBus:
         for lane in self._lanes:
             if lane.asked and (chosen is None or lane.asked[0][0] < first):
                 chosen, first = lane, lane.asked[0][0]
-        at = first + self._latency
+        at = first + self.latency
         return chosen, at if at > self._taken else self._taken
 
     def _rival(self, lane: Lane) -> int:
@@ -132,7 +132,7 @@ class ReadBus:
                     break
                 cycle = at
             if lane.stream is not None:
-                taken = lane.stream(self._taken, self._latency, self._rival(lane))
+                taken = lane.stream(self._taken, self.latency, self._rival(lane))
                 if taken > self._taken:
                     self._taken = taken
                     lane, at = self._next()

@@ -63,10 +63,15 @@ class LoadModel:
         self._done = -1
         self._step = 0  # the first cycle in which the back can work on the next beat
         self._history: deque[tuple[int, int, int]] = deque(maxlen=BEAT_QUEUE)
-        self._before: tuple[Burst | None, int, int, int] = (None, 0, 0, 0)  # the last burst of a stream
-        self._streak = self._pace = 0  # bursts before it that were like it, and the cycles of each
+        places, beats = config.bus.outstanding_reads, config.bus.burst_beats
+        # Bursts come one by one where there are enough of them to hide the latency, else as many as there are places.
+        self._lag = 1 if (places - 1) * beats > bus.latency else places
+        self._past: deque[tuple[Burst | None, int, int, int]] = deque(
+            [(None, 0, 0, 0)] * self._lag, self._lag
+        )  # the last bursts of streams
+        self._streak = self._pace = 0  # bursts that were like those before, and the cycles of ``_lag`` of them
         self.left = 0  # when the last beat of the burst that was looked at is taken
-        self._settled = max(self._places, BEAT_QUEUE) + 1
+        self._settled = max(places, BEAT_QUEUE) + 1
 
     # ------------------------------------------------------------------------------------------ front
     def start(self, cycle: int, pc: int, instruction: Instruction) -> None:
@@ -294,15 +299,12 @@ class LoadModel:
             index += 1
             ahead = self._repeat(burst, register is following is burst, left, end, granted)
             if ahead and bursts[index] is burst:
-                many = min(
-                    self._alike[index],
-                    (rival - 1 - asked[0][0]) // ahead,
-                    (until - 1 - left) // ahead,
-                    (free - 2 - end) // ahead,
+                times = min(
+                    self._alike[index] // self._lag, (rival - 1 - left) // ahead, (free - 2 - end) // ahead
                 )
-                if many > 0:
-                    index += many
-                    ahead *= many
+                if times > 0:
+                    index += times * self._lag
+                    ahead *= times
                     taken, step, row = taken + ahead, step + ahead, row + ahead
                     moved, granted = moved + ahead, granted + ahead
                     self._shift(ahead)
@@ -311,23 +313,23 @@ class LoadModel:
         return taken, served
 
     def _repeat(self, burst: Burst, followed: bool, left: int, end: int, granted: int) -> int:
-        """The cycles from one burst to the next where so many equal ones came at one pace that all that decides about
-        the next ones did; else 0. ``followed``: whether two more are equal."""
-        before, its_left, its_end, its_granted = self._before
+        """The cycles in which ``_lag`` bursts come, where so many equal ones came in this way that all that decides
+        about the next ones did; else 0. ``followed``: whether two more are equal."""
+        before, its_left, its_end, its_granted = self._past[0]
         pace = left - its_left
         if followed and before is burst and pace == self._pace == end - its_end == granted - its_granted:
             self._streak += 1
         else:
             self._streak, self._pace = 0, pace
-        self._before = burst, left, end, granted
+        self._past.append((burst, left, end, granted))
         return pace if self._streak > self._settled else 0
 
     def _shift(self, ahead: int) -> None:
         """Go on by as many equal bursts as take ``ahead`` cycles."""
-        asked, history = self._lane.asked, self._history
+        asked, history, past = self._lane.asked, self._history, self._past
         for place, (cycle, beats) in enumerate(asked):
             asked[place] = (cycle + ahead, beats)
         for place, (end, steps, beats) in enumerate(history):
             history[place] = (end + ahead, steps, beats)
-        burst, left, end, granted = self._before
-        self._before = burst, left + ahead, end + ahead, granted + ahead
+        for place, (burst, left, end, granted) in enumerate(past):
+            past[place] = (burst, left + ahead, end + ahead, granted + ahead)
