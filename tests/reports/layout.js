@@ -7,7 +7,7 @@ const name = (e) => {
   const kind = e.getAttribute("class");
   return `<${e.tagName.toLowerCase()}${e.id ? "#" + e.id : ""}${kind ? "." + kind : ""}> ${text}`;
 };
-const scrolls = (e) => e.closest(".scroll") !== null;
+const scrolls = (e) => !matchMedia("print").matches && e.closest(".scroll") !== null;
 
 // The rectangles of an element's own text, without that of its children.
 function ownText(element) {
