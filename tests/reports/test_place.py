@@ -190,7 +190,7 @@ def test_a_counter_becomes_a_bitstream_once(tmp_path: Path, monkeypatch: pytest.
     assert placed.clock_mhz > 150
     assert placed.used("TRELLIS_FF") == 8
     assert placed.bitstream.stat().st_size > 10_000
-    assert ends(placed.path) == ("count", "count")
+    assert ends(placed.path)[0] == "count"
     assert told[0] == "Yosys: synthesis"
     assert "ecppack: bitstream" in told
     with pytest.raises(ReportError, match="nextpnr reports no DSP; it has"):

@@ -8,4 +8,4 @@ from cocotb.triggers import RisingEdge, with_timeout
 
 @cocotb.test()
 async def finishes(dut: Any) -> None:
-    await with_timeout(RisingEdge(dut.finished), 200, "ms")
+    await with_timeout(RisingEdge(dut.finished), 20, "ms")
