@@ -10,6 +10,7 @@ memory, and the load can
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -82,13 +83,35 @@ def _place(used: np.ndarray, words: int, first: int, where: str) -> int | None:
         return runs[0][0]
     if where == "high":
         return runs[-1][1] - words
-    candidates: list[tuple[int, int]] = []
-    for start, stop in runs:
-        changes = np.flatnonzero(np.diff(used[start:stop])) + start + 1
-        for base in (start, *changes.tolist(), stop - words):
-            if base + words <= stop:
-                candidates.append((int(used[base : base + words].max()), base))
-    return min(candidates)[1]
+    return min(_oldest(used, start, stop, words) for start, stop in runs)[1]
+
+
+def _oldest(used: np.ndarray, start: int, stop: int, words: int) -> tuple[int, int]:
+    """(last use, base) of the best ``words`` within ``start..stop``: of the bases from which on the last use differs
+    from the word before, and of both ends, the one whose words were used last the longest ago; the lowest of equals.
+    """
+    part = used[start:stop]
+    changes = np.flatnonzero(part[1:] != part[:-1]) + 1
+    edges = [0, *changes.tolist(), stop - start]
+    values = part[edges[:-1]].tolist()
+    last = stop - start - words
+    bases = [edge for edge in edges[:-1] if edge < last]
+    best: tuple[int, int] | None = None
+    falling: deque[int] = deque()  # pieces within the window, each used longer ago than the one before it
+    reach = 0
+    for base in (*bases, last):
+        while reach < len(values) and edges[reach] < base + words:
+            while falling and values[falling[-1]] <= values[reach]:
+                falling.pop()
+            falling.append(reach)
+            reach += 1
+        while edges[falling[0] + 1] <= base:
+            falling.popleft()
+        found = (values[falling[0]], start + base)
+        if best is None or found < best:
+            best = found
+    assert best is not None
+    return best
 
 
 def _refusal(buffer: Buffer, used: np.ndarray, first: int, config: AcceleratorConfig) -> str:

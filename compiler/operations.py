@@ -158,6 +158,19 @@ class Output:
 Operation = Linear | Embedding | Norm | Attention | Pool | Select | Output
 
 
+def linears(operations: tuple[Operation, ...]) -> list[Linear]:
+    """Every product with weights, in the order of execution."""
+    found: list[Linear] = []
+    for operation in operations:
+        if isinstance(operation, Linear):
+            found.append(operation)
+        elif isinstance(operation, Embedding):
+            found.append(operation.projection)
+        elif isinstance(operation, Attention):
+            found += [operation.query, operation.key, operation.value]
+    return found
+
+
 def layer_macs(operations: tuple[Operation, ...]) -> dict[str, int]:
     """Multiply-accumulates of the float model for each layer label, in the order of execution."""
     macs: dict[str, int] = {}

@@ -12,9 +12,9 @@ from vitreous.compiler.hoist import hoist
 from vitreous.compiler.lowering import lower
 from vitreous.compiler.lowering.plan import Plan
 from vitreous.compiler.memory import allocate, live_ranges, verify
-from vitreous.compiler.operations import Operation, layer_macs
+from vitreous.compiler.operations import Operation, layer_macs, linears
 from vitreous.compiler.steps import Step
-from vitreous.compiler.tiling import Thrift
+from vitreous.compiler.tiling import Thrift, indivisible
 from vitreous.compiler.tokens import place_tokens
 from vitreous.compiler.widths import attention_widths
 from vitreous.spec.config import AcceleratorConfig
@@ -56,6 +56,7 @@ def _fit(
 ) -> Plan:
     """The least thrifty plan whose buffers fit."""
     thrift: Thrift | None = Thrift()
+    inner = min((linear.inner for linear in linears(operations)), default=1)
     rows = max((getattr(operation, "rows", 1) for operation in operations), default=1)
     while thrift is not None:
         plan = lower(operations, config, thrift, shape, observe=observe)
@@ -64,6 +65,8 @@ def _fit(
             return plan
         except MemoryFull as error:
             refusal = error
+            if error.memory in "WP" and indivisible(config, thrift, inner):
+                break
             thrift = thrift.without(error.memory, ceil_div(rows, config.array.lanes))
     raise CompileError(str(refusal))
 

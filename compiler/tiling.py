@@ -63,6 +63,15 @@ def column_chunks(
     return balanced(columns, unit, min(weights, parameters))
 
 
+def indivisible(config: AcceleratorConfig, thrift: Thrift, inner: int) -> bool:
+    """Whether every chunk of ``column_chunks`` is as small as it can be, for products that sum over ``inner`` or more:
+    a plan with more ``weight_parts`` would be the same.
+    """
+    lanes, unit = config.array.lanes, max(config.array.lanes, config.array.depth)
+    k_words = ceil_div(inner, config.array.depth)
+    return int(config.w_depth / thrift.weight_parts) // k_words * lanes <= unit
+
+
 def row_groups(tiles: range, groups: int = GROUPS) -> list[range]:
     """Row tiles in at most ``groups`` parts."""
     return [

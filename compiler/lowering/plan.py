@@ -133,10 +133,12 @@ class Plan:
         offset = self.emitter.image.known(key)
         if offset is None:
             part = slice(chunk.start, chunk.stop)
-            bias, multiplier, shift = (
-                np.pad(values[part], (0, words - len(chunk)), constant_values=fill)
-                for values, fill in ((linear.bias, 0), (linear.multiplier, 1), (linear.shift, 1))
-            )
+            bias, multiplier, shift = linear.bias[part], linear.multiplier[part], linear.shift[part]
+            if words > len(chunk):
+                bias, multiplier, shift = (
+                    np.pad(values, (0, words - len(chunk)), constant_values=fill)
+                    for values, fill in ((bias, 0), (multiplier, 1), (shift, 1))
+                )
             offset = self.emitter.image.add(layout.pack_parameters(bias, multiplier, shift), key)
         self.emitter.load(buffer, 0, words, offset, linear.layer)
         return buffer

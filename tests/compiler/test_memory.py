@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from tests.compiler.cases import random_case
@@ -5,7 +6,7 @@ from tests.compiler.graphs import random_vit_graph
 from tests.compiler.test_machine import TIGHT
 from vitreous.compiler import CompileError, compile
 from vitreous.compiler.errors import MemoryFull
-from vitreous.compiler.memory import allocate, live_ranges, verify
+from vitreous.compiler.memory import _oldest, allocate, live_ranges, verify
 from vitreous.compiler.steps import Buffer, Step
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig
 from vitreous.spec.isa import Memory, Opcode
@@ -107,3 +108,13 @@ def test_a_model_that_does_not_fit_is_refused_with_the_memory(memory: MemoryConf
     config = AcceleratorConfig(array=ArrayConfig(lanes=8, depth=4), memory=memory)
     with pytest.raises(CompileError, match=rf"needs \d+ words .* in one piece \({field}\)"):
         compile(graph, config)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_oldest_words_are_found_as_by_trying_all(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    used = np.repeat(rng.integers(-1, 6, 40), rng.integers(1, 5, 40))
+    words = int(rng.integers(1, 30))
+    changes = [int(base) for base in np.flatnonzero(np.diff(used)) + 1 if base + words <= used.size]
+    tried = [(int(used[base : base + words].max()), base) for base in (0, *changes, used.size - words)]
+    assert _oldest(used, 0, used.size, words) == min(tried)

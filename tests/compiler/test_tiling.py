@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitreous.compiler.tiling import Thrift, balanced, column_chunks, row_blocks, row_groups
+from vitreous.compiler.tiling import Thrift, balanced, column_chunks, indivisible, row_blocks, row_groups
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig
 
 sizes = st.integers(1, 500)
@@ -48,3 +50,19 @@ def test_thrift_ends() -> None:
         while thrift is not None:
             thrift, steps = thrift.without(memory, 25), steps + 1
         assert steps == {"W": 10, "P": 10, "X": 7, "R": 1}[memory]
+
+
+@given(st.integers(1, 64), st.integers(1, 400), sizes, st.sampled_from([4, 8]), st.sampled_from([1, 4, 8]))
+def test_what_is_indivisible_stays_as_it_is(
+    kib: int, inner: int, columns: int, lanes: int, depth: int
+) -> None:
+    config = AcceleratorConfig(
+        array=ArrayConfig(lanes=lanes, depth=depth), memory=MemoryConfig(weight_kib=kib, parameter_entries=64)
+    )
+    thrift = Thrift()
+    while not indivisible(config, thrift, inner):
+        thrift = replace(thrift, weight_parts=thrift.weight_parts * 2)
+    more = replace(thrift, weight_parts=thrift.weight_parts * 2)
+    for k_words in (-(-inner // depth), inner):
+        chunks = column_chunks(config, columns, k_words, config.w_depth, thrift)
+        assert chunks == column_chunks(config, columns, k_words, config.w_depth, more)
