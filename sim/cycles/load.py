@@ -69,7 +69,9 @@ class LoadModel:
         self._past: deque[tuple[Burst | None, int, int, int]] = deque(
             [(None, 0, 0, 0)] * self._lag, self._lag
         )  # the last bursts of streams
-        self._streak = self._pace = 0  # bursts that were like those before, and the cycles of ``_lag`` of them
+        self._streak = self._pace = (
+            0  # bursts that were like those before, and the cycles of ``_lag`` of them
+        )
         self.left = 0  # when the last beat of the burst that was looked at is taken
         self._settled = max(places, BEAT_QUEUE) + 1
 
@@ -273,7 +275,9 @@ class LoadModel:
                 free = port.free_until(start)
             if free <= end + 1:
                 end = max(end, self._written(burst, start, first, STEADY) - 1)
-            place = end - steps * BEAT_QUEUE // beats if beats > BEAT_QUEUE else self._place(end, beats, steps)
+            place = (
+                end - steps * BEAT_QUEUE // beats if beats > BEAT_QUEUE else self._place(end, beats, steps)
+            )
             left = place + 1 if place >= arrived else arrived
             if left >= until and end >= certain:
                 self.left = left
@@ -287,7 +291,10 @@ class LoadModel:
             flying.popleft()
             asked.popleft()
             history.appendleft((end, steps, beats))
-            taken, step = left, end + 1
+            even = (
+                first == taken + 1 and step - taken == end + 1 - left
+            )  # the back is as far behind as before
+            pace, taken, step = left - taken, left, end + 1
             if register is None or following is None:
                 self._answered.append(left)
                 continue
@@ -297,6 +304,19 @@ class LoadModel:
             asked.append((granted, register.beats))
             register, following = following, bursts[index]
             index += 1
+            if (
+                even
+                and granted == moved == left + 1
+                and register is following is burst is bursts[index]
+                and self._flows(burst, left, pace, latency)
+            ):
+                times = min(self._alike[index], (rival - 1 - left) // pace, (free - 2 - end) // pace)
+                if times > 0:
+                    index += times
+                    self._flow(burst, left, end, pace, times)
+                    taken, step = taken + times * pace, step + times * pace
+                    moved = row = granted = taken + 1
+                continue
             ahead = self._repeat(burst, register is following is burst, left, end, granted)
             if ahead and bursts[index] is burst:
                 times = min(
@@ -333,3 +353,23 @@ class LoadModel:
             history[place] = (end + ahead, steps, beats)
         for place, (burst, left, end, granted) in enumerate(past):
             past[place] = (burst, left + ahead, end + ahead, granted + ahead)
+
+    def _flows(self, burst: Burst, left: int, pace: int, latency: int) -> bool:
+        """Whether all that is asked for comes without a gap, so that what follows does: ``burst`` again and again."""
+        places = len(self._flying)
+        if burst.beats <= BEAT_QUEUE or (places - 1) * pace < latency:
+            return False
+        late = left + 1 - latency
+        for place, ((cycle, _), flying) in enumerate(zip(self._lane.asked, self._flying, strict=True)):
+            if cycle > late + place * pace or flying is not burst:
+                return False
+        return True
+
+    def _flow(self, burst: Burst, left: int, end: int, pace: int, times: int) -> None:
+        """Go on by as many bursts; each asks for another one when it has left."""
+        asked, history = self._lane.asked, self._history
+        for time in range(max(1, times - max(len(asked), BEAT_QUEUE) + 1), times + 1):
+            asked.popleft()
+            asked.append((left + time * pace + 1, burst.beats))
+            history.appendleft((end + time * pace, burst.steps, burst.beats))
+        self._streak = 0
