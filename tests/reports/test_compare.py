@@ -72,6 +72,11 @@ def test_what_differs_is_named_and_what_does_not_is_counted() -> None:
     assert same.differences == ()
     assert same.equal_fields == found.equal_fields + 2
     assert "Nothing: all" in Page(render(same)).text
+    data = record_data()
+    data["model"]["name"] = "another"
+    models = compare.compare([("a", summarize(record())), ("b", summarize(from_dict(data)))])
+    assert "different models" in Page(render(models)).text
+    assert "different models" not in Page(render(found)).text
 
 
 def test_page_and_json_hold_the_same(tmp_path: Path) -> None:
