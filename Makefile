@@ -15,7 +15,7 @@ SOURCES := $(wildcard spec golden quant compiler hw sim reports models vitreous 
 # make's own flags must not reach the nested make of a simulation build.
 unexport MAKEFLAGS
 
-.PHONY: help demo test quick check format lint types layers bench validate combinations mutants prove vectors units area rtl bitstream setup preflight lock wheel clean distclean
+.PHONY: help demo test quick check format lint types layers bench validate combinations mutants prove vectors units area activity rtl bitstream setup preflight lock wheel clean distclean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-10s %s\n' "$$n" "$$t"; done
@@ -69,6 +69,9 @@ LIBERTY ?= /usr/share/qflow/tech/osu018/osu018_stdcells.lib
 LIBERTY_NAME ?= osu018
 area: setup ## measure the pieces of an accelerator with Yosys for reports/area (an hour; what is done already is kept)
 	$(BIN)/python -m vitreous.area_sweep --liberty $(LIBERTY) --name $(LIBERTY_NAME)
+
+activity: setup ## count toggles of the array, softmax and GELU on real and on random data (10 minutes; what is done already is kept)
+	$(BIN)/python -m vitreous.activity
 
 vectors: setup ## compare every arithmetic unit's RTL with golden: whole input spaces, or 10 million vectors each
 	$(BIN)/python -m tests.vectors --report docs/results/vectors.md
