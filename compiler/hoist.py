@@ -19,7 +19,7 @@ def hoist(steps: Sequence[Step], config: AcceleratorConfig) -> list[Step]:
     """The steps in their final order; all buffers have their base. None moves without ``schedule.double_buffer``."""
     if not config.schedule.double_buffer:
         return list(steps)
-    used = WordMap(config, 1)
+    used, lives = WordMap(config, 1), WordMap(config, 1)
     users = _next_matmul(steps)
     keys: list[tuple[int, int, int]] = []
     begun: dict[int, int] = {}
@@ -30,12 +30,15 @@ def hoist(steps: Sequence[Step], config: AcceleratorConfig) -> list[Step]:
         if QUEUE_OF[step.opcode] is not Queue.LOAD:
             for region in (*reads, *writes):
                 used.put(region, 0, index)
+            for buffer, _ in step.addresses.values():
+                lives.put(Region(buffer.memory, buffer.base, buffer.words), 0, index)
             keys.append((index, 1, index))
             continue
         buffer = step.addresses["base"][0]
         if id(buffer) not in begun:
-            # The first load of a buffer: all of its words must be free, so that live ranges stay as they were proved.
-            begun[id(buffer)] = int(used.latest(Region(buffer.memory, buffer.base, buffer.words))[0]) + 1
+            # The first load of a buffer: no buffer that shares words with it may still be in use, not even in other
+            # words, so that live ranges stay as they were proved.
+            begun[id(buffer)] = int(lives.latest(Region(buffer.memory, buffer.base, buffer.words))[0]) + 1
         earliest = max(begun[id(buffer)], *(int(used.latest(region)[0]) + 1 for region in writes))
         if len(starts) >= config.queue.depth:
             earliest = max(earliest, starts[-config.queue.depth] + 1)

@@ -1,14 +1,18 @@
 import pytest
 
 from tests.compiler.cases import random_case
-from tests.compiler.graphs import random_vit_graph
+from tests.compiler.graphs import random_image, random_vit_graph
+from vitreous import comparison
+from vitreous.compiler import compile
 from vitreous.compiler.fusion import fuse
 from vitreous.compiler.hoist import hoist
 from vitreous.compiler.lowering import lower
 from vitreous.compiler.memory import allocate
 from vitreous.compiler.steps import Buffer, Step
 from vitreous.compiler.tiling import Thrift
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig, QueueConfig
+from vitreous.golden import interpreter
+from vitreous.golden.machine import Machine
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig, QueueConfig
 from vitreous.spec.isa import QUEUE_OF, Opcode, Queue
 
 
@@ -72,3 +76,17 @@ def test_a_load_stays_before_the_users_of_its_buffer() -> None:
             buffer = step.addresses["base"][0]
             users = [i for i, s in enumerate(steps) if any(b is buffer for b, _ in s.addresses.values())]
             assert users[0] <= position < users[-1]
+
+
+def test_blocks_of_patches_that_share_some_words() -> None:
+    # The second block's patches may not come while the first is in use, though only in words that they do not share.
+    config = AcceleratorConfig(
+        array=ArrayConfig(lanes=8, depth=4),
+        memory=MemoryConfig(activation_kib=2, weight_kib=16, residual_kib=32, parameter_entries=256),
+    )
+    graph = random_vit_graph(1, image=(24, 24), patch=4, dim=16, heads=2, depth=1, mlp=64, channels=3)
+    program, image = compile(graph, config), random_image(graph, 1)
+    tally = comparison.Tally("outputs", "golden.interpreter", "value")
+    window = Machine(config).run(program, image).window
+    comparison.compare_tensors(tally, program, config, window, interpreter.run(graph, image))
+    assert [tensor.different for tensor in tally.check().tensors] == [0]
