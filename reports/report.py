@@ -12,6 +12,7 @@ from typing import Any
 
 from vitreous.reports import figures
 from vitreous.reports.ablation import Ablation
+from vitreous.reports.activity import Activity, activities
 from vitreous.reports.area_section import TargetArea, area_section
 from vitreous.reports.energy_section import EnergyChoice, EnergySection, energy_section
 from vitreous.reports.errors import ReportError
@@ -79,6 +80,7 @@ class Report:
     transfers: tuple[Transfer, ...]
     energy: EnergySection
     area: tuple[TargetArea, ...]
+    activity: tuple[Activity, ...]
     config: Mapping[str, Any]
     versions: Mapping[str, str]
     sources: Mapping[str, str]
@@ -91,6 +93,8 @@ class Report:
         data = dataclasses.asdict(self)
         if self.cycles_per_image == int(self.cycles_per_image):
             data["cycles_per_image"] = int(self.cycles_per_image)
+        for row, entry in zip(self.activity, data["activity"], strict=True):
+            entry |= {"total": row.total, "ratio": row.ratio, "deviation": row.deviation}
         if self.ablation is not None:
             data["ablation"] = self.ablation.as_dict()
         return data
@@ -179,6 +183,7 @@ def summarize(
         transfers=transfers(record),
         energy=energy_section(record, rows, clock, energy or EnergyChoice()),
         area=area_section(record.accelerator),
+        activity=activities(),
         config=record.config,
         versions=record.versions,
         sources=SOURCES,

@@ -57,6 +57,7 @@ HOW: Mapping[str, How] = {
     "energy.layers": "modelled",
     "energy.technologies": "modelled",
     "area": "modelled",
+    "activity": "measured",
     "exploration": "modelled",
     "ablation": "modelled",
 }
@@ -118,6 +119,8 @@ SOURCES: dict[str, str] = {
     "sizes, else from a formula fitted to runs at other sizes; before placement, so without routing and clock tree",
     "ablation": "cycles of the RTL where the table says measured, else of the cycle model or composed of its parts; "
     "energy and area as above, of each accelerator; all at one clock",
+    "activity": "toggles of each net in Verilator (SAIF), units alone, on operands of real images, random bytes and "
+    "zeros; deviation: random / real - 1; a proxy for energy, without glitches and clock (docs/activity.md)",
     "exploration": "cycle model, energies of events and composed areas for each design; accuracy on images; the "
     "designs with RTL cycles were simulated",
     "energy.technologies": "the same counters and clock on each technology",

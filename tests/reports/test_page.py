@@ -244,3 +244,16 @@ def test_the_width_of_probabilities_has_a_table() -> None:
     data = record_data()
     data["model"]["attention"] = []
     assert "Width of the probabilities" not in render(summarize(from_dict(data)))
+
+
+def test_activity_says_by_how_much_the_event_model_is_off() -> None:
+    report = summarize(record())
+    assert report.activity, "measurements come with the project"
+    page = Page(render(report))
+    whole = [row for row in report.activity if row.part == "all" and row.data == "real"]
+    for row in whole:
+        assert row.deviation is not None
+        assert f"{100 * row.deviation:+.0f}\u202f%".replace("-", "−") in page.text
+    entry = next(e for e in report.as_dict()["activity"] if e["data"] == "real")
+    assert entry["deviation"] == whole[0].deviation
+    assert "Activity" not in Page(render(dataclasses.replace(report, activity=()))).text
