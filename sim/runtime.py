@@ -54,7 +54,7 @@ class ImageRun:
     """What the machine did with one image.
 
     window : uint8, the write window afterwards. counters : by name of ``isa.COUNTERS``. seconds : wall time of
-    the run alone.
+    the run alone. processor_seconds : what the simulation worked in it; 0 where an earlier version ran it.
     spans : when each instruction issued and completed, in cycles since start.
     """
 
@@ -64,6 +64,7 @@ class ImageRun:
     seconds: float
     simulated_cycles: int
     spans: tuple[Span, ...] = ()
+    processor_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,4 +302,5 @@ def _read_image(folder: Path, index: int, program: Program) -> ImageRun:
         seconds=result["seconds"],
         simulated_cycles=cycles,
         spans=spans,
+        processor_seconds=result.get("processor_seconds", 0.0),
     )

@@ -118,11 +118,12 @@ async def _run_image(host: Host, plan: dict[str, Any], index: int) -> bool:
     """Run one image and write its files; whether the machine can take another one."""
     dut = host.dut
     await host.load(plan["input_offset"], np.load(host.folder / f"input-{index:04d}.npy", allow_pickle=False))
-    started, first_cycle = time.monotonic(), int(dut.cycle.value)
+    started, worked, first_cycle = time.monotonic(), time.process_time(), int(dut.cycle.value)
     await host.write(Register.CONTROL, isa.CONTROL_START)
     if not int(dut.interrupt.value):
         await First(RisingEdge(dut.interrupt), Timer(POLL_NS * plan["maximum_cycles"], "ns"))
     last_cycle, seconds = int(dut.cycle.value), time.monotonic() - started
+    processor_seconds = time.process_time() - worked
     status = await host.read(Register.STATUS)
     counters = await host.counters()
     window = await host.dump(plan["write_base"], plan["write_size"])
@@ -139,6 +140,7 @@ async def _run_image(host: Host, plan: dict[str, Any], index: int) -> bool:
         "first_cycle": first_cycle,
         "last_cycle": last_cycle,
         "seconds": seconds,
+        "processor_seconds": processor_seconds,
         "violations": int(dut.violations.value),
     }
     _write(host.folder / f"image-{index:04d}.json", json.dumps(result).encode())

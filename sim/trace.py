@@ -9,7 +9,7 @@ from pathlib import Path
 from vitreous.spec.isa import Queue
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Span:
     """One instruction's life: issued (tokens taken) at ``start``, complete at ``end``, in cycles since the
     image began.

@@ -95,6 +95,13 @@ class Follower(Client):
         """The last span ends later."""
         self._ends[-1] = self.last = end
 
+    def first_from(self, cycle: int) -> int:
+        """The first cycle not before ``cycle`` in which it asks, or NEVER."""
+        if self.last < cycle:
+            return NEVER
+        index = bisect_right(self._starts, cycle)
+        return cycle if index and self._ends[index - 1] >= cycle else self._starts[index]
+
     def before(self, cycle: int) -> int:
         index = bisect_right(self._starts, cycle) - 1
         if index < 0:
@@ -117,15 +124,17 @@ class Port:
         free = NEVER
         for client in self._clients:
             if client.last >= first:
-                free = min(free, client.first_from(first))
+                busy = client.first_from(first)
+                if busy < free:
+                    free = busy
         return free
 
     def after(self, first: int, accesses: int) -> int:
         """The cycle of the last of ``accesses`` accesses that begin in ``first``, one in each free cycle."""
         end = first + accesses - 1
-        clients = [client for client in self._clients if client.last >= first]
-        if not clients:
+        if self.free_until(first) > end:
             return end
+        clients = [client for client in self._clients if client.last >= first]
         before = sum([client.before(first) for client in clients])
         while True:
             busy = sum([client.before(end + 1) for client in clients]) - before
