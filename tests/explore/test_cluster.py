@@ -17,10 +17,11 @@ from vitreous.errors import RunError
 from vitreous.explore import Options, explore
 from vitreous.explore.fields import design
 from vitreous.explore.search import Search
+from vitreous.reports import front_picture
 from vitreous.reports.exploration import Exploration
 
 ROOT = Path(__file__).resolve().parents[2]
-POINTS = 30
+POINTS = 16
 
 
 @contextmanager
@@ -63,6 +64,7 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(
 ) -> None:
     from distributed import Client
 
+    monkeypatch.setattr(front_picture, "draw", lambda *_: None)
     alone = explore(tiny.space(), tmp_path / "alone", Options(points=POINTS, confirm=0))
     # The same start for both: the graph is there, and the workers need not import torch for it.
     there = tmp_path / "cluster"
@@ -76,7 +78,7 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(
 
         def tell_and_kill(self: Search, *arguments: object) -> None:
             tell(self, *arguments)  # type: ignore[arg-type]
-            if self.tally.points == 8 and not killed:
+            if self.tally.points == 5 and not killed:
                 # Of the two the one that has results or tasks that nobody has taken yet.
                 held = {a: len(keys) for a, keys in client.has_what().items()}
                 waiting = {a: len(keys) for a, keys in client.processing().items()}

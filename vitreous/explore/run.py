@@ -23,7 +23,7 @@ from vitreous.explore.study import open_study
 from vitreous.explore.workers import Alone, Pending, Workers, workers
 from vitreous.reports.exploration import Exploration
 from vitreous.spec import graph as graphs
-from vitreous.workspace import Workspace, code_digest, write_text
+from vitreous.workspace import Workspace, code_digest, file_digest, write_text
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -131,7 +131,7 @@ def explore(
                     seed=options.seed,
                     points=options.points,
                     digest=digest,
-                    sources=code_digest(*evaluation.ROOMS, "reports", "explore"),
+                    sources=tables_digest(),
                 ),
             )
             for model in space.models
@@ -201,6 +201,16 @@ def evaluator(
 
 def _text(path: Path | None) -> str | None:
     return None if path is None else str(path.absolute())
+
+
+def tables_digest() -> str:
+    """Of everything that figures of points come from: sources, and the tables of energy and area."""
+    from vitreous.reports.area import FOLDER
+
+    # Technologies lie beside areas.
+    tables = sorted(path for kind in ("area", "tech") for path in (FOLDER.parent / kind).rglob("*.*"))
+    contents = [code_digest(*evaluation.ROOMS, "reports", "explore"), *(file_digest(path) for path in tables)]
+    return hashlib.sha256(" ".join(contents).encode()).hexdigest()[:16]
 
 
 class Stopwatch:

@@ -112,7 +112,7 @@ def space_of(data: Mapping[str, Any], name: str) -> Space:
 
 
 def _targets(entries: object) -> tuple[Target, ...]:
-    from vitreous.reports.area import area
+    from vitreous.reports.area import named_targets
     from vitreous.reports.technology import load_dram, load_technology
 
     if isinstance(entries, Mapping):
@@ -135,7 +135,8 @@ def _targets(entries: object) -> tuple[Target, ...]:
         )
         load_technology(target.technology)
         load_dram(target.dram)
-        area(AcceleratorConfig(), target.area)
+        if target.area not in named_targets():
+            raise RunError(f"Unknown area {target.area!r}; measured are {', '.join(named_targets())}")
         found.append(target)
     if len({target.label for target in found}) < len(found):
         raise RunError("Two [[technology]] tables have the same name, dram and clock_mhz")
