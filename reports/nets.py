@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 from vitreous.reports.errors import ReportError
@@ -85,7 +86,7 @@ class _Plain:
         name = name.removeprefix("\\")  # JSON keeps it before a $ that is part of the name
         if name not in self._made:
             base = re.sub(r"\W+", "_", name).strip("_") or "net"
-            choices = (base, *(f"{base}_{number}" for number in range(2, 1 << 20)))
+            choices = chain((base,), (f"{base}_{number}" for number in count(2)))
             self._made[name] = next(choice for choice in choices if choice not in self._taken)
             self._taken.add(self._made[name])
         return self._made[name]
