@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-
-from markupsafe import Markup, escape
+from html import escape
 
 NARROW = "\u202f"
 _NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
 _CODE = re.compile(r"`([^`]*)`")
+
+
+class Html(str):
+    """A text that is HTML already: a template takes it as it is."""
+
+    def __html__(self) -> str:
+        return str(self)
 
 
 def grouped(value: float) -> str:
@@ -71,11 +77,11 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def breakable(label: str) -> Markup:
+def breakable(label: str) -> Html:
     """Escaped for HTML; a line may break after each dot and underscore of a long name."""
-    return Markup(re.sub(r"([._])", r"\1<wbr>", str(escape(label))))
+    return Html(re.sub(r"([._])", r"\1<wbr>", escape(label)))
 
 
-def code(text: str) -> Markup:
+def code(text: str) -> Html:
     """Escaped for HTML, with ```name``` as a ``code`` element."""
-    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
+    return Html(_CODE.sub(r"<code>\1</code>", escape(text)))
