@@ -6,4 +6,13 @@ from vitreous.reports.record import Record
 from vitreous.reports.report import ASSUMED_CLOCK_MHZ, Report, summarize, write
 from vitreous.reports.schedule import Schedule
 
-__all__ = ["ASSUMED_CLOCK_MHZ", "EnergyChoice", "Record", "Report", "ReportError", "Schedule", "summarize", "write"]
+__all__ = [
+    "ASSUMED_CLOCK_MHZ",
+    "EnergyChoice",
+    "Record",
+    "Report",
+    "ReportError",
+    "Schedule",
+    "summarize",
+    "write",
+]
