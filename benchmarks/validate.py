@@ -1,54 +1,45 @@
 """``python -m benchmarks.validate``: the cycle model against RTL, and how much faster it is.
 
-Programs x accelerators x bus widths x memory timings, one row each. Exit status 1 where the cycles of a row differ by
-more than 1 %, or where the whole of a program of more than a million cycles is not predicted at least 50 times faster
-than it is simulated in the same run. Results of the RTL are kept in ``--folder`` and used again.
+Programs x accelerators x bus widths x memory latencies, one row each. Exit status 1 where the cycles of a row differ by
+more than 1 %, where the prediction of a whole model takes a second, or where that of a program of more than a million
+cycles is not at least 50 times faster than its simulation. Each row is kept in ``--folder`` as soon as it is measured,
+and measured again only when its program, the hardware description or the cycle model has changed: interrupt and repeat.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import hashlib
 import json
+import multiprocessing
+import platform
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from datetime import date
 from pathlib import Path
 
-import numpy as np
-from rich.console import Console
-from rich.table import Table
-
-from tests.compiler.graphs import random_image, random_vit_graph
-from vitreous import steps
-from vitreous.compiler import compile
+from benchmarks import programs
+from benchmarks.validation_page import page
 from vitreous.sim.cycles import predict
 from vitreous.sim.runtime import MemoryTiming, simulate
-from vitreous.spec.config import AcceleratorConfig, load_accelerator
-from vitreous.spec.graph import Graph
+from vitreous.workspace import write_text
 
 LIMIT = 0.01
 SPEED_UP = 50
 LONG = 1_000_000
 """Cycles from which on the speed of the model counts: below, start-up decides."""
-ACCELERATORS = ("edge64", "edge256", "edge1024", "square256")
-BUS_BITS = (64, 128, 256)
-LATENCIES = (1, 40, 200)
-MODELS = ("fashion-vit", "deit-tiny")
-RANDOM = {
-    "class token": {"seed": 11, "image": (24, 16), "patch": 4, "dim": 48, "heads": 3, "depth": 2, "mlp": 100},
-    "pooled": {
-        "seed": 12, "image": (15, 10), "patch": 5, "channels": 2, "dim": 15, "heads": 3, "depth": 1, "mlp": 37,
-        "class_token": False, "activation": "relu", "classes": 41,
-    },
-}  # fmt: skip
-"""Transformers with random weights and sizes that no array divides (tests.compiler.graphs)."""
+LONGEST_SECONDS = 1.0
+OWN = "tests"
+"""Stands for the accelerators of ``tests.sim``, each with its own bus and memories."""
+REPEATS = 3
 
 
 @dataclass(frozen=True)
 class Row:
-    """One program on one accelerator; seconds are wall time of the RTL's run and of the best of three predictions."""
+    """One program on one accelerator. Seconds are of the processor, so that what else the machine does cancels out:
+    of the RTL's run from start to interrupt, and of the best of three predictions."""
 
     program: str
     accelerator: str
@@ -70,118 +61,158 @@ class Row:
         return self.rtl_seconds / self.model_seconds
 
     @property
+    def long(self) -> bool:
+        return self.rtl_cycles > LONG
+
+    @property
     def fails(self) -> bool:
-        return abs(self.error) > LIMIT or (self.rtl_cycles > LONG and self.speed_up < SPEED_UP)
+        slow = self.long and (self.speed_up < SPEED_UP or self.model_seconds >= LONGEST_SECONDS)
+        return abs(self.error) > LIMIT or slow
 
 
-@lru_cache(maxsize=4)
-def _model_graph(name: str, accelerator: str) -> Graph:
-    return steps.quantize(steps.load_model(name), load_accelerator(accelerator))
+@dataclass(frozen=True)
+class Place:
+    """A row to be measured."""
+
+    program: str
+    accelerator: str
+    bus_bits: int
+    timing: MemoryTiming
+    folder: Path
+    build_root: Path
+
+    @property
+    def name(self) -> str:
+        words = f"{self.program} {self.accelerator} {self.bus_bits} {self.timing.latency} {self.timing.throughput}"
+        return words.replace(",", "").replace(" ", "-")
 
 
-def workload(name: str, accelerator: str) -> tuple[Graph, np.ndarray]:
-    """The integer graph of a shipped or a random model, and an image: which one does not matter for the time."""
-    sizes = RANDOM.get(name)
-    graph = random_vit_graph(**sizes) if sizes else _model_graph(name, accelerator)
-    return graph, random_image(graph, 0)
-
-
-def configuration(accelerator: str, bus_bits: int) -> AcceleratorConfig:
-    """A named accelerator with another bus."""
-    config = load_accelerator(accelerator)
-    name = accelerator if config.bus.data_bits == bus_bits else f"{accelerator}-{bus_bits}"
-    return dataclasses.replace(config, name=name, bus=dataclasses.replace(config.bus, data_bits=bus_bits))
-
-
-def measure(
-    program_name: str, accelerator: str, bus_bits: int, timing: MemoryTiming, folder: Path, build_root: Path
-) -> Row:
-    """Simulate and predict one program."""
-    graph, image = workload(program_name, accelerator)
-    config = configuration(accelerator, bus_bits)
-    program = compile(graph, config)
-    name = f"{program_name}-{config.name}-{timing.latency}-{timing.throughput}".replace(" ", "-")
+def measured(place: Place, digests: tuple[str, str]) -> tuple[Row, bool]:
+    """The row, and whether it was there already."""
+    config = programs.configuration(place.accelerator, place.bus_bits)
+    program, image = programs.workload(place.program, config)
+    facts = [programs.program_digest(program), *digests, asdict(place.timing)]
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    kept = place.folder / "rows" / f"{place.name}.json"
+    if kept.is_file():
+        contents = json.loads(kept.read_text())
+        if contents["key"] == key:
+            return Row(**contents["row"]), True
     run = simulate(
-        program, [image], config, folder=folder / name, timing=timing, build_root=build_root, trace=False
+        program,
+        [image],
+        config,
+        folder=place.folder / place.name,
+        timing=place.timing,
+        build_root=place.build_root,
+        trace=False,
     ).images[0]
     seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
-        prediction = predict(program, config, timing)
-        seconds.append(time.perf_counter() - started)
-    return Row(
-        program=program_name,
-        accelerator=accelerator,
-        bus_bits=bus_bits,
-        latency=timing.latency,
-        throughput=timing.throughput,
+    for _ in range(REPEATS):
+        started = time.process_time()
+        prediction = predict(program, config, place.timing)
+        seconds.append(time.process_time() - started)
+    row = Row(
+        program=place.program,
+        accelerator=place.accelerator,
+        bus_bits=config.bus.data_bits,
+        latency=place.timing.latency,
+        throughput=place.timing.throughput,
         instructions=len(program.instructions),
         rtl_cycles=run.counters["cycles"],
         model_cycles=prediction.cycles,
-        rtl_seconds=run.seconds,
+        rtl_seconds=run.processor_seconds or run.seconds,
         model_seconds=min(seconds),
     )
+    write_text(kept, json.dumps({"key": key, "row": asdict(row)}, indent=1) + "\n")
+    return row, False
 
 
-COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
-    ("program", lambda row: row.program),
-    ("accelerator", lambda row: row.accelerator),
-    ("bus", lambda row: str(row.bus_bits)),
-    ("latency", lambda row: str(row.latency)),
-    ("RTL cycles", lambda row: f"{row.rtl_cycles:,}"),
-    ("model", lambda row: f"{row.model_cycles:,}"),
-    ("error %", lambda row: f"{100 * row.error:+.3f}"),
-    ("RTL s", lambda row: f"{row.rtl_seconds:.1f}"),
-    ("model s", lambda row: f"{row.model_seconds:.2f}"),
-    ("faster", lambda row: f"{row.speed_up:.0f}x"),
-    ("", lambda row: "over" if row.fails else ""),
-)
-
-
-def rows(arguments: argparse.Namespace) -> Iterator[Row]:
-    """One accelerator after the other, so that each is built once."""
+def groups(arguments: argparse.Namespace) -> Iterator[list[Place]]:
+    """The rows of one accelerator with one bus after the other, so that each is built once."""
     for accelerator in arguments.accelerators:
-        for bus_bits in arguments.bus:
-            for program in arguments.programs:
-                for latency in arguments.latencies:
-                    timing = MemoryTiming(latency=latency, throughput=arguments.throughput)
-                    yield measure(
-                        program, accelerator, bus_bits, timing, arguments.folder, arguments.build_root
-                    )
+        own = list(programs.CONFIGURATIONS) if accelerator == OWN else [accelerator]
+        for name in own:
+            config = programs.CONFIGURATIONS.get(name)
+            for bus_bits in [config.bus.data_bits] if config else arguments.bus:
+                yield [
+                    Place(program, name, bus_bits, timing, arguments.folder, arguments.build_root)
+                    for program in arguments.programs
+                    if not config or program in programs.SMALL
+                    for timing in programs.timings(name, arguments.latencies)
+                ]
+
+
+def _measure_group(task: tuple[list[Place], tuple[str, str]]) -> list[Row]:
+    places, digests = task
+    rows = []
+    for place in places:
+        row, kept = measured(place, digests)
+        rows.append(row)
+        bus = f"{row.bus_bits} bit, latency {row.latency}"
+        print(
+            f"{row.program}, {row.accelerator}, {bus}: {100 * row.error:+.3f} %"
+            + (f", {row.speed_up:.0f}x faster" if row.long else "")
+            + (", kept" if kept else "")
+            + (", OVER" if row.fails else ""),
+            flush=True,
+        )
+    return rows
+
+
+def all_rows(arguments: argparse.Namespace) -> list[Row]:
+    """Every row, by ``--workers`` processes that share the graphs made before they start."""
+    tasks = [(group, (programs.hardware_digest(), programs.model_digest())) for group in groups(arguments)]
+    wanted = {place.program for group, _ in tasks for place in group}
+    for name in programs.MODELS:
+        if name in wanted:
+            print(f"quantizing {name}", flush=True)
+            programs.model_graph(name)
+    done: list[Row] = []
+    count = sum(len(group) for group, _ in tasks)
+    with multiprocessing.get_context("fork").Pool(arguments.workers) as pool:
+        for rows in pool.imap(_measure_group, tasks):
+            done.extend(rows)
+            print(f"{len(done)} of {count} rows", flush=True)
+    return done
+
+
+def parse() -> argparse.Namespace:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    known = (*programs.ACCELERATORS, OWN)
+    parser.add_argument("--accelerators", nargs="+", default=list(known), choices=known)
+    parser.add_argument("--programs", nargs="+", default=list(programs.PROGRAMS), choices=programs.PROGRAMS)
+    parser.add_argument("--bus", nargs="+", type=int, default=list(programs.BUS_BITS))
+    parser.add_argument("--latencies", nargs="+", type=int, default=list(programs.LATENCIES))
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--folder", type=Path, default=Path("build/validate"))
+    parser.add_argument("--build-root", type=Path, default=Path("build/sim"))
+    parser.add_argument(
+        "--record", type=Path, default=Path("build/validate/rows.json"), help="the rows as JSON"
+    )
+    parser.add_argument("--page", type=Path, help="also write them to this page")
+    return parser.parse_args()
 
 
 def main() -> int:
-    """Print the table; the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--accelerators", nargs="+", default=list(ACCELERATORS))
-    parser.add_argument("--programs", nargs="+", default=[*RANDOM, *MODELS], choices=[*RANDOM, *MODELS])
-    parser.add_argument("--bus", nargs="+", type=int, default=list(BUS_BITS))
-    parser.add_argument("--latencies", nargs="+", type=int, default=list(LATENCIES))
-    parser.add_argument("--throughput", type=int, default=100, help="beats of the memory in every 100 cycles")
-    parser.add_argument("--folder", type=Path, default=Path("build/validate"))
-    parser.add_argument("--build-root", type=Path, default=Path("build/sim"))
-    parser.add_argument("--record", type=Path, help="also write the rows to this JSON file")
-    arguments = parser.parse_args()
-    console = Console(width=110)
-    table = Table(title="The cycle model against RTL")
-    for title, _ in COLUMNS:
-        table.add_column(title, justify="left" if title in ("program", "accelerator", "") else "right")
-    done: list[Row] = []
-    for row in rows(arguments):
-        done.append(row)
-        table.add_row(*(text(row) for _, text in COLUMNS))
-        console.print(
-            f"{row.program}, {row.accelerator}, {row.bus_bits} bit, {row.latency}: {100 * row.error:+.3f} %"
+    """Measure, write, and say what is over; the exit status."""
+    arguments = parse()
+    arguments.folder, arguments.build_root = arguments.folder.absolute(), arguments.build_root.absolute()
+    done = all_rows(arguments)
+    records = [{**asdict(row), "error": row.error, "speed_up": row.speed_up} for row in done]
+    write_text(arguments.record, json.dumps(records, indent=1) + "\n")
+    if arguments.page:
+        options = " ".join(
+            word for word in sys.argv[1:] if "/" not in word and not word.startswith(("--f", "--b"))
         )
-    console.print(table)
+        where = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        command = f"python -m benchmarks.validate {options}".strip()
+        write_text(arguments.page, page(done, f"`{command}` on {date.today().isoformat()}, {where}."))
+    failed = [row for row in done if row.fails]
     worst = max(done, key=lambda row: abs(row.error))
-    failed = sum(row.fails for row in done)
-    console.print(f"{len(done)} rows, {failed} over; the largest error is {100 * worst.error:+.3f} %")
-    if arguments.record:
-        arguments.record.write_text(
-            json.dumps([{**asdict(row), "error": row.error} for row in done], indent=1) + "\n"
-        )
-    return int(failed > 0)
+    print(f"{len(done)} rows, {len(failed)} over; the largest error is {100 * worst.error:+.3f} %")
+    return int(bool(failed))
 
 
 if __name__ == "__main__":
