@@ -70,7 +70,7 @@ LIBERTY_NAME ?= osu018
 area: setup ## measure the pieces of an accelerator with Yosys for reports/area (an hour; what is done already is kept)
 	$(BIN)/python -m vitreous.area_sweep --liberty $(LIBERTY) --name $(LIBERTY_NAME)
 
-activity: setup ## count toggles of the array, softmax and GELU on real and on random data (10 minutes; what is done already is kept)
+activity: setup ## count toggles of the array, softmax and GELU on real and on random data (4 minutes; what is done already is kept)
 	$(BIN)/python -m vitreous.activity
 
 vectors: setup ## compare every arithmetic unit's RTL with golden: whole input spaces, or 10 million vectors each

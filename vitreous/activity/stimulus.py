@@ -98,7 +98,7 @@ def _tiles(p: Product) -> tuple[Words, Words, NDArray[np.bool_], NDArray[np.bool
 def _columns(p: Product) -> Values:
     """What drains: int64 [tiles * N, N], a row for each column of a tile."""
     sums = np.einsum("rpkiv,ckjv->rcpji", p.a.astype(np.float64), p.b.astype(np.float64), optimize=True)
-    return sums.astype(np.int64).reshape(-1, p.a.shape[3])  # exact: below 2**53
+    return np.asarray(sums.astype(np.int64).reshape(-1, p.a.shape[3]))  # exact: below 2**53
 
 
 def array(products: Sequence[Product], config: AcceleratorConfig) -> Stimulus:

@@ -63,7 +63,7 @@ _ARRAY: tuple[tuple[str, str], ...] = (
 )
 
 
-class ArrayRow(wiring.Component):
+class ArrayRow(wiring.Component):  # type: ignore[misc]  # Amaranth has no types
     """An array of which only the accumulators of lane 0 of A leave: synthesis drops the other lanes' elements.
 
     What is left, N elements of V products, is small enough for a simulation of its gates.
