@@ -1,6 +1,5 @@
 """The search with figures from a formula: what it tells the study, and that an interruption changes nothing."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from vitreous.explore.fields import Design
 from vitreous.explore.search import Evaluation, Search, Tally
 from vitreous.explore.space import Space
 from vitreous.explore.study import open_study
-from vitreous.reports.exploration import nondominated
 
 ACCURACY = Accuracy(images=4, correct=None, correct_float=None, agree=3, fidelity_db=30.0)
 MODEL = Quantized(
@@ -154,15 +152,3 @@ def test_another_space_seed_or_version_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(RunError, match=sentence):
             open_study(tmp_path / "study.db", space, "m", space.targets[0], **{**arguments, **change})
-
-
-def test_it_learns(tmp_path: Path) -> None:
-    """With half of a space estimated, most of its true front is found."""
-    space = dataclasses.replace(tiny.space(), objectives=("latency", "area"))
-    _, study = searched(tmp_path, 24, space=space)
-    found = {tuple(t.values) for t in study.trials if t.values}
-    (tmp_path / "all").mkdir()
-    _, every = searched(tmp_path / "all", 96, space=space)
-    values = [tuple(t.values) for t in every.trials if t.values]
-    front = {v for v, best in zip(values, nondominated(values), strict=True) if best}
-    assert len(found & front) >= 0.6 * len(front)

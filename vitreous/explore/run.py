@@ -17,12 +17,15 @@ from vitreous.errors import RunError
 from vitreous.explore import evaluation, results, search
 from vitreous.explore.confirm import confirm
 from vitreous.explore.evaluation import Accuracy, Quantized, numerics
-from vitreous.explore.fields import CALIBRATION, Design
+from vitreous.explore.fields import CALIBRATION, Design, design
+from vitreous.explore.objectives import area_figures
 from vitreous.explore.space import Space, Target
 from vitreous.explore.study import open_study
 from vitreous.explore.workers import Alone, Pending, Workers, workers
+from vitreous.reports.errors import ReportError
 from vitreous.reports.exploration import Exploration
 from vitreous.spec import graph as graphs
+from vitreous.spec.config import ConfigError
 from vitreous.workspace import Workspace, code_digest, file_digest, write_text
 
 if TYPE_CHECKING:
@@ -115,6 +118,7 @@ def explore(
     options = options or Options()
     _require_optuna()
     _check_models(space, options.checkpoint)
+    _check_areas(space)
     display, work = Display(quiet=quiet), Workspace(out)
     with work.locked():
         sources = code_digest(*evaluation.ROOMS)
@@ -245,6 +249,19 @@ def _check_models(space: Space, checkpoint: Path | None) -> None:
         available = len(steps.load_model(name, checkpoint).calibration)
         if int(wanted) > available:
             raise RunError(f"{CALIBRATION} {wanted} is more than the {available} images of {name}")
+
+
+def _check_areas(space: Space) -> None:
+    """Raises RunError for a value whose circuit nobody has measured: no design that has it could be costed."""
+    family = space.targets[0].area
+    for dimension in space.dimensions:
+        for value in dimension.values[:64]:
+            try:
+                area_figures(design(space.base, {**space.fixed, dimension.name: value}).config, family)
+            except ConfigError:
+                continue  # not with this base; with other values perhaps
+            except ReportError as error:
+                raise RunError(f"{dimension.name} = {value}: {error}") from None
 
 
 def _require_optuna() -> None:
