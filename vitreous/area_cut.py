@@ -7,13 +7,19 @@ the pieces is a piece as well: nothing is left out and nothing counts twice.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
 
+from vitreous import hw, spec
 from vitreous.errors import RunError
 from vitreous.reports.area_pieces import PIECES, Piece
 from vitreous.reports.synthesis import MODULE, Part
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.workspace import write_text
 
 TOP = "accelerator"
 BOX = "box."
@@ -23,12 +29,27 @@ _PORT = re.compile(r"^  wire .*\b(?:input|output|inout) \d+ .*$", re.MULTILINE)
 _NUMBER = re.compile(r"\$(\d+)")
 
 
-def whole(config: AcceleratorConfig) -> str:
-    """The RTLIL of the accelerator; takes some seconds."""
+def whole(config: AcceleratorConfig, cache: str | Path | None = None) -> str:
+    """The RTLIL of the accelerator; takes some seconds, or none where ``cache`` has it of the same sources."""
     from vitreous.cost import rtlil
     from vitreous.hw.accelerator import Accelerator
 
-    return rtlil(Accelerator(config), TOP)
+    if cache is None:
+        return rtlil(Accelerator(config), TOP)
+    path = Path(cache) / f"{TOP}-{config.digest}-{_sources()}.il"
+    if not path.is_file():
+        write_text(path, rtlil(Accelerator(config), TOP))
+    return path.read_text(encoding="utf-8")
+
+
+@lru_cache
+def _sources() -> str:
+    """What the RTL is made from: our sources and the version of Amaranth."""
+    digest = hashlib.sha256(version("amaranth").encode())
+    for package in (hw, spec):
+        for path in sorted(Path(next(iter(package.__path__))).glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def cut(text: str, names: Sequence[str] | None = None) -> dict[str, Part]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +49,24 @@ class Job:
         }
 
 
-def jobs(display: Display, chosen: Sequence[str]) -> list[Job]:
-    """Every piece of every point, each variant and size once. ``chosen``: only these pieces (all when empty)."""
+def jobs(cache: Path, chosen: Sequence[str]) -> Iterator[Job]:
+    """Every piece of ``chosen`` in every point, each variant and size once; the RTL is made when it is asked for."""
     pieces = {piece.name: piece for piece in PIECES}
-    found: dict[Any, Job] = {}
-    todo = [(config, [n for n in names if n in chosen or not chosen]) for config, names in points()]
-    todo = [(config, names) for config, names in todo if names]
-    with display.stage("RTL") as stage:
-        for index, (config, names) in enumerate(todo):
-            stage.part(f"{config.array.lanes} lanes, {config.array.depth} deep", index, len(todo))
-            for name, part in area_cut.cut(area_cut.whole(config), names).items():
-                found.setdefault((name, pieces[name].key(config)), Job(pieces[name], config, part))
-        stage.note(f"{len(todo)} configurations, {len(found)} pieces")
-    return list(found.values())
+    seen = set()
+    for config, names in points():
+        fresh = [name for name in names if name in chosen and (name, pieces[name].key(config)) not in seen]
+        if fresh:
+            for name, part in area_cut.cut(area_cut.whole(config, cache), fresh).items():
+                seen.add((name, pieces[name].key(config)))
+                yield Job(pieces[name], config, part)
+
+
+def number(chosen: Sequence[str]) -> int:
+    """Of the jobs."""
+    pieces = {piece.name: piece for piece in PIECES}
+    return len(
+        {(name, pieces[name].key(config)) for config, names in points() for name in names if name in chosen}
+    )
 
 
 def sweep(
@@ -78,18 +84,17 @@ def sweep(
     it until one of all pieces has ended.
     """
     names = [name for name in chosen or ALL if name not in skip]
-    todo = jobs(display, names)
     for target in targets:
         path = folder / f"{area.target_name(target)}.json"
         before, runs = _kept(path), dict[str, dict[str, Any]]()
+        todo, total = jobs(cache, names), number(names)
         with display.stage(area.target_name(target)) as stage:
-            for start in range(0, len(todo), BATCH):
-                batch = todo[start : start + BATCH]
-                stage.part(batch[0].piece.name, start, len(todo))
+            while batch := list(islice(todo, BATCH)):
+                stage.part(batch[0].piece.name, len(runs), total)
                 costs = area.costs([job.part for job in batch], target, cache)
                 entries = [job.entry(cost) for job, cost in zip(batch, costs, strict=True)]
                 runs |= {_key(entry): entry for entry in entries}
-                ended = start + BATCH >= len(todo) and len(names) == len(ALL)
+                ended = len(runs) == total and len(names) == len(ALL)
                 write_text(path, _text(target, list((runs if ended else before | runs).values())))
             stage.note(f"{len(runs)} runs, {tool()}")
 
