@@ -62,8 +62,8 @@ class Piece:
 
 
 def term_value(term: str, sizes: Mapping[str, float]) -> float:
-    """``"N*N*V"`` with the values of ``sizes``; ``"1"`` is 1."""
-    return prod(1.0 if factor == "1" else sizes[factor] for factor in term.split("*"))
+    """``"N*N*V"`` with the values of ``sizes``; ``"1"`` is 1, and a size that this variant does not have is 0."""
+    return prod(1.0 if factor == "1" else sizes.get(factor, 0.0) for factor in term.split("*"))
 
 
 def _none(_: AcceleratorConfig) -> Variant:
