@@ -8,7 +8,7 @@ unified compute unit : composed from two smaller accelerators (``vitreous.dedica
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from vitreous.reports.errors import ReportError
 from vitreous.reports.report import ASSUMED_CLOCK_MHZ
 from vitreous.reports.technology import DEFAULT_DRAM, DEFAULT_TECHNOLOGY, Range, load_dram, load_technology
 from vitreous.sim.runtime import MemoryTiming
-from vitreous.spec.config import AcceleratorConfig, load_accelerator
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 from vitreous.spec.graph import Graph
 from vitreous.switches import ORDER, SWITCHES, Switch
 from vitreous.workspace import Workspace
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 BEATS = ("load_beats", "store_beats", "fetch_beats")
 UNIFIED = "unified compute unit"
+Kind = tuple[str, Callable[[ArrayConfig], list[tuple[ArrayConfig, ArrayConfig]]]]
+KINDS: tuple[Kind, ...] = (("as many multipliers", splits), ("an eighth more multipliers", with_an_eighth))
+"""Pairs of arrays for dedicated units, by how many multipliers they have together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +138,7 @@ class _Bench:
     def table(self) -> Ablation:
         options, config = self.options, self.config
         rows = [self._row("nothing", "", "the accelerator as it is", "baseline", True, config)]
-        rows += self._dedicated(config, "alone")
+        rows += self._dedicated(config, "alone", KINDS)
         for switch in SWITCHES:
             if switch.present(config):
                 rows.append(self._switched(switch, config, "alone"))
@@ -161,8 +164,7 @@ class _Bench:
         for switch in ORDER:
             rows.append(self._switched(switch, config, "cumulative"))
             config = switch.off(config)
-        dedicated = self._dedicated(config, "cumulative")
-        return rows + dedicated[:1]
+        return rows + self._dedicated(config, "cumulative", KINDS[:1])
 
     def _switched(self, switch: Switch, config: AcceleratorConfig, order: str) -> AblationRow:
         off = switch.off(config)
@@ -244,14 +246,12 @@ class _Bench:
             predicted, run.counters, sum(t.compared for t in tensors), sum(t.different for t in tensors)
         )
 
-    def _dedicated(self, config: AcceleratorConfig, order: str) -> list[AblationRow]:
-        """The fastest pair with as many multipliers, and the fastest with an eighth more, where there are any."""
+    def _dedicated(self, config: AcceleratorConfig, order: str, kinds: tuple[Kind, ...]) -> list[AblationRow]:
+        """The fastest pair of each kind that there is."""
         rows = []
         bench = Workbench(self._graph(config), config, self.options.timing)
-        for name, pairs in (
-            ("as many multipliers", splits(config.array)),
-            ("an eighth more multipliers", with_an_eighth(config.array)),
-        ):
+        for name, make in kinds:
+            pairs = make(config.array)
             with self.display.stage(f"{order}: {UNIFIED}, {name}") as stage:
                 found = bench.candidates(pairs)
                 if not found:
@@ -259,7 +259,7 @@ class _Bench:
                     continue
                 best = min(found, key=lambda made: made.cycles)
                 stage.note(f"{best.cycles:,} cycles, the fewest of {len(found)}")
-                bound = (bench.ideal(),) if pairs == splits(config.array) else ()
+                bound = (bench.ideal(),) if make is splits else ()
                 rows.append(self._pair(best, found, bound, name, order))
         return rows
 
