@@ -189,8 +189,9 @@ class LoadModel:
         end = start + steps - 1
         if end < arrived + tail:
             end = arrived + tail
-        if port.free_until(start) <= end + 1:
-            end = max(end, self._written(burst, start, first, later) - 1)
+        busy = port.free_until(start)
+        if busy <= end + 1:
+            end = max(end, self._written(burst, start, first, later, busy) - 1)
         self._end = end
         left = self._place(end, beats, steps) + 1
         self.left = left if left > arrived else arrived
@@ -207,14 +208,17 @@ class LoadModel:
         self._ask()
         return self.left
 
-    def _written(self, burst: Burst, start: int, first: int, later: Sequence[int]) -> int:
-        """When the port, which others use before, has taken the last word of the burst begun in ``start``."""
+    def _written(self, burst: Burst, start: int, first: int, later: Sequence[int], busy: int) -> int:
+        """When the port has taken the last word of the burst begun in ``start``; others use it before, in ``busy`` for
+        the first time."""
         port, gather = self._port, burst.gather
         if gather == 1:
             return port.after(start + 1, burst.steps)
-        at, busy = start, -1
+        at = start
         for last in range(gather - 1, burst.beats, gather):
-            at = max(at + gather, first + later[last] + 2)
+            at += gather
+            if at < first + later[last] + 2:
+                at = first + later[last] + 2
             while busy <= at:
                 at += busy == at
                 busy = port.free_until(at)
@@ -274,7 +278,7 @@ class LoadModel:
             if free < start:
                 free = port.free_until(start)
             if free <= end + 1:
-                end = max(end, self._written(burst, start, first, STEADY) - 1)
+                end = max(end, self._written(burst, start, first, STEADY, free) - 1)
             place = (
                 end - steps * BEAT_QUEUE // beats if beats > BEAT_QUEUE else self._place(end, beats, steps)
             )
@@ -304,19 +308,14 @@ class LoadModel:
             asked.append((granted, register.beats))
             register, following = following, bursts[index]
             index += 1
-            if (
-                even
-                and granted == moved == left + 1
-                and register is following is burst is bursts[index]
-                and self._flows(burst, left, pace, latency)
-            ):
+            if even and granted == moved == left + 1 and register is following is burst is bursts[index]:
                 times = min(self._alike[index], (rival - 1 - left) // pace, (free - 2 - end) // pace)
-                if times > 0:
+                if times > 0 and self._flows(burst, left, pace, latency):
                     index += times
                     self._flow(burst, left, end, pace, times)
                     taken, step = taken + times * pace, step + times * pace
                     moved = row = granted = taken + 1
-                continue
+                    continue
             ahead = self._repeat(burst, register is following is burst, left, end, granted)
             if ahead and bursts[index] is burst:
                 times = min(

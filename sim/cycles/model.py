@@ -49,7 +49,11 @@ def predict(program: Program, config: AcceleratorConfig, timing: MemoryTiming) -
     """
     check_program(program, config)
     with _collector_at_rest():
-        return _Machine(program, config, timing).run()
+        machine = _Machine(program, config, timing)
+        try:
+            return machine.run()
+        finally:
+            machine.part()
 
 
 @contextmanager
@@ -93,6 +97,7 @@ class _Machine:
         self._front = Front(program, config, clock, bus, queues)  # before load: its requests go first
         load = LoadModel(config, clock, bus, writes, queues[Queue.LOAD].complete)
         store = StoreModel(config, clock, timing, reads, queues[Queue.STORE].complete)
+        self._parts = (self._front, load, store, row, matrix, bus, clock)
         self._idle = counters.MatrixIdle(matrix.active)
         for queue, unit in (
             (Queue.LOAD, load),
@@ -105,6 +110,11 @@ class _Machine:
             if not isinstance(unit, MatrixModel):
                 unit.release = line.look
         queues[Queue.MATRIX].on_waited = self._idle.waited
+
+    def part(self) -> None:
+        """Let go of all parts, which know each other, so that nobody has to find out that none is needed."""
+        for part in (*self._queues.values(), *self._parts):
+            vars(part).clear()
 
     def run(self) -> Prediction:
         self._clock.run()
