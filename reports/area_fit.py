@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -84,19 +84,34 @@ class Fit:
 
     @cached_property
     def _solution(self) -> tuple[list[int], NDArray[np.float64]]:
-        used = _independent(self._matrix)
+        used = self._terms
         solution: NDArray[np.float64] = np.linalg.lstsq(self._matrix[:, used], self._values, rcond=None)[0]
         return used, solution
 
     @cached_property
+    def _terms(self) -> list[int]:
+        """The core and as many further terms as make the error of a run left out least."""
+        independent = _independent(self._matrix)
+        core = max(1, sum(index < self.piece.core for index in independent))
+        best, least = independent[:core], self._left_out(independent[:core])
+        for length in range(core + 1, len(independent) + 1):
+            error = self._left_out(independent[:length])
+            if least is not None and error is not None and error < least:
+                best, least = independent[:length], error
+        return best
+
+    @cached_property
     def error(self) -> float | None:
-        """The largest relative leave-one-out error ``|e / (1 - h)| / value``, h: the run's leverage on its own fit."""
-        used, solution = self._solution
+        """The largest relative error on a run that is left out of the fit; None where every run is needed."""
+        return self._left_out(self._terms)
+
+    def _left_out(self, used: list[int]) -> float | None:
+        """``|e / (1 - h)| / value``, h: the run's leverage on its own fit; None if a run alone decides a term."""
         a = self._matrix[:, used]
         leverage = np.diag(a @ np.linalg.pinv(a))
         main = next(index for index, c in enumerate(self.columns) if c in _MAIN)
         truth = self._values[:, main]
-        residual = truth - a @ solution[:, main]
+        residual = truth - a @ np.linalg.lstsq(a, truth, rcond=None)[0]
         free = (leverage < 1 - 1e-6) & (truth > 0)
         if not free.any():
             return None
@@ -110,8 +125,3 @@ def _independent(matrix: NDArray[np.float64]) -> list[int]:
         if np.linalg.matrix_rank(matrix[:, [*used, index]]) > len(used):
             used.append(index)
     return used
-
-
-def columns_of(runs: Sequence[Run]) -> tuple[str, ...]:
-    """The columns that all runs have."""
-    return tuple(c for c in runs[0].cost if all(c in run.cost for run in runs)) if runs else ()

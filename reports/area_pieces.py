@@ -29,6 +29,7 @@ class Piece:
     """One piece. ``group``: the block of the table that it belongs to; ``path``: its module below the top.
 
     copies : instances that are the same circuit, of which one is measured: the paths of the others.
+    core : so many leading terms are certain; more of them are used where they foretell runs that are left out better.
     optional : some configurations have no such piece.
     memory : it holds an on-chip memory, of ``width`` and ``words`` in ``sizes``; ``masked``: written by parts.
     """
@@ -40,6 +41,7 @@ class Piece:
     sizes: Callable[[AcceleratorConfig], Sizes]
     terms: tuple[str, ...]
     copies: tuple[str, ...] = ()
+    core: int = 2
     optional: bool = False
     memory: bool = False
     masked: bool = False
@@ -84,6 +86,12 @@ def _bus(config: AcceleratorConfig) -> Sizes:
 
 def _array(config: AcceleratorConfig) -> Variant:
     return (config.array.multiplier,)
+
+
+def _array_sizes(config: AcceleratorConfig) -> Sizes:
+    """A sum in a DSP block is as wide as the depth of W can make it."""
+    wide = {"W": config.memory.weight_kib} if config.array.multiplier != "plain" else {}
+    return {**_words(config), **wide}
 
 
 def _planes(config: AcceleratorConfig) -> Variant:
@@ -173,6 +181,7 @@ def _piece(
     sizes: Callable[[AcceleratorConfig], Sizes],
     *terms: str,
     copies: tuple[str, ...] = (),
+    core: int = 2,
     optional: bool = False,
     memory: str = "",
 ) -> Piece:
@@ -184,6 +193,7 @@ def _piece(
         sizes=sizes,
         terms=terms,
         copies=copies,
+        core=core,
         optional=optional,
         memory=bool(memory),
         masked=memory == "masked",
@@ -206,7 +216,7 @@ _GEAR = ("1", "N*V", "B", "N")
 _LATENCIES = ("narrow", "shift", "poly", "table", "online", "ibert", "ita")
 PIECES: tuple[Piece, ...] = (
     # Multipliers, accumulators with shadow and column select, operand registers.
-    _piece("array", "array", "matrix.array", _array, _words, "N*N*V", "N*N", "N*V", "N", "1"),
+    _piece("array", "array", "matrix.array", _array, _array_sizes, "N*N*V", "N*N", "N*V", "N", "1"),
     _piece("planes", "drain and fusion", "matrix.planes", _planes, _lanes, "N", "N*N", "1", optional=True),
     _piece("fusion", "drain and fusion", "matrix.fusion", _none, _fusion_sizes, "N", "1", "N*fraction"),
     _piece("gelu", "gelu", "matrix.fusion.gelu", _gelu, _gelu_sizes, "N", "1", "N*entries", "N*fraction"),
@@ -221,10 +231,21 @@ PIECES: tuple[Piece, ...] = (
         "N*fraction",
     ),
     _piece("prologue", "softmax", "matrix.scores.prologue", _prologue, _prologue_sizes, "N*V", "N", "1"),
-    _piece("feed", "feed and drain control", "matrix", _none, _matrix_sizes, "1", "N*V", "N", *_LATENCIES),
+    _piece(
+        "feed",
+        "feed and drain control",
+        "matrix",
+        _none,
+        _matrix_sizes,
+        "1",
+        "N*V",
+        "N",
+        *_LATENCIES,
+        core=3 + len(_LATENCIES),
+    ),
     _piece("row", "row unit", "row", _norm, _words, "N", "1", "N*V"),
-    _piece("load", "load", "load", _none, _load_sizes, *_GEAR, "reads"),
-    _piece("store", "store", "store", _none, lambda c: {**_words(c), **_bus(c)}, *_GEAR),
+    _piece("load", "load", "load", _none, _load_sizes, *_GEAR, "reads", core=3),
+    _piece("store", "store", "store", _none, lambda c: {**_words(c), **_bus(c)}, *_GEAR, core=3),
     _piece("fetch", "fetch and queues", "fetch", _none, _bus, "1", "B"),
     _piece("channel", "fetch and queues", "channel", _none, lambda c: {"B": c.bus.beat_bytes}, "1", "B"),
     _piece("dispatch", "fetch and queues", "dispatch", _none, _nothing, "1"),

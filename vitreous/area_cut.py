@@ -29,16 +29,23 @@ _PORT = re.compile(r"^  wire .*\b(?:input|output|inout) \d+ .*$", re.MULTILINE)
 _NUMBER = re.compile(r"\$(\d+)")
 
 
-def whole(config: AcceleratorConfig, cache: str | Path | None = None) -> str:
-    """The RTLIL of the accelerator; takes some seconds, or none where ``cache`` has it of the same sources."""
+def whole(config: AcceleratorConfig, cache: str | Path | None = None, *, target: str = "") -> str:
+    """The RTLIL of the accelerator; takes some seconds, or none where ``cache`` has it of the same sources.
+
+    For ``xcup``, arrays that sum in DSP blocks name the primitives, as `vitreous rtl --target ultrascale-plus` does:
+    Yosys infers the multiplier of such a block and leaves its adder to logic.
+    """
     from vitreous.cost import rtlil
     from vitreous.hw.accelerator import Accelerator
+    from vitreous.hw.dsp48e2 import UltraScalePlus
 
+    named = target == "xcup" and config.array.multiplier != "plain"
+    platform = UltraScalePlus() if named else None
     if cache is None:
-        return rtlil(Accelerator(config), TOP)
-    path = Path(cache) / f"{TOP}-{config.digest}-{_sources()}.il"
+        return rtlil(Accelerator(config), TOP, platform)
+    path = Path(cache) / f"{TOP}-{config.digest}{'-dsp48e2' * named}-{_sources()}.il"
     if not path.is_file():
-        write_text(path, rtlil(Accelerator(config), TOP))
+        write_text(path, rtlil(Accelerator(config), TOP, platform))
     return path.read_text(encoding="utf-8")
 
 

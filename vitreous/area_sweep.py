@@ -49,14 +49,15 @@ class Job:
         }
 
 
-def jobs(cache: Path, chosen: Sequence[str]) -> Iterator[Job]:
+def jobs(cache: Path, target: area.Target, chosen: Sequence[str]) -> Iterator[Job]:
     """Every piece of ``chosen`` in every point, each variant and size once; the RTL is made when it is asked for."""
     pieces = {piece.name: piece for piece in PIECES}
     seen = set()
     for config, names in points():
         fresh = [name for name in names if name in chosen and (name, pieces[name].key(config)) not in seen]
         if fresh:
-            for name, part in area_cut.cut(area_cut.whole(config, cache), fresh).items():
+            text = area_cut.whole(config, cache, target=area.target_name(target))
+            for name, part in area_cut.cut(text, fresh).items():
                 seen.add((name, pieces[name].key(config)))
                 yield Job(pieces[name], config, part)
 
@@ -87,7 +88,7 @@ def sweep(
     for target in targets:
         path = folder / f"{area.target_name(target)}.json"
         before, runs = _kept(path), dict[str, dict[str, Any]]()
-        todo, total = jobs(cache, names), number(names)
+        todo, total = jobs(cache, target, names), number(names)
         with display.stage(area.target_name(target)) as stage:
             while batch := list(islice(todo, BATCH)):
                 stage.part(batch[0].piece.name, len(runs), total)

@@ -67,7 +67,7 @@ def area_command(
         table, whole = shipped.area(config, name), None
     else:
         goal = chosen_target(target, liberty)
-        text = _elaborated(config, cache, display)
+        text = _elaborated(config, goal, cache, display)
         table = _measured(config, text, goal, cache, display)
         whole = _whole(text, goal, cache, display) if full else None
     data = _data(table, whole, bit_um2)
@@ -78,11 +78,12 @@ def area_command(
         display.line(f"-> {out}")
 
 
-def _elaborated(config: Any, cache: Path, display: Any) -> str:
+def _elaborated(config: Any, target: Target, cache: Path, display: Any) -> str:
+    from vitreous.area import target_name
     from vitreous.area_cut import whole
 
     with display.stage("RTL") as stage:
-        text = whole(config, cache)
+        text = whole(config, cache, target=target_name(target))
         stage.note(f"{config.name}, {len(text) / 1e6:.1f} MB of RTLIL")
     return text
 
