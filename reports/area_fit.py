@@ -85,8 +85,8 @@ class Fit:
     @cached_property
     def _solution(self) -> tuple[list[int], NDArray[np.float64]]:
         used = self._terms
-        solution: NDArray[np.float64] = np.linalg.lstsq(self._matrix[:, used], self._values, rcond=None)[0]
-        return used, solution
+        solution = np.linalg.lstsq(self._matrix[:, used], self._values, rcond=None)[0]
+        return used, solution.astype(np.float64)
 
     @cached_property
     def _terms(self) -> list[int]:

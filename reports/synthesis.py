@@ -189,8 +189,9 @@ def synthesize_parts(
         script = _script("", "parts", family, [part.top for part in numbered])
         mapped = _mapped(_together(numbered), script, timeout)
         for path, part in zip(missing, numbered, strict=True):
-            found[path] = result = _resources(mapped, part.top, family, part.boxes)
-            _write(path, result)
+            counted = _resources(mapped, part.top, family, part.boxes)
+            found[path] = counted
+            _write(path, counted)
     return [result for path in paths if (result := found[path]) is not None]
 
 
@@ -205,7 +206,9 @@ def _numbered(part: Part, index: int) -> Part:
 
 def _together(parts: Sequence[Part]) -> str:
     """One RTLIL text with a module ``parts`` that has each part once and keeps their hierarchy."""
-    texts = [part.text.replace(f"module \\{part.top}\n", _KEPT + f"module \\{part.top}\n", 1) for part in parts]
+    texts = [
+        part.text.replace(f"module \\{part.top}\n", _KEPT + f"module \\{part.top}\n", 1) for part in parts
+    ]
     cells = "".join(f"  attribute \\keep 1\n  cell \\{part.top} \\{part.top}\n  end\n" for part in parts)
     return "\n".join((*texts, f"module \\parts\n{cells}end\n"))
 
