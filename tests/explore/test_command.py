@@ -41,6 +41,7 @@ def test_a_small_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     rows = list(csv.DictReader((tmp_path / "out" / "points.csv").open()))
     assert len(rows) == 8
     assert sum(row["front"] == "1" for row in rows) == len(searched.front) > 0
+    assert "| point | array.lanes |" in (tmp_path / "out" / "exploration.md").read_text()
     for name in ("exploration.json", "front.svg", "front.png", "study.db"):
         assert (tmp_path / "out" / name).stat().st_size > 1000
     (tmp_path / "small.toml").write_text(TOML.replace("[4, 8]", "[4, 8, 16]"))

@@ -14,6 +14,8 @@ from vitreous.explore.objectives import OBJECTIVES, area_unit
 from vitreous.explore.space import Space
 from vitreous.reports import exploration, front_picture
 from vitreous.reports.exploration import Exploration, ExploredPoint, Goal, Searched, nondominated
+from vitreous.reports.exploration_page import page
+from vitreous.workspace import write_text
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -109,8 +111,9 @@ def _measured_on(trials: Sequence[FrozenTrial]) -> str:
 
 
 def write(found: Exploration, folder: Path) -> None:
-    """``exploration.json``, ``points.csv``, and ``front.svg`` and ``.png`` (numbered where there are several)."""
+    """``exploration.json``, ``.md``, ``points.csv``, ``front.svg`` and ``.png`` (numbered where there are several)."""
     exploration.save(found, folder)
+    write_text(folder / "exploration.md", page(found))
     for number, searched in enumerate(found.searches):
         stem = "front" if len(found.searches) == 1 else f"front-{number}"
         for suffix in (".svg", ".png"):
@@ -131,5 +134,5 @@ def summary(found: Exploration, folder: Path) -> list[str]:
         lines.append(
             f"{searched.label}: {searched.estimated} points, {len(searched.front)} on the front; {text}"
         )
-    lines.append(f"-> {folder}/exploration.json, points.csv, front*.svg, front*.png")
+    lines.append(f"-> {folder}/exploration.md, exploration.json, points.csv, front*.svg, front*.png")
     return lines
