@@ -60,11 +60,12 @@ def area_command(
     config, display = load_accelerator(accelerator), Display()
     if quick and full:
         raise RunError("--quick runs no synthesis and --full does: choose one")
+    if quick and liberty is not None:
+        raise RunError("--quick reads no library; --target names one that was measured, as osu018")
     if bit_um2 is not None and target != "cells":
         raise RunError("--bit-um2 is for --target cells: a memory block of an FPGA is counted, not measured")
     if quick:
-        name = target if liberty is None else liberty.stem
-        table, whole = shipped.area(config, name), None
+        table, whole = shipped.area(config, target), None
     else:
         goal = chosen_target(target, liberty)
         text = _elaborated(config, goal, cache, display)
