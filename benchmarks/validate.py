@@ -88,25 +88,30 @@ class Place:
 
 
 def measured(place: Place, digests: tuple[str, str]) -> tuple[Row, bool]:
-    """The row, and whether it was there already."""
+    """The row, and whether it was there already. What the RTL did is kept apart from what the model says of it."""
     config = programs.configuration(place.accelerator, place.bus_bits)
     program, image = programs.workload(place.program, config)
-    facts = [programs.program_digest(program), *digests, asdict(place.timing)]
+    hardware, model = digests
+    facts = [programs.program_digest(program), hardware, asdict(place.timing)]
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-    kept = place.folder / "rows" / f"{place.name}.json"
-    if kept.is_file():
-        contents = json.loads(kept.read_text())
-        if contents["key"] == key:
-            return Row(**contents["row"]), True
-    run = simulate(
-        program,
-        [image],
-        config,
-        folder=place.folder / place.name,
-        timing=place.timing,
-        build_root=place.build_root,
-        trace=False,
-    ).images[0]
+    path = place.folder / "rows" / f"{place.name}.json"
+    kept = json.loads(path.read_text()) if path.is_file() else {}
+    if kept.get("key") == key and kept["model"] == model:
+        return Row(**kept["row"]), True
+    if kept.get("key") == key:
+        cycles, simulated = kept["row"]["rtl_cycles"], kept["row"]["rtl_seconds"]
+    else:
+        folder = place.folder / place.name
+        run = simulate(
+            program,
+            [image],
+            config,
+            folder=folder,
+            timing=place.timing,
+            build_root=place.build_root,
+            trace=False,
+        ).images[0]
+        cycles, simulated = run.counters["cycles"], run.processor_seconds or run.seconds
     seconds = []
     for _ in range(REPEATS):
         started = time.process_time()
@@ -119,12 +124,12 @@ def measured(place: Place, digests: tuple[str, str]) -> tuple[Row, bool]:
         latency=place.timing.latency,
         throughput=place.timing.throughput,
         instructions=len(program.instructions),
-        rtl_cycles=run.counters["cycles"],
+        rtl_cycles=cycles,
         model_cycles=prediction.cycles,
-        rtl_seconds=run.processor_seconds or run.seconds,
+        rtl_seconds=simulated,
         model_seconds=min(seconds),
     )
-    write_text(kept, json.dumps({"key": key, "row": asdict(row)}, indent=1) + "\n")
+    write_text(path, json.dumps({"key": key, "model": model, "row": asdict(row)}, indent=1) + "\n")
     return row, False
 
 
