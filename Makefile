@@ -50,7 +50,7 @@ bench: setup ## measure utilization and simulation speed on one DeiT-Tiny layer
 	$(BIN)/python -m benchmarks
 
 validate: setup ## compare the cycle model with RTL on programs, accelerators, bus widths and memory latencies
-	$(BIN)/python -m benchmarks.validate
+	$(BIN)/python -m benchmarks.validate --workers $(WORKERS) --page docs/results/validate.md
 
 combinations: setup ## run a whole model on every combination of nonlinear variants, in simulation
 	$(BIN)/python -m tests.sim.combinations --workers $(WORKERS)
