@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vitreous.errors import RunError
@@ -96,10 +97,23 @@ def path_table(path: Sequence[Step]) -> str:
     """The critical path as a table: each cell and wire with its delay, and the time since the clock edge."""
     lines = ["| ns | since the edge | through | signal | tile |", "| ---: | ---: | --- | --- | --- |"]
     since = 0.0
-    for step in path:
+    for step in _joined(path):
         since += step.delay_ns
         lines.append(f"| {step.delay_ns:.2f} | {since:.2f} | {step.kind} | `{step.name}` | {step.place} |")
     return "\n".join(lines)
+
+
+def _joined(path: Sequence[Step]) -> list[Step]:
+    """A carry chain is one step: its cells have no wires between them that take time."""
+    steps: list[Step] = []
+    for step in path:
+        if step.kind == "routing" and not step.delay_ns:
+            continue
+        if steps and step.kind == steps[-1].kind == "logic":
+            steps[-1] = replace(step, delay_ns=steps[-1].delay_ns + step.delay_ns)
+        else:
+            steps.append(step)
+    return steps
 
 
 def results(
@@ -114,7 +128,7 @@ def results(
     size = placed.bitstream.stat().st_size
     lines = [
         f"`{command}` on {datetime.date.today()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores: "
-        f"{placed.seconds / 60:.0f} minutes with {', '.join(f'{k} {v}' for k, v in placed.tools.items())}.",
+        f"{placed.seconds / 60:.0f} minutes with {', '.join(placed.tools.values())}.",
         "",
         f"`{config.name}`: {config.array.lanes} x {config.array.lanes} x {config.array.depth} = "
         f"{config.array.macs_per_cycle} MAC a cycle; X {memory.activation_kib}, W {memory.weight_kib}, "
