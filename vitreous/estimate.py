@@ -68,8 +68,9 @@ def estimate(
     from vitreous.sim.runtime import MemoryTiming
 
     tables = load_technology(technology)
-    given = isinstance(graph_or_program, Program)
-    program = graph_or_program if given else compile_graph(graph_or_program, config)
+    program = (
+        graph_or_program if isinstance(graph_or_program, Program) else compile_graph(graph_or_program, config)
+    )
     prediction = predict(program, config, MemoryTiming() if timing is None else timing)
     return Estimate(
         cycles=prediction.cycles,

@@ -55,7 +55,7 @@ def typed(name: str, value: object) -> Value:
     wanted = known_fields()[name]
     if wanted is object:
         if value == AUTO or (type(value) is int and value in (8, 16)):
-            return value  # type: ignore[return-value]
+            return value
         raise RunError(f"{name} must be {AUTO}, 8 or 16, not {value!r}")
     if wanted is float and type(value) is int:
         return float(value)

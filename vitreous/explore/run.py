@@ -122,25 +122,7 @@ def explore(
     display, work = Display(quiet=quiet), Workspace(out)
     with work.locked():
         sources = code_digest(*evaluation.ROOMS)
-        digest = hashlib.sha256(f"{space!r} {options.checkpoint}".encode()).hexdigest()[:16]
-        jobs = [
-            Job(
-                model=model,
-                target=target,
-                study=open_study(
-                    work / STORE,
-                    space,
-                    model,
-                    target,
-                    seed=options.seed,
-                    points=options.points,
-                    digest=digest,
-                    sources=tables_digest(),
-                ),
-            )
-            for model in space.models
-            for target in space.targets
-        ]
+        jobs = _jobs(space, work, options)
         clock = Stopwatch(work / "seconds.json")
         # The workers' seconds count when they have ended, so the clock stops after them.
         with clock, workers(options.workers, options.scheduler) as pool:
@@ -156,6 +138,22 @@ def explore(
         for line in results.summary(found, work.folder):
             display.line(line)
     return found
+
+
+def _jobs(space: Space, work: Workspace, options: Options) -> list[Job]:
+    """Every model with every target, each with its study in the folder's store."""
+    tables = tables_digest()
+    digest = hashlib.sha256(f"{space!r} {options.checkpoint}".encode()).hexdigest()[:16]
+    settings = {"seed": options.seed, "points": options.points}
+    return [
+        Job(
+            model=model,
+            target=target,
+            study=open_study(work / STORE, space, model, target, **settings, digest=digest, sources=tables),
+        )
+        for model in space.models
+        for target in space.targets
+    ]
 
 
 def _search(job: Job, space: Space, options: Options, pool: Workers, store: Graphs, display: Display) -> None:
@@ -222,7 +220,8 @@ class Stopwatch:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.wall, self.processor = json.loads(path.read_text()) if path.is_file() else (0.0, 0.0)
+        before = json.loads(path.read_text()) if path.is_file() else [0.0, 0.0]
+        self.wall, self.processor = float(before[0]), float(before[1])
 
     def __enter__(self) -> Stopwatch:
         self._begun = time.monotonic(), processor_seconds()
