@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ ACCELERATORS = ("edge64", "edge256", "edge1024", "square256")
 BUS_BITS = (64, 128, 256)
 LATENCIES = (1, 40, 200)
 MODELS = ("fashion-vit", "deit-tiny")
-RANDOM = {
+RANDOM: dict[str, dict[str, Any]] = {
     "class token": {"seed": 11, "image": (24, 16), "patch": 4, "dim": 48, "heads": 3, "depth": 2, "mlp": 100},
     "pooled": {
         "seed": 12, "image": (15, 10), "patch": 5, "channels": 2, "dim": 15, "heads": 3, "depth": 1, "mlp": 37,

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from benchmarks import programs
 from benchmarks.validation_page import page
+from tests.sim.small import CONFIGURATIONS
 from vitreous.sim.cycles import predict
 from vitreous.sim.runtime import MemoryTiming, simulate
 from vitreous.workspace import write_text
@@ -136,9 +137,9 @@ def measured(place: Place, digests: tuple[str, str]) -> tuple[Row, bool]:
 def groups(arguments: argparse.Namespace) -> Iterator[list[Place]]:
     """The rows of one accelerator with one bus after the other, so that each is built once."""
     for accelerator in arguments.accelerators:
-        own = list(programs.CONFIGURATIONS) if accelerator == OWN else [accelerator]
+        own = list(CONFIGURATIONS) if accelerator == OWN else [accelerator]
         for name in own:
-            config = programs.CONFIGURATIONS.get(name)
+            config = CONFIGURATIONS.get(name)
             for bus_bits in [config.bus.data_bits] if config else arguments.bus:
                 yield [
                     Place(program, name, bus_bits, timing, arguments.folder, arguments.build_root)

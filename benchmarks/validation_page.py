@@ -13,20 +13,34 @@ WORST = 20
 class Measured(Protocol):
     """What the page says of a row (``benchmarks.validate.Row``)."""
 
-    program: str
-    accelerator: str
-    bus_bits: int
-    latency: int
-    throughput: int
-    instructions: int
-    rtl_cycles: int
-    model_cycles: int
-    rtl_seconds: float
-    model_seconds: float
-    error: float
-    speed_up: float
-    long: bool
-    fails: bool
+    @property
+    def program(self) -> str: ...
+    @property
+    def accelerator(self) -> str: ...
+    @property
+    def bus_bits(self) -> int: ...
+    @property
+    def latency(self) -> int: ...
+    @property
+    def throughput(self) -> int: ...
+    @property
+    def instructions(self) -> int: ...
+    @property
+    def rtl_cycles(self) -> int: ...
+    @property
+    def model_cycles(self) -> int: ...
+    @property
+    def rtl_seconds(self) -> float: ...
+    @property
+    def model_seconds(self) -> float: ...
+    @property
+    def error(self) -> float: ...
+    @property
+    def speed_up(self) -> float: ...
+    @property
+    def long(self) -> bool: ...
+    @property
+    def fails(self) -> bool: ...
 
 
 COLUMNS: tuple[tuple[str, Callable[[Measured], str]], ...] = (
