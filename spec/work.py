@@ -22,7 +22,8 @@ def work(instructions: Iterable[Instruction], config: AcceleratorConfig) -> Coun
     A counter that they do not touch may be missing. ``array_busy`` is in words of A: one a cycle.
     """
     total: Counter[str] = Counter()
-    rows: Counter[tuple[int, ...]] = Counter()  # of each kind of product: a program has few kinds and many products
+    # Of each kind of product: a program has few kinds and many products.
+    rows: Counter[tuple[int, ...]] = Counter()
     for instruction in instructions:
         total["instructions"] += 1
         i, opcode = instruction.fields, instruction.opcode

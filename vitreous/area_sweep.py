@@ -19,9 +19,11 @@ from vitreous import area, area_cut
 from vitreous.area_points import ALL, points
 from vitreous.cost import DEFAULT_CACHE
 from vitreous.display import Display
+from vitreous.errors import RunError
 from vitreous.reports.area import FOLDER, FORMAT
 from vitreous.reports.area_pieces import PIECES, Piece
 from vitreous.reports.cells import Library, library
+from vitreous.reports.errors import ReportError
 from vitreous.reports.synthesis import FAMILIES, Part, tool
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.workspace import write_text
@@ -82,22 +84,43 @@ def sweep(
     """Measure every piece on every target, or the pieces ``chosen``, or all but ``skip``.
 
     A target's file is written after each batch, so that an interruption loses nothing; runs of an earlier sweep stay in
-    it until one of all pieces has ended.
+    it until one of all pieces has ended. Raises RunError at the end where Yosys failed on pieces, with their names.
     """
+    failed: list[str] = []
     names = [name for name in chosen or ALL if name not in skip]
     for target in targets:
         path = folder / f"{area.target_name(target)}.json"
         before, runs = _kept(path), dict[str, dict[str, Any]]()
         todo, total = jobs(cache, target, names), number(names)
         with display.stage(area.target_name(target)) as stage:
+            tried = 0
             while batch := list(islice(todo, BATCH)):
-                stage.part(batch[0].piece.name, len(runs), total)
-                costs = area.costs([job.part for job in batch], target, cache)
-                entries = [job.entry(cost) for job, cost in zip(batch, costs, strict=True)]
-                runs |= {_key(entry): entry for entry in entries}
+                stage.part(batch[0].piece.name, tried, total)
+                runs |= {_key(entry): entry for entry in _measured(batch, target, cache, failed)}
+                tried += len(batch)
                 ended = len(runs) == total and len(names) == len(ALL)
                 write_text(path, _text(target, list((runs if ended else before | runs).values())))
             stage.note(f"{len(runs)} runs, {tool()}")
+    if failed:
+        raise RunError(f"Yosys failed on {len(failed)} pieces: {'; '.join(failed)}")
+
+
+def _measured(
+    batch: Sequence[Job], target: area.Target, cache: Path, failed: list[str]
+) -> list[dict[str, Any]]:
+    """The runs of a batch. Where Yosys fails, of its halves, so that one piece does not cost the others."""
+    try:
+        costs = area.costs([job.part for job in batch], target, cache)
+    except ReportError as error:
+        if len(batch) == 1:
+            piece, config = batch[0].piece, batch[0].config
+            failed.append(f"{piece.name} {piece.variant(config)} {piece.sizes(config)}: {error}")
+            return []
+        half = len(batch) // 2
+        return [
+            entry for part in (batch[:half], batch[half:]) for entry in _measured(part, target, cache, failed)
+        ]
+    return [job.entry(cost) for job, cost in zip(batch, costs, strict=True)]
 
 
 def _kept(path: Path) -> dict[str, dict[str, Any]]:
@@ -162,6 +185,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             chosen=chosen.piece or (),
             skip=chosen.skip or (),
         )
+    except RunError as error:
+        sys.exit(f"vitreous.area_sweep: {error}")
     except KeyboardInterrupt:
         sys.exit("vitreous.area_sweep: interrupted; the same command goes on where it stopped")
 
