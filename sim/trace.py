@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from vitreous.spec.isa import Queue
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """One instruction's life: issued (tokens taken) at ``start``, complete at ``end``, in cycles since the
     image began.
     """

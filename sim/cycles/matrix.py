@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
 
 from vitreous.sim.cycles.ports import Client
 from vitreous.sim.cycles.timing import matrix_timing
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory, Operands, Scale
 from vitreous.spec.layout import ceil_div
+
+_Use = tuple[Client, int, int, int, int, int]
+"""Who uses a port, and ``Client.use``'s arguments, the first one after the end of a tile."""
+_kind = itemgetter("operands", "destination", "scale", "residual", "k_words", "row_tiles", "columns", "wide")
+"""The fields that decide about an instruction's time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """What instructions that differ in addresses and constants only have in common.
+
+    tiles, count, period : tiles of a row and of all, and the cycles from one to the next; scored : from the end of a
+    score row to the earliest end of the next one; finish : from the end to done; uses, last_uses : of the ports, after
+    the end of the first tile (of a row: ``by_lanes``), and after that of the last one of a score row.
+    """
+
+    k: int
+    by_lanes: bool
+    tiles: int
+    count: int
+    period: int
+    scored: int
+    finish: int
+    uses: tuple[_Use, ...]
+    last_uses: tuple[_Use, ...]
 
 
 class MatrixModel:
@@ -26,6 +53,7 @@ class MatrixModel:
         self._lanes, self._depth = config.array.lanes, config.array.depth
         self._timing = matrix_timing(config)
         self._complete = complete
+        self._kinds: dict[tuple[int, ...], _Kind] = {}
         self.ready: int | None = 0
         self._fed = -1  # the last cycle in which the feeder was active
         self._end = -(1 << 20)  # the last word of the last tile
@@ -44,103 +72,122 @@ class MatrixModel:
         return self._timing.command + self._timing.column + self._timing.result
 
     def start(self, cycle: int, pc: int, instruction: Instruction) -> None:
-        i = instruction.fields
-        begin = max(cycle + self._timing.command, self._fed)
+        key = _kind(instruction.fields)
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kinds[key] = self._kind(instruction.fields)
+        begin = cycle + self._timing.command
+        if begin < self._fed:
+            begin = self._fed
         self.ready = begin + 1  # the place of the next one is free
-        tiles = ceil_div(i["columns"], self._lanes) * (1 + i["wide"])
-        k, previous = i["k_words"], self._end
-        if i["scale"] == Scale.LANE:
-            self._feed_rows(i, begin, tiles)
+        if kind.by_lanes:
+            self._feed_rows(kind, begin)
         else:
-            period = max(k, self._lanes)
-            first = max(previous + self._lanes, begin + k)
-            count = i["row_tiles"] * tiles
-            if i["destination"] == Memory.S:
-                self._feed_scores(i, first, count, period)
-            else:
-                self._end = first + (count - 1) * period
-                self._use(i, first, count, tiles, period)
-            self.stall_drain += self._end - begin - count * k
-        self._fed = self._end
-        self.active.append((begin + 1, self._end))
-        self._finish(i)
+            first = begin + kind.k
+            if first < self._end + self._lanes:
+                first = self._end + self._lanes
+            self._use(kind.uses, first)
+            end = first + (kind.count - 1) * kind.period
+            if (
+                kind.last_uses
+            ):  # of a score row: the last tile waits until the columns of the row before are over
+                end = max(end, self._score_free)
+                self._score_free = end + kind.scored
+                self._use(kind.last_uses, end)
+            self._end = end
+            self.stall_drain += end - begin - kind.count * kind.k
+        self._fed = end = self._end
+        self.active.append((begin + 1, end))
+        self._done = max(end + kind.finish, self._done + 1)
+        self._complete(self._done)
 
-    def _feed_scores(self, i: dict[str, int], first: int, tiles: int, period: int) -> None:
-        """One row of tiles, whose last one waits until the columns of the row before are over."""
-        self._end = max(first + (tiles - 1) * period, self._score_free)
-        self._score_free = self._end + 2 * self._lanes - 1 + self._timing.again * i["columns"]
-        if tiles > 1:
-            self._use(i, first, tiles - 1, tiles, period)
-        self._use(i, self._end, 1, tiles, period)
-
-    def _feed_rows(self, i: dict[str, int], begin: int, tiles: int) -> None:
+    def _feed_rows(self, kind: _Kind, begin: int) -> None:
         """Scale LANE: each row of tiles waits for the drain, then reads N parameters."""
-        k, lanes = i["k_words"], self._lanes
-        period = max(k, lanes)
+        lanes, span = self._lanes, (kind.tiles - 1) * kind.period
         at = begin + 1
-        for _ in range(i["row_tiles"]):
+        for _ in range(kind.count // kind.tiles):
             read = max(at, self._end + self._timing.column + lanes)
-            first = read + lanes + k - 1
-            self.stall_drain += read - at + (tiles - 1) * (period - k)
+            first = read + lanes + kind.k - 1
+            self.stall_drain += read - at + (kind.tiles - 1) * (kind.period - kind.k)
             self.stall_parameters += lanes
-            self._end = first + (tiles - 1) * period
-            self._use(i, first, tiles, tiles, period)
+            self._end = first + span
+            self._use(kind.uses, first)
             at = self._end + 1
 
-    def _use(self, i: dict[str, int], first: int, count: int, tiles: int, period: int) -> None:
-        """Ports that ``count`` tiles use, of which ``tiles`` make a row, and the first of which ends at ``first``."""
+    def _use(self, uses: Sequence[_Use], first: int) -> None:
+        for client, start, repeats, period, count, step in uses:
+            client.use(first + start, repeats, period, count, step)
+
+    # ------------------------------------------------------------------- what all instructions of a kind have in common
+    def _kind(self, i: dict[str, int]) -> _Kind:
+        timing, lanes, columns = self._timing, self._lanes, i["columns"]
+        tiles = ceil_div(columns, lanes) * (1 + i["wide"])
+        count, period = i["row_tiles"] * tiles, max(i["k_words"], lanes)
+        scores, by_lanes = i["destination"] == Memory.S, i["scale"] == Scale.LANE
+        finish = timing.column + (columns - 1) % lanes + timing.write
+        if scores:
+            finish += timing.result + timing.score + timing.again * columns - timing.write
+        together = tiles if by_lanes else count - scores
+        return _Kind(
+            k=i["k_words"],
+            by_lanes=by_lanes,
+            tiles=tiles,
+            count=count,
+            period=period,
+            scored=2 * lanes - 1 + timing.again * columns,
+            finish=finish,
+            uses=tuple(self._uses(i, together, tiles, period)) if together else (),
+            last_uses=tuple(self._uses(i, 1, tiles, period)) if scores else (),
+        )
+
+    def _uses(self, i: dict[str, int], count: int, tiles: int, period: int) -> Iterator[_Use]:
+        """Ports that ``count`` tiles use, of which ``tiles`` make a row, after the end of the first."""
         timing, k = self._timing, i["k_words"]
-        words = first - k + 1 + timing.read
-        self.reads[Memory.W].use(words, count, period, k)
+        words = timing.read + 1 - k
+        yield self.reads[Memory.W], words, count, period, k, 1
         if i["operands"] != Operands.SW:
-            self.reads[Memory.X].use(words, count, period, k)
+            yield self.reads[Memory.X], words, count, period, k, 1
         planes = 1 + i["wide"]
-        drain = first + (planes - 1) * period + timing.column
+        drain = (planes - 1) * period + timing.column
         count, tiles, period = count // planes, tiles // planes, period * planes
-        destination = i["destination"]
-        if destination == Memory.R:
-            self._columns(self.writes[Memory.R], drain + timing.result, i, count, tiles, period)
+        destination = Memory(i["destination"])
+        if destination is Memory.R:
+            yield from self._columns(self.writes[Memory.R], drain + timing.result, i, count, tiles, period)
             if i["residual"]:
-                self._columns(self.reads[Memory.R], drain + timing.residual, i, count, tiles, period)
-        elif destination != Memory.S:
-            self._words(self.writes[Memory(destination)], drain + timing.write, i, count, tiles, period)
+                yield from self._columns(
+                    self.reads[Memory.R], drain + timing.residual, i, count, tiles, period
+                )
+        elif destination is not Memory.S:
+            yield from self._words(self.writes[destination], drain + timing.write, i, count, tiles, period)
 
     def _columns(
         self, client: Client, start: int, i: dict[str, int], count: int, tiles: int, period: int
-    ) -> None:
+    ) -> Iterator[_Use]:
         """A word for each column of ``count`` tiles; the last tile of a row may be narrower."""
         narrow = i["columns"] % self._lanes
         if not narrow or tiles == 1:
-            client.use(start, count, period, min(i["columns"], self._lanes))
+            yield client, start, count, period, min(i["columns"], self._lanes), 1
             return
         for row in range(start, start + count * period, tiles * period):
-            client.use(row, tiles - 1, period, self._lanes)
-            client.use(row + (tiles - 1) * period, 1, period, narrow)
+            yield client, row, tiles - 1, period, self._lanes, 1
+            yield client, row + (tiles - 1) * period, 1, period, narrow, 1
 
     def _words(
         self, client: Client, start: int, i: dict[str, int], count: int, tiles: int, period: int
-    ) -> None:
+    ) -> Iterator[_Use]:
         """A word for each V columns of a row of tiles, with the last of them; the row's last word may have fewer."""
         lanes, depth, columns = self._lanes, self._depth, i["columns"]
         group, words = max(1, depth // lanes), max(1, lanes // depth)  # tiles of a word, words of a tile
         first = start + (group - 1) * period + min(depth, lanes) - 1
         if columns % max(depth, lanes) == 0:
-            client.use(first, count // group, group * period, words, depth)
+            yield client, first, count // group, group * period, words, depth
             return
         whole, rest = divmod(columns // depth, words)  # groups of tiles, words of the tile after them
         for row in range(0, count * period, tiles * period):
             if whole:
-                client.use(first + row, whole, group * period, words, depth)
+                yield client, first + row, whole, group * period, words, depth
             if rest:
-                client.use(first + row + whole * period, 1, period, rest, depth)
+                yield client, first + row + whole * period, 1, period, rest, depth
             if columns % depth:
                 tile, column = divmod(columns - 1, lanes)
-                client.use(start + row + tile * period + column, 1, period, 1)
-
-    def _finish(self, i: dict[str, int]) -> None:
-        timing = self._timing
-        column = self._end + timing.column + (i["columns"] - 1) % self._lanes
-        scored = timing.result + timing.score + timing.again * i["columns"]
-        own = column + (scored if i["destination"] == Memory.S else timing.write)
-        self._done = max(own, self._done + 1)
-        self._complete(self._done)
+                yield client, start + row + tile * period + column, 1, period, 1, 1

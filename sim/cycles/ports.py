@@ -132,12 +132,18 @@ class Port:
     def after(self, first: int, accesses: int) -> int:
         """The cycle of the last of ``accesses`` accesses that begin in ``first``, one in each free cycle."""
         end = first + accesses - 1
-        if self.free_until(first) > end:
-            return end
+        return end if self.free_until(first) > end else self.delayed(first, end)
+
+    def delayed(self, first: int, planned: int) -> int:
+        """The same where the last access would be in ``planned`` if nobody else used the port."""
         clients = [client for client in self._clients if client.last >= first]
-        before = sum([client.before(first) for client in clients])
+        end = planned
+        for client in clients:
+            planned -= client.before(first)
         while True:
-            busy = sum([client.before(end + 1) for client in clients]) - before
-            if first + accesses - 1 + busy == end:
+            later = planned
+            for client in clients:
+                later += client.before(end + 1)
+            if later == end:
                 return end
-            end = first + accesses - 1 + busy
+            end = later

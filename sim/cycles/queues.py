@@ -40,8 +40,9 @@ class Tokens:
         return mask
 
     def take(self, wait: int, target: int) -> None:
+        counts = self.counts[target]
         for source in BITS[wait]:
-            self.counts[target][source] -= 1
+            counts[source] -= 1
 
     def give(self, signal: int, source: int) -> None:
         for target in BITS[signal]:
@@ -100,12 +101,15 @@ class IssueQueue:
         missing = self._tokens.missing(wait, self._queue) if wait else 0
         if missing or self._lacks is not None:
             self._note(cycle, missing)
-        if missing or self._full(cycle) or self.unit.ready is None:
+        if missing or self._full(cycle):
             return
-        if self.unit.ready > cycle:
-            if self._looking != self.unit.ready:
-                self._looking = self.unit.ready
-                self._clock.at(self.unit.ready, self.look)
+        ready = self.unit.ready
+        if ready is None:
+            return
+        if ready > cycle:
+            if self._looking != ready:
+                self._looking = ready
+                self._clock.at(ready, self.look)
             return
         self._waiting.popleft()
         if wait:
@@ -131,14 +135,15 @@ class IssueQueue:
 
     def _full(self, cycle: int) -> bool:
         """Whether the most instructions are in flight; then this will be looked at again."""
-        if len(self._ends) + len(self._started) < IN_FLIGHT:
+        ends, places = self._ends, IN_FLIGHT - len(self._started)
+        if len(ends) < places:
             return False
-        while self._ends and self._ends[0] < cycle:
-            self._ends.popleft()
-        if len(self._ends) + len(self._started) < IN_FLIGHT:
+        while ends and ends[0] < cycle:
+            ends.popleft()
+        if len(ends) < places:
             return False
-        if self._ends:
-            self._clock.at(self._ends[0] + 1, self.look)
+        if ends:
+            self._clock.at(ends[0] + 1, self.look)
         return True
 
     def _note(self, cycle: int, missing: int) -> None:

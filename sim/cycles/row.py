@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
 
@@ -36,8 +37,8 @@ class RowModel:
         self._in, self._out = Port(matrix_reads), Port(matrix_writes)
         self.ready: int | None = 0
         self.reads, self.writes_x, self.writes_r = Follower(matrix_reads), Client(), Client()
-        self._fields: dict[str, int] = {}
-        self._passes: list[_Pass] = []
+        self._channels = self._words = self._columns_of_a_word = 0
+        self._passes: deque[_Pass] = deque()
         self._at = 0
         self._check = 0
         self.release: Callable[[int], None]
@@ -48,58 +49,54 @@ class RowModel:
         return min(self._timing.pool, self._timing.norm)
 
     def start(self, cycle: int, pc: int, instruction: Instruction) -> None:
-        self._fields = instruction.fields
+        i = instruction.fields
+        self._channels = i["channels"]
+        self._columns_of_a_word = min(self._depth, self._channels)
+        self._words = ceil_div(self._channels, self._depth)
         self._check = cycle + 1
         self._at = cycle + 2  # accepted, checked
         self.ready = None
         if instruction.opcode is Opcode.POOL:
-            self._pool()
+            self._pool(i["row_tiles"])
         else:
-            with_mean = has_mean_pass(self._fields, self._config)
-            tile = [_Pass.MEAN] * with_mean + [_Pass.STATISTICS, _Pass.NORMALIZE]
-            self._passes = self._fields["row_tiles"] * tile
+            tile = [_Pass.MEAN] * has_mean_pass(i, self._config) + [_Pass.STATISTICS, _Pass.NORMALIZE]
+            self._passes = deque(i["row_tiles"] * tile)
             self._read()
 
     def _read(self) -> None:
         """Read a tile once. What the matrix unit does until then is known when that time has come."""
         if self._passes[0] is _Pass.NORMALIZE:
-            words = ceil_div(self._fields["channels"], self._depth)
-            step = self._columns_of_a_word()
-            self.writes_x.use(self._first_write(), 1, words * step, words, step)
+            step = self._columns_of_a_word
+            self.writes_x.use(self._first_write(), 1, self._words * step, self._words, step)
 
-        self.reads.ask(self._at, self._pass_end())
+        end = self._pass_end()
+        self.reads.ask(self._at, end)
+        self._clock.at(end, self._check_pass, Phase.LATE)
 
-        def check(cycle: int) -> None:
-            end = self._pass_end()
-            if end > cycle:
-                self.reads.extend(end)
-                self._clock.at(end, check, Phase.LATE)
-            else:
-                self._end_pass(end)
-
-        self._clock.at(self._pass_end(), check, Phase.LATE)
+    def _check_pass(self, cycle: int) -> None:
+        end = self._pass_end()
+        if end > cycle:
+            self.reads.extend(end)
+            self._clock.at(end, self._check_pass, Phase.LATE)
+        else:
+            self._end_pass(end)
 
     def _first_write(self) -> int:
         """Of the pass that begins now: after the columns of a word and the pipeline."""
-        return self._at + self._columns_of_a_word() + self._timing.norm - 3
-
-    def _columns_of_a_word(self) -> int:
-        return min(self._depth, self._fields["channels"])
+        return self._at + self._columns_of_a_word + self._timing.norm - 3
 
     def _pass_end(self) -> int:
         """The last read, as far as is known; in the normalize pass a word begins when there is a place for it."""
-        channels = self._fields["channels"]
-        end = self._in.after(self._at, channels)
-        words = ceil_div(channels, self._depth) - self._timing.places
+        end = self._in.after(self._at, self._channels)
+        words = self._words - self._timing.places
         if self._passes[0] is _Pass.NORMALIZE and words > 0:
             end = max(end, self._out.after(self._first_write(), words) + self._depth)
         return end
 
     def _end_pass(self, end: int) -> None:
         """Mean and scale of every lane lie between the passes of a tile; the next tile follows at once."""
-        words = ceil_div(self._fields["channels"], self._depth)
-        written = self._out.after(self._first_write(), words)
-        match self._passes.pop(0):
+        first_write = self._first_write()
+        match self._passes.popleft():
             case _Pass.MEAN:  # by a reciprocal that the check of the instruction has begun
                 self._at = max(end + 1 + self._timing.mean, self._check + self._timing.mean_after_check)
             case _Pass.STATISTICS:
@@ -109,14 +106,14 @@ class RowModel:
         if self._passes:
             self._read()
         else:
+            written = self._out.after(first_write, self._words)
             self._finish(max(end + self._timing.norm - 2, written) + 1)
 
-    def _pool(self) -> None:
+    def _pool(self, tiles: int) -> None:
         """A channel begins while fewer than ``places`` are on their way."""
-        tiles = self._fields["row_tiles"]
         written: list[int] = []
         at = self._at
-        for channel in range(self._fields["channels"]):
+        for channel in range(self._channels):
             if channel >= self._timing.places:
                 at = max(at, written[channel - self._timing.places] + 1)
             at = self._in.after(at, tiles) + 1
