@@ -23,16 +23,17 @@ def work(instructions: Iterable[Instruction], config: AcceleratorConfig) -> Coun
     """
     total: Counter[str] = Counter()
     # Of each kind of product: a program has few kinds and many products.
-    rows: Counter[tuple[int, ...]] = Counter()
-    for instruction in instructions:
-        total["instructions"] += 1
+    rows: dict[tuple[int, ...], int] = {}
+    count = 0
+    for count, instruction in enumerate(instructions, 1):
         i, opcode = instruction.fields, instruction.opcode
         if opcode is Opcode.MATMUL:
-            rows[_kind(i)] += i["row_tiles"]
-        elif opcode in (Opcode.NORM, Opcode.POOL):
-            _row(total, i, opcode, config)
-        elif opcode in (Opcode.LOAD, Opcode.STORE):
+            kind = _kind(i)
+            rows[kind] = rows.get(kind, 0) + i["row_tiles"]
+        elif opcode is Opcode.LOAD or opcode is Opcode.STORE:
             _transfer(total, i, opcode, config)
+        elif opcode is Opcode.NORM or opcode is Opcode.POOL:
+            _row(total, i, opcode, config)
         elif opcode is Opcode.FILL:
             total[f"{Memory(i['memory']).name.lower()}_writes"] += i["words"]
         elif opcode is Opcode.LOAD_PATCHES:
@@ -40,8 +41,9 @@ def work(instructions: Iterable[Instruction], config: AcceleratorConfig) -> Coun
                 steps = steps_of_beats(i, phase, config)
                 total["x_writes"] += sum(steps)
                 total["load_beats"] += len(steps)
-    for kind, count in rows.items():
-        _matmul(total, dict(zip(KIND, kind, strict=True)), count, config)
+    for kind, number in rows.items():
+        _matmul(total, dict(zip(KIND, kind, strict=True)), number, config)
+    total["instructions"] = count
     return total
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import NamedTuple
 
 from vitreous.hw.axi import PAGE_BYTES
+from vitreous.sim.cycles.timing import BEAT_QUEUE
 from vitreous.spec.config import AcceleratorConfig, BusConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode
 from vitreous.spec.layout import ceil_div, word_bytes
 from vitreous.spec.patches import pixel_rows, steps_of_beats
 
 
-class Burst(NamedTuple):
+@dataclass(eq=False, slots=True)
+class Burst:
     """``beats`` that the back works through in ``steps`` cycles, the last of them in ``tail``; every ``gather`` steps
-    make a word."""
+    make a word. ``late``: beats that find the queue full; ``queued``: steps of those that it holds at the end."""
 
     beats: int
     steps: int
@@ -23,6 +25,12 @@ class Burst(NamedTuple):
     gather: int
     last_row: bool
     last: bool
+    late: int = field(init=False)
+    queued: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.late = self.beats - BEAT_QUEUE
+        self.queued = self.steps * BEAT_QUEUE // self.beats
 
 
 def split(offset: int, size: int, beat: int, longest: int) -> Iterator[int]:
@@ -83,7 +91,7 @@ def _bursts_of_patches(i: dict[str, int], config: AcceleratorConfig) -> Bursts:
 
 
 def _finished(bursts: list[Burst]) -> Bursts:
-    bursts[-1] = bursts[-1]._replace(last=True)
+    bursts[-1] = replace(bursts[-1], last=True)
     alike = [1] * len(bursts)
     for index in range(len(bursts) - 2, -1, -1):
         if bursts[index] is bursts[index + 1]:

@@ -213,7 +213,7 @@ class LoadModel:
         the first time."""
         port, gather = self._port, burst.gather
         if gather == 1:
-            return port.after(start + 1, burst.steps)
+            return port.delayed(start + 1, start + burst.steps)
         at = start
         for last in range(gather - 1, burst.beats, gather):
             at += gather
@@ -256,33 +256,34 @@ class LoadModel:
         flying, asked, history, port = self._flying, self._lane.asked, self._history, self._port
         register, following, bursts, index = self._register, self._following, self._bursts, self._next
         step, row, moved, granted = self._step, self._row, self._moved, self._granted
-        waits, certain, free = self._waits_for_last_row, until + port.notice - 1, -1
+        waits, certain, free, lag = self._waits_for_last_row, until + port.notice - 1, -1, self._lag
         served = False
         self.left = 0
         while flying:
             burst, cycle = flying[0], asked[0][0]
             if cycle >= rival:
                 break
-            beats, steps, tail = burst[:3]
+            late, steps = burst.late, burst.steps
             first = cycle + latency
             if first <= taken:
                 first = taken + 1
-            arrived, start = first + beats - 1, first + 1
+            arrived, start = first + burst.beats - 1, first + 1
             if start < step:
                 start = step
-            if beats > BEAT_QUEUE and arrived < start + beats - BEAT_QUEUE:
-                arrived = start + beats - BEAT_QUEUE
+            if late > 0 and arrived < start + late:
+                arrived = start + late
             end = start + steps - 1
-            if end < arrived + tail:
-                end = arrived + tail
+            if end < arrived + burst.tail:
+                end = arrived + burst.tail
             if free < start:
                 free = port.free_until(start)
             if free <= end + 1:
-                end = max(end, self._written(burst, start, first, STEADY, free) - 1)
-            place = (
-                end - steps * BEAT_QUEUE // beats if beats > BEAT_QUEUE else self._place(end, beats, steps)
-            )
-            left = place + 1 if place >= arrived else arrived
+                written = self._written(burst, start, first, STEADY, free)
+                if end < written:
+                    end = written - 1
+            left = 1 + (end - burst.queued if late >= 0 else self._place(end, burst.beats, steps))
+            if left < arrived:
+                left = arrived
             if left >= until and end >= certain:
                 self.left = left
                 break
@@ -294,11 +295,10 @@ class LoadModel:
                 break
             flying.popleft()
             asked.popleft()
-            history.appendleft((end, steps, beats))
-            even = (
-                first == taken + 1 and step - taken == end + 1 - left
-            )  # the back is as far behind as before
-            pace, taken, step = left - taken, left, end + 1
+            history.appendleft((end, steps, burst.beats))
+            pace, ahead = left - taken, end + 1 - step
+            even = pace == ahead and first == taken + 1  # the back is as far behind as before
+            taken, step = left, end + 1
             if register is None or following is None:
                 self._answered.append(left)
                 continue
@@ -308,21 +308,22 @@ class LoadModel:
             asked.append((granted, register.beats))
             register, following = following, bursts[index]
             index += 1
-            if even and granted == moved == left + 1 and register is following is burst is bursts[index]:
-                times = min(self._alike[index], (rival - 1 - left) // pace, (free - 2 - end) // pace)
-                if times > 0 and self._flows(burst, left, pace, latency):
+            equal = register is following is burst is bursts[index]
+            if equal and even and rival - left > pace < free - 1 - end and granted == moved == left + 1:
+                if self._flows(burst, left, pace, latency):
+                    times = min(self._alike[index], (rival - 1 - left) // pace, (free - 2 - end) // pace)
                     index += times
                     self._flow(burst, left, end, pace, times)
                     taken, step = taken + times * pace, step + times * pace
                     moved = row = granted = taken + 1
                     continue
+            if lag == 1:
+                continue
             ahead = self._repeat(burst, register is following is burst, left, end, granted)
-            if ahead and bursts[index] is burst:
-                times = min(
-                    self._alike[index] // self._lag, (rival - 1 - left) // ahead, (free - 2 - end) // ahead
-                )
+            if ahead and equal:
+                times = min(self._alike[index] // lag, (rival - 1 - left) // ahead, (free - 2 - end) // ahead)
                 if times > 0:
-                    index += times * self._lag
+                    index += times * lag
                     ahead *= times
                     taken, step, row = taken + ahead, step + ahead, row + ahead
                     moved, granted = moved + ahead, granted + ahead

@@ -67,11 +67,13 @@ class Client:
         """The first busy cycle that is not before ``cycle``; NEVER where none is known."""
         if self.last < cycle:
             return NEVER
-        index = bisect_right(self._starts, cycle)
-        found = self._starts[index] if index < len(self._starts) else NEVER
-        for train in self._trains[index - 2 if index > 1 else 0 : index]:
-            if train[5] >= cycle:
-                found = min(found, first_from(train, cycle))
+        starts, trains = self._starts, self._trains
+        index = bisect_right(starts, cycle)
+        found = starts[index] if index < len(starts) else NEVER
+        if index and trains[index - 1][5] >= cycle:
+            found = min(found, first_from(trains[index - 1], cycle))
+        if index > 1 and trains[index - 2][5] >= cycle:
+            found = min(found, first_from(trains[index - 2], cycle))
         return found
 
 
