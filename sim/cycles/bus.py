@@ -99,18 +99,22 @@ class ReadBus:
 
     def _next(self) -> tuple[Lane | None, int]:
         """Whose burst is next, and when it can begin."""
-        chosen, first = None, 0
+        chosen, first = None, NEVER
         for lane in self._lanes:
-            if lane.asked and (chosen is None or lane.asked[0][0] < first):
-                chosen, first = lane, lane.asked[0][0]
+            if lane.asked:
+                asked = lane.asked[0][0]
+                if asked < first:
+                    chosen, first = lane, asked
         at = first + self.latency
         return chosen, at if at > self._taken else self._taken
 
     def _rival(self, lane: Lane) -> int:
         """The first request that goes before those of ``lane`` of its cycle and later."""
-        return min(
-            [other.asked[0][0] for other in self._lanes if other is not lane and other.asked], default=NEVER
-        )
+        first = NEVER
+        for other in self._lanes:
+            if other is not lane and other.asked and other.asked[0][0] < first:
+                first = other.asked[0][0]
+        return first
 
     def _plan(self) -> None:
         lane, at = self._next()
@@ -129,11 +133,14 @@ class ReadBus:
         while lane is not None:
             if at > cycle:
                 if not self._clock.quiet(at):
-                    break
+                    self._at, self._serving = at, False
+                    self._clock.at(at, self._begin)
+                    return
                 cycle = at
             if lane.stream is not None:
-                taken = lane.stream(self._taken, self.latency, self._rival(lane))
-                if taken > self._taken:
+                before = self._taken
+                taken = lane.stream(before, self.latency, self._rival(lane))
+                if taken > before:
                     self._taken = taken
                     lane, at = self._next()
                     continue

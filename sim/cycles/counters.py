@@ -15,8 +15,9 @@ def covered(intervals: Iterable[Interval]) -> int:
     """Cycles in at least one of ``intervals``, which are in order of their first cycles."""
     total, end = 0, -1
     for first, last in intervals:
-        total += max(0, last - max(first, end + 1) + 1)
-        end = max(end, last)
+        if last > end:
+            total += last - (first - 1 if first > end else end)
+            end = last
     return total
 
 
@@ -38,5 +39,6 @@ class MatrixIdle:
         for start, last in reversed(self._fed):
             if last < first:
                 break
-            busy += max(0, min(last, end - 1) - max(start, first) + 1)
+            if start < end:
+                busy += (last + 1 if last < end else end) - (start if start > first else first)
         self.waits[(missing & -missing).bit_length() - 1] += end - first - busy

@@ -63,6 +63,16 @@ class Client:
                 busy -= train[2] * train[3] - before(train, cycle)
         return busy
 
+    def only(self, first: int, last: int) -> Train | None:
+        """The train that lasts from before ``first`` to after ``last``, unless another one is there as well."""
+        starts, trains = self._starts, self._trains
+        index = bisect_right(starts, first) - 1
+        if index < 0 or trains[index][5] <= last or (index and trains[index - 1][5] >= first):
+            return None
+        if index + 1 < len(starts) and starts[index + 1] <= trains[index][5]:
+            return None
+        return trains[index]
+
     def first_from(self, cycle: int) -> int:
         """The first busy cycle that is not before ``cycle``; NEVER where none is known."""
         if self.last < cycle:
@@ -92,6 +102,9 @@ class Follower(Client):
         self._starts.append(start)
         self._ends.append(end)
         self.last = end
+
+    def only(self, first: int, last: int) -> Train | None:
+        return None
 
     def extend(self, end: int) -> None:
         """The last span ends later."""
@@ -139,13 +152,17 @@ class Port:
     def delayed(self, first: int, planned: int) -> int:
         """The same where the last access would be in ``planned`` if nobody else used the port."""
         clients = [client for client in self._clients if client.last >= first]
+        train = clients[0].only(first, planned) if len(clients) == 1 else None
         end = planned
-        for client in clients:
-            planned -= client.before(first)
-        while True:
-            later = planned
-            for client in clients:
-                later += client.before(end + 1)
-            if later == end:
+        if train is not None:
+            planned -= before(train, first)
+            while (later := planned + before(train, end + 1)) != end:
+                end = later
+            if end <= train[5]:
                 return end
+            planned += before(train, first)
+            end = planned
+        planned -= sum([client.before(first) for client in clients])
+        while (later := planned + sum([client.before(end + 1) for client in clients])) != end:
             end = later
+        return end

@@ -73,26 +73,22 @@ class Flow:
 
     def send(self, burst: Burst, port: Port, ordered: int) -> None:
         """All beats of a burst whose length is known to the data channel from ``ordered`` on."""
-        for beat in range(burst.first, burst.first + burst.beats):
-            if burst.gather > 1:
-                for _ in range(min(burst.gather, burst.words - beat * burst.gather)):
-                    self._fetch(port)
-                    self._turn()
-                    self.popped.append(self.step)
-            else:
-                if beat % burst.split == 0:
-                    self._fetch(port)
-                self._turn()
-                if (beat + 1) % burst.split == 0:
-                    self.popped.append(self.step)
-            self.move = max(self.step + 1, self.take, ordered)
-            self.take = self.pace.take(self.move + 1)
-
-    def _fetch(self, port: Port) -> None:
-        self.read = port.after(max(self.read, self.popped[0]) + 1, 1)
-
-    def _turn(self) -> None:
-        self.step = max(self.step + 1, self.read + 2, self.move)
+        first, beats, words, gather, split = burst
+        read, step, move, take, popped = self.read, self.step, self.move, self.take, self.popped
+        free = -1  # until then nobody uses the port
+        for beat in range(first, first + beats):
+            for _ in range(min(gather, words - beat * gather) if gather > 1 else 1):
+                if beat % split == 0:
+                    read = max(read, popped[0]) + 1
+                    if read >= free:
+                        read = port.after(read, 1)
+                        free = port.free_until(read)
+                step = max(step + 1, read + 2, move)
+                if (beat + 1) % split == 0:
+                    popped.append(step)
+            move = max(step + 1, take, ordered)
+            take = self.pace.take(move + 1)
+        self.read, self.step, self.move, self.take = read, step, move, take
 
 
 class Burst(NamedTuple):
