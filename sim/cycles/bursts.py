@@ -33,6 +33,12 @@ class Burst:
         self.queued = self.steps * BEAT_QUEUE // self.beats
 
 
+@lru_cache(maxsize=4096)
+def _burst(beats: int, steps: int, tail: int, gather: int, last_row: bool) -> Burst:
+    """Equal bursts are the same object, but for the last one of an instruction."""
+    return Burst(beats, steps, tail, gather, last_row, False)
+
+
 def split(offset: int, size: int, beat: int, longest: int) -> Iterator[int]:
     """Beats of each burst of ``size`` bytes from ``offset`` (base 0 modulo the page); none crosses 4 KiB."""
     left = ceil_div(size, beat)
@@ -64,29 +70,25 @@ def _bursts_of_rows(offset: int, stride: int, rows: int, words: int, word: int, 
     bursts: list[Burst] = []
     for row in range(rows):
         left, final = words, row == rows - 1
-        burst: Burst | None = None
         for beats in split(offset + row * stride, words * word, bus.beat_bytes, bus.burst_beats):
             steps = min(beats * per_beat, left) if per_beat > 1 else beats
             left -= steps
-            if burst is None or burst.beats != beats or burst.steps != steps:
-                tail = steps - (beats - 1) * per_beat
-                burst = Burst(beats, steps, tail, gather, final, False)
-            bursts.append(burst)
+            bursts.append(_burst(beats, steps, steps - (beats - 1) * per_beat, gather, final))
     return _finished(bursts)
 
 
 def _bursts_of_patches(i: dict[str, int], config: AcceleratorConfig) -> Bursts:
-    bus = config.bus
+    beat, longest = config.bus.beat_bytes, config.bus.burst_beats
     rows = pixel_rows(i)
     size = i["grid_columns"] * i["patch"]
     bursts: list[Burst] = []
     for number, (offset, phase) in enumerate(rows):
         steps = steps_of_beats(i, phase, config)
         first, final = 0, number == len(rows) - 1
-        for beats in split(offset, size, bus.beat_bytes, bus.burst_beats):
+        for beats in split(offset, size, beat, longest):
             part = steps[first : first + beats]
             first += beats
-            bursts.append(Burst(beats, sum(part), part[-1], 1, final, False))
+            bursts.append(_burst(beats, sum(part), part[-1], 1, final))
     return _finished(bursts)
 
 

@@ -80,14 +80,13 @@ class Front:
 
     def _gather(self) -> bool:
         """Beats of the next instruction into the output register, from the cycle in which the one before leaves it."""
-        first = self._next * self._per_instruction
-        beats = self._arrived[first : first + self._per_instruction]
-        if len(beats) < self._per_instruction:
+        first, count = self._next * self._per_instruction, self._per_instruction
+        if len(self._arrived) < first + count:
             return False
-        step = self._transferred - 1
-        for arrived in beats:
-            step = max(step, arrived) + 1
-            self._stepped.append(step)
+        step, stepped = self._transferred - 1, self._stepped
+        for arrived in self._arrived[first : first + count]:
+            step = (step if step > arrived else arrived) + 1
+            stepped.append(step)
         self._valid = step + 1
         return True
 

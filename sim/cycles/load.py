@@ -191,7 +191,7 @@ class LoadModel:
             end = arrived + tail
         busy = port.free_until(start)
         if busy <= end + 1:
-            end = max(end, self._written(burst, start, first, later, busy) - 1)
+            end = max(end, self._written(burst, start, first, later, busy)[0] - 1)
         self._end = end
         left = self._place(end, beats, steps) + 1
         self.left = left if left > arrived else arrived
@@ -208,12 +208,14 @@ class LoadModel:
         self._ask()
         return self.left
 
-    def _written(self, burst: Burst, start: int, first: int, later: Sequence[int], busy: int) -> int:
-        """When the port has taken the last word of the burst begun in ``start``; others use it before, in ``busy`` for
-        the first time."""
+    def _written(
+        self, burst: Burst, start: int, first: int, later: Sequence[int], busy: int
+    ) -> tuple[int, int]:
+        """When the port has taken the last word of the burst begun in ``start``, and until when it is free then, or
+        -1; others use it before, in ``busy`` for the first time."""
         port, gather = self._port, burst.gather
         if gather == 1:
-            return port.delayed(start + 1, start + burst.steps)
+            return port.delayed(start + 1, start + burst.steps), -1
         at = start
         for last in range(gather - 1, burst.beats, gather):
             at += gather
@@ -222,7 +224,7 @@ class LoadModel:
             while busy <= at:
                 at += busy == at
                 busy = port.free_until(at)
-        return at
+        return at, busy
 
     def _place(self, end: int, beats: int, steps: int) -> int:
         """When the beat that makes place for the last one of a burst left the queue; ``end``: of the burst."""
@@ -278,9 +280,11 @@ class LoadModel:
             if free < start:
                 free = port.free_until(start)
             if free <= end + 1:
-                written = self._written(burst, start, first, STEADY, free)
-                if end < written:
+                written, busy = self._written(burst, start, first, STEADY, free)
+                if end < written - 1:
                     end = written - 1
+                else:
+                    free = busy  # nobody was in the way
             left = 1 + (end - burst.queued if late >= 0 else self._place(end, burst.beats, steps))
             if left < arrived:
                 left = arrived
@@ -308,19 +312,20 @@ class LoadModel:
             asked.append((granted, register.beats))
             register, following = following, bursts[index]
             index += 1
-            equal = register is following is burst is bursts[index]
-            if equal and even and rival - left > pace < free - 1 - end and granted == moved == left + 1:
-                if self._flows(burst, left, pace, latency):
-                    times = min(self._alike[index], (rival - 1 - left) // pace, (free - 2 - end) // pace)
-                    index += times
-                    self._flow(burst, left, end, pace, times)
-                    taken, step = taken + times * pace, step + times * pace
-                    moved = row = granted = taken + 1
-                    continue
-            if lag == 1:
+            followed = register is following is burst
+            if (
+                (even and followed and rival - left > pace < free - 1 - end and granted == moved == left + 1)
+                and bursts[index] is burst
+                and self._flows(burst, left, pace, latency)
+            ):
+                times = min(self._alike[index], (rival - 1 - left) // pace, (free - 2 - end) // pace)
+                index += times
+                self._flow(burst, left, end, pace, times)
+                taken, step = taken + times * pace, step + times * pace
+                moved = row = granted = taken + 1
                 continue
-            ahead = self._repeat(burst, register is following is burst, left, end, granted)
-            if ahead and equal:
+            ahead = self._repeat(burst, followed, left, end, granted) if lag > 1 else 0
+            if ahead and rival - left > ahead < free - 1 - end and bursts[index] is burst:
                 times = min(self._alike[index] // lag, (rival - 1 - left) // ahead, (free - 2 - end) // ahead)
                 if times > 0:
                     index += times * lag
@@ -357,19 +362,20 @@ class LoadModel:
     def _flows(self, burst: Burst, left: int, pace: int, latency: int) -> bool:
         """Whether all that is asked for comes without a gap, so that what follows does: ``burst`` again and again."""
         places = len(self._flying)
-        if burst.beats <= BEAT_QUEUE or (places - 1) * pace < latency:
+        if burst.late <= 0 or (places - 1) * pace < latency or self._flying.count(burst) < places:
             return False
         late = left + 1 - latency
-        for place, ((cycle, _), flying) in enumerate(zip(self._lane.asked, self._flying, strict=True)):
-            if cycle > late + place * pace or flying is not burst:
+        for cycle, _ in self._lane.asked:
+            if cycle > late:
                 return False
+            late += pace
         return True
 
     def _flow(self, burst: Burst, left: int, end: int, pace: int, times: int) -> None:
         """Go on by as many bursts; each asks for another one when it has left."""
-        asked, history = self._lane.asked, self._history
-        for time in range(max(1, times - max(len(asked), BEAT_QUEUE) + 1), times + 1):
+        asked, beats = self._lane.asked, burst.beats
+        for time in range(max(1, times - len(asked) + 1), times + 1):
             asked.popleft()
-            asked.append((left + time * pace + 1, burst.beats))
-            history.appendleft((end + time * pace, burst.steps, burst.beats))
+            asked.append((left + time * pace + 1, beats))
+        self._history.appendleft((end + times * pace, burst.steps, beats))  # more than the queue holds
         self._streak = 0

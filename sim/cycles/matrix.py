@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -22,13 +22,14 @@ _kind = itemgetter("operands", "destination", "scale", "residual", "k_words", "r
 class _Kind:
     """What instructions that differ in addresses and constants only have in common.
 
-    tiles, count, period : tiles of a row and of all, and the cycles from one to the next; scored : from the end of a
+    by_lanes, scores : scale LANE, destination S; tiles, count, period : tiles of a row and of all, and the cycles from one to the next; scored : from the end of a
     score row to the earliest end of the next one; finish : from the end to done; uses, last_uses : of the ports, after
     the end of the first tile (of a row: ``by_lanes``), and after that of the last one of a score row.
     """
 
     k: int
     by_lanes: bool
+    scores: bool
     tiles: int
     count: int
     period: int
@@ -46,13 +47,19 @@ class MatrixModel:
     Each plane of a tile counts as a tile, but only the last one has columns. The last tile of a score row is later
     where the softmax still goes through the row before.
 
+    stored : memories that a STORE reads: who reads X and W matters to nobody else.
     reads, writes, fed : the cycles in which it uses the memories' ports and its array.
     """
 
-    def __init__(self, config: AcceleratorConfig, complete: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        config: AcceleratorConfig,
+        complete: Callable[[int], None],
+        stored: Container[Memory] = frozenset(Memory),
+    ) -> None:
         self._lanes, self._depth = config.array.lanes, config.array.depth
         self._timing = matrix_timing(config)
-        self._complete = complete
+        self._stored, self._complete = stored, complete
         self._kinds: dict[tuple[int, ...], _Kind] = {}
         self.ready: int | None = 0
         self._fed = -1  # the last cycle in which the feeder was active
@@ -88,9 +95,7 @@ class MatrixModel:
                 first = self._end + self._lanes
             self._use(kind.uses, first)
             end = first + (kind.count - 1) * kind.period
-            if (
-                kind.last_uses
-            ):  # of a score row: the last tile waits until the columns of the row before are over
+            if kind.scores:  # one row, whose last tile waits until the columns of the row before are over
                 end = max(end, self._score_free)
                 self._score_free = end + kind.scored
                 self._use(kind.last_uses, end)
@@ -131,6 +136,7 @@ class MatrixModel:
         return _Kind(
             k=i["k_words"],
             by_lanes=by_lanes,
+            scores=scores,
             tiles=tiles,
             count=count,
             period=period,
@@ -144,8 +150,9 @@ class MatrixModel:
         """Ports that ``count`` tiles use, of which ``tiles`` make a row, after the end of the first."""
         timing, k = self._timing, i["k_words"]
         words = timing.read + 1 - k
-        yield self.reads[Memory.W], words, count, period, k, 1
-        if i["operands"] != Operands.SW:
+        if Memory.W in self._stored:
+            yield self.reads[Memory.W], words, count, period, k, 1
+        if i["operands"] != Operands.SW and Memory.X in self._stored:
             yield self.reads[Memory.X], words, count, period, k, 1
         planes = 1 + i["wide"]
         drain = (planes - 1) * period + timing.column

@@ -24,7 +24,7 @@ from vitreous.sim.runtime import MemoryTiming, check_program
 from vitreous.sim.trace import Span
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Memory, Queue
+from vitreous.spec.isa import Memory, Opcode, Queue
 from vitreous.spec.program import Program
 from vitreous.spec.work import work
 
@@ -78,7 +78,8 @@ class _Machine:
         tokens = Tokens()
         self._queues = queues = {q: IssueQueue(clock, q, config.queue.depth, tokens) for q in Queue}
         bus = ReadBus(clock, timing)
-        self._matrix = matrix = MatrixModel(config, queues[Queue.MATRIX].complete)
+        stored = {Memory(i["memory"]) for i in program.instructions if i.opcode is Opcode.STORE}
+        self._matrix = matrix = MatrixModel(config, queues[Queue.MATRIX].complete, stored)
         row = RowModel(
             config, clock, matrix.reads[Memory.R], matrix.writes[Memory.X], queues[Queue.ROW].complete
         )

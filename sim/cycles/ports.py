@@ -152,15 +152,14 @@ class Port:
     def delayed(self, first: int, planned: int) -> int:
         """The same where the last access would be in ``planned`` if nobody else used the port."""
         clients = [client for client in self._clients if client.last >= first]
-        train = clients[0].only(first, planned) if len(clients) == 1 else None
         end = planned
+        train = clients[0].only(first, planned) if len(clients) == 1 else None
         if train is not None:
-            planned -= before(train, first)
-            while (later := planned + before(train, end + 1)) != end:
+            undisturbed = planned - before(train, first)
+            while (later := undisturbed + before(train, end + 1)) != end:
                 end = later
             if end <= train[5]:
                 return end
-            planned += before(train, first)
             end = planned
         planned -= sum([client.before(first) for client in clients])
         while (later := planned + sum([client.before(end + 1) for client in clients])) != end:

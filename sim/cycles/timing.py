@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vitreous.hw import issue, load, store, store_words
 from vitreous.hw.feeder import Feeder
@@ -59,6 +60,7 @@ class RowTiming:
     places: int
 
 
+@lru_cache(maxsize=64)
 def matrix_timing(config: AcceleratorConfig) -> MatrixTiming:
     """Of the matrix unit of ``config``."""
     write = MatrixUnit.latency(config) - MatrixUnit.column_latency(config)
@@ -75,6 +77,7 @@ def matrix_timing(config: AcceleratorConfig) -> MatrixTiming:
     )
 
 
+@lru_cache(maxsize=64)
 def row_timing(config: AcceleratorConfig) -> RowTiming:
     """Of the row unit of ``config``."""
     cycles = row_cycles(config)
