@@ -24,8 +24,8 @@ def work(instructions: Iterable[Instruction], config: AcceleratorConfig) -> Coun
     total: Counter[str] = Counter()
     # Of each kind of product: a program has few kinds and many products.
     rows: dict[tuple[int, ...], int] = {}
-    count = 0
-    for count, instruction in enumerate(instructions, 1):
+    instructions = tuple(instructions)
+    for instruction in instructions:
         i, opcode = instruction.fields, instruction.opcode
         if opcode is Opcode.MATMUL:
             kind = _kind(i)
@@ -41,9 +41,9 @@ def work(instructions: Iterable[Instruction], config: AcceleratorConfig) -> Coun
                 steps = steps_of_beats(i, phase, config)
                 total["x_writes"] += sum(steps)
                 total["load_beats"] += len(steps)
-    for kind, number in rows.items():
-        _matmul(total, dict(zip(KIND, kind, strict=True)), number, config)
-    total["instructions"] = count
+    for kind, count in rows.items():
+        _matmul(total, dict(zip(KIND, kind, strict=True)), count, config)
+    total["instructions"] = len(instructions)
     return total
 
 

@@ -22,9 +22,10 @@ _kind = itemgetter("operands", "destination", "scale", "residual", "k_words", "r
 class _Kind:
     """What instructions that differ in addresses and constants only have in common.
 
-    by_lanes, scores : scale LANE, destination S; tiles, count, period : tiles of a row and of all, and the cycles from one to the next; scored : from the end of a
-    score row to the earliest end of the next one; finish : from the end to done; uses, last_uses : of the ports, after
-    the end of the first tile (of a row: ``by_lanes``), and after that of the last one of a score row.
+    by_lanes, scores : scale LANE, destination S; tiles, count, period : tiles of a row and of all, and the cycles from
+    one to the next; scored : from the end of a score row to the earliest end of the next one; finish : from the end to
+    done; uses, last_uses : of the ports, after the end of the first tile (of a row: ``by_lanes``), and after that of
+    the last one of a score row.
     """
 
     k: int
