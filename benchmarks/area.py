@@ -25,7 +25,7 @@ COMMAND = "python -m benchmarks.area --table docs/results/area.md"
 MARK = "<!-- results -->"
 CASES = (("edge64", "xcup"), ("edge64", "ecp5"), ("edge64", "cells"), ("edge256", "xcup"))
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
-MOST = {"lut": 0.15, "ff": 0.05, "dsp": 0.02, "bram": 0.02, "um2": 0.15, "bits": 0.0, "cells": 0.2}
+MOST = {"lut": 0.2, "ff": 0.05, "dsp": 0.02, "bram": 0.02, "um2": 0.15, "bits": 0.0, "cells": 0.2}
 """The largest deviation of each column that counts as agreement; those of timing are shown only."""
 
 
