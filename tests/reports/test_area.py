@@ -142,7 +142,9 @@ def test_measured_memories_fill_the_block_memories_that_their_shape_needs(target
     checked = 0
     for one in PIECES:
         for run in data.fits[one.name, ()].runs if one.memory else ():
-            assert run.cost["bram"] == one.with_blocks(run.sizes, target)["blocks"], (one.name, run.sizes)
+            measured, blocks = run.cost["bram"], one.with_blocks(run.sizes, target)["blocks"]
+            # Yosys may mix two shapes and save a few: 73 instead of 75 for 5120 words of 256 bits.
+            assert measured <= blocks <= 1.03 * measured, (one.name, run.sizes)
             checked += 1
     assert checked >= 5
 
