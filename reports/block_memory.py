@@ -3,8 +3,8 @@
 A memory of ``width`` bits and ``words`` is tiled with blocks of one shape: ``ceil(width / w) * ceil(words / d)`` of
 them, and the shape that needs least is taken. With a write mask, a ninth bit (parity) is of no use, because a mask
 bit covers whole bytes. Sources: AMD UG573 (UltraScale block RAM, one read and one write port), Lattice FPGA-TN-02204
-(ECP5 EBR), Lattice FPGA-TN-02002 (iCE40 EBR). Checked against Yosys by `make area`, which measures each memory: Yosys may mix
-two shapes and take a few less (73 instead of 75 for 5120 words of 256 bits).
+(ECP5 EBR), Lattice FPGA-TN-02002 (iCE40 EBR). Checked against Yosys by `make area`, which measures each memory:
+Yosys may mix two shapes and take a few less (73 instead of 75 for 5120 words of 256 bits).
 """
 
 from __future__ import annotations
