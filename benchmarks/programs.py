@@ -5,18 +5,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tests.compiler.graphs import random_image, random_vit_graph
 from tests.sim.small import CASES, CONFIGURATIONS, TIMINGS, small_program
-from vitreous import hw, sim, steps
+from vitreous import steps
 from vitreous.compiler import compile
 from vitreous.sim.runtime import MemoryTiming
-from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
+from vitreous.spec.digest import source_digest
 from vitreous.spec.graph import Graph
 from vitreous.spec.program import Program
 
@@ -74,21 +73,11 @@ def program_digest(program: Program) -> str:
     return hashlib.sha256(program.image.tobytes() + program.config_digest.encode()).hexdigest()[:16]
 
 
-def _digest(paths: list[Path]) -> str:
-    state = hashlib.sha256()
-    for path in paths:
-        state.update(path.read_bytes())
-    return state.hexdigest()[:16]
-
-
 def hardware_digest() -> str:
     """Of the hardware description, the instruction set and the bench with its memory."""
-    room = Path(str(hw.__file__)).parent
-    return _digest(
-        [*sorted(room.glob("*.py")), Path(str(isa.__file__)), Path(str(sim.__file__)).with_name("bench.sv")]
-    )
+    return source_digest("hw", "spec", "sim/bench.sv")[:16]
 
 
 def model_digest() -> str:
     """Of the cycle model."""
-    return _digest(sorted((Path(str(sim.__file__)).parent / "cycles").glob("*.py")))
+    return source_digest("sim/cycles", "spec")[:16]

@@ -20,6 +20,7 @@ from cocotb_tools.runner import VerilatorControlFile, get_runner
 
 from vitreous.sim import toolchain
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.digest import source_digest
 
 DEFAULT_FOLDER = Path("build/sim")
 TOP = "bench"
@@ -64,15 +65,8 @@ class Build:
     simulator: str = "verilator"
 
 
-def _sources() -> list[Path]:
-    room = Path(__file__).absolute().parent
-    package = room.parent
-    return [
-        room / "bench.sv",
-        room / "build.py",
-        *sorted((package / "hw").glob("*.py")),
-        *sorted((package / "spec").glob("*.py")),
-    ]
+_SOURCES = ("sim/bench.sv", "sim/build.py", "hw", "spec")
+"""What a simulation is made from, beside its configuration and the tools."""
 
 
 def cache_key(config: AcceleratorConfig, *options: object) -> str:
@@ -80,7 +74,7 @@ def cache_key(config: AcceleratorConfig, *options: object) -> str:
 
     Names and dates do not change it.
     """
-    return _digest(config.digest.encode(), *(path.read_bytes() for path in _sources()), options=options)
+    return _digest(config.digest.encode(), source_digest(*_SOURCES).encode(), options=options)
 
 
 def _digest(*contents: bytes, options: tuple[object, ...] = ()) -> str:

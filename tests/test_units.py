@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from vitreous import units, workspace
+from vitreous import units
 from vitreous.display import Display
 from vitreous.golden import gelu, norm, softmax
 from vitreous.reports.units import PartCost
@@ -111,18 +111,3 @@ def test_collecting_fills_every_row(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert all(row.curve for name, row in rows.items() if name != "softmax_ita_8")
     assert found.references == {"float": 450, "softmax": 450, "gelu": 450, "layer norm": 450}
     assert any(part.widths == ALONE for entry in entries for part in entry.parts)
-
-
-def test_comments_do_not_make_results_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workspace, "__file__", str(tmp_path / "workspace.py"))
-    source = tmp_path / "room" / "unit.py"
-    source.parent.mkdir()
-
-    def digest(text: str) -> str:
-        source.write_text(text)
-        return workspace.code_digest.__wrapped__("room")
-
-    first = digest('"""One."""\nSTEP = 4\n"""A step."""\n')
-    assert digest('"""Another."""\n\n# It is four.\nSTEP = 4\n') == first
-    assert digest('"""One."""\nSTEP = 5\n"""A step."""\n') != first
-    assert digest('"""One."""\nSTEP = "4"\n') != first

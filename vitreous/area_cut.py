@@ -10,15 +10,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-from vitreous import hw, spec
 from vitreous.errors import RunError
 from vitreous.reports.area_pieces import PIECES, Piece
 from vitreous.reports.synthesis import MODULE, Part
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.digest import source_digest
 from vitreous.workspace import write_text
 
 TOP = "accelerator"
@@ -49,14 +48,10 @@ def whole(config: AcceleratorConfig, cache: str | Path | None = None, *, target:
     return path.read_text(encoding="utf-8")
 
 
-@lru_cache
 def _sources() -> str:
     """What the RTL is made from: our sources and the version of Amaranth."""
-    digest = hashlib.sha256(version("amaranth").encode())
-    for package in (hw, spec):
-        for path in sorted(Path(next(iter(package.__path__))).glob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    facts = version("amaranth") + source_digest("hw", "spec")
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
 def cut(text: str, names: Sequence[str] | None = None) -> dict[str, Part]:

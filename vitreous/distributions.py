@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vitreous.spec.digest import code_digest
 from vitreous.spec.numbers import GELU_INPUT, INT16
-from vitreous.workspace import code_digest
 
 Values = NDArray[np.float64]
 

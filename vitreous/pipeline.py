@@ -20,9 +20,10 @@ from vitreous.reports.report import Report
 from vitreous.spec import graph as graphs
 from vitreous.spec import program as programs
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
+from vitreous.spec.digest import file_digest, source_digest
 from vitreous.spec.graph import Graph
 from vitreous.spec.program import Program
-from vitreous.workspace import Workspace, file_digest, source_digest, write_text
+from vitreous.workspace import Workspace, write_text
 
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel

@@ -17,8 +17,9 @@ import numpy as np
 from vitreous import steps
 from vitreous.distributions import SHIPPED_MODEL
 from vitreous.spec.config import GeluConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.digest import code_digest
 from vitreous.unit_catalog import Config
-from vitreous.workspace import code_digest, write_text
+from vitreous.workspace import write_text
 
 LAYER_IMAGES = 2
 _KEYWORDS: dict[type, str] = {SoftmaxConfig: "softmax", GeluConfig: "gelu", NormConfig: "norm"}

@@ -6,18 +6,16 @@ again when any of them differs, so a changed input, a changed source of Vitreous
 
 from __future__ import annotations
 
-import ast
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from vitreous.errors import RunError
+from vitreous.spec.digest import file_digest
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -27,53 +25,6 @@ def write_text(path: Path, text: str) -> Path:
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
     return path
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes; empty when it cannot be read."""
-    try:
-        with path.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
-    except OSError:
-        return ""
-
-
-@cache
-def source_digest(*rooms: str) -> str:
-    """SHA-256 of the Python sources of these rooms: results of an older Vitreous are not taken for this one's."""
-    state = hashlib.sha256()
-    package = Path(__file__).absolute().parent
-    for room in rooms:
-        for path in sorted((package / room).rglob("*.py")):
-            state.update(path.name.encode())
-            state.update(path.read_bytes())
-    return state.hexdigest()
-
-
-@cache
-def code_digest(*rooms: str) -> str:
-    """SHA-256 of what the Python sources of these rooms do: comments, docstrings and format do not count."""
-    state = hashlib.sha256()
-    package = Path(__file__).absolute().parent
-    for room in rooms:
-        for path in sorted((package / room).rglob("*.py")):
-            tree = ast.parse(path.read_bytes())
-            for node in ast.walk(tree):
-                body = getattr(node, "body", None)
-                if isinstance(body, list):
-                    node.body = [part for part in body if not _is_text(part)]  # type: ignore[attr-defined]
-            state.update(path.name.encode())
-            state.update(ast.dump(tree).encode())
-    return state.hexdigest()
-
-
-def _is_text(node: ast.AST) -> bool:
-    """A string that stands alone: a docstring, or the comment on a constant."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
 
 
 class Workspace:

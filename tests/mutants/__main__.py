@@ -25,16 +25,14 @@ from rich.progress import Progress
 from tests.mutants.cases import write_cases
 from tests.mutants.catalogue import MUTATIONS
 from tests.mutants.mutation import ROOT, Mutation, mutated_tree
+from vitreous.spec.digest import source_digest
 
 Verdict = dict[str, str]
 
 
 def _key(mutation: Mutation) -> str:
     """Changes with the mutation and with everything in hw, so that old verdicts are not trusted."""
-    state = hashlib.sha256(repr(mutation).encode())
-    for path in sorted((ROOT / "hw").glob("*.py")):
-        state.update(path.read_bytes())
-    return state.hexdigest()[:16]
+    return hashlib.sha256(f"{mutation!r} {source_digest('hw', 'spec')}".encode()).hexdigest()[:16]
 
 
 def run_probe(tree: Path, cases: Path, builds: Path) -> Verdict:

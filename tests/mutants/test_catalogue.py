@@ -42,11 +42,16 @@ NOT_MUTATED = {
 }
 
 
+def sources() -> list[str]:
+    """Every Python file of hw, by its path in the room."""
+    return sorted(path.relative_to(ROOT / "hw").as_posix() for path in (ROOT / "hw").rglob("*.py"))
+
+
 @pytest.mark.parametrize("index", range(len(MUTATIONS)))
 def test_applies_exactly_once(index: int, tmp_path: Path) -> None:
     mutation = MUTATIONS[index]
     target = tmp_path / mutation.file
-    target.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "hw" / mutation.file, target)
     before = ast.dump(ast.parse(target.read_text()))
     mutation.apply(tmp_path)
@@ -56,7 +61,7 @@ def test_applies_exactly_once(index: int, tmp_path: Path) -> None:
 def test_catalogue_is_large_and_spread() -> None:
     assert len(set(MUTATIONS)) == len(MUTATIONS) >= 36
     files = {mutation.file for mutation in MUTATIONS}
-    present = {path.name for path in (ROOT / "hw").glob("*.py")}
+    present = {name for name in sources() if not name.startswith("board/")}
     assert present - files == NOT_MUTATED, "a new file of hw needs a mutation or a place in NOT_MUTATED"
 
 
@@ -70,9 +75,9 @@ def test_a_stale_entry_is_refused(tmp_path: Path) -> None:
 def test_mutated_tree_changes_one_file(tmp_path: Path) -> None:
     tree = mutated_tree(MUTATIONS[0], tmp_path / "tree")
     changed = [
-        path.name
-        for path in sorted((ROOT / "hw").glob("*.py"))
-        if (tree / "vitreous" / "hw" / path.name).read_text() != path.read_text()
+        name
+        for name in sources()
+        if (tree / "vitreous" / "hw" / name).read_text() != (ROOT / "hw" / name).read_text()
     ]
     assert changed == [MUTATIONS[0].file]
     assert (tree / "vitreous" / "sim" / "build.py").read_text() == (ROOT / "sim" / "build.py").read_text()

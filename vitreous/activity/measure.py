@@ -25,7 +25,8 @@ from vitreous.reports.nets import Design, design
 from vitreous.sim.activity import ActivityBench, Wire
 from vitreous.spec import graph as graphs
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.workspace import code_digest, write_text
+from vitreous.spec.digest import code_digest
+from vitreous.workspace import write_text
 
 MODEL = "fashion-vit"
 SEED = 20261122

@@ -19,8 +19,9 @@ from vitreous.explore.evaluation import Quantized, numerics
 from vitreous.explore.fields import design
 from vitreous.reports.exploration import Confirmation, Exploration, ExploredPoint, Goal, Searched
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.digest import code_digest
 from vitreous.spec.graph import Graph
-from vitreous.workspace import code_digest, write_text
+from vitreous.workspace import write_text
 
 if TYPE_CHECKING:
     from vitreous.explore.run import Graphs, Options

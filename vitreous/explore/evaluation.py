@@ -21,8 +21,8 @@ import numpy as np
 from vitreous.errors import RunError
 from vitreous.explore.fields import AUTO, NUMERIC_PARTS, Design, Value
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.digest import code_digest
 from vitreous.spec.graph import Graph
-from vitreous.workspace import code_digest
 
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel
