@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from vitreous.cost import per_lane
-from vitreous.golden.gelu import gelu
+from vitreous.golden.activation.activation import gelu
 from vitreous.hw.gelu import Gelu
 from vitreous.hw.gelu_delta import DeltaGelu
 from vitreous.reports.synthesis import tool

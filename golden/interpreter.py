@@ -8,22 +8,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vitreous.golden.add import add
-from vitreous.golden.context import context
+from vitreous.golden.activation.activation import gelu
 from vitreous.golden.errors import GoldenError
-from vitreous.golden.gelu import gelu
-from vitreous.golden.layernorm import layernorm
-from vitreous.golden.linear import linear
-from vitreous.golden.mean_tokens import mean_tokens
-from vitreous.golden.pad_tokens import pad_tokens
-from vitreous.golden.patches import patches
-from vitreous.golden.relu import relu
-from vitreous.golden.requantize import requantize
-from vitreous.golden.requantize_rows import requantize_rows
-from vitreous.golden.rmsnorm import rmsnorm
-from vitreous.golden.scores import scores
-from vitreous.golden.select_token import select_token
-from vitreous.golden.softmax import softmax
+from vitreous.golden.ops.add import add
+from vitreous.golden.ops.context import context
+from vitreous.golden.ops.layernorm import layernorm
+from vitreous.golden.ops.linear import linear
+from vitreous.golden.ops.mean_tokens import mean_tokens
+from vitreous.golden.ops.pad_tokens import pad_tokens
+from vitreous.golden.ops.patches import patches
+from vitreous.golden.ops.relu import relu
+from vitreous.golden.ops.requantize import requantize
+from vitreous.golden.ops.requantize_rows import requantize_rows
+from vitreous.golden.ops.rmsnorm import rmsnorm
+from vitreous.golden.ops.scores import scores
+from vitreous.golden.ops.select_token import select_token
+from vitreous.golden.softmax.softmax import softmax
 from vitreous.spec.config import ConfigError, GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from vitreous.golden.interpreter import run
-from vitreous.golden.softmax import softmax
+from vitreous.golden.softmax.softmax import softmax
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op
 from vitreous.spec.softmax import facts

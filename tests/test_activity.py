@@ -18,7 +18,7 @@ from vitreous.activity.operands import Product, products, random_like, zero_like
 from vitreous.activity.stimulus import pack, unpack
 from vitreous.activity.units import UNITS, Unit
 from vitreous.errors import RunError
-from vitreous.golden.softmax import statistics
+from vitreous.golden.softmax.softmax import statistics
 from vitreous.hw.array import Array
 from vitreous.spec.work import work
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vitreous import distributions, unit_errors
-from vitreous.golden import gelu as golden_gelu
+from vitreous.golden.activation import activation as golden_gelu
 from vitreous.spec.config import GeluConfig, SoftmaxConfig
 from vitreous.unit_errors import (
     activation_error,

@@ -7,7 +7,9 @@ import pytest
 
 from vitreous import units
 from vitreous.display import Display
-from vitreous.golden import gelu, norm, softmax
+from vitreous.golden.activation import activation as gelu
+from vitreous.golden.norm import norm
+from vitreous.golden.softmax import softmax
 from vitreous.reports.units import PartCost
 from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.softmax import facts

@@ -82,7 +82,7 @@ def _activation_truth(function: str) -> Values:
 
 def activation_values(config: GeluConfig) -> tuple[Values, Values, Values]:
     """Inputs, results and truth at every Q6.10 value, ascending, as real numbers."""
-    from vitreous.golden.gelu import gelu
+    from vitreous.golden.activation.activation import gelu
 
     codes = distributions.activation_codes()
     y = gelu(torch.from_numpy(codes), config).numpy().astype(np.float64) / (1 << config.fraction_bits)
@@ -119,7 +119,7 @@ def probabilities(logits: Values, config: SoftmaxConfig) -> Values:
     The row scale is taken as it is for equal scales of values and output; what rounding the low plane's sum to four
     bits adds (at most ``2**-16`` of a value's range) depends on the values and is left out.
     """
-    from vitreous.golden.softmax import softmax
+    from vitreous.golden.softmax.softmax import softmax
 
     t = scores(logits, config)
     known = facts(config)
@@ -192,7 +192,7 @@ def _normalized(values: Tensor, octaves: int) -> Values:
 
 def reciprocal_values() -> tuple[Values, Values]:
     """Normalized divisors and relative errors of all measured quotients."""
-    from vitreous.golden.reciprocal import reciprocal
+    from vitreous.golden.arith.reciprocal import reciprocal
 
     exact = torch.arange(1 << 16, 1 << 17, dtype=torch.int64)
     values = torch.cat([exact, ((exact + 1) << 15) - 1])  # the second: all dropped bits set
@@ -206,7 +206,7 @@ def reciprocal_values() -> tuple[Values, Values]:
 
 def root_values() -> tuple[Values, Values]:
     """Numbers without an even power of two, in [1, 4), and relative errors of all measured roots."""
-    from vitreous.golden.rsqrt import reciprocal_root
+    from vitreous.golden.arith.rsqrt import reciprocal_root
 
     exact = torch.arange(1 << 16, 1 << 18, dtype=torch.int64)
     values = torch.cat([exact, ((exact + 1) << 20) - 1])
@@ -236,7 +236,7 @@ class NormError:
 
 def norm_values(config: NormConfig) -> tuple[Values, Values]:
     """Truth, clamped to int8, and absolute error of layer norm on the stated rows, in steps of the result."""
-    from vitreous.golden.layernorm import layernorm
+    from vitreous.golden.ops.layernorm import layernorm
     from vitreous.quant.constants import norm_constants
 
     truths, errors = [], []

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitreous.golden.errors import GoldenError
-from vitreous.golden.machine import dma, matmul, row
+from vitreous.golden.machine import dma, matmul
+from vitreous.golden.machine import vector_unit as row
+from vitreous.golden.machine.decode_checks import check_fields
 from vitreous.golden.machine.errors import MachineError
-from vitreous.golden.machine.legality import check_fields
 from vitreous.golden.machine.memories import Dram, Memories
 from vitreous.golden.machine.queues import Finish, Sequencer, Tokens
 from vitreous.spec.config import AcceleratorConfig

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vitreous.golden.add import add
-from vitreous.golden.context import combine, planes
+from vitreous.golden.activation.activation import gelu
+from vitreous.golden.arith.integers import product
 from vitreous.golden.errors import GoldenError
-from vitreous.golden.gelu import gelu
-from vitreous.golden.integers import product
 from vitreous.golden.machine.memories import Ints, Memories, rows_of_words
-from vitreous.golden.relu import relu
-from vitreous.golden.requantize import requantize_any
-from vitreous.golden.softmax import MASKED, Statistics, probabilities, row_scale, statistics
+from vitreous.golden.ops.add import add
+from vitreous.golden.ops.context import combine, planes
+from vitreous.golden.ops.relu import relu
+from vitreous.golden.ops.requantize import requantize_any
+from vitreous.golden.softmax.softmax import MASKED, Statistics, probabilities, row_scale, statistics
 from vitreous.spec.isa import Activation, Instruction, Memory, Operands, Scale
 from vitreous.spec.layout import ceil_div
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tests.golden import scalar
-from vitreous.golden.gelu import gelu
-from vitreous.golden.gelu_exact import smooth_float64
+from vitreous.golden.activation.activation import gelu
+from vitreous.golden.activation.exact import smooth_float64
 from vitreous.spec.config import GeluConfig
 
 EVERY = torch.arange(-32768, 32768).to(torch.int16)

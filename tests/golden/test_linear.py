@@ -6,9 +6,9 @@ import torch
 
 from tests.golden import scalar
 from vitreous.golden import GoldenError
-from vitreous.golden.context import context, planes
-from vitreous.golden.linear import linear
-from vitreous.golden.scores import scores
+from vitreous.golden.ops.context import context, planes
+from vitreous.golden.ops.linear import linear
+from vitreous.golden.ops.scores import scores
 
 
 def random_int8(*shape: int, seed: int = 0) -> torch.Tensor:

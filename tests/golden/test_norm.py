@@ -8,11 +8,11 @@ import torch
 
 from tests.golden.scalar import norm_row
 from vitreous.golden import GoldenError
-from vitreous.golden.layernorm import layernorm
-from vitreous.golden.norm import VARIANTS
-from vitreous.golden.norm_two_pass import centre
-from vitreous.golden.rmsnorm import rmsnorm
-from vitreous.golden.rsqrt import reciprocal_root
+from vitreous.golden.arith.rsqrt import reciprocal_root
+from vitreous.golden.norm.norm import VARIANTS
+from vitreous.golden.norm.two_pass import centre
+from vitreous.golden.ops.layernorm import layernorm
+from vitreous.golden.ops.rmsnorm import rmsnorm
 from vitreous.spec.config import EXACT, NormConfig
 from vitreous.spec.numbers import quantize_multiplier
 

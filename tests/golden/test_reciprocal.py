@@ -5,7 +5,7 @@ import torch
 
 from tests.golden import scalar
 from vitreous.golden import GoldenError
-from vitreous.golden.reciprocal import reciprocal
+from vitreous.golden.arith.reciprocal import reciprocal
 
 
 def divisors() -> torch.Tensor:

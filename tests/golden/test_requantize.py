@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from vitreous.golden import GoldenError
-from vitreous.golden.requantize import requantize, requantize_any
-from vitreous.golden.requantize_rows import requantize_rows
+from vitreous.golden.ops.requantize import requantize, requantize_any
+from vitreous.golden.ops.requantize_rows import requantize_rows
 from vitreous.spec import numbers
 from vitreous.spec.numbers import INT8, INT16, SCORE, Format
 

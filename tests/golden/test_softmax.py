@@ -8,7 +8,8 @@ import torch
 
 from tests.golden import scalar
 from vitreous.golden import GoldenError
-from vitreous.golden.softmax import (
+from vitreous.golden.softmax.exact import softmax_float64
+from vitreous.golden.softmax.softmax import (
     MASKED,
     VARIANTS,
     levels,
@@ -19,7 +20,6 @@ from vitreous.golden.softmax import (
     statistics,
     wide_probabilities,
 )
-from vitreous.golden.softmax_exact import softmax_float64
 from vitreous.spec.config import EXACT, SoftmaxConfig
 from vitreous.spec.softmax import FACTS, PROBABILITY_MAXIMUM, facts
 

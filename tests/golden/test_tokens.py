@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from vitreous.golden import GoldenError
-from vitreous.golden.add import add
-from vitreous.golden.mean_tokens import mean_tokens
-from vitreous.golden.pad_tokens import pad_tokens
-from vitreous.golden.patches import patches
-from vitreous.golden.relu import relu
-from vitreous.golden.select_token import select_token
+from vitreous.golden.ops.add import add
+from vitreous.golden.ops.mean_tokens import mean_tokens
+from vitreous.golden.ops.pad_tokens import pad_tokens
+from vitreous.golden.ops.patches import patches
+from vitreous.golden.ops.relu import relu
+from vitreous.golden.ops.select_token import select_token
 from vitreous.spec.numbers import quantize_multiplier
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.hw.columns import pack, run_pipeline, unpack
-from vitreous.golden.gelu import gelu as golden_gelu
+from vitreous.golden.activation.activation import gelu as golden_gelu
 from vitreous.hw.gelu import VARIANTS, Gelu
 from vitreous.sim.vectors import Block, VectorBench
 from vitreous.spec.config import GeluConfig

@@ -10,7 +10,7 @@ import pytest
 from tests.hw.matrix_bench import WAIT, MatrixBench, Outcome, compare
 from tests.hw.matrix_programs import execute, matmul, random_memories, random_program, small
 from vitreous.golden.errors import GoldenError
-from vitreous.golden.machine.legality import check_fields
+from vitreous.golden.machine.decode_checks import check_fields
 from vitreous.hw.matrix import MatrixUnit
 from vitreous.hw.scores import Scores
 from vitreous.spec.config import AcceleratorConfig

@@ -87,7 +87,7 @@ def test_every_size_after_every_other(variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_norm_equals_golden(variant: str, centred: int) -> None:
     torch = pytest.importorskip("torch")
-    from vitreous.golden.norm import norm
+    from vitreous.golden.norm.norm import norm
 
     torch.set_num_threads(1)
     config, rng = configuration(variant, 8, 4), random.Random(6)

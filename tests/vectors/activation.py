@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from tests.vectors.case import Case, flat, lanes
-from vitreous.golden.gelu import gelu
+from vitreous.golden.activation.activation import gelu
 from vitreous.hw.gelu import Gelu
 from vitreous.sim.vectors import Block
 from vitreous.spec.config import GeluConfig

@@ -8,9 +8,10 @@ from functools import partial
 import numpy as np
 
 from tests.vectors.case import CHUNK, LANES, Case, checked, tensor
-from vitreous.golden import norm_one_pass, norm_two_pass
-from vitreous.golden.integers import normalize_multiplier
-from vitreous.golden.rsqrt import reciprocal_root
+from vitreous.golden.arith.integers import normalize_multiplier
+from vitreous.golden.arith.rsqrt import reciprocal_root
+from vitreous.golden.norm import one_pass as norm_one_pass
+from vitreous.golden.norm import two_pass as norm_two_pass
 from vitreous.hw.norm_one_pass import OnePassNorm
 from vitreous.hw.norm_two_pass import TwoPassNorm
 from vitreous.sim.vectors import Block

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 
 from tests.vectors.case import LANES, Case, chunks, lanes, tensor
-from vitreous.golden.context import planes
-from vitreous.golden.softmax import levels, narrow_probabilities, wide_probabilities
+from vitreous.golden.ops.context import planes
+from vitreous.golden.softmax.softmax import levels, narrow_probabilities, wide_probabilities
 from vitreous.hw.softmax import prologue
 from vitreous.sim.vectors import Block
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, SoftmaxConfig

@@ -9,11 +9,11 @@ import numpy as np
 from amaranth.lib import wiring
 
 from tests.vectors.case import LANES, Case, chunks, columns, flat, lanes, magnitudes, tensor
-from vitreous.golden.integers import bit_length
-from vitreous.golden.reciprocal import reciprocal
-from vitreous.golden.requantize import requantize
-from vitreous.golden.rsqrt import reciprocal_root
-from vitreous.golden.softmax import row_scale
+from vitreous.golden.arith.integers import bit_length
+from vitreous.golden.arith.reciprocal import reciprocal
+from vitreous.golden.arith.rsqrt import reciprocal_root
+from vitreous.golden.ops.requantize import requantize
+from vitreous.golden.softmax.softmax import row_scale
 from vitreous.hw.leading_one import LeadingOne
 from vitreous.hw.reciprocal import Reciprocal
 from vitreous.hw.requantize import Requantize, Saturation

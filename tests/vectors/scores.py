@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from tests.vectors.case import CHUNK, LANES, Case, checked, column_times, tensor
-from vitreous.golden.softmax import statistics
+from vitreous.golden.softmax.softmax import statistics
 from vitreous.hw.softmax import recurrence
 from vitreous.sim.vectors import Block
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig, SoftmaxConfig

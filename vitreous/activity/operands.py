@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vitreous.golden.context import combine, planes
-from vitreous.golden.integers import product
+from vitreous.golden.arith.integers import product
 from vitreous.golden.machine import Machine
 from vitreous.golden.machine.memories import Memories, rows_of_words
-from vitreous.golden.requantize import requantize_any
-from vitreous.golden.softmax import Statistics, probabilities, statistics
+from vitreous.golden.ops.context import combine, planes
+from vitreous.golden.ops.requantize import requantize_any
+from vitreous.golden.softmax.softmax import Statistics, probabilities, statistics
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, Instruction, Memory, Opcode, Operands, Scale
 from vitreous.spec.layout import ceil_div

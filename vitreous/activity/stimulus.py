@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from vitreous.activity.operands import Product
-from vitreous.golden.context import planes
-from vitreous.golden.gelu import gelu
-from vitreous.golden.softmax import Statistics, probabilities, statistics
+from vitreous.golden.activation.activation import gelu
+from vitreous.golden.ops.context import planes
+from vitreous.golden.softmax.softmax import Statistics, probabilities, statistics
 from vitreous.hw.array import Array
 from vitreous.hw.gelu import Gelu
 from vitreous.hw.rowscale import FACTOR_BITS

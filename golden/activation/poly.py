@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vitreous.golden.integers import round_shift_
+from vitreous.golden.arith.integers import round_shift_
 from vitreous.spec.config import GeluConfig
 from vitreous.spec.tables import GELU_POLY_BITS, GELU_POLY_EDGE, GELU_POLY_FACTOR
 

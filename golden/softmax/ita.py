@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vitreous.golden.integers import round_shift_, saturate_, shift_right
-from vitreous.golden.reciprocal import reciprocal
-from vitreous.golden.running_sum import running_sum
+from vitreous.golden.arith.integers import round_shift_, saturate_, shift_right
+from vitreous.golden.arith.reciprocal import reciprocal
+from vitreous.golden.softmax.running_sum import running_sum
 from vitreous.spec.config import SoftmaxConfig
 
 

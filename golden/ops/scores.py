@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vitreous.golden.integers import product
-from vitreous.golden.linear import accumulators
+from vitreous.golden.arith.integers import product
+from vitreous.golden.ops.linear import accumulators
 
 
 def scores(q: Tensor, k: Tensor, heads: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Layer norm and RMS norm without their affine part: one interface for every variant.
 
 The affine part is in the next linear layer (docs/numerics.md, Layer norm and RMS norm). Each variant is a file of its
-own, ``norm_<variant>``.
+own, named after it.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vitreous.golden import norm_exact, norm_one_pass, norm_two_pass
+from vitreous.golden.arith.integers import normalize_multiplier, round_shift_, saturate_
+from vitreous.golden.arith.rsqrt import reciprocal_root
 from vitreous.golden.errors import GoldenError
-from vitreous.golden.integers import normalize_multiplier, round_shift_, saturate_
-from vitreous.golden.rsqrt import reciprocal_root
+from vitreous.golden.norm import exact, one_pass, two_pass
 from vitreous.spec.config import EXACT, NormConfig
 
 MAXIMUM_CHANNELS = 4096
 
 VARIANTS: dict[str, Callable[[Tensor, int, bool], tuple[Tensor, Tensor]]] = {
-    "one_pass": norm_one_pass.centre,
-    "two_pass": norm_two_pass.centre,
+    "one_pass": one_pass.centre,
+    "two_pass": two_pass.centre,
 }
 """What is normalized and its variance, from x, epsilon and whether there is a mean to take off."""
 
@@ -50,7 +50,7 @@ def norm(
         raise GoldenError(f"A norm needs 1 <= epsilon < 2**32, not {epsilon}")
     wide = x.to(torch.int64)
     if config.variant == EXACT:
-        return norm_exact.normalize(wide, multiplier, shift, epsilon, zero_point, centred)
+        return exact.normalize(wide, multiplier, shift, epsilon, zero_point, centred)
     u, variance = VARIANTS[config.variant](wide, epsilon, centred)
     root, e = reciprocal_root(variance)
     scale, row_shift = normalize_multiplier((root * multiplier) >> 15, shift + e // 2 + 1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vitreous.golden.arith.integers import bit_length, normalize_exponent
 from vitreous.golden.errors import GoldenError
-from vitreous.golden.integers import bit_length, normalize_exponent
 
 
 def reciprocal(numerator: int, value: Tensor) -> tuple[Tensor, Tensor]:

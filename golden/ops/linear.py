@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vitreous.golden.arith.integers import product
 from vitreous.golden.errors import GoldenError
-from vitreous.golden.integers import product
 
 
 def accumulators(value: Tensor) -> Tensor:

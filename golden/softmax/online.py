@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vitreous.golden.integers import shift_right
-from vitreous.golden.running_sum import running_sum
+from vitreous.golden.arith.integers import shift_right
+from vitreous.golden.softmax.running_sum import running_sum
 from vitreous.spec import tables
 from vitreous.spec.config import SoftmaxConfig
 

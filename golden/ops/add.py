@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vitreous.golden.integers import saturate_
+from vitreous.golden.arith.integers import saturate_
 
 
 def add(a: Tensor, b: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Softmax of scores that are logarithms to base 2: one interface for every variant (docs/numerics.md, Attention).
 
-Each variant is a file of its own, ``softmax_<variant>``, with ``statistics`` and ``levels``.
+Each variant is a file of its own, named after it, with ``statistics`` and ``levels``.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vitreous.golden import softmax_base2, softmax_exact, softmax_ibert, softmax_ita, softmax_online
+from vitreous.golden.arith.integers import normalize_multiplier
+from vitreous.golden.arith.reciprocal import reciprocal
 from vitreous.golden.errors import GoldenError
-from vitreous.golden.integers import normalize_multiplier
-from vitreous.golden.reciprocal import reciprocal
+from vitreous.golden.softmax import base2, exact, ibert, ita, online
 from vitreous.spec.config import EXACT, SoftmaxConfig
 from vitreous.spec.softmax import MASKED_CODE, PROBABILITY_MAXIMUM, facts
 
 VARIANTS: dict[str, ModuleType] = {
-    "base2": softmax_base2,
-    "online": softmax_online,
-    "ibert": softmax_ibert,
-    "ita": softmax_ita,
+    "base2": base2,
+    "online": online,
+    "ibert": ibert,
+    "ita": ita,
 }
 MASKED = MASKED_CODE - (1 << 16)
 """The code of a key that does not exist, as the int64 that ``statistics`` would give."""
@@ -101,13 +101,13 @@ def row_scale(total: Tensor, multiplier: int, shift: int, config: SoftmaxConfig)
 def softmax(t: Tensor, config: SoftmaxConfig, multiplier: int, shift: int) -> tuple[Tensor, Tensor, Tensor]:
     """int16 scores [..., keys] -> probabilities [..., keys], row multiplier and row shift int32 [...].
 
-    The product of the probabilities and ``v`` (``golden.context``), requantized by a row's multiplier and shift, is
+    The product of the probabilities and ``v`` (``golden.ops.context``), requantized by a row's multiplier and shift, is
     the softmax average of ``v`` in the output's scale. Probabilities are int8 with ``probability_bits`` 8, int16 with
     16, int32 in ``exact``. Raises GoldenError as ``statistics`` and ``row_scale`` do.
     """
     if config.variant == EXACT:
         _check_keys(t.shape[-1], config)
-        p = softmax_exact.probabilities(t, config)
+        p = exact.probabilities(t, config)
         total = p.new_ones(t.shape[:-1], dtype=torch.int64)
     else:
         found = statistics(t, config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vitreous.golden.requantize import requantize
+from vitreous.golden.ops.requantize import requantize
 
 
 def requantize_rows(acc: Tensor, multiplier: Tensor, shift: Tensor, heads: int, zero_point: int) -> Tensor:

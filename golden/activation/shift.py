@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vitreous.golden.integers import round_shift_, shift_right
+from vitreous.golden.arith.integers import round_shift_, shift_right
 from vitreous.spec.config import GeluConfig
 
 

@@ -1,6 +1,6 @@
 """GELU and SiLU: one interface for every variant (docs/numerics.md, GELU and SiLU).
 
-Each variant is a file of its own, ``gelu_<variant>``: some give ``delta(|x|)``, some the function itself.
+Each variant is a file of its own, named after it: some give ``delta(|x|)``, some the function itself.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vitreous.golden import gelu_delta, gelu_exact, gelu_poly, gelu_shift, gelu_table
+from vitreous.golden.activation import delta, exact, poly, shift, table
 from vitreous.spec.config import GeluConfig
 
 EVEN: dict[str, Callable[[Tensor, GeluConfig], Tensor]] = {
-    "delta": gelu_delta.delta,
-    "poly": gelu_poly.delta,
-    "shift": gelu_shift.delta,
+    "delta": delta.delta,
+    "poly": poly.delta,
+    "shift": shift.delta,
 }
 """Variants that are relu minus an even function of ``u = |x|``."""
 DIRECT: dict[str, Callable[[Tensor, GeluConfig], Tensor]] = {
-    "table": gelu_table.value,
-    "exact": gelu_exact.value,
+    "table": table.value,
+    "exact": exact.value,
 }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vitreous.golden.arith.integers import round_shift_, saturate_
 from vitreous.golden.errors import GoldenError
-from vitreous.golden.integers import round_shift_, saturate_
 
 RESULT_TYPES = {8: torch.int8, 15: torch.int16, 16: torch.int16}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vitreous.golden.integers import product
-from vitreous.golden.linear import accumulators
+from vitreous.golden.arith.integers import product
+from vitreous.golden.ops.linear import accumulators
 from vitreous.spec.softmax import WIDE_BITS
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vitreous.golden.integers import shift_right
+from vitreous.golden.arith.integers import shift_right
 from vitreous.spec import tables
 from vitreous.spec.config import SoftmaxConfig
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vitreous.golden.norm import norm
+from vitreous.golden.norm.norm import norm
 from vitreous.spec.config import NormConfig
 
 

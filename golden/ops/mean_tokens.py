@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vitreous.golden.errors import GoldenError
-from vitreous.golden.requantize import requantize
+from vitreous.golden.ops.requantize import requantize
 
 MAXIMUM_TOKENS = 4096
 

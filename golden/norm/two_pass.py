@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vitreous.golden.integers import round_shift_
-from vitreous.golden.reciprocal import reciprocal
+from vitreous.golden.arith.integers import round_shift_
+from vitreous.golden.arith.reciprocal import reciprocal
 
 
 def mean(x: Tensor) -> Tensor:

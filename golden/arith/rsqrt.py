@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vitreous.golden.integers import bit_length, normalize_exponent
+from vitreous.golden.arith.integers import bit_length, normalize_exponent
 from vitreous.spec import tables
 
 

@@ -7,8 +7,8 @@ import torch
 
 from vitreous.golden.machine.matmul import Finish
 from vitreous.golden.machine.memories import Memories, rows_of_words
-from vitreous.golden.mean_tokens import mean_tokens
-from vitreous.golden.norm import norm
+from vitreous.golden.norm.norm import norm
+from vitreous.golden.ops.mean_tokens import mean_tokens
 from vitreous.spec.isa import Instruction, Memory
 from vitreous.spec.layout import ceil_div, pack_panel
 

@@ -1,0 +1,1 @@
+"""The integer steps that several operations are made of."""

@@ -1,0 +1,1 @@
+"""One file an operation of the graph, each a function on integer tensors."""

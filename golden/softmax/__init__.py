@@ -1,0 +1,1 @@
+"""Softmax and its row scales: one interface, a file for each variant."""
