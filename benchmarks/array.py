@@ -17,9 +17,9 @@ from datetime import date
 from pathlib import Path
 
 from vitreous.cost import DEFAULT_CACHE, rtlil
-from vitreous.hw.array import Array
-from vitreous.hw.dsp48e2 import UltraScalePlus
-from vitreous.hw.matrix import MatrixUnit
+from vitreous.hw.matrix.array import Array
+from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
+from vitreous.hw.matrix.matrix import MatrixUnit
 from vitreous.reports.synthesis import Resources, synthesize
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 

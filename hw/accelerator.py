@@ -6,19 +6,19 @@ from amaranth.hdl import Cat, Elaboratable, Module, ResetInserter, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vitreous.hw.axi import Axi4, Axi4Lite, ReadChannel
-from vitreous.hw.control import Control
-from vitreous.hw.counters import Counters
-from vitreous.hw.dispatch import Dispatch
-from vitreous.hw.fetch import Fetch
-from vitreous.hw.issue import IssueQueue
-from vitreous.hw.load import LoadUnit
-from vitreous.hw.matrix import MatrixUnit
-from vitreous.hw.memory import Scratchpad
-from vitreous.hw.norm import RowUnit
-from vitreous.hw.registers import BUS_ADDRESS_BITS, Registers
-from vitreous.hw.store import StoreUnit
-from vitreous.hw.tokens import Tokens
+from vitreous.hw.axi.axi import Axi4, Axi4Lite, ReadChannel
+from vitreous.hw.control.control import Control
+from vitreous.hw.control.counters import Counters
+from vitreous.hw.control.dispatch import Dispatch
+from vitreous.hw.control.fetch import Fetch
+from vitreous.hw.control.issue import IssueQueue
+from vitreous.hw.control.registers import BUS_ADDRESS_BITS, Registers
+from vitreous.hw.control.tokens import Tokens
+from vitreous.hw.load.load import LoadUnit
+from vitreous.hw.matrix.matrix import MatrixUnit
+from vitreous.hw.memory.scratchpad import Scratchpad
+from vitreous.hw.store.store import StoreUnit
+from vitreous.hw.vector.vector_unit import RowUnit
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Queue

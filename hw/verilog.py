@@ -12,7 +12,7 @@ from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
 from vitreous.hw.accelerator import Accelerator, top_members
-from vitreous.hw.dsp48e2 import UltraScalePlus
+from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
 from vitreous.spec.config import AcceleratorConfig
 
 TOP = "accelerator"

@@ -19,7 +19,7 @@ from vitreous.activity.stimulus import pack, unpack
 from vitreous.activity.units import UNITS, Unit
 from vitreous.errors import RunError
 from vitreous.golden.softmax.softmax import statistics
-from vitreous.hw.array import Array
+from vitreous.hw.matrix.array import Array
 from vitreous.spec.work import work
 
 CASE = "several tiles, pooled"

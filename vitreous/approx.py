@@ -106,7 +106,7 @@ def _activation_label(config: GeluConfig) -> str:
 
 
 def _activation_unit(config: GeluConfig, lanes: int) -> Any:
-    from vitreous.hw.gelu import Gelu
+    from vitreous.hw.activation.activation import Gelu
 
     return Gelu(config, lanes=lanes)
 
@@ -117,13 +117,13 @@ def _softmax_machine(config: SoftmaxConfig, lanes: int) -> AcceleratorConfig:
 
 
 def _statistics_unit(config: SoftmaxConfig, lanes: int) -> Any:
-    from vitreous.hw.softmax import SoftmaxStatistics
+    from vitreous.hw.softmax.softmax import SoftmaxStatistics
 
     return SoftmaxStatistics(_softmax_machine(config, lanes))
 
 
 def _prologue_unit(config: SoftmaxConfig, lanes: int) -> Any:
-    from vitreous.hw.softmax import prologue
+    from vitreous.hw.softmax.softmax import prologue
 
     return prologue(_softmax_machine(config, lanes))
 
@@ -195,8 +195,8 @@ def _softmax_table_bits(config: SoftmaxConfig) -> int:
 
 def division_candidates(function: str) -> list[Candidate]:
     """The reciprocal and the reciprocal square root as they are built: one point each."""
-    from vitreous.hw.reciprocal import Reciprocal
-    from vitreous.hw.rsqrt import ReciprocalRoot
+    from vitreous.hw.arith.reciprocal import Reciprocal
+    from vitreous.hw.arith.rsqrt import ReciprocalRoot
     from vitreous.unit_errors import reciprocal_error, root_error
 
     error = reciprocal_error() if function == "reciprocal" else root_error()

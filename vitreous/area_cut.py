@@ -36,7 +36,7 @@ def whole(config: AcceleratorConfig, cache: str | Path | None = None, *, target:
     """
     from vitreous.cost import rtlil
     from vitreous.hw.accelerator import Accelerator
-    from vitreous.hw.dsp48e2 import UltraScalePlus
+    from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
 
     named = target == "xcup" and config.array.multiplier != "plain"
     platform = UltraScalePlus() if named else None

@@ -35,7 +35,7 @@ class LaneCost:
 def rtlil(component: Any, name: str, platform: object = None) -> str:
     """The RTLIL of an Amaranth component, without paths of this machine: the same text for the same component.
 
-    ``platform`` is what the component is elaborated for, as ``hw.dsp48e2.UltraScalePlus()``; None for any.
+    ``platform`` is what the component is elaborated for, as ``hw.matrix.dsp48e2.UltraScalePlus()``; None for any.
     """
     from amaranth.back import rtlil as back
 

@@ -138,7 +138,7 @@ def write_rtl(
 
     A ``build`` of the same configuration has the generic Verilog already; generating it takes seconds.
     """
-    from vitreous.hw.dsp48e2 import UltraScalePlus
+    from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
     from vitreous.hw.verilog import write_core
 
     if target not in TARGETS:

@@ -55,13 +55,13 @@ class Entry:
 
 
 def _activation(config: GeluConfig, lanes: int) -> Any:
-    from vitreous.hw.gelu import Gelu
+    from vitreous.hw.activation.activation import Gelu
 
     return Gelu(config, lanes=lanes)
 
 
 def _activation_latency(config: GeluConfig) -> str:
-    from vitreous.hw.gelu import Gelu
+    from vitreous.hw.activation.activation import Gelu
 
     return str(Gelu.latency(config))
 
@@ -91,19 +91,19 @@ def softmax_machine(config: SoftmaxConfig, lanes: int) -> AcceleratorConfig:
 
 
 def _statistics(config: SoftmaxConfig, lanes: int) -> Any:
-    from vitreous.hw.softmax import SoftmaxStatistics
+    from vitreous.hw.softmax.softmax import SoftmaxStatistics
 
     return SoftmaxStatistics(softmax_machine(config, lanes))
 
 
 def _prologue(config: SoftmaxConfig, lanes: int) -> Any:
-    from vitreous.hw.softmax import prologue
+    from vitreous.hw.softmax.softmax import prologue
 
     return prologue(softmax_machine(config, lanes))
 
 
 def _softmax_latency(config: SoftmaxConfig) -> str:
-    from vitreous.hw.softmax import VARIANTS, SoftmaxStatistics
+    from vitreous.hw.softmax.softmax import VARIANTS, SoftmaxStatistics
 
     machine = softmax_machine(config, SOFTMAX_WIDTHS[0])
     again = ", and the row's keys once more" if facts(config).passes == 2 else ""
@@ -139,13 +139,13 @@ def _softmax_entry(config: SoftmaxConfig) -> Entry:
 
 
 def _norm(variant: str, lanes: int) -> Any:
-    from vitreous.hw.norm_pipeline import VARIANTS
+    from vitreous.hw.vector.pipeline import VARIANTS
 
     return VARIANTS[variant](lanes=lanes)
 
 
 def _norm_latency(variant: str) -> str:
-    from vitreous.hw.norm_pipeline import VARIANTS
+    from vitreous.hw.vector.pipeline import VARIANTS
 
     unit = VARIANTS[variant]
     mean = f"mean {unit.MEAN_LATENCY} + N, " if unit.MEAN_LATENCY else ""
@@ -168,25 +168,25 @@ def _norm_entry(variant: str) -> Entry:
 
 
 def _requantize(lanes: int) -> Any:
-    from vitreous.hw.requantize import Requantize
+    from vitreous.hw.arith.requantize import Requantize
 
     return Requantize(lanes=lanes, width=32)
 
 
 def _reciprocal(_: int) -> Any:
-    from vitreous.hw.reciprocal import Reciprocal
+    from vitreous.hw.arith.reciprocal import Reciprocal
 
     return Reciprocal()
 
 
 def _root(_: int) -> Any:
-    from vitreous.hw.rsqrt import ReciprocalRoot
+    from vitreous.hw.arith.rsqrt import ReciprocalRoot
 
     return ReciprocalRoot()
 
 
 def _row_scale(_: int) -> Any:
-    from vitreous.hw.rowscale import RowScale
+    from vitreous.hw.softmax.rowscale import RowScale
 
     return RowScale(offset=facts(SoftmaxConfig()).row_exponent)
 

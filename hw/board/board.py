@@ -9,12 +9,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.accelerator import Accelerator
-from vitreous.hw.axi import Axi4, Axi4Lite
+from vitreous.hw.axi.axi import Axi4, Axi4Lite
 from vitreous.hw.board.host_bus import HostSplit, RegisterBridge
 from vitreous.hw.board.loader import Loader
 from vitreous.hw.board.memory import AxiRam
 from vitreous.hw.board.uart import UartReceiver, UartTransmitter
-from vitreous.hw.registers import BUS_ADDRESS_BITS
+from vitreous.hw.control.registers import BUS_ADDRESS_BITS
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Queue
 

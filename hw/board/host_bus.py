@@ -6,8 +6,8 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vitreous.hw.axi import ADDRESS_BITS, Axi4Lite
-from vitreous.hw.registers import BUS_ADDRESS_BITS
+from vitreous.hw.axi.axi import ADDRESS_BITS, Axi4Lite
+from vitreous.hw.control.registers import BUS_ADDRESS_BITS
 
 REGISTERS_BIT = ADDRESS_BITS - 1
 """An address with this bit is a register of the accelerator, without it a byte of the on-chip memory."""

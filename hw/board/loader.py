@@ -11,7 +11,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vitreous.hw.axi import ADDRESS_BITS
+from vitreous.hw.axi.axi import ADDRESS_BITS
 from vitreous.hw.board.host_bus import WORD_BYTES, HostBus
 
 WRITE, READ = ord("W"), ord("R")

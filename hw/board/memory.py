@@ -7,9 +7,9 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In
 
-from vitreous.hw.axi import ADDRESS_BITS, ID_BITS, Axi4
+from vitreous.hw.arith.delay import delay_line
+from vitreous.hw.axi.axi import ADDRESS_BITS, ID_BITS, Axi4
 from vitreous.hw.board.host_bus import WORD_BYTES, HostBus
-from vitreous.hw.delay import delay_line
 
 OKAY, SLVERR = 0, 2
 _READ_LATENCY = 3

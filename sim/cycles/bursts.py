@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from vitreous.hw.axi import PAGE_BYTES
+from vitreous.hw.axi.axi import PAGE_BYTES
 from vitreous.sim.cycles.timing import BEAT_QUEUE
 from vitreous.spec.config import AcceleratorConfig, BusConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode

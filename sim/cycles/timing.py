@@ -6,13 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vitreous.hw import issue, load, store, store_words
-from vitreous.hw.feeder import Feeder
-from vitreous.hw.matrix import MatrixUnit
-from vitreous.hw.norm import row_cycles
-from vitreous.hw.norm_words import NormWords
-from vitreous.hw.packer import Packer
-from vitreous.hw.scores import Scores
+from vitreous.hw.control import issue
+from vitreous.hw.load import load
+from vitreous.hw.matrix.matrix import MatrixUnit
+from vitreous.hw.matrix.operand_sequencer import Feeder
+from vitreous.hw.matrix.packer import Packer
+from vitreous.hw.matrix.scores import Scores
+from vitreous.hw.store import store, store_words
+from vitreous.hw.vector.vector_unit import row_cycles
+from vitreous.hw.vector.words import NormWords
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.softmax import facts
 

@@ -15,11 +15,11 @@ from amaranth.lib.wiring import In
 from tests.formal.harness import elapsed, open_unit, past
 from tests.formal.prover import Proof
 from tests.mutants.mutation import Mutation
-from vitreous.hw.leading_one import LeadingOne
-from vitreous.hw.reciprocal import _DIVISION, QUOTIENT_BITS, Reciprocal
-from vitreous.hw.requantize import Requantize, Saturation
-from vitreous.hw.rowscale import RowScale
-from vitreous.hw.rsqrt import ReciprocalRoot
+from vitreous.hw.arith.leading_one import LeadingOne
+from vitreous.hw.arith.reciprocal import _DIVISION, QUOTIENT_BITS, Reciprocal
+from vitreous.hw.arith.requantize import Requantize, Saturation
+from vitreous.hw.arith.rsqrt import ReciprocalRoot
+from vitreous.hw.softmax.rowscale import RowScale
 from vitreous.spec.numbers import INT8, INT16, SCORE
 from vitreous.spec.tables import RSQRT_SEED_SHIFT, rsqrt_seed
 
@@ -290,7 +290,7 @@ PROOFS = (
         RequantizeTop,
         Mutation(
             "rounding",
-            "requantize.py",
+            "arith/requantize.py",
             "Cat(Const(1, 1), zero_points[1])",
             "Cat(Const(0, 1), zero_points[1])",
         ),
@@ -301,7 +301,10 @@ PROOFS = (
         "`i >> exponent = 1` and `o = i << (63 - exponent)` for all 64-bit numbers but 0",
         LeadingOneTop,
         Mutation(
-            "width", "leading_one.py", "value[self.width - distance :]", "value[self.width - distance + 1 :]"
+            "width",
+            "arith/leading_one.py",
+            "value[self.width - distance :]",
+            "value[self.width - distance + 1 :]",
         ),
     ),
     Proof(
@@ -314,7 +317,7 @@ PROOFS = (
         depth=5,
         bug=Mutation(
             "width",
-            "reciprocal.py",
+            "arith/reciprocal.py",
             "leading.o[NUMBER_BITS - _DIVISOR_BITS :]",
             "leading.o[NUMBER_BITS - _DIVISOR_BITS + 1 :]",
         ),
@@ -329,7 +332,7 @@ PROOFS = (
         depth=5,
         bug=Mutation(
             "sign",
-            "reciprocal.py",
+            "arith/reciprocal.py",
             "Cat(subtract, state.remainder) + divisor",
             "Cat(0, state.remainder) + divisor",
         ),
@@ -341,7 +344,7 @@ PROOFS = (
         "multiplier and shift are the normalized quotient of the reciprocal and `s_o + e + 1 - C`, C = 13, modulo 64, "
         "for all sums from 1, multipliers and shifts",
         RowScaleTop,
-        Mutation("shift", "rowscale.py", "(self.offset - 1) - wide", "(self.offset - 1)"),
+        Mutation("shift", "softmax/rowscale.py", "(self.offset - 1) - wide", "(self.offset - 1)"),
     ),
     _pipeline(
         "reciprocal_root",
@@ -349,6 +352,6 @@ PROOFS = (
         "normalization, seed and Newton step are the formula, modulo 2**16 (that no root is larger is tested), for all "
         "variances from 1 to 2**55 - 1",
         ReciprocalRootTop,
-        Mutation("rounding", "rsqrt.py", "(number[2] * a) >> 16", "(number[2] * a + 0xFFFF) >> 16"),
+        Mutation("rounding", "arith/rsqrt.py", "(number[2] * a) >> 16", "(number[2] * a + 0xFFFF) >> 16"),
     ),
 )

@@ -11,12 +11,12 @@ from amaranth.hdl import Assert, Assume, Module, Mux, Signal, signed
 from tests.formal.harness import UnitTop, past
 from tests.formal.prover import Proof
 from tests.mutants.mutation import Mutation
-from vitreous.hw.array import Array
-from vitreous.hw.rowscale import SUM_BITS
-from vitreous.hw.softmax_base2 import Base2Recurrence
-from vitreous.hw.softmax_ibert import IbertSum
-from vitreous.hw.softmax_ita import ItaRecurrence
-from vitreous.hw.softmax_online import OnlineRecurrence
+from vitreous.hw.matrix.array import Array
+from vitreous.hw.softmax.base2 import Base2Recurrence
+from vitreous.hw.softmax.ibert import IbertSum
+from vitreous.hw.softmax.ita import ItaRecurrence
+from vitreous.hw.softmax.online import OnlineRecurrence
+from vitreous.hw.softmax.rowscale import SUM_BITS
 from vitreous.spec.config import SoftmaxConfig
 
 TERMS = 4096
@@ -119,7 +119,7 @@ PROOFS = (
         ),
         Mutation(
             "state",
-            "softmax_base2.py",
+            "softmax/base2.py",
             "Mux(first, 1 << (_PLACES - 1), Mux(rises, places, 0))",
             "Mux(rises, places, 0)",
         ),
@@ -133,7 +133,7 @@ PROOFS = (
         lambda: UnitTop(
             OnlineRecurrence(_softmax_config("online")), partial(_check_softmax, 1 << 19, 1 << 19)
         ),
-        Mutation("state", "softmax_online.py", "kept = Mux(first, 0, total)", "kept = total"),
+        Mutation("state", "softmax/online.py", "kept = Mux(first, 0, total)", "kept = total"),
         depth=6,
         bug_depth=8,
     ),
@@ -144,7 +144,7 @@ PROOFS = (
         lambda: UnitTop(
             IbertSum(lanes=1, softmax=SoftmaxConfig(variant="ibert")), partial(_check_softmax, 1 << 19, 0)
         ),
-        Mutation("state", "softmax_ibert.py", "add_rounded(Mux(first, 0, total),", "add_rounded(total,"),
+        Mutation("state", "softmax/ibert.py", "add_rounded(Mux(first, 0, total),", "add_rounded(total,"),
         depth=7,
         bug_depth=9,
     ),
@@ -154,7 +154,7 @@ PROOFS = (
         "`2**8 <= S <= 2**8 * keys` for up to 4096 keys of any scores: 65280 for the 255 that have an inverse, and no "
         "overflow in 21 bits",
         lambda: UnitTop(ItaRecurrence(_softmax_config("ita")), partial(_check_softmax, 1 << 8, 1 << 8)),
-        Mutation("state", "softmax_ita.py", "Mux(first[3], 0, total >> drops)", "(total >> drops)"),
+        Mutation("state", "softmax/ita.py", "Mux(first[3], 0, total >> drops)", "(total >> drops)"),
         depth=6,
         bug_depth=8,
     ),
@@ -164,7 +164,7 @@ PROOFS = (
         "an accumulator equals a sum of 48 bits while `128 * sum |w| < 2**31` (2 x 2 elements, 2 deep; the "
         "elements are alike)",
         lambda: UnitTop(Array(_ARRAY), _check_array),
-        Mutation("state", "array.py", "dot + Mux(load, 0, acc)", "dot + acc"),
+        Mutation("state", "matrix/array.py", "dot + Mux(load, 0, acc)", "dot + acc"),
         depth=3,
         bug_depth=6,
     ),

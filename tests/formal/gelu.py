@@ -16,9 +16,9 @@ from amaranth.lib.wiring import In
 from tests.formal.harness import elapsed, open_unit, past
 from tests.formal.prover import Proof
 from tests.mutants.mutation import Mutation
-from vitreous.hw.gelu import VARIANTS, Gelu
-from vitreous.hw.gelu_poly import PolyGelu
-from vitreous.hw.gelu_shift import QUOTIENT_BITS
+from vitreous.hw.activation.activation import VARIANTS, Gelu
+from vitreous.hw.activation.poly import PolyGelu
+from vitreous.hw.activation.shift import QUOTIENT_BITS
 from vitreous.spec.config import GeluConfig
 from vitreous.spec.tables import GELU_POLY_BITS, GELU_POLY_EDGE, GELU_POLY_FACTOR, gelu_delta, gelu_table
 
@@ -222,21 +222,21 @@ PROOFS = (
         _DELTA,
         "the formula of `delta`, interpolated, for all 2**16 inputs, default table",
         WholeTop,
-        Mutation("operand", "gelu_delta.py", "above.eq(index + 1)", "above.eq(index)"),
+        Mutation("operand", "activation/delta.py", "above.eq(index + 1)", "above.eq(index)"),
     ),
     _proof(
         "gelu_constant",
         _CONSTANT,
         "the formula of `delta` without interpolation, for all 2**16 inputs, 64 steps a unit to 4.25",
         WholeTop,
-        Mutation("saturation", "gelu_delta.py", "zero.eq(outside)", "zero.eq(0)"),
+        Mutation("saturation", "activation/delta.py", "zero.eq(outside)", "zero.eq(0)"),
     ),
     _proof(
         "gelu_table",
         _TABLE,
         "the formula of `table` for all 2**16 inputs, 16 steps a unit to 4.25",
         WholeTop,
-        Mutation("off by one", "gelu_table.py", "(index < entries)", "(index < entries - 1)"),
+        Mutation("off by one", "activation/table.py", "(index < entries)", "(index < entries - 1)"),
     ),
     _proof(
         "gelu_poly",
@@ -244,7 +244,9 @@ PROOFS = (
         "every register is the formula of `poly` of those before it, halves modulo 2**13 (that none is larger is "
         "tested), for all 2**16 inputs",
         PolyTop,
-        Mutation("rounding", "gelu_poly.py", "square.eq((w * w) >> 10)", "square.eq((w * w + 1023) >> 10)"),
+        Mutation(
+            "rounding", "activation/poly.py", "square.eq((w * w) >> 10)", "square.eq((w * w + 1023) >> 10)"
+        ),
     ),
     Proof(
         name="gelu_shift_power",
@@ -255,7 +257,7 @@ PROOFS = (
         mode="bmc",
         depth=5,
         bug=Mutation(
-            "rounding", "gelu_shift.py", "k + (k >> 1) - (k >> 4)", "k + (k >> 1) - ((k + 15) >> 4)"
+            "rounding", "activation/shift.py", "k + (k >> 1) - (k >> 4)", "k + (k >> 1) - ((k + 15) >> 4)"
         ),
         complete=FEED_FORWARD,
     ),
@@ -269,7 +271,7 @@ PROOFS = (
         depth=2,
         bug=Mutation(
             "comparison",
-            "gelu_shift.py",
+            "activation/shift.py",
             "fits = ~difference[-1]",
             "fits = ~difference[-1] & (difference != 0)",
         ),

@@ -10,9 +10,9 @@ from amaranth.utils import exact_log2
 from tests.formal.bounds import TERMS, _inductive, _terms
 from tests.formal.harness import UnitTop, past
 from tests.mutants.mutation import Mutation
-from vitreous.hw.norm_one_pass import Centre, RowStatistics
-from vitreous.hw.norm_pool import PoolSum
-from vitreous.hw.norm_two_pass import CentredSums, RowMean
+from vitreous.hw.norm.one_pass import Centre, RowStatistics
+from vitreous.hw.norm.two_pass import CentredSums, RowMean
+from vitreous.hw.vector.pool import PoolSum
 
 
 def _check_statistics(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
@@ -120,7 +120,7 @@ PROOFS = (
         lambda: UnitTop(RowStatistics(lanes=1), _check_statistics),
         Mutation(
             "state",
-            "norm_one_pass.py",
+            "norm/one_pass.py",
             "square + Mux(first, 0, squares)",
             "square + Mux(first, x, squares)",
         ),
@@ -132,7 +132,7 @@ PROOFS = (
         "hw.norm_pool.PoolSum",
         "the sum of up to 4096 values of 16 bits, 4 lanes, any mask, equals a sum of 64 bits",
         lambda: UnitTop(PoolSum(lanes=4), _check_pool),
-        Mutation("width", "norm_pool.py", "Signal(signed(16 + level)", "Signal(signed(15 + level)"),
+        Mutation("width", "vector/pool.py", "Signal(signed(16 + level)", "Signal(signed(15 + level)"),
         depth=6,
         bug_depth=7,
     ),
@@ -141,7 +141,7 @@ PROOFS = (
         "hw.norm_one_pass.Centre",
         "`u = D * x - sum` (RMS norm: `D * x`) is exact in 30 bits for every `D <= 4096` and every sum of `D` values",
         lambda: UnitTop(Centre(lanes=1), _check_centre),
-        Mutation("width", "norm_one_pass.py", "CENTRED_BITS = 30", "CENTRED_BITS = 28"),
+        Mutation("width", "norm/one_pass.py", "CENTRED_BITS = 30", "CENTRED_BITS = 28"),
         depth=3,
         bug_depth=4,
     ),
@@ -153,7 +153,7 @@ PROOFS = (
         lambda: UnitTop(CentredSums(lanes=1), _check_centred_sums),
         Mutation(
             "state",
-            "norm_two_pass.py",
+            "norm/two_pass.py",
             "term + Mux(first, 0, total)",
             "term + total",
         ),
@@ -166,7 +166,7 @@ PROOFS = (
         "`mean = round_shift(sum * q, 11 + d)` is exact in 20 bits, at most `2**19 - 16`, for every product that a sum "
         "of `D <= 4096` values and a quotient `q <= 2**(15 + d) / D` give",
         lambda: UnitTop(RowMean(lanes=2), _check_row_mean),
-        Mutation("rounding", "norm_two_pass.py", "(shifted + 1) >> 1", "shifted >> 1"),
+        Mutation("rounding", "norm/two_pass.py", "(shifted + 1) >> 1", "shifted >> 1"),
         depth=4,
         bug_depth=26,
     ),

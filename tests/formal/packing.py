@@ -15,8 +15,8 @@ from tests.formal.arithmetic import FEED_FORWARD
 from tests.formal.harness import elapsed, open_unit, past
 from tests.formal.prover import Proof
 from tests.mutants.mutation import Mutation
-from vitreous.hw.array_dsp import CHAIN, FIELD_BITS, Sums
-from vitreous.hw.dsp48e2 import P_BITS, DspSlice
+from vitreous.hw.matrix.array_dsp import CHAIN, FIELD_BITS, Sums
+from vitreous.hw.matrix.dsp48e2 import P_BITS, DspSlice
 
 _LARGEST = CHAIN << 14
 """Most that one word changes a sum by."""
@@ -103,7 +103,7 @@ PROOFS = (
         mode="bmc",
         depth=256 + 2,
         # One bit less fits all pairs but (-128, low < 0).
-        bug=Mutation("width", "dsp48e2.py", "[:A_BITS].as_signed()", "[: A_BITS - 1].as_signed()"),
+        bug=Mutation("width", "matrix/dsp48e2.py", "[:A_BITS].as_signed()", "[: A_BITS - 1].as_signed()"),
         bug_depth=8,
         complete=FEED_FORWARD,
     ),
@@ -114,7 +114,7 @@ PROOFS = (
         top=SumsTop,
         mode="prove",
         depth=3,
-        bug=Mutation("state", "array_dsp.py", "was.eq(Mux(self.load, 0, before))", "was.eq(before)"),
+        bug=Mutation("state", "matrix/array_dsp.py", "was.eq(Mux(self.load, 0, before))", "was.eq(before)"),
         bug_depth=8,
     ),
 )

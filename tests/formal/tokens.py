@@ -10,11 +10,11 @@ from amaranth.lib import data
 from tests.formal.harness import UnitTop, assert_holds, assert_in_order, assume_holds, past
 from tests.formal.prover import Proof
 from tests.mutants.mutation import Mutation
-from vitreous.hw.completion import Completion
-from vitreous.hw.dispatch import Dispatch
-from vitreous.hw.issue import IssueQueue
-from vitreous.hw.ports import instruction_layout
-from vitreous.hw.tokens import Tokens
+from vitreous.hw.control.dispatch import Dispatch
+from vitreous.hw.control.issue import IssueQueue
+from vitreous.hw.control.retire import Completion
+from vitreous.hw.control.tokens import Tokens
+from vitreous.hw.memory.ports import instruction_layout
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig, QueueConfig
 from vitreous.spec.isa import QUEUE_OF, Opcode, Queue
@@ -142,7 +142,7 @@ PROOFS = (
         top=lambda: UnitTop(Tokens(), _check_tokens),
         mode="prove",
         depth=2,
-        bug=Mutation("condition", "tokens.py", "with m.Elif(take & ~give)", "with m.Elif(take)"),
+        bug=Mutation("condition", "control/tokens.py", "with m.Elif(take & ~give)", "with m.Elif(take)"),
         bug_depth=5,
     ),
     Proof(
@@ -154,7 +154,10 @@ PROOFS = (
         mode="prove",
         depth=2,
         bug=Mutation(
-            "condition", "issue.py", "waiting.r_rdy & ~self.missing.any() & issued", "waiting.r_rdy & issued"
+            "condition",
+            "control/issue.py",
+            "waiting.r_rdy & ~self.missing.any() & issued",
+            "waiting.r_rdy & issued",
         ),
         bug_depth=5,
     ),
@@ -168,7 +171,7 @@ PROOFS = (
         depth=10,
         bug=Mutation(
             "order",
-            "issue.py",
+            "control/issue.py",
             "issued.r_en.eq(self.complete)",
             "issued.r_en.eq(self.complete & ~self.issue)",
         ),
@@ -183,7 +186,7 @@ PROOFS = (
         depth=2,
         bug=Mutation(
             "condition",
-            "dispatch.py",
+            "control/dispatch.py",
             "self.i.ready.eq(target.ready & ~self.halt)",
             "self.i.ready.eq(~self.halt)",
         ),
@@ -195,7 +198,7 @@ PROOFS = (
         top=lambda: UnitTop(Completion(in_flight=4), _check_completion),
         mode="bmc",
         depth=12,
-        bug=Mutation("condition", "completion.py", "Mux(is_score, scores, writes)", "scores | writes"),
+        bug=Mutation("condition", "control/retire.py", "Mux(is_score, scores, writes)", "scores | writes"),
         bug_depth=8,
     ),
 )

@@ -10,11 +10,11 @@ from amaranth.hdl import Assert, Assume, Cat, Const, Module, Mux, Signal
 from tests.formal.harness import UnitTop, assert_holds, assume_holds, constant, past
 from tests.formal.prover import Proof
 from tests.mutants.mutation import Mutation
-from vitreous.hw.axi import PAGE_BYTES, ReadChannel
-from vitreous.hw.bursts import BurstGenerator, RowWalker
-from vitreous.hw.gearbox import BeatsToWords, WordsToBeats
-from vitreous.hw.patches import PatchUnfolder
-from vitreous.hw.pixel_rows import PixelRows
+from vitreous.hw.axi.axi import PAGE_BYTES, ReadChannel
+from vitreous.hw.axi.bursts import BurstGenerator, RowWalker
+from vitreous.hw.axi.gearbox import BeatsToWords, WordsToBeats
+from vitreous.hw.load.patches import PatchUnfolder
+from vitreous.hw.load.pixel_rows import PixelRows
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, QueueConfig
 from vitreous.spec.isa import Memory
 from vitreous.spec.layout import word_bytes
@@ -232,7 +232,7 @@ PROOFS = (
         "a region of n rows gives n rows, in order, `stride` apart, none twice; `o` holds",
         lambda: UnitTop(RowWalker(), _check_rows),
         Mutation(
-            "protocol", "bursts.py", "with m.If(self.o.valid & self.o.ready):", "with m.If(self.o.valid):"
+            "protocol", "axi/bursts.py", "with m.If(self.o.valid & self.o.ready):", "with m.If(self.o.valid):"
         ),
     ),
     _stream(
@@ -243,7 +243,7 @@ PROOFS = (
         lambda: UnitTop(BurstGenerator(small(1), burst_beats=BURST_BEATS), _check_bursts),
         Mutation(
             "condition",
-            "bursts.py",
+            "axi/bursts.py",
             "self._burst_beats - place, self._burst_beats",
             "self._burst_beats, self._burst_beats",
         ),
@@ -255,7 +255,10 @@ PROOFS = (
         "`o` holds",
         lambda: UnitTop(PixelRows(), _check_hold),
         Mutation(
-            "protocol", "pixel_rows.py", "with m.If(self.o.valid & self.o.ready):", "with m.If(self.o.valid):"
+            "protocol",
+            "load/pixel_rows.py",
+            "with m.If(self.o.valid & self.o.ready):",
+            "with m.If(self.o.valid):",
         ),
     ),
     _stream(
@@ -265,7 +268,7 @@ PROOFS = (
         lambda: UnitTop(
             PatchUnfolder(small(4)), lambda m, unit, registers, free: assert_holds(m, unit.o, "o")
         ),
-        Mutation("protocol", "patches.py", "with m.If(self.o.ready):", "with m.If(1):"),
+        Mutation("protocol", "load/patches.py", "with m.If(self.o.ready):", "with m.If(1):"),
         bug_depth=7,
     ),
     _stream(
@@ -275,7 +278,7 @@ PROOFS = (
         lambda: UnitTop(ReadChannel(data_bits=64), _check_channel),
         Mutation(
             "condition",
-            "axi.py",
+            "axi/axi.py",
             "self.load.burst.ready.eq(free & ~self.fetch.burst.valid)",
             "self.load.burst.ready.eq(free)",
         ),
@@ -286,7 +289,10 @@ PROOFS = (
         "every word has the bytes of its two beats, `last` on a row's last; nothing dropped or duplicated; `o` holds",
         lambda: _gearbox(BeatsToWords, _check_words, _GATHER),
         Mutation(
-            "protocol", "gearbox.py", "self.i.ready.eq(step & beat_ends),", "self.i.ready.eq(self.i.valid),"
+            "protocol",
+            "axi/gearbox.py",
+            "self.i.ready.eq(step & beat_ends),",
+            "self.i.ready.eq(self.i.valid),",
         ),
     ),
     _stream(
@@ -295,7 +301,10 @@ PROOFS = (
         "every word is its half of its beat, a row begins with a new beat; nothing dropped or duplicated; `o` holds",
         lambda: _gearbox(BeatsToWords, _check_words, _SPLIT),
         Mutation(
-            "condition", "gearbox.py", "(position == ratios.final) | row_ends)", "(position == ratios.final))"
+            "condition",
+            "axi/gearbox.py",
+            "(position == ratios.final) | row_ends)",
+            "(position == ratios.final))",
         ),
     ),
     _stream(
@@ -303,7 +312,9 @@ PROOFS = (
         "gearbox.WordsToBeats",
         "every word is two beats, low bytes first, all strobes; nothing dropped or duplicated; `o` holds",
         lambda: _gearbox(WordsToBeats, _check_beats, _GATHER),
-        Mutation("protocol", "gearbox.py", "self.i.ready.eq(step & word_ends),", "self.i.ready.eq(step),"),
+        Mutation(
+            "protocol", "axi/gearbox.py", "self.i.ready.eq(step & word_ends),", "self.i.ready.eq(step),"
+        ),
     ),
     _stream(
         "words_to_beats_gather",
@@ -312,7 +323,7 @@ PROOFS = (
         lambda: _gearbox(WordsToBeats, _check_beats, _SPLIT),
         Mutation(
             "width",
-            "gearbox.py",
+            "axi/gearbox.py",
             "filled = (1 << (slot + 1) * word // 8) - 1",
             "filled = (1 << bits // 8) - 1",
         ),

@@ -12,15 +12,15 @@ from tests.formal.harness import UnitTop, assert_holds, assert_in_order, assume_
 from tests.formal.prover import Proof
 from tests.formal.transfers import small
 from tests.mutants.mutation import Mutation
-from vitreous.hw.fetch import Fetch
-from vitreous.hw.load import LoadUnit
-from vitreous.hw.load_back import LoadBack
-from vitreous.hw.load_front import LoadFront
-from vitreous.hw.norm_words import NormWords
-from vitreous.hw.packer import Packer
-from vitreous.hw.ports import instruction_layout
-from vitreous.hw.store import StoreUnit
-from vitreous.hw.store_words import WordReader
+from vitreous.hw.control.fetch import Fetch
+from vitreous.hw.load.load import LoadUnit
+from vitreous.hw.load.load_back import LoadBack
+from vitreous.hw.load.load_front import LoadFront
+from vitreous.hw.matrix.packer import Packer
+from vitreous.hw.memory.ports import instruction_layout
+from vitreous.hw.store.store import StoreUnit
+from vitreous.hw.store.store_words import WordReader
+from vitreous.hw.vector.words import NormWords
 from vitreous.spec.isa import Memory, Opcode
 
 
@@ -259,7 +259,7 @@ PROOFS = (
         top=lambda: UnitTop(Packer(small(4)), _check_packer),
         mode="prove",
         depth=2,
-        bug=Mutation("state", "packer.py", "Mux(start, 0, element) if v else element", "element"),
+        bug=Mutation("state", "matrix/packer.py", "Mux(start, 0, element) if v else element", "element"),
         bug_depth=5,
     ),
     _bounded(
@@ -268,7 +268,7 @@ PROOFS = (
         "addresses are `base + row * stride + word`; words leave in that order, none dropped or duplicated; `o` holds",
         _top(WordReader, _check_reader),
         10,
-        Mutation("timing", "store_words.py", "queue.w_en.eq(reading)", "queue.w_en.eq(granted)"),
+        Mutation("timing", "store/store_words.py", "queue.w_en.eq(reading)", "queue.w_en.eq(granted)"),
     ),
     _bounded(
         "norm_words",
@@ -278,7 +278,7 @@ PROOFS = (
         lambda: UnitTop(NormWords(small(4)), _check_norm_words, chosen=4),
         9,
         Mutation(
-            "condition", "norm_words.py", "written.eq(granted & ~self.fault)", "written.eq(self.xo.ready)"
+            "condition", "vector/words.py", "written.eq(granted & ~self.fault)", "written.eq(self.xo.ready)"
         ),
     ),
     _bounded(
@@ -289,7 +289,7 @@ PROOFS = (
         12,
         Mutation(
             "state",
-            "load_front.py",
+            "load/load_front.py",
             "with m.If(rows.i.ready & pixels.i.ready & ~self.halt):",
             "with m.If(1):",
         ),
@@ -302,7 +302,7 @@ PROOFS = (
         12,
         Mutation(
             "protocol",
-            "load_back.py",
+            "load/load_back.py",
             "word.ready.eq(self._loading & self._accepted)",
             "word.ready.eq(self._loading)",
         ),
@@ -313,7 +313,7 @@ PROOFS = (
         "requests and commands hold; asked-for beats always have room; commands are the beats in order (8-byte bus)",
         _top(Fetch, _check_fetch),
         13,
-        Mutation("condition", "fetch.py", "with m.If(final):", "with m.If(position[1]):"),
+        Mutation("condition", "control/fetch.py", "with m.If(final):", "with m.If(position[1]):"),
     ),
     _bounded(
         "read_bursts",
@@ -323,7 +323,7 @@ PROOFS = (
         14,
         Mutation(
             "condition",
-            "load.py",
+            "load/load.py",
             "answered = self.events.beat & self.bus.beat.payload.last",
             "answered = self.events.beat",
         ),
@@ -335,7 +335,10 @@ PROOFS = (
         _top(StoreUnit, _check_write_bursts),
         14,
         Mutation(
-            "condition", "store.py", "last.eq(sent == lengths.r_data)", "last.eq(sent + 1 == lengths.r_data)"
+            "condition",
+            "store/store.py",
+            "last.eq(sent == lengths.r_data)",
+            "last.eq(sent + 1 == lengths.r_data)",
         ),
     ),
 )

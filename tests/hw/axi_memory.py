@@ -9,7 +9,7 @@ from typing import Any
 
 from amaranth.sim import Simulator
 
-from vitreous.hw.axi import BURST_INCR, PAGE_BYTES, Axi4
+from vitreous.hw.axi.axi import BURST_INCR, PAGE_BYTES, Axi4
 
 _CHANNELS = {
     "aw": ("awid", "awaddr", "awlen", "awsize", "awburst"),

@@ -1,4 +1,6 @@
-"""The primitive DSP48E2 as its user guide (UG579) describes it, as far as ``hw.dsp48e2`` uses it; anything else raises.
+"""The primitive DSP48E2 as its user guide (UG579) describes it, as far as ``hw.matrix.dsp48e2`` uses it.
+
+Anything else raises.
 
 Written from the guide's block diagram, OPMODE and INMODE tables, not from the unit: it reads the attributes and pins of
 the very instance that the unit makes.

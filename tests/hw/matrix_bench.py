@@ -10,7 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.sim import Simulator
 
 from vitreous.golden.machine import Memories
-from vitreous.hw.matrix import MatrixUnit
+from vitreous.hw.matrix.matrix import MatrixUnit
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 

@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 
 from tests.hw.columns import pack, unpack
 from tests.hw.norm_rows import norm_row
-from vitreous.hw.norm import RowUnit
+from vitreous.hw.vector.vector_unit import RowUnit
 from vitreous.spec import isa, numbers
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, NormConfig
 from vitreous.spec.isa import Instruction, Opcode

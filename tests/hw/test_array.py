@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.hw.columns import pack, run_pipeline, unpack
-from vitreous.hw.array import Array
+from vitreous.hw.matrix.array import Array
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig
 
 MULTIPLIERS = ("plain", "accumulate", "packed")

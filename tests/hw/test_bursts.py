@@ -9,8 +9,8 @@ import pytest
 from amaranth.sim import Simulator
 
 from tests.hw.axi_memory import taken
-from vitreous.hw.axi import PAGE_BYTES
-from vitreous.hw.bursts import BurstGenerator, RowWalker
+from vitreous.hw.axi.axi import PAGE_BYTES
+from vitreous.hw.axi.bursts import BurstGenerator, RowWalker
 from vitreous.spec.config import AcceleratorConfig, BusConfig
 
 BASE, SIZE = 0xFC0, 40000

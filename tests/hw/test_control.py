@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.hw.simulation import simulate
-from vitreous.hw.control import Control
+from vitreous.hw.control.control import Control
 from vitreous.spec.isa import ErrorCode
 
 SOURCES = 3

@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from tests.hw.simulation import simulate
-from vitreous.hw.counters import Counters
+from vitreous.hw.control.counters import Counters
 from vitreous.spec.isa import COUNTER_BITS, COUNTERS
 
 COUNT = len(COUNTERS)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.hw.simulation import simulate
-from vitreous.hw.dispatch import DEADLOCK_CYCLES, Dispatch
+from vitreous.hw.control.dispatch import DEADLOCK_CYCLES, Dispatch
 from vitreous.spec import isa
 from vitreous.spec.isa import QUEUE_OF, ErrorCode, Opcode, Queue
 

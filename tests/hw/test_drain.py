@@ -8,7 +8,7 @@ from amaranth.sim import Simulator
 
 from tests.hw.matrix_programs import small
 from tests.hw.test_feeder import random_programs
-from vitreous.hw.drain import Drain
+from vitreous.hw.matrix.readout import Drain
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory, Scale
 

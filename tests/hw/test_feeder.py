@@ -10,7 +10,7 @@ from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
 from tests.hw.matrix_programs import matmul, random_matmul, small
-from vitreous.hw.feeder import Feeder
+from vitreous.hw.matrix.operand_sequencer import Feeder
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Instruction, Memory, Operands, Scale
 

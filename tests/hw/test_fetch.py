@@ -12,8 +12,8 @@ from amaranth.sim import Simulator
 
 from tests.hw.axi_memory import AxiMemory
 from tests.hw.programs import relay_config
-from vitreous.hw.axi import ReadChannel
-from vitreous.hw.fetch import Fetch
+from vitreous.hw.axi.axi import ReadChannel
+from vitreous.hw.control.fetch import Fetch
 from vitreous.spec.isa import ErrorCode
 
 BASE, OFFSET, SIZE = 0xFC0, 0x40, 0x1000

@@ -6,8 +6,8 @@ import pytest
 
 from tests.hw.columns import pack, run_pipeline, unpack
 from tests.hw.test_gelu import gelu
-from vitreous.hw.fusion import FusionControl, FusionPipeline
-from vitreous.hw.requantize import Saturation
+from vitreous.hw.arith.requantize import Saturation
+from vitreous.hw.matrix.epilogue import FusionControl, FusionPipeline
 from vitreous.spec import numbers
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, GeluConfig
 from vitreous.spec.isa import Activation

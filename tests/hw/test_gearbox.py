@@ -9,7 +9,7 @@ import pytest
 
 from tests.hw.simulation import simulate, sink, source
 from tests.hw.transfer_bench import small
-from vitreous.hw.gearbox import BeatsToWords, WordsToBeats
+from vitreous.hw.axi.gearbox import BeatsToWords, WordsToBeats
 from vitreous.spec.isa import Memory
 from vitreous.spec.layout import word_bytes
 

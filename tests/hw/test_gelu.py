@@ -8,7 +8,7 @@ import torch
 
 from tests.hw.columns import pack, run_pipeline, unpack
 from vitreous.golden.activation.activation import gelu as golden_gelu
-from vitreous.hw.gelu import VARIANTS, Gelu
+from vitreous.hw.activation.activation import VARIANTS, Gelu
 from vitreous.sim.vectors import Block, VectorBench
 from vitreous.spec.config import GeluConfig
 from vitreous.spec.tables import (

@@ -18,7 +18,7 @@ from benchmarks.gelu import (
     random_scales,
     truth,
 )
-from vitreous.hw.gelu_delta import DeltaGelu
+from vitreous.hw.activation.delta import DeltaGelu
 from vitreous.spec.config import GeluConfig
 
 PUBLISHED_BITS = 177 * 22

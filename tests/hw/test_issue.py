@@ -11,8 +11,8 @@ from amaranth.sim import Simulator
 
 from tests.hw.axi_memory import taken
 from tests.hw.programs import relay_config
-from vitreous.hw.issue import IN_FLIGHT, IssueQueue
-from vitreous.hw.tokens import Tokens
+from vitreous.hw.control.issue import IN_FLIGHT, IssueQueue
+from vitreous.hw.control.tokens import Tokens
 from vitreous.spec import isa
 from vitreous.spec.isa import ErrorCode, Memory, Opcode, Queue, make
 

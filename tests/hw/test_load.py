@@ -15,8 +15,8 @@ from tests.hw.ports_model import WriteMemory
 from tests.hw.transfer_bench import BASE, TransferBench, depths, small
 from vitreous.golden.machine.dma import start_fill, start_load, start_load_patches
 from vitreous.golden.machine.memories import Dram, Memories
-from vitreous.hw.axi import ReadChannel
-from vitreous.hw.load import LoadUnit
+from vitreous.hw.axi.axi import ReadChannel
+from vitreous.hw.load.load import LoadUnit
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode, make
 from vitreous.spec.layout import word_bytes

@@ -11,8 +11,8 @@ from tests.hw.matrix_bench import WAIT, MatrixBench, Outcome, compare
 from tests.hw.matrix_programs import execute, matmul, random_memories, random_program, small
 from vitreous.golden.errors import GoldenError
 from vitreous.golden.machine.decode_checks import check_fields
-from vitreous.hw.matrix import MatrixUnit
-from vitreous.hw.scores import Scores
+from vitreous.hw.matrix.matrix import MatrixUnit
+from vitreous.hw.matrix.scores import Scores
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, ErrorCode, Instruction, Memory, Operands, Scale
 

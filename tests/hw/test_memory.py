@@ -7,7 +7,7 @@ from typing import Any
 
 from amaranth.sim import Simulator
 
-from vitreous.hw.memory import Scratchpad
+from vitreous.hw.memory.scratchpad import Scratchpad
 
 WIDTH, DEPTH = 32, 12
 READS, WRITES = ("first", "second", "third"), ("first", "second")

@@ -5,7 +5,7 @@ import pytest
 from tests.hw.columns import pack, unpack
 from tests.hw.norm_bench import Bench, check, configuration, make_norm, make_pool, random_memory
 from tests.hw.norm_rows import VARIANTS
-from vitreous.hw.norm import row_cycles
+from vitreous.hw.vector.vector_unit import row_cycles
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig
 from vitreous.spec.isa import ErrorCode, Opcode
 

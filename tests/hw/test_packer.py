@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.hw.columns import pack, run_pipeline
-from vitreous.hw.packer import Packer
+from vitreous.hw.matrix.packer import Packer
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.hw.simulation import simulate, sink, source
 from tests.hw.transfer_bench import small
-from vitreous.hw.patches import PatchUnfolder
+from vitreous.hw.load.patches import PatchUnfolder
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Opcode, make
 

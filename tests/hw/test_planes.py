@@ -4,7 +4,7 @@ import pytest
 
 from tests.hw.columns import pack, run_pipeline, unpack
 from tests.hw.matrix_programs import small
-from vitreous.hw.planes import PlaneSum
+from vitreous.hw.matrix.byte_planes import PlaneSum
 
 
 def wrapped(value: int) -> int:

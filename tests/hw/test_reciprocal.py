@@ -8,7 +8,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tests.hw.columns import pack, run_pipeline, unpack
-from vitreous.hw.reciprocal import Reciprocal
+from vitreous.hw.arith.reciprocal import Reciprocal
 
 NUMERATORS = (8193, 16320, 16384, 32767)
 """The least one, that of ``ita``'s inverse, that of the mean of a layer norm, the largest one."""

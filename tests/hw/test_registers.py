@@ -9,7 +9,7 @@ import pytest
 
 from tests.hw.programs import relay_config
 from tests.hw.simulation import simulate
-from vitreous.hw.registers import Registers
+from vitreous.hw.control.registers import Registers
 from vitreous.spec import isa
 from vitreous.spec.isa import Register
 

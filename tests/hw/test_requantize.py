@@ -3,7 +3,7 @@ import random
 import pytest
 
 from tests.hw.columns import pack, run_pipeline, unpack
-from vitreous.hw.requantize import Requantize, Saturation
+from vitreous.hw.arith.requantize import Requantize, Saturation
 from vitreous.spec import numbers
 
 FORMATS = {Saturation.INT8: numbers.INT8, Saturation.INT16: numbers.INT16, Saturation.SCORE: numbers.SCORE}

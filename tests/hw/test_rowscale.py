@@ -4,8 +4,8 @@ import pytest
 
 from tests.hw.columns import run_pipeline
 from tests.hw.test_reciprocal import reciprocal
-from vitreous.hw.leading_one import LeadingOne
-from vitreous.hw.rowscale import RowScale
+from vitreous.hw.arith.leading_one import LeadingOne
+from vitreous.hw.softmax.rowscale import RowScale
 from vitreous.spec.numbers import normalize_multiplier
 
 

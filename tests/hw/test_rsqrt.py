@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 
 from tests.hw.columns import pack, run_pipeline, unpack
 from tests.hw.norm_rows import norm_scale, reciprocal_root
-from vitreous.hw.norm_scale import NormScale
-from vitreous.hw.rsqrt import ReciprocalRoot
+from vitreous.hw.arith.rsqrt import ReciprocalRoot
+from vitreous.hw.norm.scale import NormScale
 
 
 class Roots(wiring.Component):

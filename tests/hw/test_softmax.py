@@ -6,8 +6,8 @@ import pytest
 from tests.hw.columns import pack, run_pipeline, unpack
 from tests.hw.softmax_reference import MASKED, inverse, level, narrow, planes, row_of
 from tests.hw.test_rowscale import row_scale
-from vitreous.hw.scores import Scores
-from vitreous.hw.softmax import SoftmaxStatistics, prologue
+from vitreous.hw.matrix.scores import Scores
+from vitreous.hw.softmax.softmax import SoftmaxStatistics, prologue
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig, SoftmaxConfig
 from vitreous.spec.softmax import facts
 

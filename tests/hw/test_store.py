@@ -14,7 +14,7 @@ from tests.hw.ports_model import ReadMemory
 from tests.hw.transfer_bench import BASE, TransferBench, depths, small
 from vitreous.golden.machine.dma import start_store
 from vitreous.golden.machine.memories import Dram, Memories
-from vitreous.hw.store import StoreUnit
+from vitreous.hw.store.store import StoreUnit
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode, make
 from vitreous.spec.layout import word_bytes

@@ -49,7 +49,7 @@ def test_multiplier_and_memory(family: Family, tmp_path: Path) -> None:
 def test_rtlil_and_verilog_give_the_same(tmp_path: Path) -> None:
     from amaranth.back import rtlil, verilog
 
-    from vitreous.hw.leading_one import LeadingOne
+    from vitreous.hw.arith.leading_one import LeadingOne
 
     unit = LeadingOne(width=32)
     texts = (
@@ -64,7 +64,7 @@ def test_rtlil_and_verilog_give_the_same(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_array_ports_of_amaranth_survive_the_mapper(tmp_path: Path) -> None:
     from vitreous.cost import per_lane
-    from vitreous.hw.requantize import Requantize
+    from vitreous.hw.arith.requantize import Requantize
 
     cost = per_lane(
         lambda n: Requantize(lanes=n, width=32), "requantize", "xcup", lanes=(1, 2), cache=tmp_path

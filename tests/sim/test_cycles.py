@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.sim.small import CASES, CONFIGURATIONS, TINY, small_program
-from vitreous.hw.matrix import MatrixUnit
+from vitreous.hw.matrix.matrix import MatrixUnit
 from vitreous.sim.build import SimulationError
 from vitreous.sim.cycles import predict
 from vitreous.sim.cycles.bursts import split

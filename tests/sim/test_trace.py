@@ -143,7 +143,7 @@ def test_plans_of_two_programs_do_not_share_results(tmp_path: Path) -> None:
 
 def test_cache_key_follows_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
     names = {name for name, _ in source_files(*builds._SOURCES)}
-    assert {"hw/matrix.py", "hw/verilog.py", "spec/isa.py", "spec/tables.py", "sim/bench.sv"} <= names
+    assert {"hw/matrix/matrix.py", "hw/verilog.py", "spec/isa.py", "spec/tables.py", "sim/bench.sv"} <= names
     key = cache_key(TINY)
     assert cache_key(TINY) == key
     keys = {key, cache_key(TINY, "ports"), cache_key(AcceleratorConfig(queue=QueueConfig(depth=4)))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vitreous.hw.norm_pipeline import VARIANTS
+from vitreous.hw.vector.pipeline import VARIANTS
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig, NormConfig
 from vitreous.spec.isa import COUNTERS, Activation, Instruction, Memory, Opcode, Operands, Scale, make
 from vitreous.spec.layout import word_bytes

@@ -10,7 +10,7 @@ import torch
 
 from tests.vectors.case import Case, flat, lanes
 from vitreous.golden.activation.activation import gelu
-from vitreous.hw.gelu import Gelu
+from vitreous.hw.activation.activation import Gelu
 from vitreous.sim.vectors import Block
 from vitreous.spec.config import GeluConfig
 

@@ -10,8 +10,8 @@ from amaranth.utils import exact_log2
 
 from tests.vectors.case import CHUNK, LANES, Case, checked, column_times, tensor
 from vitreous.golden.arith.integers import product
-from vitreous.hw.array import Array
-from vitreous.hw.norm_pool import TOKENS_MAXIMUM, PoolSum
+from vitreous.hw.matrix.array import Array
+from vitreous.hw.vector.pool import TOKENS_MAXIMUM, PoolSum
 from vitreous.sim.vectors import Block
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig
 

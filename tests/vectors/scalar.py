@@ -14,12 +14,12 @@ from vitreous.golden.arith.reciprocal import reciprocal
 from vitreous.golden.arith.rsqrt import reciprocal_root
 from vitreous.golden.ops.requantize import requantize
 from vitreous.golden.softmax.softmax import row_scale
-from vitreous.hw.leading_one import LeadingOne
-from vitreous.hw.reciprocal import Reciprocal
-from vitreous.hw.requantize import Requantize, Saturation
-from vitreous.hw.rowscale import RowScale
-from vitreous.hw.rsqrt import ReciprocalRoot
-from vitreous.hw.softmax_ita import RowInverse
+from vitreous.hw.arith.leading_one import LeadingOne
+from vitreous.hw.arith.reciprocal import Reciprocal
+from vitreous.hw.arith.requantize import Requantize, Saturation
+from vitreous.hw.arith.rsqrt import ReciprocalRoot
+from vitreous.hw.softmax.ita import RowInverse
+from vitreous.hw.softmax.rowscale import RowScale
 from vitreous.sim.vector_units import Copies
 from vitreous.sim.vectors import Block
 from vitreous.spec.config import SoftmaxConfig

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.vectors.campaign import GROUPS, run_group
-from vitreous.hw.gelu import VARIANTS as GELU_VARIANTS
-from vitreous.hw.softmax import VARIANTS as SOFTMAX_VARIANTS
+from vitreous.hw.activation.activation import VARIANTS as GELU_VARIANTS
+from vitreous.hw.softmax.softmax import VARIANTS as SOFTMAX_VARIANTS
 
 COUNT = 60_000
 SEED = 2

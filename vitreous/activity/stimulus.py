@@ -14,10 +14,10 @@ from vitreous.activity.operands import Product
 from vitreous.golden.activation.activation import gelu
 from vitreous.golden.ops.context import planes
 from vitreous.golden.softmax.softmax import Statistics, probabilities, statistics
-from vitreous.hw.array import Array
-from vitreous.hw.gelu import Gelu
-from vitreous.hw.rowscale import FACTOR_BITS
-from vitreous.hw.softmax import VARIANTS, SoftmaxStatistics, recurrence
+from vitreous.hw.activation.activation import Gelu
+from vitreous.hw.matrix.array import Array
+from vitreous.hw.softmax.rowscale import FACTOR_BITS
+from vitreous.hw.softmax.softmax import VARIANTS, SoftmaxStatistics, recurrence
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.numbers import ACCUMULATOR_BITS, GELU_INPUT, MULTIPLIER_BITS
 

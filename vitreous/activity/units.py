@@ -12,9 +12,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.activity import stimulus
-from vitreous.hw.array import Array
-from vitreous.hw.gelu import Gelu
-from vitreous.hw.softmax import SoftmaxStatistics, prologue
+from vitreous.hw.activation.activation import Gelu
+from vitreous.hw.matrix.array import Array
+from vitreous.hw.softmax.softmax import SoftmaxStatistics, prologue
 from vitreous.reports.nets import GATES, WORDS, Net
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.numbers import ACCUMULATOR_BITS

@@ -15,7 +15,7 @@ from tests.hw.simulation import simulate, sink, source
 from vitreous.hw.board.host_bus import REGISTERS_BIT, HostSplit, RegisterBridge
 from vitreous.hw.board.loader import Loader
 from vitreous.hw.board.memory import AxiRam
-from vitreous.hw.registers import Registers
+from vitreous.hw.control.registers import Registers
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Register

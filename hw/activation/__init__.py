@@ -1,0 +1,1 @@
+"""The smooth activation functions: one interface, a file for each variant."""

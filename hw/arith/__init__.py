@@ -1,0 +1,1 @@
+"""Arithmetic that several units share, and what accompanies data through a pipeline."""

@@ -1,0 +1,1 @@
+"""What runs a program: fetch, dispatch, queues and tokens, the first error, registers and counters."""

@@ -1,0 +1,153 @@
+"""Instruction fetch: the program as a stream of commands in order."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from vitreous.hw.axi.axi import ADDRESS_BITS, ReadBeat, ReadClient
+from vitreous.hw.axi.bursts import BurstGenerator
+from vitreous.hw.memory.ports import Command, ErrorReport
+from vitreous.spec import isa
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import ErrorCode
+
+LENGTH_BITS = isa.PC_BITS + 1
+"""A program has at most 2**16 instructions."""
+
+
+class Fetch(wiring.Component):
+    """Reads ``length`` instructions from byte ``offset`` of the read window.
+
+    Latency: 4 cycles from ``start`` to the first burst, 2 from an instruction's last beat to its command.
+    Throughput: one instruction in ``32 / beat bytes`` cycles. Back-pressure: holds its command; asks only for
+    beats that it has room for, so that it never blocks the read channel.
+
+    Parameters
+    ----------
+    config : bus.
+
+    Members
+    -------
+    start : In(1), begin; once after a reset.
+    base, size, offset : In(32). length : In(17).
+    bus : Out(ReadClient(data_bits)).
+    o : Out(stream.Signature(Command())).
+    finished : Out(1), all instructions have been taken.
+    error : Out(ErrorReport()). halt : In(1): no new burst, arriving data is dropped.
+    drained : Out(1), no burst is outstanding.
+    events : Out({"beat"}).
+
+    Raises (as ``error``): WINDOW (pc: the first instruction that is not wholly in the window), BUS_READ.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "start": In(1),
+                "base": In(ADDRESS_BITS),
+                "size": In(ADDRESS_BITS),
+                "offset": In(ADDRESS_BITS),
+                "length": In(LENGTH_BITS),
+                "bus": Out(ReadClient(config.bus.data_bits)),
+                "o": Out(stream.Signature(Command())),
+                "finished": Out(1),
+                "error": Out(ErrorReport()),
+                "halt": In(1),
+                "drained": Out(1),
+                "events": Out(data.StructLayout({"beat": 1})),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self._config
+        burst_beats = min(config.bus.burst_beats, 16)
+        m.submodules.bursts = bursts = BurstGenerator(config, burst_beats=burst_beats)
+        m.submodules.beats = beats = fifo.SyncFIFO(
+            width=ReadBeat(config.bus.data_bits).size, depth=2 * burst_beats
+        )
+        failed, stop, pending = Signal(), Signal(), Signal()
+        m.d.comb += stop.eq(self.halt | failed)
+        with m.If(self.error.valid):
+            m.d.sync += failed.eq(1)
+
+        per_instruction = isa.INSTRUCTION_BYTES // config.bus.beat_bytes
+        with m.If(self.start & (self.length != 0)):
+            m.d.sync += pending.eq(1)
+        with m.If(pending & bursts.i.ready):
+            m.d.sync += pending.eq(0)
+        m.d.comb += [
+            bursts.i.valid.eq(pending),
+            bursts.i.payload.offset.eq(self.offset),
+            bursts.i.payload.bytes.eq(self.length * isa.INSTRUCTION_BYTES),
+            bursts.base.eq(self.base),
+            bursts.size.eq(self.size),
+            bursts.halt.eq(stop),
+        ]
+        self._build_bus(m, bursts, beats, stop)
+        bad_beat = self._build_gather(m, beats, per_instruction, stop)
+        m.d.comb += [
+            self.error.valid.eq(bursts.outside | bad_beat),
+            self.error.code.eq(ErrorCode.WINDOW),
+            self.error.pc.eq(
+                Mux(self.size > self.offset, (self.size - self.offset) // isa.INSTRUCTION_BYTES, 0)
+            ),
+        ]
+        with m.If(bad_beat):
+            m.d.comb += [self.error.code.eq(ErrorCode.BUS_READ), self.error.pc.eq(self._gathered)]
+        return m
+
+    def _build_bus(self, m: Module, bursts: BurstGenerator, beats: fifo.SyncFIFO, stop: Signal) -> None:
+        room = Signal(range(beats.depth + 1), init=beats.depth)  # beats neither asked for nor in the queue
+        waiting = Signal(range(beats.depth + 1))  # beats asked for that have not come
+        wanted = bursts.o.payload.length + 1
+        go = (wanted <= room) & ~stop
+        asked, left = Signal(), Signal()
+        m.d.comb += [
+            self.bus.burst.payload.eq(bursts.o.payload),
+            self.bus.burst.valid.eq(bursts.o.valid & go),
+            bursts.o.ready.eq(self.bus.burst.ready & go),
+            asked.eq(self.bus.burst.valid & self.bus.burst.ready),
+            left.eq(beats.r_rdy & beats.r_en),
+            self.bus.beat.ready.eq(1),
+            beats.w_data.eq(self.bus.beat.payload),
+            beats.w_en.eq(self.bus.beat.valid),
+            self.events.beat.eq(self.bus.beat.valid),
+            self.drained.eq(waiting == 0),
+        ]
+        with m.If(asked):
+            m.d.sync += [room.eq(room - wanted + left), waiting.eq(waiting + wanted - self.bus.beat.valid)]
+        with m.Else():
+            m.d.sync += [room.eq(room + left), waiting.eq(waiting - self.bus.beat.valid)]
+
+    def _build_gather(self, m: Module, beats: fifo.SyncFIFO, per_instruction: int, stop: Signal) -> Signal:
+        """Beats become commands in the output register. Returns: the beat at the head of the queue came with
+        an error."""
+        bits = self._config.bus.data_bits
+        beat = data.View(ReadBeat(bits), beats.r_data)
+        position = Signal(range(max(per_instruction, 2)))
+        self._gathered = Signal(isa.PC_BITS)  # of the instruction whose beats are being gathered
+        taken = Signal(LENGTH_BITS)
+        step, bad, final = Signal(), Signal(), Signal()
+        m.d.comb += [
+            bad.eq(beats.r_rdy & beat.error & ~stop),
+            step.eq(beats.r_rdy & ~beat.error & (~self.o.valid | self.o.ready) & ~stop),
+            final.eq(position == per_instruction - 1),
+            beats.r_en.eq(step | stop),
+            self.finished.eq(taken == self.length),
+        ]
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += taken.eq(taken + 1)
+        with m.If(step):
+            for slot in range(per_instruction):
+                with m.If(position == slot):
+                    m.d.sync += self.o.payload.word.word_select(slot, bits).eq(beat.data)
+            m.d.sync += [position.eq(position + 1), self.o.payload.pc.eq(self._gathered)]
+            with m.If(final):
+                m.d.sync += [position.eq(0), self.o.valid.eq(1), self._gathered.eq(self._gathered + 1)]
+        return bad

@@ -1,0 +1,105 @@
+"""One queue: instructions wait in order for their tokens and for their unit, and give tokens when they are complete."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from vitreous.hw.memory.ports import Command, ErrorReport, instruction_layout
+from vitreous.spec import isa
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import ErrorCode, Opcode, Queue
+
+IN_FLIGHT = 16
+"""Instructions that a unit may have accepted and not completed."""
+_HEADER = instruction_layout(Opcode.END)
+
+
+class _Issued(data.StructLayout):
+    """What is remembered of an instruction until it is complete."""
+
+    def __init__(self) -> None:
+        super().__init__({"signal": len(Queue), "pc": isa.PC_BITS})
+
+
+class IssueQueue(wiring.Component):
+    """A queue of ``config.queue.depth`` commands in front of a unit.
+
+    Latency: 1 cycle to the unit where the tokens are there. Throughput: one command a cycle. Back-pressure:
+    ``i.ready`` is low while the queue is full; a command is offered to the unit while its tokens are there and
+    fewer than 16 are in flight.
+
+    Parameters
+    ----------
+    config : depth.
+
+    Members
+    -------
+    i : In(stream.Signature(Command())). o : Out(stream.Signature(Command())), to the unit. done : In(1), from the unit.
+    available : In(4), take, give : Out(4), overflow : In(1): this queue's part of ``Tokens``.
+    halt : In(1), nothing issues.
+    queued, active : Out(1), a command waits here; one is in flight.
+    missing : Out(4), queues of which the head still needs a token.
+    issue : Out(1), the head goes to the unit in this cycle. head_pc : Out, its program counter.
+    complete : Out(1), an instruction is complete in this cycle.
+    error : Out(ErrorReport()), TOKEN_OVERFLOW of the completed instruction.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        mask = len(Queue)
+        super().__init__(
+            {
+                "i": In(stream.Signature(Command())),
+                "o": Out(stream.Signature(Command())),
+                "done": In(1),
+                "available": In(mask),
+                "take": Out(mask),
+                "give": Out(mask),
+                "overflow": In(1),
+                "halt": In(1),
+                "queued": Out(1),
+                "active": Out(1),
+                "missing": Out(mask),
+                "issue": Out(1),
+                "head_pc": Out(isa.PC_BITS),
+                "complete": Out(1),
+                "error": Out(ErrorReport()),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.waiting = waiting = fifo.SyncFIFO(width=Command().size, depth=self._config.queue.depth)
+        m.submodules.issued = issued = fifo.SyncFIFO(width=_Issued().size, depth=IN_FLIGHT)
+        head = data.View(Command(), waiting.r_data)
+        header = data.View(_HEADER, head.word)
+        oldest = data.View(_Issued(), issued.r_data)
+        entry = data.View(_Issued(), issued.w_data)
+        m.d.comb += [
+            waiting.w_data.eq(self.i.payload),
+            waiting.w_en.eq(self.i.valid & ~self.halt),
+            self.i.ready.eq(waiting.w_rdy & ~self.halt),
+            self.queued.eq(waiting.r_rdy),
+            self.missing.eq(header.wait & ~self.available & waiting.r_rdy.replicate(len(Queue))),
+            self.o.payload.eq(head),
+            self.o.valid.eq(waiting.r_rdy & ~self.missing.any() & issued.w_rdy & ~self.halt),
+            self.issue.eq(self.o.valid & self.o.ready),
+            self.head_pc.eq(head.pc),
+            waiting.r_en.eq(self.issue),
+            issued.w_en.eq(self.issue),
+            entry.signal.eq(header.signal),
+            entry.pc.eq(head.pc),
+            self.active.eq(issued.r_rdy),
+            self.complete.eq(self.done & ~self.halt),
+            issued.r_en.eq(self.complete),
+            self.error.valid.eq(self.overflow),
+            self.error.code.eq(ErrorCode.TOKEN_OVERFLOW),
+            self.error.pc.eq(oldest.pc),
+        ]
+        with m.If(self.issue):
+            m.d.comb += self.take.eq(header.wait)
+        with m.If(self.complete):
+            m.d.comb += self.give.eq(oldest.signal)
+        return m

@@ -1,0 +1,148 @@
+"""The AXI4-Lite register file of ``spec.isa.Register``."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from vitreous.hw.axi.axi import ADDRESS_BITS, Axi4Lite
+from vitreous.hw.control.fetch import LENGTH_BITS
+from vitreous.spec import isa, layout
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import Register
+
+BUS_ADDRESS_BITS = 12
+_ALIGN_BITS = (layout.DRAM_ALIGN - 1).bit_length()
+
+
+class Status(data.StructLayout):
+    """The STATUS register, bit for bit."""
+
+    def __init__(self) -> None:
+        super().__init__({"busy": 1, "done": 1, "error": 1, "zero": 5, "code": 8, "pc": isa.PC_BITS})
+
+
+class Registers(wiring.Component):
+    """Host access: 32-bit words, byte strobes on writes, one transfer at a time in each direction, responses
+    always OKAY.
+
+    Latency: 1 cycle. Throughput: one access in 2 cycles. Back-pressure: AXI4-Lite handshakes. An address
+    without a register reads 0 and ignores writes. READ_BASE, WRITE_BASE and PROGRAM_OFFSET are multiples of
+    64: their low bits read 0.
+
+    Parameters
+    ----------
+    config : its digest.
+
+    Members
+    -------
+    bus : In(Axi4Lite(12)).
+    read_base, read_size, write_base, write_size, program_offset : Out(32). program_length : Out(17), saturated.
+    interrupt_enable : Out(1).
+    start, reset, clear_interrupt : Out(1), pulses of CONTROL.
+    status : In(Status()).
+    counter_index : Out, counter_value : In(48).
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "bus": In(Axi4Lite(BUS_ADDRESS_BITS)),
+                "read_base": Out(ADDRESS_BITS),
+                "read_size": Out(ADDRESS_BITS),
+                "write_base": Out(ADDRESS_BITS),
+                "write_size": Out(ADDRESS_BITS),
+                "program_offset": Out(ADDRESS_BITS),
+                "program_length": Out(LENGTH_BITS),
+                "interrupt_enable": Out(1),
+                "start": Out(1),
+                "reset": Out(1),
+                "clear_interrupt": Out(1),
+                "status": In(Status()),
+                "counter_index": Out(range(len(isa.COUNTERS))),
+                "counter_value": In(isa.COUNTER_BITS),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        length = Signal(32)
+        m.d.comb += self.program_length.eq(
+            Mux(length[isa.PC_BITS :].any(), 1 << isa.PC_BITS, length[: isa.PC_BITS])
+        )
+        self._build_write(m, length)
+        self._build_read(m, length)
+        return m
+
+    def _build_write(self, m: Module, length: Signal) -> None:
+        bus = self.bus
+        write = Signal()
+        m.d.comb += [
+            write.eq(bus.awvalid & bus.wvalid & (~bus.bvalid | bus.bready)),
+            bus.awready.eq(write),
+            bus.wready.eq(write),
+        ]
+        with m.If(bus.bready):
+            m.d.sync += bus.bvalid.eq(0)
+        with m.If(write):
+            m.d.sync += bus.bvalid.eq(1)
+        plain = {
+            Register.READ_SIZE: self.read_size,
+            Register.WRITE_SIZE: self.write_size,
+            Register.PROGRAM_LENGTH: length,
+            Register.INTERRUPT_ENABLE: self.interrupt_enable,
+        }
+        aligned = {
+            Register.READ_BASE: self.read_base,
+            Register.WRITE_BASE: self.write_base,
+            Register.PROGRAM_OFFSET: self.program_offset,
+        }
+        control = (self.start, self.reset, self.clear_interrupt)
+        commands = (isa.CONTROL_START, isa.CONTROL_RESET, isa.CONTROL_CLEAR_INTERRUPT)
+        with m.If(write):
+            with m.Switch(bus.awaddr[2:]):
+                for register, target in (plain | aligned).items():
+                    with m.Case(register >> 2):
+                        low = _ALIGN_BITS if register in aligned else 0
+                        for byte in range((len(target) + 7) // 8):
+                            bits = slice(max(8 * byte, low), min(8 * byte + 8, len(target)))
+                            with m.If(bus.wstrb[byte]):
+                                m.d.sync += target[bits].eq(bus.wdata[bits])
+                with m.Case(Register.CONTROL >> 2):
+                    for pulse, mask in zip(control, commands, strict=True):
+                        m.d.comb += pulse.eq((bus.wdata[:8] & mask).any() & bus.wstrb[0])
+
+    def _build_read(self, m: Module, length: Signal) -> None:
+        bus = self.bus
+        values = {
+            Register.MAGIC: Const(isa.MAGIC_VALUE, 32),
+            Register.CONFIG: Const(self._config.digest32, 32),
+            Register.STATUS: self.status.as_value(),
+            Register.READ_BASE: self.read_base,
+            Register.READ_SIZE: self.read_size,
+            Register.WRITE_BASE: self.write_base,
+            Register.WRITE_SIZE: self.write_size,
+            Register.PROGRAM_OFFSET: self.program_offset,
+            Register.PROGRAM_LENGTH: length,
+            Register.INTERRUPT_ENABLE: self.interrupt_enable,
+        }
+        value = Signal(32)
+        counter = bus.araddr[3:BUS_ADDRESS_BITS] - (Register.COUNTERS >> 3)
+        m.d.comb += [
+            bus.arready.eq(~bus.rvalid | bus.rready),
+            self.counter_index.eq(counter),
+        ]
+        with m.Switch(bus.araddr[2:]):
+            for register, source in values.items():
+                with m.Case(register >> 2):
+                    m.d.comb += value.eq(source)
+        first, end = Register.COUNTERS, Register.COUNTERS + 8 * len(isa.COUNTERS)
+        with m.If((bus.araddr >= first) & (bus.araddr < end)):
+            halves = Cat(self.counter_value, Const(0, 64 - isa.COUNTER_BITS))
+            m.d.comb += value.eq(halves.word_select(bus.araddr[2], 32))
+        with m.If(bus.rready):
+            m.d.sync += bus.rvalid.eq(0)
+        with m.If(bus.arvalid & bus.arready):
+            m.d.sync += [bus.rvalid.eq(1), bus.rdata.eq(value)]

@@ -1,0 +1,1 @@
+"""The load unit: from DRAM to the on-chip memories."""

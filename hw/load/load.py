@@ -1,0 +1,141 @@
+"""The load unit: LOAD, LOAD_PATCHES and FILL (docs/machine.md).
+
+Its two halves work on different instructions: the front asks for DRAM data, the back, one or more instructions
+behind, writes what arrives. So the latency of DRAM is paid once and not for each instruction.
+
+    i -> LoadFront -> BurstGenerator -> bus.burst
+             |                          bus.beat -> queue -> LoadBack -> xo, wo, ro, po
+             +-- queue of commands ----------------------------^
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import fifo, wiring
+from amaranth.lib.wiring import In, Out
+
+from vitreous.hw.axi.axi import ADDRESS_BITS, ReadBeat, ReadClient
+from vitreous.hw.axi.bursts import BurstGenerator
+from vitreous.hw.load.load_back import LoadBack
+from vitreous.hw.load.load_front import LoadFront
+from vitreous.hw.memory.ports import Command, WritePort, report_first, unit_members
+from vitreous.spec import isa
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import ErrorCode
+
+IN_FLIGHT = 4
+"""Instructions between front and back."""
+BEAT_QUEUE = 8
+"""Beats that may arrive while the back waits for a memory port."""
+
+
+class LoadUnit(wiring.Component):
+    """DRAM -> X, W, R, P.
+
+    Latency: 5 cycles from a command to its first burst, 2 from a beat to the write that it completes.
+    Throughput: one beat a cycle where a word is a beat or more, else one word a cycle; patches see
+    ``PatchUnfolder``. Back-pressure: waits for bus and ports.
+
+    Parameters
+    ----------
+    config : bus, words of the memories.
+
+    Members
+    -------
+    those of ``unit_members``; halt: no new burst, arriving data is dropped, no write.
+    drained : Out(1), no burst is outstanding.
+    base, size : In(32), the read window.
+    bus : Out(ReadClient(data_bits)).
+    xo (masked), wo, ro, po : Out(WritePort).
+    events : ``beat``: a beat of read data is taken.
+
+    Raises (as ``error``): ILLEGAL_FIELD, ALIGNMENT, WINDOW, BUS_READ, ADDRESS.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        super().__init__(
+            unit_members(["beat"])
+            | {
+                "drained": Out(1),
+                "base": In(ADDRESS_BITS),
+                "size": In(ADDRESS_BITS),
+                "bus": Out(ReadClient(config.bus.data_bits)),
+                "xo": Out(WritePort(8 * config.panel_word_bytes, masked=True)),
+                "wo": Out(WritePort(8 * config.panel_word_bytes)),
+                "ro": Out(WritePort(8 * config.residual_word_bytes)),
+                "po": Out(WritePort(8 * isa.PARAMETER_BYTES)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self._config
+        m.submodules.front = front = LoadFront(config)
+        m.submodules.bursts = bursts = BurstGenerator(config, burst_beats=config.bus.burst_beats)
+        m.submodules.pending = pending = fifo.SyncFIFO(width=Command().size, depth=IN_FLIGHT)
+        m.submodules.beats = beats = fifo.SyncFIFO(
+            width=ReadBeat(config.bus.data_bits).size, depth=BEAT_QUEUE
+        )
+        m.submodules.back = back = LoadBack(config)
+        failed, stop = Signal(), Signal()  # an own error stops the unit before the machine's halt comes back
+        m.d.comb += stop.eq(self.halt | failed)
+        with m.If(self.error.valid):
+            m.d.sync += failed.eq(1)
+
+        wiring.connect(m, wiring.flipped(self.i), front.i)
+        wiring.connect(m, front.row, bursts.i)
+        for memory in ("xo", "wo", "ro", "po"):
+            wiring.connect(m, getattr(back, memory), wiring.flipped(getattr(self, memory)))
+        m.d.comb += [
+            front.halt.eq(stop),
+            bursts.halt.eq(stop),
+            back.halt.eq(stop),
+            bursts.base.eq(self.base),
+            bursts.size.eq(self.size),
+            pending.w_data.eq(front.o.payload),
+            pending.w_en.eq(front.o.valid),
+            front.o.ready.eq(pending.w_rdy),
+            back.i.payload.eq(pending.r_data),
+            back.i.valid.eq(pending.r_rdy),
+            pending.r_en.eq(back.i.ready),
+            back.beat.payload.eq(beats.r_data),
+            back.beat.valid.eq(beats.r_rdy),
+            beats.r_en.eq(back.beat.ready),
+            self.done.eq(back.done),
+            self.busy.eq(front.busy | pending.r_rdy | back.busy),
+        ]
+        self._build_bus(m, bursts, beats, stop)
+        self._build_error(m, front, bursts, back)
+        return m
+
+    def _build_bus(self, m: Module, bursts: BurstGenerator, beats: fifo.SyncFIFO, stop: Signal) -> None:
+        """Bursts go out while fewer than ``outstanding_reads`` are unanswered; once stopped, beats are taken
+        and dropped."""
+        limit = self._config.bus.outstanding_reads
+        outstanding = Signal(range(limit + 1))
+        go = (outstanding != limit) & ~stop
+        m.d.comb += [
+            self.bus.burst.payload.eq(bursts.o.payload),
+            self.bus.burst.valid.eq(bursts.o.valid & go),
+            bursts.o.ready.eq(self.bus.burst.ready & go),
+            beats.w_data.eq(self.bus.beat.payload),
+            beats.w_en.eq(self.bus.beat.valid & ~stop),
+            self.bus.beat.ready.eq(beats.w_rdy | stop),
+            self.events.beat.eq(self.bus.beat.valid & self.bus.beat.ready),
+            self.drained.eq(outstanding == 0),
+        ]
+        asked = self.bus.burst.valid & self.bus.burst.ready
+        answered = self.events.beat & self.bus.beat.payload.last
+        m.d.sync += outstanding.eq(outstanding + asked - answered)
+
+    def _build_error(self, m: Module, front: LoadFront, bursts: BurstGenerator, back: LoadBack) -> None:
+        """The back works on the older instruction, so its error wins."""
+        causes = (
+            (back.bad_read, ErrorCode.BUS_READ, back.pc),
+            (back.bad_address, ErrorCode.ADDRESS, back.pc),
+            (bursts.outside, ErrorCode.WINDOW, front.pc),
+            (front.misaligned, ErrorCode.ALIGNMENT, front.pc),
+            (front.illegal, ErrorCode.ILLEGAL_FIELD, front.pc),
+        )
+        report_first(m, self.error, causes)

@@ -1,0 +1,211 @@
+"""LOAD_PATCHES: pixel rows are unfolded into a panel of X by byte-masked writes (docs/machine.md)."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, instruction_layout
+from vitreous.spec import isa
+from vitreous.spec.config import AcceleratorConfig
+
+_PATCHES = instruction_layout(isa.Opcode.LOAD_PATCHES)
+
+
+class MaskedWord(data.StructLayout):
+    """``depth`` bytes for the lanes of a panel word, the mask that selects one lane and some of its bytes,
+    ``last`` of the instruction."""
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        super().__init__(
+            {
+                "addr": WORD_ADDRESS_BITS,
+                "data": 8 * config.array.depth,
+                "mask": config.panel_word_bytes,
+                "last": 1,
+            }
+        )
+
+
+class PatchUnfolder(wiring.Component):
+    """Pixel rows -> masked writes: byte ``x`` of patch row (token, c, y) goes to k = (c*patch + y)*patch + x
+    of the token's lane.
+
+    Latency: 3 cycles to the first write (the product ``first_token // N * stride``), then 1. Throughput: up to
+    V bytes of one patch row a cycle; a write ends where the patch row, the panel word or the beat ends.
+    Back-pressure: holds its write.
+
+    Parameters
+    ----------
+    config : N, V and the size of a beat.
+
+    Members
+    -------
+    command : In(stream.Signature(LOAD_PATCHES)), taken when the instruction before is done.
+    i : In(stream.Signature(data_bits)), the beats of the pixel rows in the order of ``PixelRows``; a row
+        starts with a new beat.
+    o : Out(stream.Signature(MaskedWord(config))).
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "command": In(stream.Signature(_PATCHES)),
+                "i": In(stream.Signature(config.bus.data_bits)),
+                "o": Out(stream.Signature(MaskedWord(config))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        lanes, depth = self._config.array.lanes, self._config.array.depth
+        lane_bits, depth_bits = lanes.bit_length() - 1, depth.bit_length() - 1
+        fields = self._fields = Signal(_PATCHES, reset_less=True)
+        self._step = Signal()
+        self._patch_left = Signal(8)  # bytes of the patch row that are still to come
+        # Where the next byte goes: k of the token, its lane and the first word of its tile; the same at the
+        # start of the band.
+        self._k, self._row_k = Signal(WORD_ADDRESS_BITS + depth_bits), Signal(WORD_ADDRESS_BITS + depth_bits)
+        self._lane, self._band_lane = Signal(lane_bits), Signal(lane_bits)
+        self._tile, self._band_tile = Signal(WORD_ADDRESS_BITS), Signal(WORD_ADDRESS_BITS)
+
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        product = Signal(2 * isa.ADDRESS_BITS, reset_less=True)
+        with m.FSM():
+            with m.State("Idle"):
+                m.d.comb += self.command.ready.eq(1)
+                m.d.sync += fields.eq(self.command.payload)
+                with m.If(self.command.valid):
+                    m.next = "Multiply"
+            with m.State("Multiply"):
+                m.d.sync += product.eq(fields.first_token[lane_bits:] * fields.stride)
+                m.next = "Place"
+            with m.State("Place"):
+                # A product beyond every memory is cut to an address that is beyond every memory too.
+                first = Signal(WORD_ADDRESS_BITS)
+                far = product[isa.ADDRESS_BITS :].any()
+                m.d.comb += first.eq(
+                    fields.base + Mux(far, 1 << isa.ADDRESS_BITS, product[: isa.ADDRESS_BITS])
+                )
+                m.d.sync += [self._tile.eq(first), self._band_tile.eq(first)]
+                m.d.sync += [
+                    self._lane.eq(fields.first_token[:lane_bits]),
+                    self._band_lane.eq(fields.first_token[:lane_bits]),
+                ]
+                m.d.sync += [self._k.eq(0), self._row_k.eq(0), self._patch_left.eq(fields.patch)]
+                m.next = "Unfold"
+            with m.State("Unfold"):
+                m.d.comb += self._step.eq(self.i.valid & (~self.o.valid | self.o.ready))
+                finished = self._build_walk(m)
+                with m.If(finished):
+                    m.next = "Idle"
+        return m
+
+    def _build_walk(self, m: Module) -> Signal:
+        """One step: bytes of this write, the write itself, then every counter. Returns: the instruction's last
+        write is made."""
+        fields, beat = self._fields, self._config.bus.beat_bytes
+        y, channel = (Signal(_PATCHES[name].shape) for name in ("patch", "channels"))
+        column, band = Signal(_PATCHES["grid_columns"].shape), Signal(_PATCHES["grid_rows"].shape)
+        byte, beat_left = Signal(range(beat)), Signal(range(beat + 1))
+        m.d.comb += beat_left.eq(beat - byte)
+        count, patch_stops, beat_stops = self._build_count(m, beat_left)
+        patch_ends, row_ends, plane_ends, band_ends, all_ends = (
+            Signal(name=f"{n}_ends") for n in ("patch", "row", "plane", "band", "all")
+        )
+        m.d.comb += [
+            patch_ends.eq(patch_stops),
+            row_ends.eq(patch_ends & (column + 1 == fields.grid_columns)),
+            plane_ends.eq(row_ends & (y + 1 == fields.patch)),
+            band_ends.eq(plane_ends & (channel + 1 == fields.channels)),
+            all_ends.eq(band_ends & (band + 1 == fields.grid_rows)),
+            self.i.ready.eq(self._step & (beat_stops | row_ends)),
+        ]
+        # Each counter steps where the one inside it ends, and starts anew where it ends itself.
+        nest = (
+            (column, patch_ends, row_ends),
+            (y, row_ends, plane_ends),
+            (channel, plane_ends, band_ends),
+            (band, band_ends, all_ends),
+        )
+        with m.If(self._step):
+            self._build_write(m, byte, count)
+            m.d.sync += [self.o.valid.eq(1), self.o.payload.last.eq(all_ends)]
+            m.d.sync += [
+                self._patch_left.eq(Mux(patch_ends, fields.patch, self._patch_left - count)),
+                byte.eq(Mux(row_ends, 0, byte + count)),
+            ]
+            for counter, steps, ends in nest:
+                with m.If(steps):
+                    m.d.sync += counter.eq(Mux(ends, 0, counter + 1))
+            self._build_place(m, count, patch_ends, row_ends, band_ends)
+        finished = Signal()
+        m.d.comb += finished.eq(self._step & all_ends)
+        return finished
+
+    def _build_count(self, m: Module, beat_left: Signal) -> tuple[Signal, Signal, Signal]:
+        """Bytes of this write: up to the end of the patch row, of the beat or of the panel word; and whether the first
+        of these, the second one stops it. All are compared side by side, because much follows from them."""
+        depth, patch_left = self._config.array.depth, self._patch_left
+        word_left, count = Signal(range(depth + 1)), Signal(range(depth + 1))
+        patch_stops, beat_stops = Signal(), Signal()
+        self._inner = self._k[: depth.bit_length() - 1]
+        m.d.comb += [
+            word_left.eq(depth - self._inner),
+            patch_stops.eq((patch_left <= beat_left) & (patch_left <= word_left)),
+            beat_stops.eq((beat_left <= patch_left) & (beat_left <= word_left)),
+            count.eq(Mux(patch_stops, patch_left, Mux(beat_stops, beat_left, word_left))),
+        ]
+        return count, patch_stops, beat_stops
+
+    def _build_place(
+        self, m: Module, count: Signal, patch_ends: Signal, row_ends: Signal, band_ends: Signal
+    ) -> None:
+        """The next token is the next lane; the next pixel row of a band starts again at its first token, the
+        next band goes on."""
+        fields = self._fields
+        next_lane, next_tile, next_row = (
+            Signal.like(self._lane),
+            Signal.like(self._tile),
+            Signal.like(self._row_k),
+        )
+        m.d.comb += [
+            next_lane.eq(self._lane + 1),
+            next_tile.eq(Mux(next_lane == 0, self._tile + fields.stride, self._tile)),
+            next_row.eq(Mux(band_ends, 0, self._row_k + fields.patch)),
+        ]
+        m.d.sync += self._k.eq(self._k + count)
+        with m.If(patch_ends):
+            m.d.sync += [self._lane.eq(next_lane), self._tile.eq(next_tile), self._k.eq(self._row_k)]
+        with m.If(row_ends):
+            m.d.sync += [self._row_k.eq(next_row), self._k.eq(next_row)]
+            with m.If(band_ends):
+                m.d.sync += [self._band_lane.eq(next_lane), self._band_tile.eq(next_tile)]
+            with m.Else():
+                m.d.sync += [self._lane.eq(self._band_lane), self._tile.eq(self._band_tile)]
+
+    def _build_write(self, m: Module, byte: Signal, count: Signal) -> None:
+        """``count`` bytes from position ``byte`` of the beat, turned to position ``_inner`` of the word, in the
+        token's lane."""
+        depth, word = self._config.array.depth, self.o.payload
+        taken = Signal(8 * depth)
+        m.d.comb += taken.eq(self.i.payload >> (byte << 3))
+        turned, lane_mask = Signal(8 * depth), Signal(depth)
+        with m.Switch(self._inner):
+            for position in range(depth):
+                with m.Case(position):
+                    m.d.comb += turned.eq(taken.rotate_left(8 * position))
+        m.d.comb += lane_mask.eq(((1 << count) - 1) << self._inner)
+        m.d.sync += [
+            word.addr.eq(self._tile + (self._k >> (depth.bit_length() - 1))),
+            word.data.eq(turned),
+            word.mask.eq(
+                Cat(
+                    lane_mask & (self._lane == lane).replicate(depth)
+                    for lane in range(self._config.array.lanes)
+                )
+            ),
+        ]

@@ -1,0 +1,1 @@
+"""The matrix unit: operand sequencer, array, readout and epilogue."""

@@ -1,0 +1,161 @@
+"""The fusion pipeline: what happens to a column between the accumulators and its destination, in one fixed latency.
+
+Stages, with a GELU of G cycles:
+    1           bias
+    2 - 4       requantize to int8, to int16 (residual stream, GELU's input) or to a score
+    5 - 4+G     GELU, or past it, with GELU's fraction bits
+    5+G - 7+G   requantize GELU's result to int8; anything else loses the fraction bits again
+    8+G         ReLU, residual addition
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from vitreous.hw.activation.activation import Gelu
+from vitreous.hw.arith.delay import delay_line
+from vitreous.hw.arith.requantize import Requantize, Saturation
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import Activation
+from vitreous.spec.numbers import ACCUMULATOR_BITS, INT16, MULTIPLIER_BITS, SHIFT_BITS
+
+
+class FusionControl(data.StructLayout):
+    """What is done to a column: it travels with it.
+
+    saturation : ``Saturation`` of the destination (GELU decides for itself).
+    activation : ``spec.isa.Activation``.
+    zero_point, multiplier, shift : of GELU's requantization; ``zero_point`` also of an int8 result without GELU.
+    residual : add ``residual``, saturating to int16.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "saturation": 2,
+                "activation": 2,
+                "zero_point": signed(8),
+                "multiplier": MULTIPLIER_BITS,
+                "shift": SHIFT_BITS,
+                "residual": 1,
+            }
+        )
+
+
+class FusionPipeline(wiring.Component):
+    """``o = residual? + activation(requantize(acc + bias))`` for each lane of a column (docs/machine.md, MATMUL).
+
+    Latency: ``latency(config)`` cycles for every kind of column; ``residual`` is taken ``residual_latency(config)``
+    cycles after its column.
+    Throughput: one column a cycle, of any mixture of kinds.
+    Back-pressure: none.
+
+    Parameters
+    ----------
+    config : gives ``array.lanes`` (N) and the GELU.
+
+    Members
+    -------
+    valid, o_valid : In, Out, a column is here.
+    acc, bias : In, N accumulators and biases; their sum must fit 32 bits.
+    multiplier, shift : In, of the first requantization, for each lane.
+    control : In, ``FusionControl`` of this column.
+    residual : In, the old residual stream of the column that came ``residual_latency(config)`` cycles ago.
+    o : Out, the result, sign-extended to 16 bits.
+    """
+
+    @staticmethod
+    def latency(config: AcceleratorConfig) -> int:
+        """Cycles from a column to its result; they depend on the GELU."""
+        return 1 + Requantize.LATENCY + Gelu.latency(config.gelu) + Requantize.LATENCY + 1
+
+    @staticmethod
+    def residual_latency(config: AcceleratorConfig) -> int:
+        """Cycles from a column to its ``residual``."""
+        return FusionPipeline.latency(config) - 2
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        self.lanes = lanes = config.array.lanes
+        super().__init__(
+            {
+                "valid": In(1),
+                "acc": In(data.ArrayLayout(signed(ACCUMULATOR_BITS), lanes)),
+                "bias": In(data.ArrayLayout(signed(ACCUMULATOR_BITS), lanes)),
+                "multiplier": In(data.ArrayLayout(MULTIPLIER_BITS, lanes)),
+                "shift": In(data.ArrayLayout(SHIFT_BITS, lanes)),
+                "control": In(FusionControl()),
+                "residual": In(data.ArrayLayout(signed(16), lanes)),
+                "o_valid": Out(1),
+                "o": Out(data.ArrayLayout(signed(16), lanes)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        latency, gelu_latency = self.latency(self.config), Gelu.latency(self.config.gelu)
+        valid = delay_line(m, self.valid, latency, name="valid")
+        control = delay_line(m, self.control, latency - 1, name="control", reset_less=True)
+        m.submodules.first = first = Requantize(lanes=self.lanes, width=ACCUMULATOR_BITS)
+        m.submodules.gelu = gelu = Gelu(self.config.gelu, lanes=self.lanes)
+        m.submodules.second = second = Requantize(lanes=self.lanes, width=gelu.width)
+        self._build_first(m, first, control[1])
+        stage = 1 + Requantize.LATENCY
+        m.d.comb += [gelu.enable.eq(control[stage].activation == Activation.GELU), gelu.x.eq(first.o)]
+        self._build_second(m, gelu, second, control[stage + gelu_latency])
+        self._build_end(m, second, control[-1], control[-2])
+        m.d.comb += self.o_valid.eq(valid[-1])
+        return m
+
+    def _build_first(self, m: Module, first: Requantize, control: Any) -> None:
+        """Cycle 1: bias. Cycles 2 to 4: requantize."""
+        for lane in range(self.lanes):
+            acc = Signal(signed(ACCUMULATOR_BITS), name=f"acc_{lane}", reset_less=True)
+            multiplier = Signal(MULTIPLIER_BITS, name=f"multiplier_{lane}", reset_less=True)
+            shift = Signal(SHIFT_BITS, name=f"shift_{lane}", reset_less=True)
+            m.d.sync += [
+                acc.eq(self.acc[lane] + self.bias[lane]),
+                multiplier.eq(self.multiplier[lane]),
+                shift.eq(self.shift[lane]),
+            ]
+            m.d.comb += [
+                first.acc[lane].eq(acc),
+                first.multiplier[lane].eq(multiplier),
+                first.shift[lane].eq(shift),
+            ]
+        is_gelu = control.activation == Activation.GELU
+        m.d.comb += first.saturation.eq(Mux(is_gelu, Saturation.INT16, control.saturation))
+        with m.If(~is_gelu & (control.saturation == Saturation.INT8)):
+            m.d.comb += first.zero_point.eq(control.zero_point)
+
+    def _build_second(self, m: Module, gelu: Gelu, second: Requantize, control: Any) -> None:
+        """GELU's result to int8. A column of another kind passes: ``(x << b) * 2`` shifted by ``b + 1`` is x."""
+        is_gelu = control.activation == Activation.GELU
+        for lane in range(self.lanes):
+            m.d.comb += [
+                second.acc[lane].eq(gelu.y[lane]),
+                second.multiplier[lane].eq(Mux(is_gelu, control.multiplier, 2)),
+                second.shift[lane].eq(Mux(is_gelu, control.shift, gelu.scale_bits + 1)),
+            ]
+        m.d.comb += [
+            second.saturation.eq(Mux(is_gelu, Saturation.INT8, Saturation.INT16)),
+            second.zero_point.eq(Mux(is_gelu, control.zero_point, 0)),
+        ]
+
+    def _build_end(self, m: Module, second: Requantize, control: Any, before: Any) -> None:
+        """Last cycle: ReLU bounds the result at the zero point, the residual addition at int16's ends. ``before``: the
+        control one cycle earlier, when the residual comes out of its memory into a register."""
+        minimum = Signal(signed(16))
+        m.d.comb += minimum.eq(Mux(control.activation == Activation.RELU, control.zero_point, INT16.minimum))
+        for lane in range(self.lanes):
+            total = Signal(signed(17), name=f"total_{lane}")
+            o = Signal(signed(16), name=f"o_{lane}", reset_less=True)
+            residual = Signal(signed(16), name=f"residual_{lane}", reset_less=True)
+            m.d.sync += residual.eq(Mux(before.residual, self.residual[lane], 0))
+            m.d.comb += total.eq(second.o[lane] + residual)
+            m.d.sync += o.eq(Mux(total < minimum, minimum, Mux(total > INT16.maximum, INT16.maximum, total)))
+            m.d.comb += self.o[lane].eq(o)

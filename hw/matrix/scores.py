@@ -1,0 +1,161 @@
+"""The score buffer S: coded scores on their way in, probabilities on their way out, and the statistics of their rows.
+
+Stages in (cycle 0 has the score column): softmax statistics, memory write. A column writes its own elements of a word;
+the first one of a word also the others, with masked codes.
+Stages out (cycle 0 has the address): memory read, prologue.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from vitreous.hw.arith.delay import delay_line
+from vitreous.hw.arith.gating import gated
+from vitreous.hw.softmax.prologue import Plane
+from vitreous.hw.softmax.recurrence import RowConstants
+from vitreous.hw.softmax.softmax import VARIANTS, SoftmaxStatistics, prologue
+from vitreous.spec import isa
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
+from vitreous.spec.softmax import MASKED_CODE, facts
+
+
+class ScoreTag(data.StructLayout):
+    """``first`` and ``last`` of a score row, ``emit``: completes a word, ``index`` in the word, ``word`` of the
+    slot; ``row``: what belongs to the row as a whole."""
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        super().__init__(
+            {
+                "first": 1,
+                "last": 1,
+                "emit": 1,
+                "index": range(config.array.depth),
+                "word": range(config.s_depth),
+                "row": RowConstants(),
+            }
+        )
+
+
+class Scores(wiring.Component):
+    """Keeps two query tiles of scores (slots) of ``s_depth`` words each; a word is ``[lane][v]`` codes of 16 bits.
+
+    Latency: ``WRITE_LATENCY`` cycles from a column to its write; ``read_latency`` from an
+    address to its probabilities; a row's ``done`` comes when its statistics are final.
+    Throughput: one column in and one word out a cycle.
+    Back-pressure: none; the last columns of two rows are at least N cycles apart.
+
+    Parameters
+    ----------
+    config : gives N, V, ``s_depth`` and the softmax.
+
+    Members
+    -------
+    valid, tag, score : In, a score column.
+    read_valid, read_slot, read_word, plane : In, a word to read, and which plane of its probabilities.
+    o : Out, these.
+    scale_slot : In, selects ``row_multiplier`` and ``row_shift``, combinational.
+    written : Out, a word is written.
+    done : Out, a row is complete: all words written, maximum, multipliers and shifts final.
+    """
+
+    WRITE_LATENCY = SoftmaxStatistics.LATENCY
+
+    @staticmethod
+    def read_latency(config: AcceleratorConfig) -> int:
+        """Cycles from a word's address to its probabilities."""
+        return 1 + VARIANTS[config.softmax.variant].prologue.LATENCY
+
+    @staticmethod
+    def done_latency(config: AcceleratorConfig, columns: int) -> int:
+        """Cycles from the last score of a row of ``columns`` keys to its ``done``."""
+        again = (facts(config.softmax).passes - 1) * columns
+        return SoftmaxStatistics.scale_latency(config) + config.array.lanes + again
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        self.lanes, self.depth = config.array.lanes, config.array.depth
+        super().__init__(
+            {
+                "valid": In(1),
+                "tag": In(ScoreTag(config)),
+                "score": In(data.ArrayLayout(signed(16), self.lanes)),
+                "read_valid": In(1),
+                "read_slot": In(1),
+                "read_word": In(isa.ADDRESS_BITS),
+                "plane": In(Plane()),
+                "o": Out(8 * config.panel_word_bytes),
+                "scale_slot": In(1),
+                "row_multiplier": Out(data.ArrayLayout(MULTIPLIER_BITS, self.lanes)),
+                "row_shift": Out(data.ArrayLayout(SHIFT_BITS, self.lanes)),
+                "written": Out(1),
+                "done": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        statistics = SoftmaxStatistics(self.config)
+        span = self.done_latency(self.config, self.config.memory.score_keys)
+        gated(m, statistics, valid=self.valid, cycles=span, name="statistics")
+        m.submodules.memory = memory = Memory(
+            shape=16 * self.config.panel_word_bytes, depth=2 * self.config.s_depth, init=[]
+        )
+        m.d.comb += [
+            statistics.scale_slot.eq(self.scale_slot),
+            self.row_multiplier.eq(statistics.row_multiplier),
+            self.row_shift.eq(statistics.row_shift),
+        ]
+        self._build_write(m, statistics, memory)
+        self._build_read(m, statistics, memory)
+        return m
+
+    def _build_write(self, m: Module, statistics: SoftmaxStatistics, memory: Memory) -> None:
+        tag = delay_line(m, self.tag, self.WRITE_LATENCY, name="tag", reset_less=True)[-1]
+        emit = delay_line(m, self.valid & self.tag.emit, self.WRITE_LATENCY, name="emit")[-1]
+        port = memory.write_port(granularity=16)
+        elements = Signal(self.depth)
+        first = tag.index == 0
+        m.d.comb += elements.eq(Mux(first, -1, 1 << tag.index) & statistics.o_valid.replicate(self.depth))
+        for lane in range(self.lanes):
+            code = statistics.code[lane]
+            for v in range(self.depth):
+                data = Mux(first, MASKED_CODE, code) if v else code
+                m.d.comb += port.data.word_select(lane * self.depth + v, 16).eq(data)
+        m.d.comb += [
+            statistics.valid.eq(self.valid),
+            statistics.score.eq(self.score),
+            port.en.eq(elements.replicate(self.lanes)),
+            port.addr.eq(self._address(tag.row.slot, tag.word)),
+            self.written.eq(emit),
+            self.done.eq(statistics.done),
+        ]
+        m.d.comb += [
+            statistics.first.eq(self.tag.first),
+            statistics.last.eq(self.tag.last),
+            statistics.constants.eq(self.tag.row),
+        ]
+
+    def _build_read(self, m: Module, statistics: SoftmaxStatistics, memory: Memory) -> None:
+        levels = prologue(self.config)
+        gated(m, levels, valid=self.read_valid, cycles=self.read_latency(self.config), name="prologue")
+        port = memory.read_port()
+        slot = Signal(reset_less=True)
+        plane = Signal(Plane(), reset_less=True)
+        m.d.sync += [slot.eq(self.read_slot), plane.eq(self.plane)]
+        m.d.comb += [
+            port.en.eq(self.read_valid),
+            port.addr.eq(self._address(self.read_slot, self.read_word)),
+            levels.code.eq(port.data),
+            statistics.level_slot.eq(slot),
+            levels.maximum.eq(statistics.maximum),
+            levels.factor.eq(statistics.factor),
+            levels.plane.eq(plane),
+            self.o.eq(levels.o),
+        ]
+
+    def _address(self, slot: Value, word: Value) -> Value:
+        return Mux(slot, word + self.config.s_depth, word)

@@ -1,0 +1,1 @@
+"""The on-chip memories and the ports through which units reach them."""

@@ -1,0 +1,91 @@
+"""An on-chip memory with one read and one write port, shared among clients by fixed priority."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from vitreous.hw.memory.ports import ReadPort, WritePort
+
+
+class Scratchpad(wiring.Component):
+    """``depth`` words of ``width`` bits, zero after configuration.
+
+    Latency: read data in the cycle after ``valid & ready``; a write is visible to reads of the next cycle (a
+    read in the same cycle returns the old word). Throughput: one read and one write a cycle. Back-pressure:
+    ``ready`` of a client is low exactly while a client before it in the list is ``valid``; the first is never stalled.
+
+    Parameters
+    ----------
+    width, depth : size of the memory.
+    reads, writes : names of the clients, highest priority first.
+    masked : the write clients that have a byte mask; the others write whole words.
+
+    Members
+    -------
+    read_NAME : In(ReadPort(width)); write_NAME : In(WritePort(width)).
+    read, write : Out(1), a word is read or written in this cycle.
+
+    ``fault`` of a client says that its valid address is ``depth`` or more; such an access is granted and not performed.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        depth: int,
+        reads: Sequence[str],
+        writes: Sequence[str],
+        masked: Sequence[str] = (),
+    ) -> None:
+        self._width, self._depth = width, depth
+        self._reads, self._writes, self._masked = tuple(reads), tuple(writes), tuple(masked)
+        members = {"read": Out(1), "write": Out(1)}
+        members |= {f"read_{name}": In(ReadPort(width)) for name in reads}
+        members |= {f"write_{name}": In(WritePort(width, masked=name in masked)) for name in writes}
+        super().__init__(members)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.cells = cells = memory.Memory(shape=self._width, depth=self._depth, init=[])
+        address_bits = (self._depth - 1).bit_length()
+
+        reader = cells.read_port()
+        readers = [getattr(self, f"read_{name}") for name in self._reads]
+        self._build_grant(m, readers, self.read)
+        m.d.comb += reader.en.eq(self.read)
+        for port in reversed(readers):  # the last assignment, that of the first client, wins
+            m.d.comb += port.data.eq(reader.data)
+            with m.If(port.valid):
+                m.d.comb += reader.addr.eq(port.addr[:address_bits])
+
+        writer = cells.write_port(granularity=8 if self._masked else None)
+        writers = [getattr(self, f"write_{name}") for name in self._writes]
+        self._build_grant(m, writers, self.write)
+        mask = Signal(self._width // 8 if self._masked else 1)
+        m.d.comb += writer.en.eq(mask & self.write.replicate(len(mask)))
+        for name, port in reversed(list(zip(self._writes, writers, strict=True))):
+            with m.If(port.valid):
+                m.d.comb += [
+                    writer.addr.eq(port.addr[:address_bits]),
+                    writer.data.eq(port.data),
+                    mask.eq(port.mask if name in self._masked else Const(-1, len(mask))),
+                ]
+        return m
+
+    def _build_grant(self, m: Module, ports: Sequence[wiring.PureInterface], performed: Signal) -> None:
+        """Fixed priority: a client is ready while none before it is valid; ``performed`` is high for a granted
+        access in range."""
+        before: list[Signal] = []
+        granted = []
+        for port in ports:
+            m.d.comb += [
+                port.ready.eq(~Cat(before).any()),
+                port.fault.eq(port.valid & (port.addr >= self._depth)),
+            ]
+            granted.append(port.valid & port.ready & ~port.fault)
+            before.append(port.valid)
+        m.d.comb += performed.eq(Cat(granted).any())

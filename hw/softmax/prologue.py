@@ -1,0 +1,107 @@
+"""The prologue of P·V: coded scores of a word become probabilities, or a plane of them, on their way into the array."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from vitreous.hw.arith.delay import delay_line
+from vitreous.hw.softmax.rowscale import FACTOR_BITS
+from vitreous.spec.config import AcceleratorConfig
+
+LEVEL_BITS = 16
+
+
+class Plane(data.StructLayout):
+    """Which plane of the probabilities: neither of two is the one of 8-bit probabilities."""
+
+    def __init__(self) -> None:
+        super().__init__({"high": 1, "low": 1})
+
+
+def window(level: Value, plane: data.View[Plane]) -> tuple[Value, ValueLike]:
+    """The 9 bits of a whole level that ``plane`` is made of, and what the high one rounds up beside their lowest."""
+    return (
+        Mux(plane.low, level[:9], Cat(level[8:], Const(0, 1))),
+        plane.high & level[:8].all(),
+    )
+
+
+class ProbabilityPrologue(ABC, wiring.Component):
+    """The level ``L`` of each code, then ``p`` or a plane of it (docs/numerics.md, Probabilities).
+
+    A variant says what L is. One plane: ``((L >> 8) + 1) >> 1``; two: ``high = (L + 257) >> 9``, ``low = (L + 1) >> 1``
+    without its upper bits, signed.
+    All of them are 8 of 9 adjacent bits of L, plus the lowest of the 9; the high one of two also rounds up where the
+    low one would be 128, which is what 8 ones below those 9 bits make of it.
+
+    Latency: ``LATENCY`` cycles; what follows the last register is for the array's operand register.
+    Throughput: one word a cycle.
+    Back-pressure: none.
+
+    Parameters
+    ----------
+    config : gives ``array.lanes`` (N), ``array.depth`` (V) and ``softmax``.
+    maximum_bits : width of a maximum.
+
+    Members
+    -------
+    code : In, N·V codes, index ``lane*V + v``.
+    maximum, factor : In, of each lane's row, with the word.
+    plane : In, with the word; 0 where the accelerator has one plane only.
+    o : Out, N·V signed bytes.
+    """
+
+    LATENCY: ClassVar[int] = 1
+
+    def __init__(self, config: AcceleratorConfig, *, maximum_bits: int) -> None:
+        self.softmax = config.softmax
+        self.lanes, self.depth = config.array.lanes, config.array.depth
+        super().__init__(
+            {
+                "code": In(data.ArrayLayout(16, self.lanes * self.depth)),
+                "maximum": In(data.ArrayLayout(signed(maximum_bits), self.lanes)),
+                "factor": In(data.ArrayLayout(FACTOR_BITS, self.lanes)),
+                "plane": In(Plane()),
+                "o": Out(data.ArrayLayout(signed(8), self.lanes * self.depth)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        if self.softmax.probability_bits == 16:
+            planes = delay_line(m, self.plane, self.LATENCY, name="plane", reset_less=True)
+        else:
+            planes = [Signal(Plane(), name="one_plane")] * (self.LATENCY + 1)  # never driven
+        self._build_tables(m)
+        for index in range(self.lanes * self.depth):
+            lane = index // self.depth
+            bits, up = self._build_window(
+                m, str(index), self.code[index], self.maximum[lane], self.factor[lane], planes
+            )
+            # One half is added below the 8 bits.
+            m.d.comb += self.o[index].eq((Cat(bits[0] | up, bits[1:9]) + 1)[1:9])
+        return m
+
+    def _build_tables(self, m: Module) -> None:
+        """What all elements share."""
+        return
+
+    @abstractmethod
+    def _build_window(
+        self,
+        m: Module,
+        name: str,
+        code: Value,
+        maximum: Value,
+        factor: Value,
+        planes: list[data.View[Plane]],
+    ) -> tuple[Value, ValueLike]:
+        """Of one element, 9 bits of its level and one more that rounds the high plane up: see ``window``.
+
+        planes : ``plane`` over the cycles since the code.
+        """

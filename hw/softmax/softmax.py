@@ -1,0 +1,190 @@
+"""Softmax at the drain: running statistics of score rows, one row for each lane, and their row scales.
+
+A variant is a recurrence over the scores and a prologue for the codes it keeps of them, in a file of its own.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from vitreous.hw.softmax.base2 import Base2Prologue, Base2Recurrence
+from vitreous.hw.softmax.ibert import IbertPrologue, IbertRecurrence
+from vitreous.hw.softmax.ita import ItaPrologue, ItaRecurrence, RowInverse
+from vitreous.hw.softmax.online import OnlinePrologue, OnlineRecurrence
+from vitreous.hw.softmax.prologue import ProbabilityPrologue
+from vitreous.hw.softmax.recurrence import RowConstants, SoftmaxRecurrence
+from vitreous.hw.softmax.rowscale import FACTOR_BITS, SUM_BITS, RowScale
+from vitreous.spec.config import AcceleratorConfig, SoftmaxConfig
+from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
+from vitreous.spec.softmax import facts
+
+__all__ = ["SLOTS", "VARIANTS", "SoftmaxStatistics", "Variant", "prologue", "recurrence"]
+
+SLOTS = 2
+
+
+class Variant(NamedTuple):
+    """What a softmax is made of in hardware."""
+
+    recurrence: type[SoftmaxRecurrence]
+    prologue: type[ProbabilityPrologue]
+
+
+VARIANTS: dict[str, Variant] = {
+    "base2": Variant(Base2Recurrence, Base2Prologue),
+    "online": Variant(OnlineRecurrence, OnlinePrologue),
+    "ibert": Variant(IbertRecurrence, IbertPrologue),
+    "ita": Variant(ItaRecurrence, ItaPrologue),
+}
+
+
+def recurrence(softmax: SoftmaxConfig) -> type[SoftmaxRecurrence]:
+    """The recurrence of the configured variant."""
+    return VARIANTS[softmax.variant].recurrence
+
+
+def prologue(config: AcceleratorConfig) -> ProbabilityPrologue:
+    """The prologue of the configured variant."""
+    maximum_bits = recurrence(config.softmax).maximum_bits(config.softmax)
+    return VARIANTS[config.softmax.variant].prologue(config, maximum_bits=maximum_bits)
+
+
+def _row_result(softmax: SoftmaxConfig) -> RowScale | RowInverse:
+    """From the sum of a row to its multiplier, shift and factor."""
+    offset = facts(softmax).row_exponent
+    return RowScale(offset=offset) if offset else RowInverse()
+
+
+class SoftmaxStatistics(wiring.Component):
+    """Coded scores, final maximum, factor and row scale of N rows at a time; lanes are rows, columns are keys.
+
+    Latency: ``code`` comes ``LATENCY`` cycles after its column, ``done`` ``scale_latency(config) + N`` cycles after
+    ``last``, and with two passes the row's columns later.
+    Throughput: one column a cycle; the next row may begin in the cycle after ``last``.
+    Back-pressure: none; the caller keeps ``last`` columns at least N cycles apart, the time in which the divider takes
+    the N sums of a row, and with two passes the row's columns further.
+
+    Parameters
+    ----------
+    config : gives ``array.lanes`` (N), ``softmax`` and, for two passes, ``memory.score_keys``.
+
+    Members
+    -------
+    valid, first, last : In, a column of scores is here; it is the row's first, last one.
+    score : In, N scores of 15 bits signed.
+    constants : In, with ``last``: where the row's results go, and the constants m_o and s_o.
+    o_valid, code : Out, the coded scores.
+    level_slot : In, selects ``maximum`` and ``factor``, combinational. scale_slot : ``row_multiplier``, ``row_shift``.
+    maximum, factor, row_multiplier, row_shift : Out, for each lane, kept until the slot's next row is final; ``factor``
+        is 0 where the variant has none.
+    done : Out, pulse: the slot of the last row has all its results.
+    """
+
+    LATENCY = SoftmaxRecurrence.CODE_LATENCY
+
+    @staticmethod
+    def scale_latency(config: AcceleratorConfig) -> int:
+        """Cycles from the last column (of the last pass) to the first lane's results."""
+        return recurrence(config.softmax).LATENCY + 1 + RowScale.LATENCY
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        self.lanes = lanes = config.array.lanes
+        maximum_bits = recurrence(config.softmax).maximum_bits(config.softmax)
+        super().__init__(
+            {
+                "valid": In(1),
+                "first": In(1),
+                "last": In(1),
+                "score": In(data.ArrayLayout(signed(16), self.lanes)),
+                "constants": In(RowConstants()),
+                "o_valid": Out(1),
+                "code": Out(data.ArrayLayout(16, self.lanes)),
+                "level_slot": In(1),
+                "maximum": Out(data.ArrayLayout(signed(maximum_bits), lanes)),
+                "factor": Out(data.ArrayLayout(FACTOR_BITS, lanes)),
+                "scale_slot": In(1),
+                "row_multiplier": Out(data.ArrayLayout(MULTIPLIER_BITS, lanes)),
+                "row_shift": Out(data.ArrayLayout(SHIFT_BITS, lanes)),
+                "done": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.recurrence = rows = recurrence(self.config.softmax)(self.config)
+        m.submodules.row_result = result = _row_result(self.config.softmax)
+        m.d.comb += [
+            rows.valid.eq(self.valid),
+            rows.first.eq(self.first),
+            rows.last.eq(self.last),
+            rows.score.eq(self.score),
+            rows.constants.eq(self.constants),
+            self.code.eq(rows.code),
+        ]
+        m.d.sync += self.o_valid.eq(self.valid)
+        self._build_serializer(m, rows, result)
+        self._build_results(m, rows, result)
+        return m
+
+    def _build_serializer(self, m: Module, rows: SoftmaxRecurrence, result: RowScale | RowInverse) -> None:
+        """The sums of a row move down one lane a cycle, past the divider."""
+        current = Signal(RowConstants(), reset_less=True)
+        load = rows.o_last
+        waiting = Signal(self.lanes)
+        m.d.sync += waiting.eq(Mux(load, Const(-1, self.lanes), waiting >> 1))
+        with m.If(load):
+            m.d.sync += current.eq(rows.o_constants)
+        sums = [Signal(SUM_BITS, name=f"sum_{lane}", reset_less=True) for lane in range(self.lanes)]
+        for lane, following in enumerate([*sums[1:], Const(0, SUM_BITS)]):
+            m.d.sync += sums[lane].eq(Mux(load, rows.sum[lane], following))
+        m.d.comb += [
+            result.valid.eq(waiting[0]),
+            result.tag.eq(current.slot),
+            result.sum.eq(sums[0]),
+            result.multiplier.eq(current.multiplier),
+            result.shift.eq(current.shift),
+        ]
+
+    def _build_results(self, m: Module, rows: SoftmaxRecurrence, result: RowScale | RowInverse) -> None:
+        """Results come in the order of the lanes."""
+        lane = Signal(range(self.lanes))
+        m.d.sync += self.done.eq(result.o_valid & (lane == self.lanes - 1))
+        with m.If(result.o_valid):
+            m.d.sync += lane.eq(lane + 1)
+        here = Signal(self.lanes)
+        m.d.comb += here.eq(Mux(result.o_valid, 1 << lane, 0))
+        kept = self._build_kept(
+            m, "maximum", self.level_slot, rows.o_maximum, rows.o_slot, rows.maximum.as_value()
+        )
+        m.d.comb += self.maximum.eq(kept)
+        scale = Cat(result.o_multiplier, result.o_shift).replicate(self.lanes)
+        kept = self._build_kept(m, "scale", self.scale_slot, here, result.o_tag, scale)
+        for index in range(self.lanes):
+            own = kept.word_select(index, MULTIPLIER_BITS + SHIFT_BITS)
+            m.d.comb += Cat(self.row_multiplier[index], self.row_shift[index]).eq(own)
+        if isinstance(result, RowInverse):
+            factor = result.o_factor.replicate(self.lanes)
+            kept = self._build_kept(m, "factor", self.level_slot, here, result.o_tag, factor)
+            m.d.comb += self.factor.eq(kept)
+
+    def _build_kept(
+        self, m: Module, name: str, slot: Value, enable: Value, write_slot: Value, value: Value
+    ) -> Value:
+        """One word of all lanes for each slot, in distributed memory: read any time, written as a whole or by lanes."""
+        bits = len(value)
+        kept = Memory(shape=bits, depth=SLOTS, init=[], attrs={"ram_style": "distributed"})
+        m.submodules[f"kept_{name}"] = kept
+        write, read = kept.write_port(granularity=bits // len(enable)), kept.read_port(domain="comb")
+        m.d.comb += [
+            write.en.eq(enable),
+            write.addr.eq(write_slot),
+            write.data.eq(value),
+            read.addr.eq(slot),
+        ]
+        return read.data

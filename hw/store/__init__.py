@@ -1,0 +1,1 @@
+"""The store unit: from the on-chip memories to DRAM."""

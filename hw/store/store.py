@@ -1,0 +1,207 @@
+"""The store unit: rows of words of X, W or R go to the write window (docs/machine.md)."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, fifo, wiring
+from amaranth.lib.wiring import In, Out
+
+from vitreous.hw.axi.axi import ADDRESS_BITS, BURST_INCR, Axi4
+from vitreous.hw.axi.bursts import BurstGenerator, RowWalker
+from vitreous.hw.axi.gearbox import WordsToBeats
+from vitreous.hw.memory.ports import Command, ReadPort, instruction_layout, report_first, unit_members
+from vitreous.hw.store.store_words import SOURCES, WordReader
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import ErrorCode, Memory, Opcode
+from vitreous.spec.layout import word_bytes
+
+OUTSTANDING_WRITES = 8
+"""Bursts without a response."""
+
+
+class StoreUnit(wiring.Component):
+    """X, W, R -> DRAM.
+
+    Latency: 5 cycles from a command to its first address, 4 to its first data beat. Throughput: one beat a
+    cycle where a word is a beat or more, else one word a cycle; the next command is taken after the last
+    response of the one before. Back-pressure: waits for bus and memory ports.
+
+    Parameters
+    ----------
+    config : bus, words of the memories.
+
+    Members
+    -------
+    those of ``unit_members``; halt: no new burst, bursts that were begun get beats without strobes.
+    drained : Out(1), nothing is left to do on the bus.
+    base, size : In(32), the write window.
+    bus : Out(Axi4(data_bits)); only the write channels are driven.
+    x, w, r : Out(ReadPort).
+    events : ``beat``: a data beat is taken by the bus.
+
+    Raises (as ``error``): ILLEGAL_FIELD, ALIGNMENT, WINDOW, BUS_WRITE, ADDRESS.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        super().__init__(
+            unit_members(["beat"])
+            | {
+                "drained": Out(1),
+                "base": In(ADDRESS_BITS),
+                "size": In(ADDRESS_BITS),
+                "bus": Out(Axi4(config.bus.data_bits)),
+                "x": Out(ReadPort(8 * config.panel_word_bytes)),
+                "w": Out(ReadPort(8 * config.panel_word_bytes)),
+                "r": Out(ReadPort(8 * config.residual_word_bytes)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self._config
+        m.submodules.rows = rows = RowWalker()
+        m.submodules.bursts = bursts = BurstGenerator(config, burst_beats=config.bus.burst_beats)
+        m.submodules.words = words = WordReader(config)
+        m.submodules.gearbox = gearbox = WordsToBeats(config, memories=SOURCES)
+        self._command = Signal(Command(), reset_less=True)
+        self._fields = data.View(instruction_layout(Opcode.STORE), self._command.word)
+        self._stop, self._measure, self._start, failed = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += self._stop.eq(self.halt | failed)
+        with m.If(self.error.valid):
+            m.d.sync += failed.eq(1)
+
+        wiring.connect(m, rows.o, bursts.i)
+        wiring.connect(m, words.o, gearbox.i)
+        for memory in ("x", "w", "r"):
+            wiring.connect(m, getattr(words, memory), wiring.flipped(getattr(self, memory)))
+        m.d.comb += [
+            bursts.base.eq(self.base),
+            bursts.size.eq(self.size),
+            bursts.halt.eq(self._stop),
+            words.halt.eq(self._stop),
+            gearbox.memory.eq(self._fields.memory),
+        ]
+        outstanding = self._build_address(m, bursts)
+        self._build_data(m, gearbox)
+        self._build_walks(m, rows, words)
+        finished = (
+            Signal()
+        )  # every burst that was asked for has its response, so every beat and word is through
+        m.d.comb += finished.eq(rows.i.ready & ~bursts.busy & (outstanding == 0) & ~self._stop)
+        illegal, misaligned = self._build_sequence(m, finished)
+        pc = self._command.pc
+        causes = (
+            (self.bus.bvalid & self.bus.bresp[1] & ~self._stop, ErrorCode.BUS_WRITE, pc),
+            (words.bad_address, ErrorCode.ADDRESS, pc),
+            (bursts.outside, ErrorCode.WINDOW, pc),
+            (misaligned, ErrorCode.ALIGNMENT, pc),
+            (illegal, ErrorCode.ILLEGAL_FIELD, pc),
+        )
+        report_first(m, self.error, causes)
+        return m
+
+    def _build_walks(self, m: Module, rows: RowWalker, words: WordReader) -> None:
+        """The instruction's rows in DRAM and its words on chip; both start together."""
+        fields, row_bytes = self._fields, Signal(24, reset_less=True)
+        with m.If(self._measure):
+            with m.Switch(fields.memory):
+                for which in SOURCES:
+                    with m.Case(which):
+                        m.d.sync += row_bytes.eq(fields.words * word_bytes(self._config, which))
+        m.d.comb += [
+            rows.i.payload.offset.eq(fields.dram_offset),
+            rows.i.payload.stride.eq(fields.dram_stride),
+            rows.i.payload.rows.eq(fields.rows),
+            rows.i.payload.bytes.eq(row_bytes),
+            rows.i.valid.eq(self._start),
+            words.i.payload.eq(self._command.word),
+            words.i.valid.eq(self._start),
+        ]
+
+    def _build_sequence(self, m: Module, finished: Signal) -> tuple[Signal, Signal]:
+        """Take a command, multiply out the bytes of its rows, check it, store. Returns: illegal, misaligned."""
+        fields = self._fields
+        low = self._config.bus.beat_bytes.bit_length() - 1
+        legal, aligned, illegal, misaligned = (
+            Signal(name=name) for name in ("legal", "aligned", "illegal", "misaligned")
+        )
+        m.d.comb += [
+            legal.eq((fields.memory <= Memory.R) & (fields.words != 0) & (fields.rows != 0)),
+            aligned.eq(~(fields.dram_offset | fields.dram_stride)[:low].any()),
+        ]
+        with m.FSM() as sequence:
+            with m.State("Idle"):
+                m.d.comb += self.i.ready.eq(~self._stop)
+                with m.If(self.i.valid & self.i.ready):
+                    m.d.sync += self._command.eq(self.i.payload)
+                    m.next = "Measure"
+            with m.State("Measure"):
+                m.d.comb += self._measure.eq(1)
+                m.next = "Check"
+            with m.State("Check"):
+                m.d.comb += [
+                    illegal.eq(~legal & ~self._stop),
+                    misaligned.eq(legal & ~aligned & ~self._stop),
+                    self._start.eq(legal & aligned & ~self._stop),
+                ]
+                with m.If(self._start):
+                    m.next = "Store"
+            with m.State("Store"):
+                m.d.comb += self.done.eq(finished)
+                with m.If(finished):
+                    m.next = "Idle"
+        m.d.comb += self.busy.eq(~sequence.ongoing("Idle"))
+        return illegal, misaligned
+
+    def _build_address(self, m: Module, bursts: BurstGenerator) -> Signal:
+        """One register before the bus, so that AWVALID holds; with it a burst enters ``lengths``, the data
+        channel's orders."""
+        bus = self.bus
+        m.submodules.lengths = self._lengths = lengths = fifo.SyncFIFO(width=8, depth=OUTSTANDING_WRITES)
+        outstanding = Signal(range(OUTSTANDING_WRITES + 1))
+        free = (~bus.awvalid | bus.awready) & (outstanding != OUTSTANDING_WRITES) & ~self._stop
+        take = Signal()
+        m.d.comb += [
+            take.eq(bursts.o.valid & free),
+            bursts.o.ready.eq(free),
+            lengths.w_en.eq(take),
+            lengths.w_data.eq(bursts.o.payload.length),
+            bus.awsize.eq(self._config.bus.beat_bytes.bit_length() - 1),
+            bus.awburst.eq(BURST_INCR),
+            bus.bready.eq(1),
+            self.drained.eq(outstanding == 0),
+        ]
+        with m.If(bus.awready):
+            m.d.sync += bus.awvalid.eq(0)
+        with m.If(take):
+            m.d.sync += [
+                bus.awvalid.eq(1),
+                bus.awaddr.eq(bursts.o.payload.address),
+                bus.awlen.eq(bursts.o.payload.length),
+            ]
+        m.d.sync += outstanding.eq(outstanding + take - bus.bvalid)
+        return outstanding
+
+    def _build_data(self, m: Module, gearbox: WordsToBeats) -> None:
+        """Beats for the bursts in ``lengths``, in a register of their own; without strobes once stopped."""
+        bus, lengths = self.bus, self._lengths
+        sent = Signal(8)  # beats of the oldest burst that are in the register or gone
+        move, last = Signal(), Signal()
+        m.d.comb += [
+            move.eq((~bus.wvalid | bus.wready) & lengths.r_rdy & (gearbox.o.valid | self._stop)),
+            last.eq(sent == lengths.r_data),
+            lengths.r_en.eq(move & last),
+            gearbox.o.ready.eq(move),
+            self.events.beat.eq(bus.wvalid & bus.wready),
+        ]
+        with m.If(bus.wready):
+            m.d.sync += bus.wvalid.eq(0)
+        with m.If(move):
+            m.d.sync += [
+                bus.wvalid.eq(1),
+                bus.wdata.eq(gearbox.o.payload.data),
+                bus.wstrb.eq(Mux(self._stop, 0, gearbox.o.payload.strobe)),
+                bus.wlast.eq(last),
+                sent.eq(Mux(last, 0, sent + 1)),
+            ]

@@ -1,0 +1,1 @@
+"""The vector unit: norms and pooling on tiles of the residual stream."""
