@@ -1,9 +1,9 @@
 """From a float nn.Module to the integer graph: import, calibration, quantization."""
 
+from vitreous.quant.calibrate.quantizer import VitreousQuantizer
 from vitreous.quant.errors import QuantError
 from vitreous.quant.images import quantize_images, real_values
 from vitreous.quant.pipeline import quantize
-from vitreous.quant.quantizer import VitreousQuantizer
 from vitreous.quant.scheme import QuantScheme
 
 __all__ = ["QuantError", "QuantScheme", "VitreousQuantizer", "quantize", "quantize_images", "real_values"]

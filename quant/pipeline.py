@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
-from vitreous.quant import widths
+from vitreous.quant.calibrate import precision as widths
+from vitreous.quant.calibrate.quantizer import Calibrated, calibrate
+from vitreous.quant.calibrate.scales import choose_scales
+from vitreous.quant.emit.lowering import Lowering, Units
 from vitreous.quant.errors import QuantError
 from vitreous.quant.images import quantize_images
-from vitreous.quant.lowering import Lowering, Units
-from vitreous.quant.quantizer import Calibrated, calibrate
-from vitreous.quant.scales import choose_scales
+from vitreous.quant.importer.float_ir import Attention, macs
 from vitreous.quant.scheme import QuantScheme
-from vitreous.quant.sources import Attention, macs
 from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph
 

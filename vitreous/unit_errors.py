@@ -237,7 +237,7 @@ class NormError:
 def norm_values(config: NormConfig) -> tuple[Values, Values]:
     """Truth, clamped to int8, and absolute error of layer norm on the stated rows, in steps of the result."""
     from vitreous.golden.ops.layernorm import layernorm
-    from vitreous.quant.constants import norm_constants
+    from vitreous.quant.emit.constants import norm_constants
 
     truths, errors = [], []
     for what, x in distributions.norm_rows():

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from vitreous.golden.interpreter import run
 from vitreous.quant import quantize_images, real_values
-from vitreous.quant.reference import evaluate
-from vitreous.quant.sources import Encoder
+from vitreous.quant.calibrate.reference import evaluate
+from vitreous.quant.importer.float_ir import Encoder
 from vitreous.spec.graph import Graph, Op
 
 

@@ -18,9 +18,10 @@ from vitreous.golden.interpreter import run, run_batch
 from vitreous.models import catalog
 from vitreous.models.macs import macs
 from vitreous.models.vit import VisionTransformer, ViTConfig
-from vitreous.quant import QuantError, QuantScheme, builder, lowering, quantize, quantize_images, real_values
+from vitreous.quant import QuantError, QuantScheme, quantize, quantize_images, real_values
+from vitreous.quant.calibrate.quantizer import Calibrated
+from vitreous.quant.emit import builder, lowering
 from vitreous.quant.pipeline import lower, observe
-from vitreous.quant.quantizer import Calibrated
 from vitreous.spec import graph as spec_graph
 from vitreous.spec.config import GeluConfig, NormConfig, SoftmaxConfig
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from tests.quant.zoo import Shape, Vit, images, randomize
 from vitreous.quant import quantize
-from vitreous.quant.importer import import_graph
-from vitreous.quant.reference import evaluate
-from vitreous.quant.sources import Encoder, Linear, Norm, Select
+from vitreous.quant.calibrate.reference import evaluate
+from vitreous.quant.importer.float_ir import Encoder, Linear, Norm, Select
+from vitreous.quant.importer.importer import import_graph
 
 torch.set_num_threads(1)
 

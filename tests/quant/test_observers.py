@@ -10,9 +10,9 @@ import torch
 
 from tests.quant.zoo import Shape, Vit, images
 from vitreous.quant import QuantError, QuantScheme, quantize, quantize_images, real_values
-from vitreous.quant.constants import output_factor
-from vitreous.quant.lowering import check_accumulator
-from vitreous.quant.observers import RangeObserver, rounded, scale_of, weight_scales
+from vitreous.quant.calibrate.observers import RangeObserver, rounded, scale_of, weight_scales
+from vitreous.quant.emit.constants import output_factor
+from vitreous.quant.emit.lowering import check_accumulator
 from vitreous.spec.graph import Op
 
 torch.set_num_threads(1)

@@ -280,7 +280,7 @@ def test_refused_calibration() -> None:
 
 
 def test_an_import_that_computes_something_else_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vitreous.quant import attention
+    from vitreous.quant.importer import attention
 
     original = attention._softmax
 

@@ -12,8 +12,15 @@ import torch
 
 from tests.quant.zoo import Shape, Vit, images
 from vitreous.golden.interpreter import run
-from vitreous.quant import QuantError, QuantScheme, quantize, quantize_images, widths
-from vitreous.quant.widths import LARGEST_ERROR, LARGEST_MASS, Measured, Tally, real_probabilities
+from vitreous.quant import QuantError, QuantScheme, quantize, quantize_images
+from vitreous.quant.calibrate import precision as widths
+from vitreous.quant.calibrate.precision import (
+    LARGEST_ERROR,
+    LARGEST_MASS,
+    Measured,
+    Tally,
+    real_probabilities,
+)
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.graph import Graph, Op, save
 

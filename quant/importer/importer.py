@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
-from vitreous.quant import attention, elementwise, layers, spelled, stream
-from vitreous.quant.elementwise import SUPPORTED
 from vitreous.quant.errors import QuantError, refuse
-from vitreous.quant.sources import Encoder, Image, Linear, Square, collect
-from vitreous.quant.view import View, whole
-from vitreous.quant.walk import Walk
+from vitreous.quant.importer import attention, elementwise, layers, stream
+from vitreous.quant.importer import decomposed_patterns as spelled
+from vitreous.quant.importer.elementwise import SUPPORTED
+from vitreous.quant.importer.float_ir import Encoder, Image, Linear, Square, collect
+from vitreous.quant.importer.view import View, whole
+from vitreous.quant.importer.walk import Walk
 
 # Operators that give every element of their result one element of their operand: executed on the element numbers.
 _MOVES = frozenset(

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from vitreous.quant.sources import Image, Start
-from vitreous.quant.view import View
+from vitreous.quant.importer.float_ir import Image, Start
+from vitreous.quant.importer.view import View
 
 
 @dataclass

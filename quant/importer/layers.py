@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx
 
 from vitreous.quant.errors import module_path, refuse
-from vitreous.quant.sources import (
+from vitreous.quant.importer.float_ir import (
     STREAM,
     Activation,
     Attention,
@@ -24,8 +24,8 @@ from vitreous.quant.sources import (
     Select,
     Source,
 )
-from vitreous.quant.view import Rows, View, rows, whole
-from vitreous.quant.walk import Walk
+from vitreous.quant.importer.view import Rows, View, rows, whole
+from vitreous.quant.importer.walk import Walk
 
 ROWS = "operations on whole tokens"
 

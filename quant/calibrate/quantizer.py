@@ -11,12 +11,10 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from vitreous.quant._torchao import QuantizationAnnotation, QuantizationSpec, Quantizer, prepare_pt2e
+from vitreous.quant.calibrate.observers import RangeObserver
+from vitreous.quant.calibrate.reference import evaluate
 from vitreous.quant.errors import QuantError
-from vitreous.quant.importer import import_graph, operator_name
-from vitreous.quant.observers import RangeObserver
-from vitreous.quant.reference import evaluate
-from vitreous.quant.scheme import QuantScheme
-from vitreous.quant.sources import (
+from vitreous.quant.importer.float_ir import (
     STREAM,
     Activation,
     Add,
@@ -29,6 +27,8 @@ from vitreous.quant.sources import (
     Source,
     Start,
 )
+from vitreous.quant.importer.importer import import_graph, operator_name
+from vitreous.quant.scheme import QuantScheme
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
-from vitreous.quant import spelled, stream
 from vitreous.quant.errors import refuse
-from vitreous.quant.view import View
-from vitreous.quant.walk import Walk
+from vitreous.quant.importer import decomposed_patterns as spelled
+from vitreous.quant.importer import stream
+from vitreous.quant.importer.view import View
+from vitreous.quant.importer.walk import Walk
 
 SUPPORTED = (
     "convolution with stride = kernel, linear, matmul, layer_norm, rms_norm, softmax, scaled_dot_product_attention, "

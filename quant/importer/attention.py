@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, fx
 
 from vitreous.quant.errors import module_path, refuse
-from vitreous.quant.layers import chosen, read_rows
-from vitreous.quant.sources import Attention, Linear, Scores, Softmax
-from vitreous.quant.view import View, uniform
-from vitreous.quant.walk import Walk
+from vitreous.quant.importer.float_ir import Attention, Linear, Scores, Softmax
+from vitreous.quant.importer.layers import chosen, read_rows
+from vitreous.quant.importer.view import View, uniform
+from vitreous.quant.importer.walk import Walk
 
 _SUPPORTED = (
     "self-attention softmax(scale * q k^T) v over all tokens, q, k and v from linear layers, no mask, no bias"

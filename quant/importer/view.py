@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, fx
 
-from vitreous.quant.sources import Source
+from vitreous.quant.importer.float_ir import Source
 
 
 @dataclass(frozen=True, eq=False)

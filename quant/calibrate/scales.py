@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import torch
 
-from vitreous.quant.builder import Scale
+from vitreous.quant.calibrate.observers import scale_of
+from vitreous.quant.calibrate.quantizer import Calibrated
+from vitreous.quant.emit.builder import Scale
 from vitreous.quant.errors import QuantError
-from vitreous.quant.observers import scale_of
-from vitreous.quant.quantizer import Calibrated
+from vitreous.quant.importer.float_ir import Activation, Attention, Image, Norm, Source, Start
 from vitreous.quant.scheme import QuantScheme
-from vitreous.quant.sources import Activation, Attention, Image, Norm, Source, Start
 
 LOGITS_HEADROOM = 1.5
 # Smaller steps than these resolve nothing: GELU's input has 10 fraction bits, and attention's output is a mean

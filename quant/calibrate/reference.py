@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vitreous.quant.sources import (
+from vitreous.quant.importer.float_ir import (
     Activation,
     Add,
     Attention,

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from vitreous.quant.builder import Builder, Scale
-from vitreous.quant.constants import check_keys, norm_constants, probability_dtype, row_constants
+from vitreous.quant.calibrate.observers import weight_scales
+from vitreous.quant.calibrate.scales import Scales
+from vitreous.quant.emit.builder import Builder, Scale
+from vitreous.quant.emit.constants import check_keys, norm_constants, probability_dtype, row_constants
 from vitreous.quant.errors import QuantError
-from vitreous.quant.observers import weight_scales
-from vitreous.quant.scales import Scales
-from vitreous.quant.scheme import QuantScheme
-from vitreous.quant.sources import (
+from vitreous.quant.importer.float_ir import (
     Activation,
     Add,
     Attention,
@@ -35,6 +34,7 @@ from vitreous.quant.sources import (
     Source,
     Start,
 )
+from vitreous.quant.scheme import QuantScheme
 from vitreous.spec.config import GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Op
 from vitreous.spec.numbers import ACCUMULATOR, GELU_INPUT, INT16, quantize_multiplier

@@ -13,10 +13,20 @@ import torch
 from torch import fx
 
 from vitreous.quant.errors import module_path, refuse
-from vitreous.quant.layers import ROWS, absorbed, chosen, fresh, read_rows, taken
-from vitreous.quant.sources import STREAM, Activation, Add, Attention, Linear, Mean, Norm, Patches, Start
-from vitreous.quant.view import View, identical, rows, whole
-from vitreous.quant.walk import Walk
+from vitreous.quant.importer.float_ir import (
+    STREAM,
+    Activation,
+    Add,
+    Attention,
+    Linear,
+    Mean,
+    Norm,
+    Patches,
+    Start,
+)
+from vitreous.quant.importer.layers import ROWS, absorbed, chosen, fresh, read_rows, taken
+from vitreous.quant.importer.view import View, identical, rows, whole
+from vitreous.quant.importer.walk import Walk
 
 
 def layer_norm(

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import fx
 
-from vitreous.quant import layers, stream
 from vitreous.quant.errors import module_path, refuse
-from vitreous.quant.sources import MeanSquare, Root, Sigmoid, Square
-from vitreous.quant.view import View, identical, uniform
-from vitreous.quant.walk import Walk
+from vitreous.quant.importer import layers, stream
+from vitreous.quant.importer.float_ir import MeanSquare, Root, Sigmoid, Square
+from vitreous.quant.importer.view import View, identical, uniform
+from vitreous.quant.importer.walk import Walk
 
 _RMS = "RMS norms over all channels of a token: x * rsqrt(mean(x**2, -1) + eps)"
 

@@ -1,0 +1,1 @@
+"""Ranges, scales and precisions of integer tensors, from calibration."""

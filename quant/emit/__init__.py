@@ -1,0 +1,1 @@
+"""From the float IR and its scales to the integer graph."""

@@ -1,0 +1,1 @@
+"""From an exported graph to the float IR, operator by operator."""
