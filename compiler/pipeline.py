@@ -13,10 +13,10 @@ from vitreous.compiler.lowering import lower
 from vitreous.compiler.lowering.plan import Plan
 from vitreous.compiler.memory import allocate, live_ranges, verify
 from vitreous.compiler.operations import Operation, layer_macs, linears
+from vitreous.compiler.precision import attention_widths
 from vitreous.compiler.steps import Step
 from vitreous.compiler.tiling import Thrift, indivisible
 from vitreous.compiler.tokens import place_tokens
-from vitreous.compiler.widths import attention_widths
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph
 from vitreous.spec.isa import PC_BITS, Instruction, Opcode, ProgramError, make

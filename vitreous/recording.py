@@ -64,7 +64,7 @@ def simulation_seconds(run: SimulationRun) -> float:
 
 
 def attention_record(entry: Mapping[str, Any]) -> AttentionRecord:
-    """From one entry of a program's notes (``compiler.widths``)."""
+    """From one entry of a program's notes (``compiler.precision``)."""
     names = ("name", "layer", "heads", "queries", "keys", "probability_bits")
     widths = []
     for bits, cycles in entry["cycles"].items():
