@@ -26,9 +26,9 @@ from vitreous.compiler import compile
 from vitreous.golden.interpreter import quantize_image
 from vitreous.models.vit import VisionTransformer, ViTConfig
 from vitreous.quant import quantize
-from vitreous.sim import runtime
-from vitreous.sim.build import build, build_default
-from vitreous.sim.toolchain import verilator
+from vitreous.sim.run import runtime
+from vitreous.sim.run.build import build, build_default
+from vitreous.sim.run.toolchain import verilator
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.graph import Graph
 from vitreous.spec.program import Program

@@ -17,6 +17,7 @@ from vitreous import steps
 from vitreous.compiler import CompileError, compile
 from vitreous.hw.verilog import write_core
 from vitreous.spec.config import load_accelerator, named_accelerators
+from vitreous.spec.graph import save
 
 MODELS = ("fashion-vit", "rms-silu-vit", "deit-tiny", "deit-small")
 TARGETS = ("edge64", "edge256", "edge1024")
@@ -36,7 +37,7 @@ def software(models: list[str]) -> Iterator[tuple[str, str]]:
         model = steps.load_model(name)
         with tempfile.TemporaryDirectory() as folder:
             graph = steps.quantize(model, load_accelerator("edge256"))
-            graph.save(Path(folder) / "graph.safetensors")
+            save(graph, Path(folder) / "graph.safetensors")
             for path in sorted(Path(folder).iterdir()):
                 yield f"{name}/{path.name}", digest(path.read_bytes())
         for target in TARGETS:

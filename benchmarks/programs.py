@@ -13,7 +13,7 @@ from tests.compiler.graphs import random_image, random_vit_graph
 from tests.sim.small import CASES, CONFIGURATIONS, TIMINGS, small_program
 from vitreous import steps
 from vitreous.compiler import compile
-from vitreous.sim.runtime import MemoryTiming
+from vitreous.sim.run.runtime import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.digest import source_digest
 from vitreous.spec.graph import Graph
@@ -75,7 +75,7 @@ def program_digest(program: Program) -> str:
 
 def hardware_digest() -> str:
     """Of the hardware description, the instruction set and the bench with its memory."""
-    return source_digest("hw", "spec", "sim/bench.sv")[:16]
+    return source_digest("hw", "spec", "sim/run/bench.sv")[:16]
 
 
 def model_digest() -> str:

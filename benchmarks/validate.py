@@ -24,7 +24,7 @@ from benchmarks import programs
 from benchmarks.validation_page import page
 from tests.sim.small import CONFIGURATIONS
 from vitreous.sim.cycles import predict
-from vitreous.sim.runtime import MemoryTiming, simulate
+from vitreous.sim.run.runtime import MemoryTiming, simulate
 from vitreous.workspace import write_text
 
 LIMIT = 0.01

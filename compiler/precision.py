@@ -26,7 +26,7 @@ def attention_widths(
 ) -> list[dict[str, Any]]:
     """One entry for each attention, in order: its width, its cycles with 8 and 16 bits, what calibration measured.
 
-    ``measured`` is what ``quant.calibrate.precision`` left in the graph's notes, by width; empty where there is nothing.
+    ``measured`` is what ``quant.calibrate.precision`` left in the graph's notes, by width; empty where nothing is.
     """
     known = {entry["name"]: entry["measured"] for entry in graph.notes.get("attention", {}).get("layers", ())}
     return [

@@ -1,7 +1,7 @@
 """Digests of sources and files: what a kept result depends on, so that a result of older code is never believed.
 
 Places are named by their path below the package: a room (``hw``), a folder of one (``sim/cycles``) or a single file
-(``sim/build.py``). Folders are read to any depth.
+(``sim/run/build.py``). Folders are read to any depth.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def icarus() -> str:
     """The path of Icarus Verilog's compiler; skips the test where it is not installed."""
-    from vitreous.sim.toolchain import iverilog
+    from vitreous.sim.run.toolchain import iverilog
 
     found = iverilog()
     if found is None:

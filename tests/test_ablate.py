@@ -17,8 +17,8 @@ from vitreous.cli import main
 from vitreous.errors import RunError
 from vitreous.golden.machine import Machine
 from vitreous.reports.ablation import Ablation, load
-from vitreous.sim import runtime
 from vitreous.sim.cycles import predict
+from vitreous.sim.run import runtime
 from vitreous.spec.config import AcceleratorConfig, ScheduleConfig, load_accelerator
 from vitreous.spec.program import Program
 from vitreous.switches import ORDER, SWITCHES
@@ -98,7 +98,8 @@ def test_an_accelerator_without_an_optimization_is_refused(tmp_path: Path) -> No
 
 
 class FakeRtl:
-    """Stands for ``sim.runtime.simulate``: the functional machine's window and predicted counters, cycles 1 % more."""
+    """Stands for ``sim.run.runtime.simulate``: the functional machine's window and predicted counters, cycles 1 %
+    more."""
 
     def __init__(self) -> None:
         self.folders: set[Path] = set()

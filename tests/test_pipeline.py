@@ -17,7 +17,7 @@ from vitreous.golden.machine import Machine
 from vitreous.models import LoadedModel, VisionTransformer, ViTConfig
 from vitreous.models.synthetic import images, randomize
 from vitreous.reports.figures import array_words
-from vitreous.sim import runtime
+from vitreous.sim.run import runtime
 from vitreous.spec.config import AcceleratorConfig, ScheduleConfig, load_accelerator
 from vitreous.spec.isa import COUNTERS
 from vitreous.spec.program import Program
@@ -47,7 +47,7 @@ def tiny_model(seed: int = 1, *, labels: bool = True) -> LoadedModel:
 
 
 class FakeSimulation:
-    """Stands for ``sim.runtime.simulate``: windows from the functional machine, invented counters."""
+    """Stands for ``sim.run.runtime.simulate``: windows from the functional machine, invented counters."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[bool, int]] = []

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vitreous.pipeline import Options, run
     from vitreous.quant import QuantScheme, quantize
     from vitreous.reports import Report
-    from vitreous.sim.runtime import simulate
+    from vitreous.sim.run.runtime import simulate
     from vitreous.spec.config import AcceleratorConfig, load_accelerator
 
 __version__ = "0.1.0"
@@ -43,7 +43,7 @@ _HOMES = {
     "load_model": ("vitreous.models", "load"),
     "quantize": ("vitreous.quant", "quantize"),
     "run": ("vitreous.pipeline", "run"),
-    "simulate": ("vitreous.sim.runtime", "simulate"),
+    "simulate": ("vitreous.sim.run.runtime", "simulate"),
 }
 
 

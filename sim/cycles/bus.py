@@ -1,4 +1,4 @@
-"""The AXI port and the simulated DRAM behind it (hw.axi, hw.bursts, sim/bench.sv): bursts, latency, throughput."""
+"""The AXI port and the simulated DRAM behind it (hw.axi, hw.bursts, sim/run/bench.sv): bursts, latency, throughput."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vitreous.sim.cycles.events import NEVER, Clock, Phase
-from vitreous.sim.runtime import MemoryTiming
+from vitreous.sim.run.runtime import MemoryTiming
 from vitreous.spec.layout import ceil_div
 
 FULL = 100

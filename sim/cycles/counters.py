@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vitreous.sim.trace import Span
+from vitreous.sim.run.trace import Span
 from vitreous.spec.isa import Queue
 
 Interval = tuple[int, int]

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 
-from vitreous.sim.build import SimulationError
 from vitreous.sim.cycles import counters
 from vitreous.sim.cycles.bus import ReadBus
 from vitreous.sim.cycles.dispatch import Front
@@ -20,8 +19,9 @@ from vitreous.sim.cycles.ports import Port
 from vitreous.sim.cycles.queues import IssueQueue, Tokens
 from vitreous.sim.cycles.row import RowModel
 from vitreous.sim.cycles.store import StoreModel
-from vitreous.sim.runtime import MemoryTiming, check_program
-from vitreous.sim.trace import Span
+from vitreous.sim.run.build import SimulationError
+from vitreous.sim.run.runtime import MemoryTiming, check_program
+from vitreous.sim.run.trace import Span
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory, Opcode, Queue

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from vitreous.sim.cycles.events import Clock, Phase
 from vitreous.sim.cycles.timing import IN_FLIGHT
-from vitreous.sim.trace import Span
+from vitreous.sim.run.trace import Span
 from vitreous.spec.isa import Instruction, Queue
 
 BITS = tuple(tuple(bit for bit in range(len(Queue)) if mask >> bit & 1) for mask in range(1 << len(Queue)))

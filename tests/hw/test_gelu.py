@@ -9,7 +9,7 @@ import torch
 from tests.hw.columns import pack, run_pipeline, unpack
 from vitreous.golden.activation.activation import gelu as golden_gelu
 from vitreous.hw.activation.activation import VARIANTS, Gelu
-from vitreous.sim.vectors import Block, VectorBench
+from vitreous.sim.bench.vectors import Block, VectorBench
 from vitreous.spec.config import GeluConfig
 from vitreous.spec.tables import (
     GELU_POLY_BITS,

@@ -16,7 +16,7 @@ from tests.hw.host_model import PROGRAM_OFFSET, READ_BASE, WRITE_BASE
 from tests.hw.programs import DATA, RELAY, expected, relay_config
 from vitreous.hw import verilog
 from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
-from vitreous.sim import toolchain
+from vitreous.sim.run import toolchain
 from vitreous.spec import isa
 from vitreous.spec.config import load_accelerator
 

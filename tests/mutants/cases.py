@@ -13,7 +13,7 @@ import numpy as np
 from tests.compiler.graphs import random_vit_graph
 from tests.sim.small import CONFIGURATIONS, golden_window, image_like
 from vitreous.compiler import compile
-from vitreous.sim.runtime import simulate
+from vitreous.sim.run.runtime import simulate
 from vitreous.spec import program as programs
 from vitreous.spec.graph import Graph, Op
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vitreous.sim.build import SimulationError, build
-from vitreous.sim.runtime import simulate
+from vitreous.sim.run.build import SimulationError, build
+from vitreous.sim.run.runtime import simulate
 from vitreous.spec import program
 from vitreous.spec.config import AcceleratorConfig
 

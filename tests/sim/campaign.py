@@ -17,8 +17,8 @@ from tests.compiler.cases import random_case
 from tests.compiler.graphs import random_image, random_vit_graph
 from tests.sim.small import TIMINGS, golden_window
 from vitreous.compiler import CompileError, compile
-from vitreous.sim.build import SimulationError
-from vitreous.sim.runtime import simulate
+from vitreous.sim.run.build import SimulationError
+from vitreous.sim.run.runtime import simulate
 
 
 def try_seed(seed: int) -> tuple[bool, str]:

@@ -24,7 +24,7 @@ import numpy as np
 from tests.compiler.graphs import random_image, random_vit_graph
 from tests.sim.small import TINY, golden_window
 from vitreous.compiler import compile
-from vitreous.sim.runtime import simulate
+from vitreous.sim.run.runtime import simulate
 from vitreous.spec.config import AcceleratorConfig, GeluConfig, NormConfig, SoftmaxConfig
 
 PAGE = Path(__file__).parents[2] / "docs" / "results" / "combinations.md"

@@ -7,8 +7,16 @@ import struct
 import pytest
 
 from vitreous.hw.board.loader import READ, WRITE
-from vitreous.sim.board import HEADER_BYTES, REGISTERS, Board, checksum, padded, read_request, write_request
-from vitreous.sim.build import SimulationError
+from vitreous.sim.host.board import (
+    HEADER_BYTES,
+    REGISTERS,
+    Board,
+    checksum,
+    padded,
+    read_request,
+    write_request,
+)
+from vitreous.sim.run.build import SimulationError
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Register

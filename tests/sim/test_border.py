@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.sim.small import CASES, CONFIGURATIONS, TIMINGS, golden_window, small_program
-from vitreous.sim.runtime import ImageRun, simulate
+from vitreous.sim.run.runtime import ImageRun, simulate
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import QUEUE_OF, Activation, Instruction, Memory, Opcode, Operands, Queue
 from vitreous.spec.layout import ceil_div

@@ -10,8 +10,8 @@ import pytest
 from tests.sim.programs import first, with_fields, with_instructions
 from tests.sim.small import TINY, golden_window, small_program
 from vitreous.golden.machine import Machine, MachineError
-from vitreous.sim.build import SimulationError
-from vitreous.sim.checked import STALLS, CheckedRun, simulate_checked
+from vitreous.sim.bench.checked import STALLS, CheckedRun, simulate_checked
+from vitreous.sim.run.build import SimulationError
 from vitreous.spec import isa
 from vitreous.spec.isa import INSTRUCTION_BYTES, ErrorCode, Instruction, Memory, Opcode, Queue
 from vitreous.spec.program import Program

@@ -7,7 +7,6 @@ import pytest
 
 from tests.sim.small import CASES, CONFIGURATIONS, TINY, small_program
 from vitreous.hw.matrix.matrix import MatrixUnit
-from vitreous.sim.build import SimulationError
 from vitreous.sim.cycles import predict
 from vitreous.sim.cycles.bursts import split
 from vitreous.sim.cycles.bus import Throttle
@@ -15,7 +14,8 @@ from vitreous.sim.cycles.counters import MatrixIdle, covered
 from vitreous.sim.cycles.matrix import MatrixModel
 from vitreous.sim.cycles.ports import Client, Follower, Port
 from vitreous.sim.cycles.store import Pace
-from vitreous.sim.runtime import MemoryTiming
+from vitreous.sim.run.build import SimulationError
+from vitreous.sim.run.runtime import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 from vitreous.spec.isa import COUNTERS, Instruction, Memory, Opcode, Queue, make
 from vitreous.spec.program import Program
@@ -140,7 +140,7 @@ def test_a_follower_uses_what_the_first_leaves(seed: int) -> None:
 
 @pytest.mark.parametrize("percent", [1, 37, 50, 99, 100])
 def test_the_memory_gives_as_many_beats_as_the_bench(percent: int) -> None:
-    """The read channel of sim/bench.sv, cycle by cycle."""
+    """The read channel of sim/run/bench.sv, cycle by cycle."""
     pick = random.Random(percent)
     throttle, credit, cycle = Throttle(percent), 0, 0
     while credit < 100:
@@ -165,7 +165,7 @@ def test_the_memory_gives_as_many_beats_as_the_bench(percent: int) -> None:
 
 @pytest.mark.parametrize("percent", [1, 37, 50, 99, 100])
 def test_the_memory_takes_as_many_beats_as_the_bench(percent: int) -> None:
-    """The write channel of sim/bench.sv, cycle by cycle, for bursts whose beats come at any time."""
+    """The write channel of sim/run/bench.sv, cycle by cycle, for bursts whose beats come at any time."""
     pick = random.Random(percent)
     pace, taken, credit, cycle = Pace(percent), -2, 0, -200
     ready = opened = False

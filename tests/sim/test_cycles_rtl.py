@@ -6,7 +6,7 @@ import pytest
 
 from tests.sim.small import CASES, CONFIGURATIONS, TIMINGS, small_program
 from vitreous.sim.cycles import predict
-from vitreous.sim.runtime import MemoryTiming, simulate
+from vitreous.sim.run.runtime import MemoryTiming, simulate
 from vitreous.spec.work import work
 
 pytestmark = pytest.mark.slow

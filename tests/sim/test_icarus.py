@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.sim.small import TINY, golden_window, small_program
-from vitreous.sim import toolchain
-from vitreous.sim.build import SimulationError, build_icarus
-from vitreous.sim.runtime import simulate
-from vitreous.sim.toolchain import ToolchainError
+from vitreous.sim.run import toolchain
+from vitreous.sim.run.build import SimulationError, build_icarus
+from vitreous.sim.run.runtime import simulate
+from vitreous.sim.run.toolchain import ToolchainError
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import time
 
 CHILD = """
 import time
-from vitreous.sim.parent import die_with_parent
+from vitreous.sim.run.parent import die_with_parent
 die_with_parent()
 print("up", flush=True)
 time.sleep(60)

@@ -10,8 +10,8 @@ import pytest
 
 from tests.sim.programs import first, with_fields, with_instructions
 from tests.sim.small import TINY, golden_window, image_like, small_program
-from vitreous.sim.build import SimulationError, build
-from vitreous.sim.runtime import clear, simulate
+from vitreous.sim.run.build import SimulationError, build
+from vitreous.sim.run.runtime import clear, simulate
 from vitreous.spec.isa import Opcode
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(TINY.name)]

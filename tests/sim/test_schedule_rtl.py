@@ -8,7 +8,7 @@ import pytest
 
 from tests.sim.small import TINY, golden_window, small_program
 from vitreous.sim.cycles import predict
-from vitreous.sim.runtime import MemoryTiming, simulate
+from vitreous.sim.run.runtime import MemoryTiming, simulate
 from vitreous.spec.config import ScheduleConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(TINY.name)]

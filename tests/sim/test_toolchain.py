@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cocotb_tools.runner import VerilatorControlFile, get_runner
 
-from vitreous.sim import toolchain
-from vitreous.sim.toolchain import ToolchainError
+from vitreous.sim.run import toolchain
+from vitreous.sim.run.toolchain import ToolchainError
 
 COUNTER = """
 `timescale 1ns/1ps

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from tests.sim.small import TIMINGS, TINY, small_program
-from vitreous.sim import build as builds
-from vitreous.sim import runtime
-from vitreous.sim.build import SimulationError, cache_key, top_ports
-from vitreous.sim.runtime import MemoryTiming, simulate
-from vitreous.sim.trace import Span, read_trace
+from vitreous.sim.run import build as builds
+from vitreous.sim.run import runtime
+from vitreous.sim.run.build import SimulationError, cache_key, top_ports
+from vitreous.sim.run.runtime import MemoryTiming, simulate
+from vitreous.sim.run.trace import Span, read_trace
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig, QueueConfig
 from vitreous.spec.digest import source_digest, source_files
@@ -51,7 +51,7 @@ def test_spans_of_a_trace(tmp_path: Path) -> None:
 
 
 def recorded(folder: Path, **changes: Any) -> Path:
-    """Files as ``sim.session`` leaves them after an image."""
+    """Files as ``sim.run.session`` leaves them after an image."""
     result = {
         "status": isa.STATUS_DONE,
         "counters": {"cycles": 3},
@@ -143,7 +143,13 @@ def test_plans_of_two_programs_do_not_share_results(tmp_path: Path) -> None:
 
 def test_cache_key_follows_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
     names = {name for name, _ in source_files(*builds._SOURCES)}
-    assert {"hw/matrix/matrix.py", "hw/verilog.py", "spec/isa.py", "spec/tables.py", "sim/bench.sv"} <= names
+    assert {
+        "hw/matrix/matrix.py",
+        "hw/verilog.py",
+        "spec/isa.py",
+        "spec/tables.py",
+        "sim/run/bench.sv",
+    } <= names
     key = cache_key(TINY)
     assert cache_key(TINY) == key
     keys = {key, cache_key(TINY, "ports"), cache_key(AcceleratorConfig(queue=QueueConfig(depth=4)))}

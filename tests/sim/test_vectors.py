@@ -8,9 +8,9 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vitreous.sim import vectors
-from vitreous.sim.vector_units import Copies
-from vitreous.sim.vectors import Block, VectorBench, VectorError, compare
+from vitreous.sim.bench import vectors
+from vitreous.sim.bench.vector_units import Copies
+from vitreous.sim.bench.vectors import Block, VectorBench, VectorError, compare
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")]
 

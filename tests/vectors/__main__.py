@@ -17,9 +17,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from tests.vectors.campaign import GROUPS, Group, Row, run_group
-from vitreous.sim.build import SimulationError
-from vitreous.sim.toolchain import verilator
-from vitreous.sim.vectors import VectorError
+from vitreous.sim.bench.vectors import VectorError
+from vitreous.sim.run.build import SimulationError
+from vitreous.sim.run.toolchain import verilator
 
 
 def page(groups: list[Group], command: str, seconds: float) -> str:
@@ -37,7 +37,8 @@ def page(groups: list[Group], command: str, seconds: float) -> str:
         f"{os.getloadavg()[0]:.1f} at the end, {verilator()}.",
         "",
         "Expected values are those of `golden`, written as data; stimulus, clock and comparison are in the simulation",
-        "(`sim/vectors.py`). A vector is one lane's answer to one input: a result, a probability, a score of a row, a",
+        "(`sim/bench/vectors.py`). A vector is one lane's answer to one input: a result, a probability, a "
+        "score of a row, a",
         "normalized value, a drained dot product. `all` means that the space is gone through, whatever `--count` says.",
         "Seconds of a row are wall time of everything but the build; cycles/s are per second of the simulation's CPU",
         f"time, its start included. Builds, wall time: {built}.",

@@ -11,7 +11,7 @@ import torch
 from tests.vectors.case import Case, flat, lanes
 from vitreous.golden.activation.activation import gelu
 from vitreous.hw.activation.activation import Gelu
-from vitreous.sim.vectors import Block
+from vitreous.sim.bench.vectors import Block
 from vitreous.spec.config import GeluConfig
 
 CONFIGS = {

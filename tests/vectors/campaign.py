@@ -14,8 +14,8 @@ import torch
 
 from tests.vectors import activation, norms, probabilities, products, scalar, scores
 from tests.vectors.case import Case
-from vitreous.sim.build import DEFAULT_FOLDER
-from vitreous.sim.vectors import Block, Mismatch, VectorBench
+from vitreous.sim.bench.vectors import Block, Mismatch, VectorBench
+from vitreous.sim.run.build import DEFAULT_FOLDER
 
 GROUPS: dict[str, Callable[[], list[Case]]] = {
     # The longest first, so that the last ones to end are short.

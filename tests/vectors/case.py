@@ -10,7 +10,7 @@ import torch
 from amaranth.lib import wiring
 from torch import Tensor
 
-from vitreous.sim.vectors import Block
+from vitreous.sim.bench.vectors import Block
 
 LANES = 8
 """Vectors a cycle of most units: more would save cycles and cost more compile time."""

@@ -14,7 +14,7 @@ from vitreous.golden.norm import one_pass as norm_one_pass
 from vitreous.golden.norm import two_pass as norm_two_pass
 from vitreous.hw.norm.one_pass import OnePassNorm
 from vitreous.hw.norm.two_pass import TwoPassNorm
-from vitreous.sim.vectors import Block
+from vitreous.sim.bench.vectors import Block
 
 _CHANNELS = (1, 2, 3, 4, 7, 8, 48, 64, 192, 255, 256, 257, 384, 768, 1024, 4095, 4096)
 _LIMIT = 1 << 15

@@ -11,7 +11,7 @@ from tests.vectors.case import LANES, Case, chunks, lanes, tensor
 from vitreous.golden.ops.context import planes
 from vitreous.golden.softmax.softmax import levels, narrow_probabilities, wide_probabilities
 from vitreous.hw.softmax.softmax import prologue
-from vitreous.sim.vectors import Block
+from vitreous.sim.bench.vectors import Block
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, SoftmaxConfig
 from vitreous.spec.softmax import FACTS, MASKED_CODE, least_integer
 from vitreous.spec.tables import exp2_mantissa

@@ -12,7 +12,7 @@ from tests.vectors.case import CHUNK, LANES, Case, checked, column_times, tensor
 from vitreous.golden.arith.integers import product
 from vitreous.hw.matrix.array import Array
 from vitreous.hw.vector.pool import TOKENS_MAXIMUM, PoolSum
-from vitreous.sim.vectors import Block
+from vitreous.sim.bench.vectors import Block
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig
 
 _WORDS = (1, 2, 3, 4, 5, 6, 8, 16, 48, 49, 64, 192)

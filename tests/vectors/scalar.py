@@ -20,8 +20,8 @@ from vitreous.hw.arith.requantize import Requantize, Saturation
 from vitreous.hw.arith.rsqrt import ReciprocalRoot
 from vitreous.hw.softmax.ita import RowInverse
 from vitreous.hw.softmax.rowscale import RowScale
-from vitreous.sim.vector_units import Copies
-from vitreous.sim.vectors import Block
+from vitreous.sim.bench.vector_units import Copies
+from vitreous.sim.bench.vectors import Block
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.softmax import FACTS
 

@@ -10,7 +10,7 @@ import numpy as np
 from tests.vectors.case import CHUNK, LANES, Case, checked, column_times, tensor
 from vitreous.golden.softmax.softmax import statistics
 from vitreous.hw.softmax.softmax import recurrence
-from vitreous.sim.vectors import Block
+from vitreous.sim.bench.vectors import Block
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig, SoftmaxConfig
 from vitreous.spec.numbers import SCORE
 from vitreous.spec.softmax import FACTS, facts

@@ -20,7 +20,7 @@ from vitreous.display import Display
 from vitreous.reports import activity, activity_page
 from vitreous.reports.synthesis import tool
 from vitreous.sim.activity.bench import DEFAULT_FOLDER
-from vitreous.sim.toolchain import verilator
+from vitreous.sim.run.toolchain import verilator
 from vitreous.steps import require_toolchain
 from vitreous.workspace import write_text
 

@@ -26,7 +26,7 @@ from vitreous.workspace import write_text
 if TYPE_CHECKING:
     from vitreous.explore.run import Graphs, Options
     from vitreous.explore.space import Space
-    from vitreous.sim.runtime import MemoryTiming
+    from vitreous.sim.run.runtime import MemoryTiming
 
 ROOMS = ("quant", "golden", "spec", "compiler", "hw", "sim", "models")
 
@@ -83,7 +83,7 @@ def _confirmed(
     point: ExploredPoint, searched: Searched, space: Space, store: Graphs, options: Options, folder: Path
 ) -> Confirmation:
     """From the folder, when it was measured already with these sources."""
-    from vitreous.sim.runtime import MemoryTiming
+    from vitreous.sim.run.runtime import MemoryTiming
 
     made = design(space.base, {**space.fixed, **point.settings})
     checkpoint = None if options.checkpoint is None else str(options.checkpoint.absolute())
@@ -117,7 +117,7 @@ def measured(
     from vitreous.compiler import compile as compile_graph
     from vitreous.golden import interpreter
     from vitreous.sim.cycles import predict
-    from vitreous.sim.runtime import simulate
+    from vitreous.sim.run.runtime import simulate
 
     started = time.monotonic()
     program = compile_graph(graph, config)

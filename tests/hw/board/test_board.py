@@ -13,8 +13,8 @@ from cocotb_tools.runner import get_runner
 
 from tests.sim.small import TINY, golden_window, small_program
 from vitreous.hw.board.board import Board
-from vitreous.sim import board as host
-from vitreous.sim.build import build_bench
+from vitreous.sim.host import board as host
+from vitreous.sim.run.build import build_bench
 from vitreous.spec import isa, layout
 from vitreous.spec.isa import Register
 

@@ -1,7 +1,8 @@
 """The Python side of ``bench.sv``, run by cocotb inside the simulation: whole transactions only, never a clock
 edge.
 
-It reads ``plan.json`` in the run's folder (written by ``sim.runtime``), and for each image writes ``window-NNNN.npy``
+It reads ``plan.json`` in the run's folder (written by ``sim.run.runtime``), and for each image writes
+``window-NNNN.npy``
 (the bytes that the program stored), ``trace-NNNN.txt`` and at last ``image-NNNN.json`` (status, counters, times). It
 imports neither torch nor golden.
 """
@@ -19,7 +20,7 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import First, RisingEdge, Timer, ValueChange
 
-from vitreous.sim.parent import die_with_parent
+from vitreous.sim.run.parent import die_with_parent
 from vitreous.spec import isa
 from vitreous.spec.isa import Register
 

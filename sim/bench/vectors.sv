@@ -1,4 +1,4 @@
-// One unit's side of the vector bench (sim/vectors.py): its clock and reset, one word of a file for each cycle, and the
+// One unit's side of the vector bench (sim/bench/vectors.py): its clock and reset, one word of a file for each cycle, and the
 // cycles in which an output was wrong. The unit compares by itself: `word` holds its inputs of this cycle, the outputs
 // that it must show in this cycle, and one byte for each output that says whether it is looked at.
 //

@@ -9,7 +9,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from vitreous.sim.parent import die_with_parent
+from vitreous.sim.run.parent import die_with_parent
 
 
 @cocotb.test()

@@ -20,7 +20,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, with_timeout
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiSlave
 
-from vitreous.sim.parent import die_with_parent
+from vitreous.sim.run.parent import die_with_parent
 from vitreous.spec import isa
 from vitreous.spec.isa import Register
 

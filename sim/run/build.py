@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cocotb_tools.runner import VerilatorControlFile, get_runner
 
-from vitreous.sim import toolchain
+from vitreous.sim.run import toolchain
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
 
@@ -65,7 +65,7 @@ class Build:
     simulator: str = "verilator"
 
 
-_SOURCES = ("sim/bench.sv", "sim/build.py", "hw", "spec")
+_SOURCES = ("sim/run/bench.sv", "sim/run/build.py", "hw", "spec")
 """What a simulation is made from, beside its configuration and the tools."""
 
 

@@ -21,9 +21,9 @@ from amaranth.lib import wiring
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from vitreous.sim.build import DEFAULT_FOLDER, Build, SimulationError, build_bench
-from vitreous.sim.runtime import failure_text
-from vitreous.sim.vector_units import TOP, Layout, Port, VectorError, emit, layout
+from vitreous.sim.bench.vector_units import TOP, Layout, Port, VectorError, emit, layout
+from vitreous.sim.run.build import DEFAULT_FOLDER, Build, SimulationError, build_bench
+from vitreous.sim.run.runtime import failure_text
 
 __all__ = ["Block", "Mismatch", "VectorBench", "VectorError", "VectorResult", "compare"]
 
@@ -109,7 +109,7 @@ class VectorBench:
         self._build: Build | None = None
 
     def build(self) -> Build:
-        """The compiled program. Raises as ``sim.build`` does."""
+        """The compiled program. Raises as ``sim.run.build`` does."""
         if self._build is None:
             source = Path(__file__).absolute().parent / "vectors.sv"
             text = emit(self.units)
@@ -249,7 +249,7 @@ def _simulate(made: Build, folder: Path, unit: int) -> None:
         get_runner(made.simulator).test(
             hdl_toplevel=TOP,
             hdl_toplevel_lang="verilog",
-            test_module="vitreous.sim.vector_session",
+            test_module="vitreous.sim.bench.vector_session",
             build_dir=made.folder,
             test_dir=folder,
             results_xml=str(folder / "results.xml"),

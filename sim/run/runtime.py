@@ -18,8 +18,8 @@ import numpy as np
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from vitreous.sim.build import DEFAULT_FOLDER, TOP, Build, SimulationError, build, build_icarus
-from vitreous.sim.trace import Span, read_trace
+from vitreous.sim.run.build import DEFAULT_FOLDER, TOP, Build, SimulationError, build, build_icarus
+from vitreous.sim.run.trace import Span, read_trace
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.program import Program
@@ -193,7 +193,7 @@ def make_plan(
     external_clock: bool = False,
     maximum_cycles: int = MAXIMUM_CYCLES,
 ) -> dict[str, Any]:
-    """What ``sim.session`` needs to know, as JSON."""
+    """What ``sim.run.session`` needs to know, as JSON."""
     return {
         "config": config.digest32,
         "beat_bytes": config.bus.beat_bytes,
@@ -238,7 +238,7 @@ def _launch(made: Build, folder: Path, plan: dict[str, Any], total: int, progres
             get_runner(made.simulator).test(
                 hdl_toplevel=TOP,
                 hdl_toplevel_lang="verilog",
-                test_module="vitreous.sim.session",
+                test_module="vitreous.sim.run.session",
                 build_dir=made.folder,
                 test_dir=folder,
                 results_xml=str(folder / "results.xml"),

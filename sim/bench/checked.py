@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from cocotb_tools.runner import get_runner
 
-from vitreous.sim.build import DEFAULT_FOLDER, Build, SimulationError, build_ports
-from vitreous.sim.runtime import failure_text
+from vitreous.sim.run.build import DEFAULT_FOLDER, Build, SimulationError, build_ports
+from vitreous.sim.run.runtime import failure_text
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.program import Program
@@ -109,7 +109,7 @@ def _run_bench(made: Build, folder: Path, seed: int) -> None:
         get_runner("verilator").test(
             hdl_toplevel="accelerator",
             hdl_toplevel_lang="verilog",
-            test_module="vitreous.sim.checked_session",
+            test_module="vitreous.sim.bench.checked_session",
             build_dir=made.folder,
             test_dir=folder,
             results_xml=str(folder / "checked.xml"),

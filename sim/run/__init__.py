@@ -1,0 +1,1 @@
+"""A simulation built, started and fed: toolchain, build, bench, runtime."""
