@@ -17,8 +17,8 @@ from pathlib import Path
 
 from vitreous import area, area_cut
 from vitreous.cost import DEFAULT_CACHE
-from vitreous.reports.cells import library
-from vitreous.reports.synthesis import tool
+from vitreous.reports.synthesis.cells import library
+from vitreous.reports.synthesis.synthesis import tool
 from vitreous.spec.config import load_accelerator
 
 COMMAND = "python -m benchmarks.area --table docs/results/area.md"

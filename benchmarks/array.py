@@ -1,6 +1,7 @@
 """``python -m benchmarks.array``: LUT, FF and DSP per MAC of the array and of the whole compute path on UltraScale+.
 
-Yosys maps each unit alone, ``synth_xilinx -family xcup``; ``reports.synthesis`` says what is counted. ``--table FILE``
+Yosys maps each unit alone, ``synth_xilinx -family xcup``; ``reports.synthesis.synthesis`` says what is counted.
+``--table FILE``
 puts the tables into the page. Exit status 1 unless the packed array keeps to its DSP blocks and the compute path is
 below the published engine in all three. Results are kept in ``build/synthesis``; without them it takes minutes.
 """
@@ -20,7 +21,7 @@ from vitreous.cost import DEFAULT_CACHE, rtlil
 from vitreous.hw.matrix.array import Array
 from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
 from vitreous.hw.matrix.matrix import MatrixUnit
-from vitreous.reports.synthesis import Resources, synthesize
+from vitreous.reports.synthesis.synthesis import Resources, synthesize
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 
 COMMAND = "python -m benchmarks.array --table docs/results/array.md"

@@ -20,7 +20,7 @@ from vitreous.cost import per_lane
 from vitreous.golden.activation.activation import gelu
 from vitreous.hw.activation.activation import Gelu
 from vitreous.hw.activation.delta import DeltaGelu
-from vitreous.reports.synthesis import tool
+from vitreous.reports.synthesis.synthesis import tool
 from vitreous.spec.config import GeluConfig
 from vitreous.spec.numbers import quantize_multiplier
 

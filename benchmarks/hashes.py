@@ -19,8 +19,13 @@ from vitreous.hw.verilog import write_core
 from vitreous.spec.config import load_accelerator, named_accelerators
 from vitreous.spec.graph import save
 
-MODELS = ("fashion-vit", "rms-silu-vit", "deit-tiny", "deit-small")
-TARGETS = ("edge64", "edge256", "edge1024")
+MODELS = {
+    "fashion-vit": ("edge256", "edge64", "edge1024"),
+    "rms-silu-vit": ("examples/silu64.toml",),
+    "deit-tiny": ("edge256", "edge64", "edge1024"),
+    "deit-small": ("edge256", "edge1024"),
+}
+"""The accelerators that each model is compiled for; the first also sets the formats of its graph."""
 
 
 def hardware(names: list[str]) -> Iterator[tuple[str, str]]:
@@ -36,11 +41,11 @@ def software(models: list[str]) -> Iterator[tuple[str, str]]:
     for name in models:
         model = steps.load_model(name)
         with tempfile.TemporaryDirectory() as folder:
-            graph = steps.quantize(model, load_accelerator("edge256"))
+            graph = steps.quantize(model, load_accelerator(MODELS[name][0]))
             save(graph, Path(folder) / "graph.safetensors")
             for path in sorted(Path(folder).iterdir()):
                 yield f"{name}/{path.name}", digest(path.read_bytes())
-        for target in TARGETS:
+        for target in MODELS[name]:
             try:
                 program = compile(graph, load_accelerator(target))
             except CompileError as error:
@@ -58,7 +63,7 @@ def main() -> None:
     """Prints as it goes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--accelerators", nargs="*", default=named_accelerators())
-    parser.add_argument("--models", nargs="*", default=list(MODELS))
+    parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS))
     arguments = parser.parse_args()
     for source in (hardware(arguments.accelerators), software(arguments.models)):
         for name, value in source:

@@ -1,4 +1,5 @@
-"""Makes the derived files of ``reports/tech/``: 28 and 7 nm by scaling 45 nm, UltraScale+ by a fit. docs/energy.md.
+"""Makes the derived files of ``reports/energy/tech/``: 28 and 7 nm by scaling 45 nm, UltraScale+ by a fit.
+docs/energy.md.
 
 ``python -m benchmarks.technologies`` prints the fit and how far the model is from each published system; ``--write``
 writes the files and the tables of the page. The tests compare what it makes with what is shipped.
@@ -12,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitreous.reports.event_costs import event_costs
-from vitreous.reports.technology import (
+from vitreous.reports.energy.event_costs import event_costs
+from vitreous.reports.energy.technology import (
     MEMORIES,
     MEMORY_UNIT,
     UNITS,
@@ -28,8 +29,8 @@ from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig, Memo
 from vitreous.spec.isa import Activation, Instruction, Memory, Opcode, make
 from vitreous.spec.work import work
 
-FOLDER = Path(__file__).absolute().parent.parent / "reports" / "tech"
-PAGE = FOLDER.parent.parent / "docs" / "energy.md"
+FOLDER = Path(__file__).absolute().parent.parent / "reports" / "energy" / "tech"
+PAGE = FOLDER.parent.parent.parent / "docs" / "energy.md"
 BASE = "asic-45nm"
 
 # Stillmaker & Baas, Integration 58 (2017) 74-81: energy of a node (nm) at a supply of V is a V^2 + b V + c.

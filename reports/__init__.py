@@ -1,10 +1,10 @@
 """Reports: figures with units and sources from recorded runs, as HTML for people and JSON for programs."""
 
-from vitreous.reports.energy_section import EnergyChoice
+from vitreous.reports.energy.section import EnergyChoice
 from vitreous.reports.errors import ReportError
-from vitreous.reports.record import Record
+from vitreous.reports.figures.schedule import Schedule
+from vitreous.reports.record.record import Record
 from vitreous.reports.report import ASSUMED_CLOCK_MHZ, Report, summarize, write
-from vitreous.reports.schedule import Schedule
 
 __all__ = [
     "ASSUMED_CLOCK_MHZ",

@@ -16,9 +16,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vitreous.reports.figures import MEANING
-from vitreous.reports.schedule import QUEUES
-from vitreous.reports.technology import Range
+from vitreous.reports.energy.technology import Range
+from vitreous.reports.figures.figures import MEANING
+from vitreous.reports.figures.schedule import QUEUES
 from vitreous.spec.isa import Queue
 
 if TYPE_CHECKING:

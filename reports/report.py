@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vitreous.reports import figures
-from vitreous.reports.ablation import Ablation
-from vitreous.reports.activity import Activity, activities
-from vitreous.reports.area_section import TargetArea, area_section
-from vitreous.reports.energy_section import EnergyChoice, EnergySection, energy_section
+from vitreous.reports.ablation.ablation import Ablation
+from vitreous.reports.activity.activity import Activity, activities
+from vitreous.reports.area.section import TargetArea, area_section
+from vitreous.reports.energy.section import EnergyChoice, EnergySection, energy_section
 from vitreous.reports.errors import ReportError
-from vitreous.reports.exploration import Exploration
-from vitreous.reports.figures import LayerRow, QueueRow, Share, Traffic
-from vitreous.reports.memory_map import MemoryMap, memory_map
-from vitreous.reports.record import AttentionRecord, Check, Record
-from vitreous.reports.roofline import Roofline, roofline
-from vitreous.reports.schedule import Schedule, schedule
-from vitreous.reports.sources import SOURCES, hows
-from vitreous.reports.transfers import Transfer, transfers
+from vitreous.reports.exploration.exploration import Exploration
+from vitreous.reports.figures import figures
+from vitreous.reports.figures.figures import LayerRow, QueueRow, Share, Traffic
+from vitreous.reports.figures.memory_map import MemoryMap, memory_map
+from vitreous.reports.figures.roofline import Roofline, roofline
+from vitreous.reports.figures.schedule import Schedule, schedule
+from vitreous.reports.figures.transfers import Transfer, transfers
+from vitreous.reports.record.provenance import SOURCES, hows
+from vitreous.reports.record.record import AttentionRecord, Check, Record
 
 ASSUMED_CLOCK_MHZ = 200.0
 """The clock for latency where the user gives none: an assumption, and the report says so. No tool has timed it."""
@@ -32,7 +32,7 @@ ASSUMED_CLOCK_MHZ = 200.0
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """What a run showed. ``sources`` says for each figure how it was obtained, ``how`` the same in one word of
-    ``reports.sources.HOWS``.
+    ``reports.record.provenance.HOWS``.
 
     exploration, ablation : of ``vitreous explore`` and ``vitreous ablate``, where the page shows one.
     accuracy_float, accuracy_int, agreement are fractions in 0..1, None where ``accuracy_note`` says why.
@@ -205,7 +205,7 @@ def write(report: Report, folder: str | Path) -> tuple[Path, Path]:
     Beside them the tables and the trace of ``reports.export``.
     """
     from vitreous.reports.export import exports
-    from vitreous.reports.page import render
+    from vitreous.reports.page.page import render
 
     folder = Path(folder)
     texts = {"index.html": render(report), "report.json": json.dumps(report.as_dict(), indent=1)}

@@ -16,7 +16,7 @@ from vitreous.ablate import Options, ablate
 from vitreous.cli import main
 from vitreous.errors import RunError
 from vitreous.golden.machine import Machine
-from vitreous.reports.ablation import Ablation, load
+from vitreous.reports.ablation.ablation import Ablation, load
 from vitreous.sim.cycles import predict
 from vitreous.sim.run import runtime
 from vitreous.spec.config import AcceleratorConfig, ScheduleConfig, load_accelerator

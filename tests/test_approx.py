@@ -10,7 +10,7 @@ import pytest
 from vitreous import approx, cost
 from vitreous.approx import Candidate, explore, thinned
 from vitreous.errors import RunError
-from vitreous.reports.synthesis import Resources
+from vitreous.reports.synthesis.synthesis import Resources
 
 
 def candidate(group: str, largest: float, bits: int = 1) -> Candidate:

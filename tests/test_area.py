@@ -14,8 +14,8 @@ import pytest
 from vitreous import area, area_cut, area_points
 from vitreous.cli import main
 from vitreous.errors import RunError
-from vitreous.reports.area_pieces import PIECES
-from vitreous.reports.synthesis import MODULE, Part, synthesize, synthesize_parts
+from vitreous.reports.area.pieces import PIECES
+from vitreous.reports.synthesis.synthesis import MODULE, Part, synthesize, synthesize_parts
 from vitreous.spec.config import AcceleratorConfig
 
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
@@ -69,7 +69,7 @@ def test_the_same_circuit_in_another_machine_has_the_same_text(text: str, tiny: 
 
 def test_rtl_with_other_modules_is_refused() -> None:
     with pytest.raises(
-        RunError, match="The RTL has no module accelerator, accelerator.channel, .*: reports/area_pieces.py"
+        RunError, match="The RTL has no module accelerator, accelerator.channel, .*: reports/area/pieces.py"
     ):
         area_cut.cut("module \\other\nend\n")
 

@@ -14,8 +14,13 @@ import pytest
 
 from tests.reports.recorded import record
 from vitreous import cli, comparison
-from vitreous.reports import record as records
-from vitreous.reports.technology import DEFAULT_DRAM, DEFAULT_TECHNOLOGY, named_drams, named_technologies
+from vitreous.reports.energy.technology import (
+    DEFAULT_DRAM,
+    DEFAULT_TECHNOLOGY,
+    named_drams,
+    named_technologies,
+)
+from vitreous.reports.record import record as records
 from vitreous.spec import graph as graphs
 from vitreous.spec import program as programs
 from vitreous.spec.config import load_accelerator, named_accelerators

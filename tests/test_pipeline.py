@@ -16,7 +16,7 @@ from vitreous.errors import RunError
 from vitreous.golden.machine import Machine
 from vitreous.models import LoadedModel, VisionTransformer, ViTConfig
 from vitreous.models.synthetic import images, randomize
-from vitreous.reports.figures import array_words
+from vitreous.reports.figures.figures import array_words
 from vitreous.sim.run import runtime
 from vitreous.spec.config import AcceleratorConfig, ScheduleConfig, load_accelerator
 from vitreous.spec.isa import COUNTERS

@@ -10,7 +10,7 @@ from vitreous.display import Display
 from vitreous.golden.activation import activation as gelu
 from vitreous.golden.norm import norm
 from vitreous.golden.softmax import softmax
-from vitreous.reports.units import PartCost
+from vitreous.reports.units.units import PartCost
 from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.softmax import facts
 from vitreous.unit_catalog import ALONE, catalogue

@@ -44,8 +44,8 @@ def data_files() -> list[str]:
     patterns = [
         "models/weights/*",
         "models/data/*",
-        "reports/templates/**/*",
-        "reports/tech/**/*.toml",
+        "reports/page/templates/**/*",
+        "reports/energy/tech/**/*.toml",
         "reports/**/*.json",
         "configs/*.toml",
     ]

@@ -18,13 +18,19 @@ from vitreous.dedicated import Dedicated, Workbench, shape, splits, with_an_eigh
 from vitreous.display import Display
 from vitreous.errors import RunError
 from vitreous.recording import versions
-from vitreous.reports import ablation_page
-from vitreous.reports.ablation import FILE, Ablation, AblationRow, Candidate, write
-from vitreous.reports.area import area
-from vitreous.reports.energy import energy
+from vitreous.reports.ablation import page as ablation_page
+from vitreous.reports.ablation.ablation import FILE, Ablation, AblationRow, Candidate, write
+from vitreous.reports.area.area import area
+from vitreous.reports.energy.energy import energy
+from vitreous.reports.energy.technology import (
+    DEFAULT_DRAM,
+    DEFAULT_TECHNOLOGY,
+    Range,
+    load_dram,
+    load_technology,
+)
 from vitreous.reports.errors import ReportError
 from vitreous.reports.report import ASSUMED_CLOCK_MHZ
-from vitreous.reports.technology import DEFAULT_DRAM, DEFAULT_TECHNOLOGY, Range, load_dram, load_technology
 from vitreous.sim.run.runtime import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 from vitreous.spec.graph import Graph
@@ -45,7 +51,7 @@ KINDS: tuple[Kind, ...] = (("as many multipliers", splits), ("an eighth more mul
 class Options:
     """How an ablation is done. rtl: every accelerator that exists as RTL runs one image, too.
 
-    clock_mhz None: the clock that a report assumes. target: of ``reports.area``.
+    clock_mhz None: the clock that a report assumes. target: of ``reports.area.area``.
     """
 
     technology: str = DEFAULT_TECHNOLOGY

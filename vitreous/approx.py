@@ -16,8 +16,8 @@ from typing import Any
 from vitreous.cost import per_lane, unit_cost
 from vitreous.distributions import Shipped
 from vitreous.errors import RunError
-from vitreous.reports.pareto import Point, best, draw, save
-from vitreous.reports.synthesis import Family, tool
+from vitreous.reports.exploration.pareto import Point, best, draw, save
+from vitreous.reports.synthesis.synthesis import Family, tool
 from vitreous.spec import tables
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, GeluConfig, SoftmaxConfig
 

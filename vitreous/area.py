@@ -10,11 +10,19 @@ from pathlib import Path
 from vitreous import area_cut
 from vitreous.cost import DEFAULT_CACHE
 from vitreous.errors import RunError
-from vitreous.reports.area import Area, compose
-from vitreous.reports.area_fit import Estimate
-from vitreous.reports.area_pieces import PIECES, Piece
-from vitreous.reports.cells import CellCost, Library, library, synthesize_cells
-from vitreous.reports.synthesis import FAMILIES, Family, Part, Resources, synthesize, synthesize_parts, tool
+from vitreous.reports.area.area import Area, compose
+from vitreous.reports.area.fit import Estimate
+from vitreous.reports.area.pieces import PIECES, Piece
+from vitreous.reports.synthesis.cells import CellCost, Library, library, synthesize_cells
+from vitreous.reports.synthesis.synthesis import (
+    FAMILIES,
+    Family,
+    Part,
+    Resources,
+    synthesize,
+    synthesize_parts,
+    tool,
+)
 from vitreous.spec.config import AcceleratorConfig
 
 FPGA_COLUMNS = ("lut", "ff", "dsp", "bram", "carry", "depth")

@@ -1,4 +1,4 @@
-"""The RTLIL of a whole accelerator, cut into the texts of its pieces (``reports.area_pieces``).
+"""The RTLIL of a whole accelerator, cut into the texts of its pieces (``reports.area.pieces``).
 
 A piece's text holds its own modules; a module of another piece inside it becomes a black box with the same ports. So
 each piece is mapped exactly as it stands in the machine, with its clock enables and its reset, and the logic between
@@ -14,8 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from vitreous.errors import RunError
-from vitreous.reports.area_pieces import PIECES, Piece
-from vitreous.reports.synthesis import MODULE, Part
+from vitreous.reports.area.pieces import PIECES, Piece
+from vitreous.reports.synthesis.synthesis import MODULE, Part
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
 from vitreous.workspace import write_text
@@ -67,7 +67,7 @@ def cut(text: str, names: Sequence[str] | None = None) -> dict[str, Part]:
     missing = sorted(name for name, piece in owners.items() if name not in modules and not piece.optional)
     if missing:
         raise RunError(
-            f"The RTL has no module {', '.join(missing)}: reports/area_pieces.py names other parts"
+            f"The RTL has no module {', '.join(missing)}: reports/area/pieces.py names other parts"
         )
     own: dict[str, list[str]] = {}
     for module in modules:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from vitreous.reports.area_pieces import PIECES
+from vitreous.reports.area.pieces import PIECES
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 
 Point = tuple[AcceleratorConfig, tuple[str, ...]]

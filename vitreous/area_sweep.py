@@ -1,6 +1,8 @@
 """``python -m vitreous.area_sweep``: measures the pieces of an accelerator at enough sizes to fit their formulas.
 
-Writes ``reports/area/TARGET.json``, from which ``reports.area`` composes any configuration. A piece is run where its
+Writes ``reports/area/measured/TARGET.json``, from which ``reports.area.area`` composes any configuration. A piece is
+run
+where its
 RTLIL, the script or Yosys has changed since it was last run; the rest comes from the cache.
 """
 
@@ -20,11 +22,11 @@ from vitreous.area_points import ALL, points
 from vitreous.cost import DEFAULT_CACHE
 from vitreous.display import Display
 from vitreous.errors import RunError
-from vitreous.reports.area import FOLDER, FORMAT
-from vitreous.reports.area_pieces import PIECES, Piece
-from vitreous.reports.cells import Library, library
+from vitreous.reports.area.area import FOLDER, FORMAT
+from vitreous.reports.area.pieces import PIECES, Piece
 from vitreous.reports.errors import ReportError
-from vitreous.reports.synthesis import FAMILIES, Part, tool
+from vitreous.reports.synthesis.cells import Library, library
+from vitreous.reports.synthesis.synthesis import FAMILIES, Part, tool
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.workspace import write_text
 

@@ -77,7 +77,7 @@ def width_of(text: str) -> int | None:
 def energy_choice(technology: str | None, dram: str | None) -> EnergyChoice:
     """Both, or their defaults, looked up before anything long begins. Raises ReportError."""
     from vitreous.reports import EnergyChoice
-    from vitreous.reports.technology import load_dram, load_technology
+    from vitreous.reports.energy.technology import load_dram, load_technology
 
     given = {"technology": technology, "dram": dram}
     choice = EnergyChoice(**{name: value for name, value in given.items() if value is not None})

@@ -1,4 +1,4 @@
-"""A bitstream of an accelerator on a board: the design of ``hw.board`` through ``reports.place``."""
+"""A bitstream of an accelerator on a board: the design of ``hw.board`` through ``reports.synthesis.place``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from vitreous.errors import RunError
-from vitreous.reports.place import Part, Placed, Progress, as_dict, place
-from vitreous.reports.timing import Step, delay_ns, ends
+from vitreous.reports.synthesis.place import Part, Placed, Progress, as_dict, place
+from vitreous.reports.synthesis.timing import Step, delay_ns, ends
 from vitreous.spec.config import AcceleratorConfig
 
 BITSTREAM, CONSTRAINTS, FIGURES, PATH = "board.bit", "board.lpf", "bitstream.json", "critical-path.md"
@@ -41,7 +41,7 @@ def placement(
 ) -> Placed:
     """The design of ``config`` with ``memory_kib`` in place of DRAM, placed and routed on the board's part.
 
-    Raises ReportError as ``reports.place.place``, and RunError for a memory that is no multiple of 4 KiB.
+    Raises ReportError as ``reports.synthesis.place.place``, and RunError for a memory that is no multiple of 4 KiB.
     """
     from vitreous.hw.board import rtlil, ulx3s
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vitreous.errors import RunError
-from vitreous.reports.record import AccuracyRecord, Check, TensorCheck
+from vitreous.reports.record.record import AccuracyRecord, Check, TensorCheck
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.program import Placement, Program
 

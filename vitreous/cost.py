@@ -1,4 +1,4 @@
-"""What a hardware unit takes in an FPGA, alone and for each lane: Amaranth to RTLIL to ``reports.synthesis``.
+"""What a hardware unit takes in an FPGA, alone and for each lane: Amaranth to RTLIL to ``reports.synthesis.synthesis``.
 
 A run of Yosys takes seconds for a unit and minutes for the whole compute path; results are kept in a cache.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vitreous.errors import RunError
-from vitreous.reports.synthesis import Family, Resources, synthesize
+from vitreous.reports.synthesis.synthesis import Family, Resources, synthesize
 
 DEFAULT_CACHE = Path("build/synthesis")
 COLUMNS = ("lut", "ff", "dsp", "bram", "carry")

@@ -20,12 +20,12 @@ from dataclasses import dataclass, field, replace
 
 from vitreous.compiler.fusion import fuse
 from vitreous.compiler.operations import Attention
-from vitreous.reports.ablation import Candidate
-from vitreous.reports.area import COLUMNS, Area, BlockArea, area
-from vitreous.reports.energy import energy
+from vitreous.reports.ablation.ablation import Candidate
+from vitreous.reports.area.area import COLUMNS, Area, BlockArea, area
+from vitreous.reports.energy.energy import energy
+from vitreous.reports.energy.event_costs import SHARED_REGISTERS, register_bits
+from vitreous.reports.energy.technology import ZERO, Range, load_technology
 from vitreous.reports.errors import ReportError
-from vitreous.reports.event_costs import SHARED_REGISTERS, register_bits
-from vitreous.reports.technology import ZERO, Range, load_technology
 from vitreous.sim.cycles import Prediction, predict
 from vitreous.sim.run.runtime import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, ConfigError
@@ -70,7 +70,7 @@ class Dedicated:
     def area(self, target: str) -> dict[str, float]:
         """Columns of the linear unit's accelerator without softmax and S, and of the attention unit's own blocks.
 
-        Empty where ``reports.area`` cannot say.
+        Empty where ``reports.area.area`` cannot say.
         """
         try:
             linear, other = area(self.linear.config, target), area(self.attention.config, target)

@@ -12,8 +12,8 @@ from vitreous.spec.graph import Graph
 from vitreous.spec.program import Program
 
 if TYPE_CHECKING:
-    from vitreous.reports.area import Area
-    from vitreous.reports.energy import Energy
+    from vitreous.reports.area.area import Area
+    from vitreous.reports.energy.energy import Energy
     from vitreous.sim.cycles import Prediction
     from vitreous.sim.run.runtime import MemoryTiming
 
@@ -55,15 +55,16 @@ def estimate(
 ) -> Estimate:
     """Compile unless that is done, predict cycles and counters, and derive energy and area.
 
-    technology, dram : energies of events, names of ``reports.technology`` or a file. target : what ``reports.area``
+    technology, dram : energies of events, names of ``reports.energy.technology`` or a file. target : what
+    ``reports.area.area``
     knows. timing : the memory behind the bus; ``MemoryTiming()`` when None.
     Raises CompileError where the model does not fit, SimulationError for a program of another accelerator, and
     ReportError for an unknown name.
     """
     from vitreous.compiler import compile as compile_graph
-    from vitreous.reports.area import area
-    from vitreous.reports.energy import energy
-    from vitreous.reports.technology import load_technology
+    from vitreous.reports.area.area import area
+    from vitreous.reports.energy.energy import energy
+    from vitreous.reports.energy.technology import load_technology
     from vitreous.sim.cycles import predict
     from vitreous.sim.run.runtime import MemoryTiming
 

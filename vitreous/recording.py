@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from vitreous.reports.record import (
+from vitreous.reports.record.memory import BufferRecord, MemoryRecord, StoredRecord
+from vitreous.reports.record.record import (
     AccuracyRecord,
     AttentionRecord,
     BuildRecord,
@@ -20,7 +21,6 @@ from vitreous.reports.record import (
     SimulationRecord,
     WidthRecord,
 )
-from vitreous.reports.record_memory import BufferRecord, MemoryRecord, StoredRecord
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.layout import image_row_stride
 from vitreous.spec.program import Program

@@ -11,8 +11,8 @@ import numpy as np
 from vitreous import comparison, recording, steps
 from vitreous.display import Display
 from vitreous.errors import RunError
-from vitreous.reports import record as records
-from vitreous.reports.record import AccuracyRecord, Check
+from vitreous.reports.record import record as records
+from vitreous.reports.record.record import AccuracyRecord, Check
 from vitreous.spec import graph as graphs
 from vitreous.spec import program as programs
 from vitreous.spec.config import AcceleratorConfig

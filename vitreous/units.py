@@ -20,10 +20,10 @@ from vitreous import distributions, recording, unit_errors, unit_models
 from vitreous.cost import DEFAULT_CACHE, per_lane, unit_cost
 from vitreous.display import Display
 from vitreous.distributions import Shipped
-from vitreous.reports import unit_page
-from vitreous.reports.netlist import DEPTH_RULE
-from vitreous.reports.synthesis import FAMILIES, Family, tool
-from vitreous.reports.units import COLUMNS, FILE, PartCost, ScoreError, UnitRow, Units
+from vitreous.reports.synthesis.netlist import DEPTH_RULE
+from vitreous.reports.synthesis.synthesis import FAMILIES, Family, tool
+from vitreous.reports.units import page as unit_page
+from vitreous.reports.units.units import COLUMNS, FILE, PartCost, ScoreError, UnitRow, Units
 from vitreous.spec.config import EXACT, AcceleratorConfig, GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.unit_catalog import ALONE, Config, Entry, Part, catalogue
 from vitreous.unit_models import Models
@@ -33,7 +33,8 @@ SOURCES = {
     "largest, mean, own, rounded, row sums": "golden against float64 (vitreous/unit_errors.py) on the distributions "
     "above; golden equals the RTL bit for bit. The mean of softmax is the mean of the means of all distributions",
     "cycles": "the hardware's own constants (hw/), which the tests of each unit measure",
-    "cost": "Yosys on the unit alone, flattened, without pads and retiming (reports/synthesis.py says what counts as a "
+    "cost": "Yosys on the unit alone, flattened, without pads and retiming (reports/synthesis/synthesis.py "
+    "says what counts as a "
     "LUT in each family); a lane is the slope between two widths of the unit",
     "levels": DEPTH_RULE,
     "accuracy": unit_models.ACCURACY,

@@ -17,8 +17,7 @@ from vitreous.errors import RunError
 from vitreous.explore import Options, explore
 from vitreous.explore.fields import design
 from vitreous.explore.search import Search
-from vitreous.reports import front_picture
-from vitreous.reports.exploration import Exploration
+from vitreous.reports.exploration.exploration import Exploration
 
 ROOT = Path(__file__).resolve().parents[2]
 POINTS = 16
@@ -64,7 +63,7 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(
 ) -> None:
     from distributed import Client
 
-    monkeypatch.setattr(front_picture, "draw", lambda *_: None)
+    monkeypatch.setattr(pareto_picture, "draw", lambda *_: None)
     alone = explore(tiny.space(), tmp_path / "alone", Options(points=POINTS, confirm=0))
     # The same start for both: the graph is there, and the workers need not import torch for it.
     there = tmp_path / "cluster"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.explore import tiny
 from tests.test_cli import command, refused
-from vitreous.reports.exploration import load
+from vitreous.reports.exploration.exploration import load
 
 TOML = f"""
 models = ["{tiny.MODEL}"]

@@ -1,7 +1,7 @@
 """Which points of a front run in RTL, and what is kept of them."""
 
 from vitreous.explore.confirm import chosen
-from vitreous.reports.exploration import ExploredPoint, Goal
+from vitreous.reports.exploration.exploration import ExploredPoint, Goal
 
 GOALS = [
     Goal(name=name, figure=name, unit="", maximize=False, how="modelled", meaning="") for name in ("a", "b")

@@ -16,7 +16,7 @@ from tests.hw.dsp48e2_model import Dsp48e2Model
 from vitreous.cost import rtlil
 from vitreous.hw.matrix.array import Array
 from vitreous.hw.matrix.dsp48e2 import DspSlice, UltraScalePlus
-from vitreous.reports.synthesis import synthesize
+from vitreous.reports.synthesis.synthesis import synthesize
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig
 
 CYCLES = 300

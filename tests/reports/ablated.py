@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.reports.recorded import CONFIG
-from vitreous.reports.ablation import Ablation, AblationRow
-from vitreous.reports.technology import Range
+from vitreous.reports.ablation.ablation import Ablation, AblationRow
+from vitreous.reports.energy.technology import Range
 
 
 def row(name: str, order: str, cycles: int, *, measured: bool = False, area: bool = True) -> AblationRow:

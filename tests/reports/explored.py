@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.reports.recorded import CONFIG
-from vitreous.reports.exploration import Confirmation, Exploration, ExploredPoint, Goal, Searched
+from vitreous.reports.exploration.exploration import Confirmation, Exploration, ExploredPoint, Goal, Searched
 from vitreous.spec.isa import COUNTERS
 
 GOALS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vitreous.reports.record import FORMAT, Record, from_dict
+from vitreous.reports.record.record import FORMAT, Record, from_dict
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig
 from vitreous.spec.isa import COUNTERS, Instruction, Memory, Opcode, Operands, Queue, Scale, make
 

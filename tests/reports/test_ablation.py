@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vitreous.reports.ablation import (
+from vitreous.reports.ablation.ablation import (
     Ablation,
     AblationRow,
     Candidate,
@@ -18,9 +18,9 @@ from vitreous.reports.ablation import (
     markdown,
     write,
 )
-from vitreous.reports.ablation_page import page, section
+from vitreous.reports.ablation.page import page, section
+from vitreous.reports.energy.technology import Range
 from vitreous.reports.errors import ReportError
-from vitreous.reports.technology import Range
 
 
 def row(name: str, order: str, cycles: int, **fields: Any) -> AblationRow:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from vitreous.reports import activity, activity_page
+from vitreous.reports.activity import activity
+from vitreous.reports.activity import page as activity_page
 from vitreous.reports.errors import ReportError
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

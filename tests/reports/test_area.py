@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vitreous.reports import area as shipped
-from vitreous.reports.area import COLUMNS, FORMAT, area, measurements, named_targets, read
-from vitreous.reports.area_fit import Fit, Run
-from vitreous.reports.area_pieces import PIECES, Piece, term_value
+from vitreous.reports.area import area as shipped
+from vitreous.reports.area.area import COLUMNS, FORMAT, area, measurements, named_targets, read
+from vitreous.reports.area.fit import Fit, Run
+from vitreous.reports.area.pieces import PIECES, Piece, term_value
 from vitreous.reports.errors import ReportError
 from vitreous.spec.config import AcceleratorConfig, GeluConfig, load_accelerator, named_accelerators
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vitreous.reports.block_memory import GEOMETRIES, block_memories
+from vitreous.reports.area.block_memory import GEOMETRIES, block_memories
 from vitreous.reports.errors import ReportError
 
 

@@ -11,7 +11,8 @@ from tests.reports.ablated import ablation
 from tests.reports.browser import Browser, start
 from tests.reports.explored import exploration
 from tests.reports.recorded import large_record, record
-from vitreous.reports import compare, summarize, write
+from vitreous.reports import summarize, write
+from vitreous.reports.compare import compare
 
 pytestmark = pytest.mark.slow
 

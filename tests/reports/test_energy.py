@@ -8,11 +8,10 @@ import time
 import pytest
 
 from tests.spec.test_work import matmul
-from vitreous.reports import energy as module
-from vitreous.reports.area import area
-from vitreous.reports.energy import energy, fetch_beats, layer_energy
-from vitreous.reports.errors import ReportError
-from vitreous.reports.event_costs import (
+from vitreous.reports.area.area import area
+from vitreous.reports.energy import energy as module
+from vitreous.reports.energy.energy import energy, fetch_beats, layer_energy
+from vitreous.reports.energy.event_costs import (
     NO_ENERGY,
     event_costs,
     memory_access,
@@ -20,7 +19,8 @@ from vitreous.reports.event_costs import (
     register_bits,
     static_power,
 )
-from vitreous.reports.technology import ZERO, Range, load_dram, load_technology, named_technologies
+from vitreous.reports.energy.technology import ZERO, Range, load_dram, load_technology, named_technologies
+from vitreous.reports.errors import ReportError
 from vitreous.spec.config import (
     AcceleratorConfig,
     ArrayConfig,

@@ -8,11 +8,11 @@ import pytest
 
 from tests.reports.recorded import record, record_data
 from vitreous.reports import EnergyChoice, ReportError, summarize
-from vitreous.reports.energy import energy
-from vitreous.reports.figures import TAIL
-from vitreous.reports.record import from_dict
-from vitreous.reports.technology import load_technology, named_technologies
-from vitreous.reports.transfers import transfers
+from vitreous.reports.energy.energy import energy
+from vitreous.reports.energy.technology import load_technology, named_technologies
+from vitreous.reports.figures.figures import TAIL
+from vitreous.reports.figures.transfers import transfers
+from vitreous.reports.record.record import from_dict
 from vitreous.spec.isa import COUNTERS
 from vitreous.spec.work import work
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vitreous.reports.errors import ReportError
-from vitreous.reports.exploration import (
+from vitreous.reports.exploration.exploration import (
     Confirmation,
     Exploration,
     ExploredPoint,
@@ -18,7 +18,7 @@ from vitreous.reports.exploration import (
     nondominated,
     save,
 )
-from vitreous.reports.front_picture import draw
+from vitreous.reports.exploration.pareto_picture import draw
 
 
 def exploration() -> Exploration:

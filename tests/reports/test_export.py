@@ -140,7 +140,7 @@ def test_the_trace_says_what_its_time_is(files: dict[str, str]) -> None:
 
 def test_without_spans_the_tables_are_still_there() -> None:
     from tests.reports.recorded import record_data
-    from vitreous.reports.record import from_dict
+    from vitreous.reports.record.record import from_dict
 
     data = record_data()
     data["simulation"]["spans"] = []

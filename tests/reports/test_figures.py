@@ -5,9 +5,9 @@ import copy
 import pytest
 
 from tests.reports.recorded import CONFIG, large_record, matmul, norm, record, record_data, transfer
-from vitreous.reports import figures
 from vitreous.reports.errors import ReportError
-from vitreous.reports.record import from_dict
+from vitreous.reports.figures import figures
+from vitreous.reports.record.record import from_dict
 from vitreous.spec.isa import COUNTERS, Activation, Memory, Opcode, Operands, make
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vitreous.reports.errors import ReportError
-from vitreous.reports.liberty import parse, read_cells
+from vitreous.reports.synthesis.liberty import parse, read_cells
 
 BUFFER = """cell (BUF) { area : 3; pin (A) { direction : input; capacitance : 0.5; }
   pin (Y) { direction : output; function : "(A)"; timing () { related_pin : "A"; values ("1, 2", \\

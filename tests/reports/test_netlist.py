@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from vitreous.reports import netlist
 from vitreous.reports.errors import ReportError
+from vitreous.reports.synthesis import netlist
 
 
 def cell(

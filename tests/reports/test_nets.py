@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vitreous.reports.errors import ReportError
-from vitreous.reports.nets import Net, design, nets_of
+from vitreous.reports.synthesis.nets import Net, design, nets_of
 
 RTLIL = r"""
 module \top

@@ -11,15 +11,16 @@ import pytest
 from tests.reports.ablated import ablation
 from tests.reports.explored import exploration
 from tests.reports.recorded import large_record, record, record_data
-from vitreous.reports import ReportError, picture, summarize
-from vitreous.reports import exploration as explorations
-from vitreous.reports.additions import with_additions
-from vitreous.reports.chart import tick_step
-from vitreous.reports.page import CONTENTS, SECTIONS, folder, render
-from vitreous.reports.record import from_dict
-from vitreous.reports.schedule import schedule
-from vitreous.reports.sources import HOWS
-from vitreous.reports.wording import breakable, code, counted, figures3, grouped, percent, with_prefix
+from vitreous.reports import ReportError, summarize
+from vitreous.reports.draw import timeline
+from vitreous.reports.draw.chart import tick_step
+from vitreous.reports.exploration import exploration as explorations
+from vitreous.reports.figures.schedule import schedule
+from vitreous.reports.formatting import breakable, code, counted, figures3, grouped, percent, with_prefix
+from vitreous.reports.page.additions import with_additions
+from vitreous.reports.page.page import CONTENTS, SECTIONS, folder, render
+from vitreous.reports.record.provenance import HOWS
+from vitreous.reports.record.record import from_dict
 
 VOID = {"meta", "br", "wbr"}
 
@@ -170,10 +171,10 @@ def test_schedule_data_holds_every_span() -> None:
 
 def test_picture_puts_spans_to_scale() -> None:
     drawn = schedule(record())
-    scale = (picture.WIDTH - picture.LEFT) / 100
-    assert f'x="{picture.LEFT + 13 * scale:.1f}"' in picture.svg(drawn)
-    assert f'width="{29 * scale:.1f}"' in picture.svg(drawn)
-    assert [(drawn.labels[band[0]], *band[1:]) for band in picture.layer_bands(drawn)] == [
+    scale = (timeline.WIDTH - timeline.LEFT) / 100
+    assert f'x="{timeline.LEFT + 13 * scale:.1f}"' in timeline.svg(drawn)
+    assert f'width="{29 * scale:.1f}"' in timeline.svg(drawn)
+    assert [(drawn.labels[band[0]], *band[1:]) for band in timeline.layer_bands(drawn)] == [
         ("first", 13, 42),
         ("second", 61, 85),
     ]

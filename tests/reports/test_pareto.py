@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from vitreous.reports.pareto import Point, best, draw, save
+from vitreous.reports.exploration.pareto import Point, best, draw, save
 
 POINT = Point(
     function="gelu", group="delta", label="delta 1/32", settings={"step_bits": 5}, inputs="all",

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from vitreous.reports import place as place_module
 from vitreous.reports.errors import ReportError
-from vitreous.reports.place import RECORD, Part, failure, place
-from vitreous.reports.timing import (
+from vitreous.reports.synthesis import place as place_module
+from vitreous.reports.synthesis.place import RECORD, Part, failure, place
+from vitreous.reports.synthesis.timing import (
     clock_of,
     critical_path,
     delay_ns,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.reports.recorded import record, record_data
-from vitreous.reports import record as records
 from vitreous.reports.errors import ReportError
-from vitreous.reports.record import FILE_NAME, from_dict
+from vitreous.reports.record import record as records
+from vitreous.reports.record.record import FILE_NAME, from_dict
 
 
 def test_record_survives_the_disk(tmp_path: Path) -> None:

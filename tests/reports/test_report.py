@@ -6,8 +6,8 @@ import pytest
 
 from tests.reports.recorded import record, record_data
 from vitreous.reports import ReportError, summarize, write
-from vitreous.reports.record import from_dict
-from vitreous.reports.sources import HOW, HOWS, SOURCES, hows, worst
+from vitreous.reports.record.provenance import HOW, HOWS, SOURCES, hows, worst
+from vitreous.reports.record.record import from_dict
 
 REQUIRED = [
     "model",

@@ -6,12 +6,12 @@ import pytest
 
 from tests.reports.recorded import buffer, matmul, norm, record, record_data, transfer
 from vitreous.reports import summarize
-from vitreous.reports.chart import Axis, place
-from vitreous.reports.energy_page import log_axis, placed
-from vitreous.reports.memory_map import DramRegion, runs
-from vitreous.reports.record import from_dict
-from vitreous.reports.schedule import EMPTY, arrivals, waits
-from vitreous.reports.technology import Range
+from vitreous.reports.draw.chart import Axis, place
+from vitreous.reports.energy.page import log_axis, placed
+from vitreous.reports.energy.technology import Range
+from vitreous.reports.figures.memory_map import DramRegion, runs
+from vitreous.reports.figures.schedule import EMPTY, arrivals, waits
+from vitreous.reports.record.record import from_dict
 from vitreous.spec.isa import Memory, Opcode, Queue
 
 LOAD, MATRIX, ROW = Queue.LOAD, Queue.MATRIX, Queue.ROW

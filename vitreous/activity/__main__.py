@@ -17,8 +17,9 @@ from typing import Any
 from vitreous.activity.measure import MODEL, Bench, Network, measure
 from vitreous.activity.units import UNITS, Unit
 from vitreous.display import Display
-from vitreous.reports import activity, activity_page
-from vitreous.reports.synthesis import tool
+from vitreous.reports.activity import activity
+from vitreous.reports.activity import page as activity_page
+from vitreous.reports.synthesis.synthesis import tool
 from vitreous.sim.activity.bench import DEFAULT_FOLDER
 from vitreous.sim.run.toolchain import verilator
 from vitreous.steps import require_toolchain

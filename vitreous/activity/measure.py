@@ -21,7 +21,7 @@ from vitreous.activity.units import Unit
 from vitreous.compiler import compile
 from vitreous.cost import rtlil
 from vitreous.errors import RunError
-from vitreous.reports.nets import Design, design
+from vitreous.reports.synthesis.nets import Design, design
 from vitreous.sim.activity import ActivityBench, Wire
 from vitreous.spec import graph as graphs
 from vitreous.spec.config import AcceleratorConfig

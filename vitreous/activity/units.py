@@ -15,7 +15,7 @@ from vitreous.activity import stimulus
 from vitreous.hw.activation.activation import Gelu
 from vitreous.hw.matrix.array import Array
 from vitreous.hw.softmax.softmax import SoftmaxStatistics, prologue
-from vitreous.reports.nets import GATES, WORDS, Net
+from vitreous.reports.synthesis.nets import GATES, WORDS, Net
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.numbers import ACCUMULATOR_BITS
 

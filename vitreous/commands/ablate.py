@@ -57,7 +57,7 @@ def ablate_command(
       vitreous ablate deit-tiny --accelerator edge256 --rtl --out build/ablation-deit
     """
     from vitreous.ablate import Options, ablate
-    from vitreous.reports.ablation import markdown
+    from vitreous.reports.ablation.ablation import markdown
 
     choice = energy_choice(technology, dram)
     options = Options(

@@ -14,7 +14,7 @@ from vitreous.errors import RunError
 
 if TYPE_CHECKING:
     from vitreous.area import Target
-    from vitreous.reports.area import Area
+    from vitreous.reports.area.area import Area
 
 FORMAT = "vitreous.area-table/1"
 
@@ -54,7 +54,7 @@ def area_command(
     """
     from vitreous.area import chosen_target
     from vitreous.display import Display
-    from vitreous.reports import area as shipped
+    from vitreous.reports.area import area as shipped
     from vitreous.spec.config import load_accelerator
 
     config, display = load_accelerator(accelerator), Display()
@@ -91,7 +91,7 @@ def _elaborated(config: Any, target: Target, cache: Path, display: Any) -> str:
 
 def _measured(config: Any, text: str, target: Target, cache: Path, display: Any) -> Area:
     from vitreous import area
-    from vitreous.reports.synthesis import tool
+    from vitreous.reports.synthesis.synthesis import tool
 
     with display.stage("pieces") as stage:
         measured = area.measure(text, target, cache=cache, progress=stage.part)
@@ -111,7 +111,7 @@ def _whole(text: str, target: Target, cache: Path, display: Any) -> Mapping[str,
 def _data(table: Area, whole: Mapping[str, float] | None, bit_um2: float | None) -> dict[str, Any]:
     """Everything that the table shows."""
     from vitreous.area import deviation
-    from vitreous.reports.area import COLUMN_TEXT
+    from vitreous.reports.area.area import COLUMN_TEXT
 
     columns = table.columns
     data: dict[str, Any] = {

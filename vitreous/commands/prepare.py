@@ -28,7 +28,7 @@ def list_command() -> None:
       vitreous list
     """
     from vitreous.models.names import available
-    from vitreous.reports import technology
+    from vitreous.reports.energy import technology
     from vitreous.spec.config import load_accelerator, named_accelerators
 
     print("models")

@@ -46,7 +46,10 @@ def report_command(
       vitreous report build/demo build/larger --clock 300 --out build/compared
       vitreous report build/demo --technology asic-28nm --dram lpddr4
     """
-    from vitreous.reports import additions, compare, record, summarize, write
+    from vitreous.reports import summarize, write
+    from vitreous.reports.compare import compare
+    from vitreous.reports.page import additions
+    from vitreous.reports.record import record
 
     energy = energy_choice(technology, dram)
     names = compare.run_names(folders)

@@ -17,7 +17,7 @@ from vitreous.display import Display
 from vitreous.errors import RunError
 from vitreous.explore.evaluation import Quantized, numerics
 from vitreous.explore.fields import design
-from vitreous.reports.exploration import Confirmation, Exploration, ExploredPoint, Goal, Searched
+from vitreous.reports.exploration.exploration import Confirmation, Exploration, ExploredPoint, Goal, Searched
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import code_digest
 from vitreous.spec.graph import Graph

@@ -16,7 +16,8 @@ AT_LEAST = ("accuracy", "agreement", "fidelity_db")
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """What an FPGA has, in the units of ``reports.synthesis``. family : the target of ``reports.area``."""
+    """What an FPGA has, in the units of ``reports.synthesis.synthesis``. family : the target of
+    ``reports.area.area``."""
 
     family: str
     resources: Mapping[str, float]

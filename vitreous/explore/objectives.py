@@ -27,7 +27,8 @@ def area_unit(family: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """``figure`` of a point, to be made small or large. how : one word of ``reports.sources``, and a sentence."""
+    """``figure`` of a point, to be made small or large. how : one word of ``reports.record.provenance``, and a
+    sentence."""
 
     figure: str
     unit: str
@@ -65,7 +66,7 @@ OBJECTIVES: Mapping[str, Objective] = {
 
 def area_figures(config: AcceleratorConfig, family: str) -> dict[str, float]:
     """``lut, ff, dsp, bram`` or ``um2``, and ``area`` in LUT equivalents or in um2. Raises ReportError."""
-    from vitreous.reports.area import area
+    from vitreous.reports.area.area import area
 
     total = area(config, family).total
     columns = ("lut", "ff", "dsp", "bram", CELLS, "bits")
@@ -83,8 +84,8 @@ def area_figures(config: AcceleratorConfig, family: str) -> dict[str, float]:
 
 def cost_figures(config: AcceleratorConfig, target: Target, cycles: Cycles) -> dict[str, float]:
     """Cycles, latency, and energy with its range, of one image. Raises ReportError."""
-    from vitreous.reports.energy import energy
-    from vitreous.reports.technology import load_technology
+    from vitreous.reports.energy.energy import energy
+    from vitreous.reports.energy.technology import load_technology
 
     tables = load_technology(target.technology)
     spent = energy(cycles.counters, config, tables, dram=target.dram, clock_mhz=target.clock_mhz)

@@ -12,9 +12,9 @@ from vitreous import recording
 from vitreous.explore.fields import design
 from vitreous.explore.objectives import OBJECTIVES, area_unit
 from vitreous.explore.space import Space
-from vitreous.reports import exploration, front_picture
-from vitreous.reports.exploration import Exploration, ExploredPoint, Goal, Searched, nondominated
-from vitreous.reports.exploration_page import page
+from vitreous.reports.exploration import exploration, pareto_picture
+from vitreous.reports.exploration.exploration import Exploration, ExploredPoint, Goal, Searched, nondominated
+from vitreous.reports.exploration.page import page
 from vitreous.workspace import write_text
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def write(found: Exploration, folder: Path) -> None:
     for number, searched in enumerate(found.searches):
         stem = "front" if len(found.searches) == 1 else f"front-{number}"
         for suffix in (".svg", ".png"):
-            front_picture.draw(found, searched, folder / f"{stem}{suffix}")
+            pareto_picture.draw(found, searched, folder / f"{stem}{suffix}")
 
 
 def summary(found: Exploration, folder: Path) -> list[str]:

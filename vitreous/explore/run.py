@@ -23,7 +23,7 @@ from vitreous.explore.space import Space, Target
 from vitreous.explore.study import open_study
 from vitreous.explore.workers import Alone, Pending, Workers, workers
 from vitreous.reports.errors import ReportError
-from vitreous.reports.exploration import Exploration
+from vitreous.reports.exploration.exploration import Exploration
 from vitreous.spec import graph as graphs
 from vitreous.spec.config import ConfigError
 from vitreous.spec.digest import code_digest

@@ -112,8 +112,8 @@ def space_of(data: Mapping[str, Any], name: str) -> Space:
 
 
 def _targets(entries: object) -> tuple[Target, ...]:
-    from vitreous.reports.area import named_targets
-    from vitreous.reports.technology import load_dram, load_technology
+    from vitreous.reports.area.area import named_targets
+    from vitreous.reports.energy.technology import load_dram, load_technology
 
     if isinstance(entries, Mapping):
         entries = [entries]

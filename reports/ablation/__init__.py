@@ -1,0 +1,1 @@
+"""An ablation as data and as a page."""

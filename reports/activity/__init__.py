@@ -1,0 +1,1 @@
+"""Switching activity that was measured: data and page."""

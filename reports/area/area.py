@@ -1,0 +1,207 @@
+"""Area of a whole accelerator, put together from measured pieces in a few milliseconds and without any tool.
+
+The measurements come with the project: ``reports/area/TARGET.json``, written by `make area`. A piece that was measured
+with the same variant and the same sizes counts as measured; any other one is taken from the least-squares fit of its
+formula (``reports.area.pieces``) over the runs of the same variant. Block memory is counted by the family's documented
+geometry (``reports.area.block_memory``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from vitreous.reports.area.fit import Estimate, Fit, Run
+from vitreous.reports.area.pieces import PIECES, Piece
+from vitreous.reports.errors import ReportError
+from vitreous.spec.config import AcceleratorConfig
+
+FORMAT = "vitreous.area/1"
+FOLDER = Path(__file__).absolute().parent / "measured"
+COLUMNS = ("lut", "ff", "dsp", "bram", "um2", "bits")
+COLUMN_TEXT: Mapping[str, str] = {
+    "lut": "look-up tables",
+    "ff": "flip-flops",
+    "dsp": "multiplier blocks",
+    "bram": "block memories (UltraScale+: units of 18 Kbit)",
+    "um2": "area of standard cells before placement, µm²; memories not counted",
+    "bits": "bits of memories that are macros and no cells",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockArea:
+    """One block. A column is None where the target has no such thing; ``COLUMN_TEXT`` says what each counts.
+
+    how : ``measured``, or ``modelled`` with how far the formula can be trusted.
+    """
+
+    name: str
+    lut: int | None = None
+    ff: int | None = None
+    dsp: int | None = None
+    bram: int | None = None
+    um2: float | None = None
+    bits: int | None = None
+    how: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Area:
+    """Area of one accelerator on one target. ``how``: how its numbers were obtained, in a sentence; ``tool``: which
+    program measured.
+    """
+
+    accelerator: str
+    target: str
+    blocks: tuple[BlockArea, ...]
+    how: str
+    tool: str
+
+    @property
+    def total(self) -> BlockArea:
+        return _sum("total", self.blocks, self.how)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that this target has."""
+        return tuple(c for c in COLUMNS if any(getattr(block, c) is not None for block in self.blocks))
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """A file of measured pieces. ``fits``: by piece and variant; ``columns``: what every run has."""
+
+    target: str
+    tool: str
+    columns: tuple[str, ...]
+    fits: Mapping[tuple[str, tuple[str, ...]], Fit]
+
+
+def named_targets() -> list[str]:
+    """The targets whose measurements come with the project, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+@lru_cache(maxsize=4096)
+def area(config: AcceleratorConfig, target: str) -> Area:
+    """Area of ``config`` on ``target``, from the measurements that come with the project.
+
+    Raises ReportError when the target is unknown or a variant was never measured on it.
+    """
+    data = measurements(target)
+    estimates = {piece.name: estimate(data, piece, config) for piece in PIECES}
+    return compose(config.name, target, estimates, data.tool)
+
+
+def compose(accelerator: str, target: str, estimates: Mapping[str, Estimate], tool: str) -> Area:
+    """The blocks of an accelerator from the cost of each piece (of one of its copies)."""
+    blocks = []
+    for group in dict.fromkeys(piece.group for piece in PIECES):
+        found = {piece.name: estimates[piece.name] for piece in PIECES if piece.group == group}
+        parts = [
+            _block(piece.name, estimates[piece.name], 1 + len(piece.copies))
+            for piece in PIECES
+            if piece.group == group
+        ]
+        blocks.append(_sum(group, parts, _how(found)))
+    return Area(accelerator=accelerator, target=target, blocks=tuple(blocks), how=_how(estimates), tool=tool)
+
+
+def estimate(data: Measurements, piece: Piece, config: AcceleratorConfig) -> Estimate:
+    """The cost of one piece (of one of its copies). Raises ReportError when its variant was never measured."""
+    variant = piece.variant(config)
+    fit = data.fits.get((piece.name, variant))
+    if fit is None:
+        known = sorted("-".join(other) for name, other in data.fits if name == piece.name)
+        raise ReportError(
+            f"{data.target} has no measured run of {piece.name} as {'-'.join(variant) or 'it is'}; there are runs of "
+            f"{', '.join(known) or 'no variant'}; `vitreous area` measures it"
+        )
+    return fit.at(piece.with_blocks(piece.sizes(config), data.target))
+
+
+@lru_cache
+def measurements(target: str) -> Measurements:
+    """The measurements that come with the project. Raises ReportError when there are none of ``target``."""
+    path = FOLDER / f"{target}.json"
+    try:
+        return read(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ReportError(
+            f"No areas were measured for target {target!r}; there are those of {', '.join(named_targets())}"
+        ) from None
+    except ValueError as error:
+        raise ReportError(f"{path.name}: {error}") from None
+
+
+def read(data: Any) -> Measurements:
+    """Measurements from their JSON. Raises ReportError on data of another kind."""
+    found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
+    if found != FORMAT:
+        raise ReportError(f"The areas have format {found!r}; expected {FORMAT!r}")
+    try:
+        columns = tuple(str(c) for c in data["columns"])
+        target = str(data["target"])
+        runs: dict[tuple[str, tuple[str, ...]], list[Run]] = {}
+        for run in data["runs"]:
+            cost = {c: float(run["cost"][c]) for c in columns}
+            sizes = {name: float(value) for name, value in run["sizes"].items()}
+            runs.setdefault((str(run["piece"]), tuple(run["variant"])), []).append(Run(sizes, cost))
+        pieces = {piece.name: piece for piece in PIECES}
+        fits = {
+            key: Fit(pieces[key[0]], target, tuple(found), columns)
+            for key, found in runs.items()
+            if key[0] in pieces
+        }
+        return Measurements(target, str(data["tool"]), columns, fits)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ReportError(f"The areas are damaged: {error!r}") from None
+
+
+def _block(name: str, estimate: Estimate, copies: int) -> BlockArea:
+    values = {c: copies * estimate.cost[c] for c in COLUMNS if c in estimate.cost}
+    whole: dict[str, Any] = {c: v if c == "um2" else round(v) for c, v in values.items()}
+    return BlockArea(name=name, how=estimate.kind, **whole)
+
+
+def _sum(name: str, blocks: Iterable[BlockArea], how: str) -> BlockArea:
+    blocks = tuple(blocks)
+    totals: dict[str, Any] = {}
+    for c in COLUMNS:
+        values = [getattr(block, c) for block in blocks if getattr(block, c) is not None]
+        totals[c] = sum(values) if values else None
+    return BlockArea(name=name, how=how, **totals)
+
+
+def _how(estimates: Mapping[str, Estimate]) -> str:
+    """In words: what is measured, and how good the formula of the rest is."""
+    measured = [name for name, estimate in estimates.items() if estimate.kind == "measured"]
+    if len(measured) == len(estimates):
+        return (
+            "measured: synthesis of each piece at these sizes, added up" if len(measured) > 1 else "measured"
+        )
+    modelled = {name: e for name, e in estimates.items() if e.kind != "measured"}
+    words = [
+        f"modelled: {len(measured)} of {len(estimates)} pieces measured at these sizes"
+        if measured
+        else "modelled"
+    ]
+    for kind in ("interpolated", "extrapolated"):
+        found = {name: e for name, e in modelled.items() if e.kind == kind}
+        if found:
+            words.append(f"{kind} {', '.join(found)}{_trust(found)}")
+    return "; ".join(words)
+
+
+def _trust(estimates: Mapping[str, Estimate]) -> str:
+    checked = [(e.error, name) for name, e in estimates.items() if e.error is not None]
+    if not checked:
+        return " (by a formula with as many terms as runs: nothing checks it)"
+    worst, name = max(checked)
+    where = f", of {name}" if len(estimates) > 1 else ""
+    return f" (largest error of a run left out of the fit: {100 * worst:.1f} %{where})"

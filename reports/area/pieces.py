@@ -1,0 +1,275 @@
+"""The pieces that an accelerator's area is put together from: what each one's cost depends on, and by which formula.
+
+A piece is one instance of the RTL and everything below it that is no piece itself. ``variant`` are the choices that
+make it another circuit, ``sizes`` the numbers that scale it; ``terms`` is the form of its cost that follows from its
+structure, most important first:
+
+    cost(sizes) = sum over terms of coefficient * product of the sizes that the term names
+
+Coefficients come from least squares over measured runs (``reports.area.area``), so a term says only how a cost can
+grow.
+N is ``array.lanes``, V ``array.depth``, B the bus in bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+
+from vitreous.reports.area.block_memory import GEOMETRIES, block_memories
+from vitreous.spec import isa
+from vitreous.spec.config import AcceleratorConfig
+
+Variant = tuple[str, ...]
+Sizes = dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """One piece. ``group``: the block of the table that it belongs to; ``path``: its module below the top.
+
+    copies : instances that are the same circuit, of which one is measured: the paths of the others.
+    core : so many leading terms are certain; more of them are used where they foretell runs that are left out better.
+    optional : some configurations have no such piece.
+    memory : it holds an on-chip memory, of ``width`` and ``words`` in ``sizes``; ``masked``: written by parts.
+    """
+
+    name: str
+    group: str
+    path: str
+    variant: Callable[[AcceleratorConfig], Variant]
+    sizes: Callable[[AcceleratorConfig], Sizes]
+    terms: tuple[str, ...]
+    copies: tuple[str, ...] = ()
+    core: int = 2
+    optional: bool = False
+    memory: bool = False
+    masked: bool = False
+
+    def key(self, config: AcceleratorConfig) -> tuple[Variant, tuple[tuple[str, float], ...]]:
+        """Variant and sizes: configurations with the same key have the same piece."""
+        return self.variant(config), tuple(sorted(self.sizes(config).items()))
+
+    def with_blocks(self, sizes: Mapping[str, float], target: str) -> Sizes:
+        """``sizes`` and, of a memory, ``blocks``: the block memories that it fills; 0 on a target without any."""
+        if not self.memory:
+            return dict(sizes)
+        known = target in GEOMETRIES
+        width, words = int(sizes["width"]), int(sizes["words"])
+        return {**sizes, "blocks": block_memories(width, words, target, masked=self.masked) if known else 0}
+
+    def features(self, sizes: Mapping[str, float]) -> list[float]:
+        """The value of each term."""
+        return [term_value(term, sizes) for term in self.terms]
+
+
+def term_value(term: str, sizes: Mapping[str, float]) -> float:
+    """``"N*N*V"`` with the values of ``sizes``; ``"1"`` is 1, and a size that this variant does not have is 0."""
+    return prod(1.0 if factor == "1" else sizes.get(factor, 0.0) for factor in term.split("*"))
+
+
+def _none(_: AcceleratorConfig) -> Variant:
+    return ()
+
+
+def _lanes(config: AcceleratorConfig) -> Sizes:
+    return {"N": config.array.lanes}
+
+
+def _words(config: AcceleratorConfig) -> Sizes:
+    return {"N": config.array.lanes, "V": config.array.depth}
+
+
+def _bus(config: AcceleratorConfig) -> Sizes:
+    return {"B": config.bus.beat_bytes, "burst": config.bus.burst_beats}
+
+
+def _array(config: AcceleratorConfig) -> Variant:
+    return (config.array.multiplier,)
+
+
+def _array_sizes(config: AcceleratorConfig) -> Sizes:
+    """A sum in a DSP block is as wide as the depth of W can make it."""
+    wide = {"W": config.memory.weight_kib} if config.array.multiplier != "plain" else {}
+    return {**_words(config), **wide}
+
+
+def _planes(config: AcceleratorConfig) -> Variant:
+    return (f"{config.softmax.probability_bits} bit",)
+
+
+def _gelu(config: AcceleratorConfig) -> Variant:
+    gelu = config.gelu
+    kind = ("linear",) if gelu.variant == "delta" and gelu.interpolate else ()
+    return (gelu.function, gelu.variant, *kind)
+
+
+def _gelu_sizes(config: AcceleratorConfig) -> Sizes:
+    gelu = config.gelu
+    table = {"entries": gelu.entries} if gelu.variant in ("delta", "table") else {}
+    return {"N": config.array.lanes, "fraction": gelu.fraction_bits, **table}
+
+
+def _fusion_sizes(config: AcceleratorConfig) -> Sizes:
+    return {"N": config.array.lanes, "fraction": config.gelu.fraction_bits}
+
+
+def _softmax(config: AcceleratorConfig) -> Variant:
+    return (config.softmax.variant,)
+
+
+def _statistics_sizes(config: AcceleratorConfig) -> Sizes:
+    row = {"keys": config.memory.score_keys} if config.softmax.variant == "ibert" else {}
+    return {"N": config.array.lanes, "fraction": config.softmax.fraction_bits, **row}
+
+
+def _prologue(config: AcceleratorConfig) -> Variant:
+    return (config.softmax.variant, *_planes(config))
+
+
+def _prologue_sizes(config: AcceleratorConfig) -> Sizes:
+    return {**_words(config), "fraction": config.softmax.fraction_bits}
+
+
+def _matrix_sizes(config: AcceleratorConfig) -> Sizes:
+    """How long the units' pipelines are, and so the delay lines beside them, depends on the variants."""
+    longer = {
+        "poly": config.gelu.variant == "poly",
+        "shift": config.gelu.variant == "shift",
+        "table": config.gelu.variant == "table",
+        "online": config.softmax.variant == "online",
+        "ibert": config.softmax.variant == "ibert",
+        "ita": config.softmax.variant == "ita",
+        "narrow": config.softmax.probability_bits == 8,
+    }
+    return {**_words(config), **{name: float(on) for name, on in longer.items()}}
+
+
+def _norm(config: AcceleratorConfig) -> Variant:
+    return (config.norm.variant,)
+
+
+def _load_sizes(config: AcceleratorConfig) -> Sizes:
+    return {**_words(config), **_bus(config), "reads": config.bus.outstanding_reads}
+
+
+def _memory(width: Callable[[AcceleratorConfig], int], words: str) -> Callable[[AcceleratorConfig], Sizes]:
+    return lambda config: {"width": width(config), "words": getattr(config, words)}
+
+
+def _score_sizes(config: AcceleratorConfig) -> Sizes:
+    return {**_words(config), "width": 16 * config.panel_word_bytes, "words": 2 * config.s_depth}
+
+
+def _panel_bits(config: AcceleratorConfig) -> int:
+    return 8 * config.panel_word_bytes
+
+
+def _residual_bits(config: AcceleratorConfig) -> int:
+    return 8 * config.residual_word_bytes
+
+
+def _parameter_bits(_: AcceleratorConfig) -> int:
+    return 8 * isa.PARAMETER_BYTES
+
+
+def _piece(
+    name: str,
+    group: str,
+    path: str,
+    variant: Callable[[AcceleratorConfig], Variant],
+    sizes: Callable[[AcceleratorConfig], Sizes],
+    *terms: str,
+    copies: tuple[str, ...] = (),
+    core: int = 2,
+    optional: bool = False,
+    memory: str = "",
+) -> Piece:
+    return Piece(
+        name=name,
+        group=group,
+        path=path,
+        variant=variant,
+        sizes=sizes,
+        terms=terms,
+        copies=copies,
+        core=core,
+        optional=optional,
+        memory=bool(memory),
+        masked=memory == "masked",
+    )
+
+
+def _scratchpad(
+    letter: str, width: Callable[[AcceleratorConfig], int], words: str, memory: str = "whole"
+) -> Piece:
+    """Ports shared among clients, and the memory."""
+    name, sizes = f"memory_{letter.lower()}", _memory(width, words)
+    return _piece(name, f"memory {letter}", name, _none, sizes, "width", "1", "blocks", memory=memory)
+
+
+def _nothing(_: AcceleratorConfig) -> Sizes:
+    return {}
+
+
+_GEAR = ("1", "N*V", "B", "N")
+_LATENCIES = ("narrow", "shift", "poly", "table", "online", "ibert", "ita")
+PIECES: tuple[Piece, ...] = (
+    # Multipliers, accumulators with shadow and column select, operand registers.
+    _piece("array", "array", "matrix.array", _array, _array_sizes, "N*N*V", "N*N", "N*V", "N", "1"),
+    _piece("planes", "drain and fusion", "matrix.planes", _planes, _lanes, "N", "N*N", "1", optional=True),
+    _piece("fusion", "drain and fusion", "matrix.fusion", _none, _fusion_sizes, "N", "1", "N*fraction"),
+    _piece("gelu", "gelu", "matrix.fusion.gelu", _gelu, _gelu_sizes, "N", "1", "N*entries", "N*fraction"),
+    _piece(
+        "statistics",
+        "softmax",
+        "matrix.scores.statistics",
+        _softmax,
+        _statistics_sizes,
+        "N",
+        "1",
+        "N*fraction",
+    ),
+    _piece("prologue", "softmax", "matrix.scores.prologue", _prologue, _prologue_sizes, "N*V", "N", "1"),
+    _piece(
+        "feed",
+        "feed and drain control",
+        "matrix",
+        _none,
+        _matrix_sizes,
+        "1",
+        "N*V",
+        "N",
+        *_LATENCIES,
+        core=3 + len(_LATENCIES),
+    ),
+    _piece("row", "row unit", "row", _norm, _words, "N", "1", "N*V"),
+    _piece("load", "load", "load", _none, _load_sizes, *_GEAR, "reads", core=3),
+    _piece("store", "store", "store", _none, lambda c: {**_words(c), **_bus(c)}, *_GEAR, core=3),
+    _piece("fetch", "fetch and queues", "fetch", _none, _bus, "1", "B"),
+    _piece("channel", "fetch and queues", "channel", _none, lambda c: {"B": c.bus.beat_bytes}, "1", "B"),
+    _piece("dispatch", "fetch and queues", "dispatch", _none, _nothing, "1"),
+    _piece("tokens", "fetch and queues", "tokens", _none, _nothing, "1"),
+    _piece(
+        "queue",
+        "fetch and queues",
+        "queue_load",
+        _none,
+        lambda c: {"depth": c.queue.depth},
+        "1",
+        "depth",
+        copies=("queue_matrix", "queue_row", "queue_store"),
+    ),
+    _piece("registers", "control", "registers", _none, _nothing, "1"),
+    _piece("control", "control", "control", _none, _nothing, "1"),
+    _piece("counters", "control", "counters", _none, _nothing, "1"),
+    _piece("top", "control", "", _none, _nothing, "1"),
+    _scratchpad("X", _panel_bits, "x_depth", "masked"),
+    _scratchpad("W", _panel_bits, "w_depth"),
+    _scratchpad("R", _residual_bits, "r_depth"),
+    _scratchpad("P", _parameter_bits, "p_depth"),
+    _piece(
+        "memory_s", "memory S", "matrix.scores", _none, _score_sizes, "width", "1", "blocks", memory="masked"
+    ),
+)

@@ -1,0 +1,1 @@
+"""Pictures as SVG: axes, colours, timeline, memories, roofline."""

@@ -1,0 +1,300 @@
+"""What each event of the hardware's counters costs on a technology: sums of a few primitive operations.
+
+Every formula below is the datapath of the unit in ``hw/`` in multiplications, additions, registers, table reads and
+memory words. Widths and counts are those of the configuration; docs/energy.md explains them and what is left out.
+``N``, ``V``, ``G`` are lanes, depth and groups of the array, ``log`` is to base 2. Energies are in pJ until the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from math import log2
+
+from vitreous.reports.energy.technology import ZERO, MemoryCost, Range, Technology
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import INSTRUCTION_BYTES, Memory
+from vitreous.spec.layout import word_bytes
+from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS
+
+PJ = 1e-12
+
+NO_ENERGY: Mapping[str, str] = dict.fromkeys(
+    (
+        "matrix_wait_load",
+        "matrix_wait_matrix",
+        "matrix_wait_row",
+        "matrix_wait_store",
+        "matrix_stall_drain",
+        "matrix_stall_parameters",
+        "matrix_empty",
+        "load_busy",
+        "load_wait_token",
+        "row_busy",
+        "row_wait_token",
+        "store_busy",
+        "store_wait_token",
+    ),
+    "what a unit waits for, or that it works: the cycle is paid by `cycles`, the work by its own events",
+)
+"""Counters that are no events: they have no energy of their own, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventCost:
+    """``joules`` that ``unit`` takes for each count of counter ``event``; ``how``: the formula."""
+
+    unit: str
+    event: str
+    joules: Range
+    how: str
+
+
+class Primitives:
+    """pJ of the operations from which formulas are made, on one technology."""
+
+    def __init__(self, technology: Technology) -> None:
+        self.technology = technology
+        self._data = technology["data_dependence"]
+        self._product_bit = technology["multiply_int8"] * self._data / 64
+        self._sum_bit = technology["add_int32"] * self._data / 32
+        self._register_bit = technology["register_bit"]
+        self._table_bit = technology["table_bit"]
+
+    def mul(self, a: float, b: float) -> Range:
+        """A product of ``a`` by ``b`` bits: that of 8 by 8 times ``a b / 64``."""
+        return self._product_bit * (a * b)
+
+    def add(self, bits: float) -> Range:
+        """A sum or a comparison: that of 32 bits times ``bits / 32``."""
+        return self._sum_bit * bits
+
+    def shift(self, bits: float, stages: float) -> Range:
+        """``stages`` rows of ``bits`` multiplexers, each a third of a bit's sum (assumed)."""
+        return self._sum_bit * (bits * stages / 3)
+
+    def reg(self, bits: float) -> Range:
+        """``bits`` registers that take a new value."""
+        return self._register_bit * bits
+
+    def table(self, bits: float) -> Range:
+        """A read of a small table."""
+        return self._table_bit * bits
+
+    def wire(self, bits: float) -> Range:
+        """``bits`` moved across the accelerator."""
+        return self.technology["wire_bit"] * self._data * bits
+
+
+def memory_shape(config: AcceleratorConfig, memory: Memory) -> tuple[float, int]:
+    """(KiB, bits of a word) of an on-chip memory; S is both of its slots."""
+    depth = {
+        Memory.X: config.x_depth,
+        Memory.W: config.w_depth,
+        Memory.R: config.r_depth,
+        Memory.P: config.p_depth,
+        Memory.S: 2 * config.s_depth,
+    }[memory]
+    size = word_bytes(config, memory)
+    return depth * size / 1024, 8 * size
+
+
+def memory_access(cost: MemoryCost, config: AcceleratorConfig, memory: Memory) -> Range:
+    """A word of ``b`` bits from ``max(1, b / 64)`` banks of 64 bits that share the capacity, all read at once."""
+    kib, bits = memory_shape(config, memory)
+    banks = max(1.0, bits / 64)
+    return cost.at(kib / banks) * banks
+
+
+def _smooth(config: AcceleratorConfig, p: Primitives) -> Range:
+    """GELU or SiLU of one lane; ``f``: fraction bits, ``b``: bits within a step of the table."""
+    f, b = config.gelu.fraction_bits, max(10 - config.gelu.step_bits, 1)
+    match config.gelu.variant:
+        case "delta" if config.gelu.interpolate:
+            return p.table(2 * f) + p.add(f) + p.mul(f, b) + p.add(17 + f) + p.reg(84)
+        case "delta":
+            return p.table(f) + p.add(17 + f) + p.reg(84)
+        case "table":
+            return p.table(f + 5) + p.reg(50)
+        case "poly":
+            return p.mul(13, 13) + p.mul(16, 13) + p.mul(29, 13) + p.add(64) + p.reg(107)
+    return 16 * p.add(17) + 4 * p.add(17) + p.mul(16, 16) + p.reg(546)  # shift: a division of 16 steps
+
+
+def _statistics(config: AcceleratorConfig, p: Primitives) -> Range:
+    """One score of one lane on its way into the running maximum and sum."""
+    fraction = config.softmax.fraction_bits
+    match config.softmax.variant:
+        case "base2":
+            return p.table(fraction + 2) + 2 * p.shift(20, 5) + p.add(15) + p.add(32) + p.reg(132)
+        case "online":
+            return p.table(16) + p.mul(32, 16) + p.shift(20, 4) + p.add(15) + p.add(32) + p.reg(153)
+        case "ibert":
+            return p.mul(10, 10) + p.shift(19, 4) + 2 * p.add(15) + p.add(32) + p.reg(184)
+    return p.shift(9, 3) + p.add(8) + p.add(17) + p.reg(77)  # ita
+
+
+def _probability(config: AcceleratorConfig, p: Primitives) -> Range:
+    """A stored score that becomes a probability."""
+    match config.softmax.variant:
+        case "base2":
+            return p.shift(16, 4) + 2 * p.add(16) + p.reg(15)
+        case "online":
+            return p.table(16) + p.shift(16, 4) + 2 * p.add(16) + p.reg(21)
+        case "ibert":
+            return p.mul(10, 10) + p.shift(16, 4) + 2 * p.add(16) + p.reg(36)
+    return p.shift(8, 3) + 2 * p.add(16) + p.reg(12)  # ita
+
+
+def _norm(config: AcceleratorConfig, p: Primitives) -> Range:
+    """One channel of one lane through all passes of a layer norm."""
+    if config.norm.variant == "one_pass":
+        gather = p.mul(16, 16) + p.add(48) + p.add(28)
+        return gather + p.mul(16, 13) + p.add(29) + p.mul(30, 16) + p.shift(46, 6) + p.add(8) + 2 * p.reg(198)
+    centred = p.add(28) + 2 * p.add(21) + p.mul(21, 21) + p.add(53)
+    return centred + p.mul(21, 16) + p.shift(37, 6) + p.add(8) + 3 * p.reg(157)
+
+
+def _requantize(p: Primitives) -> Range:
+    """``saturate(((acc + bias) * m >> s) + zero_point)``: 88 registers a lane."""
+    acc, product = ACCUMULATOR_BITS, ACCUMULATOR_BITS + MULTIPLIER_BITS
+    return (
+        p.add(acc)
+        + p.mul(acc, MULTIPLIER_BITS)
+        + p.add(product)
+        + p.shift(product, 6)
+        + p.add(16)
+        + p.reg(88)
+    )
+
+
+def _array(config: AcceleratorConfig, p: Primitives) -> list[tuple[str, Range, str]]:
+    n, v, g = config.array.lanes, config.array.depth, config.array.groups
+    levels = int(log2(v))
+    elements, acc = n * n * g, ACCUMULATOR_BITS
+    tree = sum((v >> level) * (15 + level) for level in range(1, levels + 1))
+    multiply = p.mul(8, 8) * v + p.add(tree)
+    accumulate = p.add(acc) + p.reg(acc)
+    bits = 8 * n * v * (1 + g)
+    return [
+        ("array multipliers", multiply * elements, "N^2 G (V mul(8, 8) + adder tree of V products)"),
+        (
+            "array accumulators",
+            (accumulate + p.reg(16 + levels)) * elements,
+            "N^2 G (add(32) + reg(32) + reg(16 + log V))",
+        ),
+        (
+            "array operands",
+            p.reg(bits) + p.wire(bits),
+            "8 N V (1 + G) bits in registers and across the array",
+        ),
+    ]
+
+
+LANE_REGISTERS = 257 + 84 + 132 + 198
+"""Of one lane, synthesized for UltraScale+ with the default variants: fusion, GELU, softmax statistics, layer norm."""
+PROBABILITY_REGISTERS = 15
+"""Of one of the V probabilities that a lane makes in a cycle."""
+SHARED_REGISTERS = 8200
+"""Control, queues, DMA, row scale: the rest of the smallest named accelerator."""
+
+
+def register_bits(config: AcceleratorConfig) -> float:
+    """Registers of the accelerator, which have a clock and leak.
+
+    ``N^2 G (16 + log V + 2 * 32) + 16 N V`` of the array, ``N (LANE_REGISTERS + PROBABILITY_REGISTERS V)`` of the
+    lanes, and ``SHARED_REGISTERS``.
+    """
+    n, v, g = config.array.lanes, config.array.depth, config.array.groups
+    array = n * n * g * (16 + log2(v) + 2 * ACCUMULATOR_BITS) + 16 * n * v
+    return array + n * (LANE_REGISTERS + PROBABILITY_REGISTERS * v) + SHARED_REGISTERS
+
+
+def _lane_costs(config: AcceleratorConfig, p: Primitives) -> list[tuple[str, str, Range, str]]:
+    n, v, log_n, acc = config.array.lanes, config.array.depth, log2(config.array.lanes), ACCUMULATOR_BITS
+    return [
+        (
+            "fusion pipeline",
+            "drain_columns",
+            (2 * p.reg(acc) + p.shift(acc, log_n) + _requantize(p)) * n,
+            "N (2 reg(32) + select 1 of N + add(32) + mul(32, 15) + add(47) + shift(47) + add(16) + reg(88))",
+        ),
+        (
+            "GELU",
+            "gelu_columns",
+            (_smooth(config, p) + _requantize(p)) * n,
+            f"N ({config.gelu.function} {config.gelu.variant} + requantization)",
+        ),
+        (
+            "softmax statistics",
+            "score_columns",
+            _statistics(config, p) * n,
+            f"N statistics of {config.softmax.variant}",
+        ),
+        (
+            "softmax probabilities",
+            "s_reads",
+            _probability(config, p) * (n * v),
+            f"N V probabilities of {config.softmax.variant}",
+        ),
+        (
+            "row unit",
+            "norm_columns",
+            _norm(config, p) * n,
+            f"N layer norms {config.norm.variant}, all passes",
+        ),
+    ]
+
+
+def _memory_costs(config: AcceleratorConfig, technology: Technology) -> list[tuple[str, str, Range, str]]:
+    rows = []
+    for memory in Memory:
+        kib, bits = memory_shape(config, memory)
+        for access in ("read", "write"):
+            if (memory, access) == (Memory.P, "write"):
+                continue  # no counter; the beats of its loads are counted
+            energy = memory_access(technology.memories[f"memory_{access}"], config, memory)
+            how = f"a word of {bits} bits of {kib:g} KiB in {max(1, bits // 64)} banks"
+            rows.append((f"{memory.name} memory", f"{memory.name.lower()}_{access}s", energy, how))
+    return rows
+
+
+def _transport_costs(config: AcceleratorConfig, p: Primitives) -> list[tuple[str, str, Range, str]]:
+    bits, instruction = config.bus.data_bits, 8 * INSTRUCTION_BYTES
+    beat = p.wire(bits) + p.reg(2 * bits)
+    how = f"{bits} bits across the chip and through 2 registers"
+    return [
+        *(("AXI port", event, beat, how) for event in ("load_beats", "fetch_beats", "store_beats")),
+        ("dispatch", "instructions", p.reg(3 * instruction), "256 bits in fetch, in a queue and in a unit"),
+    ]
+
+
+Row = tuple[str, str, Range, str]
+_SOURCES: tuple[Callable[[AcceleratorConfig, Primitives], list[Row]], ...] = (
+    lambda config, p: [(unit, "array_busy", energy, how) for unit, energy, how in _array(config, p)],
+    _lane_costs,
+    lambda config, p: _memory_costs(config, p.technology),
+    _transport_costs,
+    lambda config, p: [
+        ("clock", "cycles", p.technology["clock_bit"] * register_bits(config), "clock of every register bit")
+    ],
+)
+
+
+@lru_cache(maxsize=256)
+def event_costs(config: AcceleratorConfig, technology: Technology) -> tuple[EventCost, ...]:
+    """Costs of every event on chip, in the order in which a table should show them."""
+    p = Primitives(technology)
+    return tuple(
+        EventCost(unit, event, energy * PJ, how)
+        for source in _SOURCES
+        for unit, event, energy, how in source(config, p)
+    )
+
+
+def static_power(config: AcceleratorConfig, technology: Technology) -> Range:
+    """Watts whatever the accelerator does: leakage of registers with their logic and of memories, and the device."""
+    kib = sum((memory_shape(config, memory)[0] for memory in Memory), 0.0)
+    logic = technology["leakage_register"] * (register_bits(config) * 1e-6)
+    return sum((logic, technology["leakage_memory"] * (kib * 1e-3)), start=ZERO) + technology["device_power"]

@@ -1,0 +1,81 @@
+"""The energy of a run as a section of its page: shares, and ranges on a logarithmic scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from vitreous.reports.draw import colours
+from vitreous.reports.energy.section import LayerEnergyRow
+from vitreous.reports.energy.technology import ZERO, Range
+from vitreous.reports.formatting import group_name, with_prefix
+from vitreous.reports.report import Report
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A range as percent of a logarithmic axis: where its line begins, how long it is, where its typical value is."""
+
+    left: float
+    width: float
+    at: float
+
+
+def log_axis(ranges: Iterable[Range]) -> tuple[float, float]:
+    """Whole decades, as exponents of 10, that hold every positive end of ``ranges``; at most nine of them."""
+    ends = [value for r in ranges for value in (r.low, r.typical, r.high) if value > 0]
+    if not ends:
+        return 0.0, 1.0
+    high = math.ceil(math.log10(max(ends)))
+    return max(math.floor(math.log10(min(ends))), high - 9), high
+
+
+def placed(value: Range, axis: tuple[float, float]) -> Placed:
+    """Where ``value`` lies on ``axis``; what is below it lies at its start."""
+    low, high = axis
+
+    def at(x: float) -> float:
+        return 100 * max(0.0, (math.log10(x) - low) / (high - low)) if x > 0 else 0.0
+
+    return Placed(at(value.low), at(value.high) - at(value.low), at(value.typical))
+
+
+@dataclass(frozen=True)
+class LayerGroup:
+    """Layers that differ by a number only, together; joules."""
+
+    name: str
+    dynamic: Range
+    static: Range
+    total: Range
+
+
+def layer_groups(rows: Iterable[LayerEnergyRow]) -> list[LayerGroup]:
+    """In the order in which the groups first come."""
+    found: dict[str, LayerGroup] = {}
+    for row in rows:
+        name = group_name(row.label) or "(no layer)"
+        before = found.get(name, LayerGroup(name, ZERO, ZERO, ZERO))
+        found[name] = LayerGroup(
+            name, before.dynamic + row.dynamic, before.static + row.static, before.total + row.total
+        )
+    return list(found.values())
+
+
+def words(report: Report) -> dict[str, Any]:
+    """What the template needs beside the report."""
+    section = report.energy
+    axis = log_axis(unit.joules for unit in section.units)
+    groups = layer_groups(section.layers)
+    exponents = range(int(axis[0]), int(axis[1]) + 1)
+    return {
+        "unit_colour": colours.unit,
+        "energy_units": [(unit, placed(unit.joules, axis)) for unit in section.units],
+        "energy_axis": [
+            (with_prefix(10.0**n, "J"), 100 * (n - axis[0]) / (axis[1] - axis[0])) for n in exponents
+        ],
+        "energy_groups": groups,
+        "most_energy": max((group.total.typical for group in groups), default=1.0) or 1.0,
+    }

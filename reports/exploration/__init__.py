@@ -1,0 +1,1 @@
+"""An exploration as data, as pictures and as a page."""

@@ -1,0 +1,1 @@
+"""From recorded data to the figures of a report: layers, stalls, schedule, roofline, memory map."""

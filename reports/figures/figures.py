@@ -1,0 +1,294 @@
+"""From recorded data to the parts of a report: layers, stalls, queues, bytes. Pure functions; nothing is guessed.
+
+How cycles are given to layers: matrix instructions complete in order. Instruction ``i`` owns the cycles after the
+completion of the one before up to its own: its array words, its stalls, and the waiting before it. (The issue is no
+handover: the matrix unit takes an instruction while the one before still feeds the array.) What is left after the
+last one belongs to no layer and has a row of its own. So the rows add up to the image's cycles, none is counted twice.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from vitreous.reports.errors import ReportError
+from vitreous.reports.record.record import Record
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import COUNTERS, Activation, Instruction, Memory, Opcode, Operands, Queue
+from vitreous.spec.layout import word_bytes
+from vitreous.spec.work import work
+
+TAIL = "after the last product"
+"""The row of cycles after the last matrix instruction: the last store and the end."""
+
+MEANING = dict(COUNTERS)
+
+# The matrix queue's counters, in the order in which to show them. docs/machine.md: a cycle of a running machine
+# has the array busy, or stalled in one of these ways, or is none of them (issue and pipeline fill).
+MATRIX_CAUSES = (
+    "array_busy",
+    "matrix_wait_load",
+    "matrix_wait_matrix",
+    "matrix_wait_row",
+    "matrix_wait_store",
+    "matrix_stall_drain",
+    "matrix_stall_parameters",
+    "matrix_empty",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRow:
+    """One layer on the machine. Cycles as this module's docstring divides them.
+
+    array_words : cycles in which its products feed the array, by its instructions' fields.
+    utilization : ``macs / (cycles * macs_per_cycle)``; None for a layer without products.
+    load_cycles, row_cycles, store_cycles : its instructions in the other queues, which work beside the array; each
+    from its issue, or from the completion of the one before it in its queue, to its own completion.
+    """
+
+    label: str
+    macs: int
+    cycles: int
+    share: float
+    array_words: int
+    utilization: float | None
+    load_cycles: int
+    row_cycles: int
+    store_cycles: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """Cycles of one image spent in one way, and their share of all. ``meaning`` as the counter's definition."""
+
+    name: str
+    meaning: str
+    cycles: int
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueRow:
+    """Cycles of one image in which a queue's unit is busy, its head waits for tokens, or neither."""
+
+    queue: str
+    busy: int
+    waiting: int
+    idle: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """Words moved through one port for one image: ``bytes = words * word_bytes``; ``load`` is words per cycle."""
+
+    port: str
+    where: str
+    counter: str
+    words: int
+    word_bytes: int
+    bytes: int
+    load: float
+
+
+def array_words(instruction: Instruction, config: AcceleratorConfig) -> int:
+    """Word pairs that an instruction feeds to the array; 0 for all but MATMUL."""
+    return work([instruction], config)["array_busy"]
+
+
+def kind(instruction: Instruction) -> str:
+    """What an instruction does for the model, in a word or two: the colour of its bar in the schedule."""
+    match instruction.opcode:
+        case Opcode.MATMUL:
+            if instruction["operands"] == Operands.SW:
+                return "context"
+            if instruction["destination"] == Memory.S:
+                return "scores"
+            if instruction["activation"] != Activation.NONE:
+                return "linear, activation"
+            return "linear, residual" if instruction["destination"] == Memory.R else "linear"
+        case Opcode.LOAD:
+            names = {Memory.W: "load weights", Memory.P: "load parameters"}
+            return names.get(Memory(instruction["memory"]), "load activations")
+        case Opcode.LOAD_PATCHES:
+            return "load image"
+        case Opcode.FILL:
+            return "fill"
+        case Opcode.NORM:
+            return "layer norm"
+        case Opcode.POOL:
+            return "pool"
+        case Opcode.STORE:
+            return "store"
+    raise ReportError(f"{instruction.opcode.name} has no place in the schedule")
+
+
+KINDS = (
+    "linear",
+    "linear, activation",
+    "linear, residual",
+    "scores",
+    "context",
+    "load weights",
+    "load parameters",
+    "load activations",
+    "load image",
+    "fill",
+    "layer norm",
+    "pool",
+    "store",
+)
+
+
+def matrix_completions(record: Record) -> tuple[tuple[int, int], ...]:
+    """(program counter, cycle of completion) of each matrix instruction of the first image, in order."""
+    spans = [span for span in record.simulation.spans if span[0] == Queue.MATRIX]
+    ends = [end for _, _, _, end in spans]
+    if ends != sorted(ends):
+        raise ReportError("The matrix spans of the record do not complete in the order of their issue")
+    return tuple((pc, end) for _, pc, _, end in spans)
+
+
+def _owned_cycles(record: Record) -> dict[str, int]:
+    owned: dict[str, int] = defaultdict(int)
+    before = 0
+    for pc, end in matrix_completions(record):
+        owned[record.program[pc].label] += end - before
+        before = end
+    total = record.simulation.images[0].counters["cycles"]
+    # The span's clock starts where the host's write is accepted, a few cycles before the counter's.
+    owned[TAIL] = max(total - before, 0)
+    return owned
+
+
+def _queue_cycles(record: Record) -> dict[tuple[int, str], int]:
+    """Cycles by queue and label. A queue completes in order: of overlapping spans the first one has the cycles."""
+    cycles: dict[tuple[int, str], int] = defaultdict(int)
+    complete: dict[int, int] = defaultdict(int)
+    for queue, pc, start, end in record.simulation.spans:
+        cycles[queue, record.program[pc].label] += max(end - max(start, complete[queue]), 0)
+        complete[queue] = max(end, complete[queue])
+    return cycles
+
+
+def _check_array_words(record: Record) -> None:
+    asked = sum(array_words(instruction, record.accelerator) for instruction in record.program)
+    for image in record.simulation.images:
+        counted = image.counters["array_busy"]
+        if counted != asked:
+            raise ReportError(
+                f"Image {image.index}: the array was busy for {counted} cycles, "
+                f"but the program's instructions feed it {asked} words"
+            )
+
+
+def layers(record: Record) -> tuple[LayerRow, ...]:
+    """The rows of the layer table, in the order in which the program computes them.
+
+    Empty when the simulation recorded no spans. Raises ReportError when the counter of array-busy cycles is not
+    what the program's instructions ask for.
+    """
+    _check_array_words(record)
+    if not record.simulation.spans:
+        return ()
+    config = record.accelerator
+    owned = _owned_cycles(record)
+    words: dict[str, int] = defaultdict(int)
+    for instruction in record.program:
+        words[instruction.label] += array_words(instruction, config)
+    in_queue = _queue_cycles(record)
+    macs: dict[str, int] = defaultdict(int)
+    for layer in record.model.layers:
+        macs[layer.label] += layer.macs
+    # Loads are issued ahead of their layer: the order of the model is that of the products and the row unit.
+    computing = [i.label for i in record.program if i.queue in (Queue.MATRIX, Queue.ROW)]
+    others = [i.label for i in record.program if i.queue in (Queue.LOAD, Queue.STORE)]
+    order = dict.fromkeys([*computing, *macs, *others, TAIL])
+    total = sum(owned.values())
+    rows = []
+    for label in order:
+        cycles = owned[label]
+        rate = cycles * config.array.macs_per_cycle
+        rows.append(
+            LayerRow(
+                label=label,
+                macs=macs[label],
+                cycles=cycles,
+                share=cycles / total,
+                array_words=words[label],
+                utilization=macs[label] / rate if macs[label] and rate else None,
+                load_cycles=in_queue[Queue.LOAD, label],
+                row_cycles=in_queue[Queue.ROW, label],
+                store_cycles=in_queue[Queue.STORE, label],
+            )
+        )
+    return tuple(rows)
+
+
+def stalls(record: Record) -> tuple[Share, ...]:
+    """How the matrix unit spent the first image's cycles, by cause; the last row is what no counter claims."""
+    counters = record.simulation.images[0].counters
+    total = counters["cycles"]
+    rows = [
+        Share(name=name, meaning=MEANING[name], cycles=counters[name], share=counters[name] / total)
+        for name in MATRIX_CAUSES
+    ]
+    rest = total - sum(row.cycles for row in rows)
+    if rest < 0:
+        raise ReportError(
+            f"The matrix unit's counters add up to {total - rest} cycles, more than the {total} of the image"
+        )
+    meaning = "cycles that no counter claims: issue, and filling and emptying the array's pipeline"
+    return (*rows, Share(name="other", meaning=meaning, cycles=rest, share=rest / total))
+
+
+def queues(record: Record) -> tuple[QueueRow, ...]:
+    """Busy, waiting and idle cycles of the four queues in the first image."""
+    counters = record.simulation.images[0].counters
+    total = counters["cycles"]
+    waits = ("matrix_wait_load", "matrix_wait_matrix", "matrix_wait_row", "matrix_wait_store")
+    parts = {
+        "load": (counters["load_busy"], counters["load_wait_token"]),
+        "matrix": (counters["array_busy"], sum(counters[name] for name in waits)),
+        "row": (counters["row_busy"], counters["row_wait_token"]),
+        "store": (counters["store_busy"], counters["store_wait_token"]),
+    }
+    return tuple(
+        QueueRow(queue=name, busy=busy, waiting=waiting, idle=max(total - busy - waiting, 0))
+        for name, (busy, waiting) in parts.items()
+    )
+
+
+def traffic(record: Record) -> tuple[Traffic, ...]:
+    """Bytes moved through each port in the first image: a counter of words or beats times their size."""
+    config = record.accelerator
+    beat = config.bus.beat_bytes
+    ports = (
+        ("AXI read, data", "DRAM", "load_beats", beat),
+        ("AXI read, instructions", "DRAM", "fetch_beats", beat),
+        ("AXI write", "DRAM", "store_beats", beat),
+        *(
+            (
+                f"{memory.name} {access}",
+                "on chip",
+                f"{memory.name.lower()}_{access}s",
+                word_bytes(config, memory),
+            )
+            for memory in (Memory.X, Memory.W, Memory.R, Memory.S, Memory.P)
+            for access in ("read", "write")
+            if (memory, access) != (Memory.P, "write")  # no counter: the beats of its loads say it
+        ),
+    )
+    counters = record.simulation.images[0].counters
+    return tuple(
+        Traffic(
+            port=port,
+            where=where,
+            counter=counter,
+            words=counters[counter],
+            word_bytes=size,
+            bytes=counters[counter] * size,
+            load=counters[counter] / counters["cycles"],
+        )
+        for port, where, counter, size in ports
+    )

@@ -1,0 +1,1 @@
+"""What a run recorded, and how each figure was obtained."""

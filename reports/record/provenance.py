@@ -1,0 +1,138 @@
+"""How each figure of a report was obtained: a sentence, and one of a few words that the page shows beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+How = Literal["measured", "defined", "given", "published", "modelled", "assumed"]
+"""From the one that can be trusted most to the one that can be trusted least."""
+
+HOWS: tuple[How, ...] = get_args(How)
+
+HOW_MEANING: Mapping[How, str] = {
+    "measured": "read from the simulated RTL's counters and trace, from a run of Yosys or nextpnr, or counted",
+    "defined": "follows from the model, the program and the configuration; nothing to measure",
+    "given": "computed with a number that the user gave, such as the clock",
+    "published": "taken from a publication, which is named",
+    "modelled": "computed by a model: the cycle model, energies of events, areas composed of blocks",
+    "assumed": "computed with a number that nobody gave or measured",
+}
+
+HOW: Mapping[str, How] = {
+    "accuracy_float": "measured",
+    "accuracy_int": "measured",
+    "agreement": "measured",
+    "images_simulated": "measured",
+    "values_compared": "measured",
+    "values_different": "measured",
+    "bytes_compared": "measured",
+    "bytes_different": "measured",
+    "cycles_per_image": "measured",
+    "macs_per_image": "defined",
+    "utilization": "measured",
+    "array_busy_share": "measured",
+    "clock_mhz": "given",
+    "latency_ms": "given",
+    "images_per_second": "given",
+    "sim_cycles_per_second": "measured",
+    "simulate_seconds": "measured",
+    "build_seconds": "measured",
+    "build_original_seconds": "measured",
+    "layers": "measured",
+    "layers.array_words": "defined",
+    "attention": "measured",
+    "attention.cycles": "defined",
+    "stalls": "measured",
+    "queues": "measured",
+    "traffic": "measured",
+    "schedule": "measured",
+    "schedule.waits": "measured",
+    "counters": "measured",
+    "memory_map": "defined",
+    "roofline": "given",
+    "roofline.intensity": "defined",
+    "transfers": "measured",
+    "energy": "modelled",
+    "energy.layers": "modelled",
+    "energy.technologies": "modelled",
+    "area": "modelled",
+    "activity": "measured",
+    "exploration": "modelled",
+    "ablation": "modelled",
+}
+"""By figure; what depends on the clock becomes ``assumed`` where the clock is (``hows``)."""
+
+_CLOCKED = tuple(name for name, how in HOW.items() if how == "given")
+
+
+SOURCES: dict[str, str] = {
+    "accuracy_float": "float model in PyTorch on accuracy_images images; fraction whose largest logit is the label",
+    "accuracy_int": "integer graph run by golden.interpreter on the same images; the same fraction",
+    "agreement": "fraction of the same images to which float model and integer graph give the same class",
+    "images_simulated": "images for which the RTL ran the whole program",
+    "values_compared": "entries of output and intermediate tensors read from the RTL's memory and compared with "
+    "golden.interpreter, over all simulated images",
+    "values_different": "of these, the entries that are not equal",
+    "bytes_compared": "bytes of the write window left by the RTL and compared with golden.machine",
+    "bytes_different": "of these, the bytes that are not equal",
+    "cycles_per_image": "measured on the RTL: counter `cycles`, mean over the simulated images",
+    "macs_per_image": "definition: multiply-accumulates of the float model's matrix products; no padding, no biases, "
+    "no layer norm, softmax or GELU",
+    "utilization": "macs_per_image / (cycles_per_image * N**2 * V * G); N = array.lanes, V = array.depth, "
+    "G = array.groups",
+    "array_busy_share": "measured on the RTL: counter `array_busy` / counter `cycles`, first image",
+    "clock_mhz": "given by the user, or assumed where clock_source says so; not measured",
+    "latency_ms": "cycles_per_image / clock_mhz / 1000",
+    "images_per_second": "1000 / latency_ms, one image after the other",
+    "sim_cycles_per_second": "simulated cycles / wall seconds while images ran, all images together",
+    "simulate_seconds": "wall time of the simulation process, its start included, the build not",
+    "build_seconds": "wall time that this run spent on building the simulator; 0 when build_cached",
+    "build_original_seconds": "wall time of the build when it was made",
+    "layers": "first image: cycles from the RTL's trace of completions, by the instructions' labels: a layer owns the "
+    "cycles from the completion of the matrix instruction before to that of its own; load, row unit and store "
+    "count in their own queues, from issue or from the completion before",
+    "layers.array_words": "definition: row_tiles * ceil(columns / N) * k_words of the layer's matrix instructions, "
+    "twice for two planes; their sum over all layers equals counter `array_busy`",
+    "attention": "cycles by definition: heads * query tiles * ceil(d / N) * max(ceil(keys / V), N) for 8 bits, "
+    "twice that for 16 (two planes); errors measured with golden's softmax of the integer graph's scores on "
+    "calibration images, against float64: largest of a probability, root mean square and largest of a row's 1 - sum",
+    "stalls": "measured on the RTL, first image: counters of the matrix unit; `other` is the rest of `cycles`",
+    "queues": "measured on the RTL, first image: busy and wait counters of each queue",
+    "traffic": "measured on the RTL, first image: counter of words or beats * bytes of one",
+    "schedule": "measured on the RTL, first image: trace of issue and completion of each instruction",
+    "counters": "measured on the RTL: every counter of every image, as read over AXI4-Lite",
+    "attention.cycles": "definition: the formula of `attention`",
+    "schedule.waits": "first image: from the completion of one instruction of a queue to the issue of the next, by the "
+    "queue whose completion gave the last token that it waited for; tokens as the program's masks pair them",
+    "memory_map": "definition: the program's layout, by its instructions and its compiler's allocation",
+    "roofline": "ceilings: N**2 * V * G * clock_mhz, and bytes of a beat or word * clock_mhz (times the memory's "
+    "throughput for DRAM); points: a layer's MAC over its cycles * clock_mhz",
+    "roofline.intensity": "definition: a layer's MAC over the DRAM bytes of its loads and stores, by their fields; "
+    "instruction fetch is not counted",
+    "transfers": "first image: time from the trace, between completions of a queue; bytes of the beats that the "
+    "instruction's fields ask for",
+    "energy": "first image: counters (measured) * energy of each event + static power * cycles / clock_mhz; energies "
+    "from reports/energy/tech with the source of each; low and high take every value at its low, or its high, end",
+    "energy.layers": "the same events by the instructions of each layer; clock and static power by the layer's cycles",
+    "area": "synthesis of the accelerator's pieces with Yosys, added up: measured where a piece was run at these "
+    "sizes, else from a formula fitted to runs at other sizes; before placement, so without routing and clock tree",
+    "ablation": "cycles of the RTL where the table says measured, else of the cycle model or composed of its parts; "
+    "energy and area as above, of each accelerator; all at one clock",
+    "activity": "toggles of each net in Verilator (SAIF), units alone, on operands of real images, random bytes and "
+    "zeros; deviation: random / real - 1; a proxy for energy, without glitches and clock (docs/activity.md)",
+    "exploration": "cycle model, energies of events and composed areas for each design; accuracy on images; the "
+    "designs with RTL cycles were simulated",
+    "energy.technologies": "the same counters and clock on each technology",
+}
+
+
+def worst(*hows: How) -> How:
+    """What a figure is that is computed from figures obtained in these ways: the one to be trusted least."""
+    return max(hows, key=HOWS.index)
+
+
+def hows(clock_source: str) -> dict[str, How]:
+    """``HOW`` for a report whose clock is ``given`` or ``assumed``."""
+    clock: How = "given" if clock_source == "given" else "assumed"
+    return {**HOW, **dict.fromkeys(_CLOCKED, clock)}

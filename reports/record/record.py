@@ -1,0 +1,327 @@
+"""Recorded data: what the pipeline measured, as one JSON file, and its check on reading.
+
+Nothing here computes a figure. Every entry is required, none has a default, and an entry that this version does
+not know is an error: a number that nobody can explain must not reach a report.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vitreous.reports.errors import ReportError
+from vitreous.reports.record.memory import BufferRecord, MemoryRecord, StoredRecord
+from vitreous.spec.config import AcceleratorConfig, ConfigError
+from vitreous.spec.isa import COUNTERS, Instruction, ProgramError, Queue, decode
+
+FORMAT = "vitreous-record-3"
+FILE_NAME = "recorded.json"
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A layer of the model and its multiply-accumulates for one image."""
+
+    label: str
+    macs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WidthRecord:
+    """Probabilities of one width in one attention.
+
+    cycles : of the array for probabilities times values of one image, without waiting.
+    error : the largest of a probability; mass, worst : root mean square and largest of ``|1 - sum|`` of a row; all
+    against float64 on calibration images, None where the graph does not say.
+    """
+
+    bits: int
+    cycles: int
+    error: float | None
+    mass: float | None
+    worst: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionRecord:
+    """One attention: its size, the width of its probabilities, and what each width would cost and bring."""
+
+    name: str
+    layer: str
+    heads: int
+    queries: int
+    keys: int
+    probability_bits: int
+    widths: tuple[WidthRecord, ...]
+
+    def __post_init__(self) -> None:
+        if self.probability_bits not in [width.bits for width in self.widths]:
+            raise ReportError(f"Attention {self.name}: nothing is recorded of {self.probability_bits} bits")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecord:
+    """The float model: its name, where weights and data come from, its multiply-accumulates and its attentions."""
+
+    name: str
+    source: str
+    macs: int
+    layers: tuple[Layer, ...]
+    attention: tuple[AttentionRecord, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRecord:
+    """One simulated image. ``counters`` by name, all of ``isa.COUNTERS``; ``seconds`` of wall time."""
+
+    index: int
+    counters: Mapping[str, int]
+    simulated_cycles: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        known = {name for name, _ in COUNTERS}
+        unknown, missing = sorted(set(self.counters) - known), sorted(known - set(self.counters))
+        if unknown:
+            raise ReportError(f"Image {self.index}: counters without a meaning: {', '.join(unknown)}")
+        if missing:
+            raise ReportError(f"Image {self.index}: counters are missing: {', '.join(missing)}")
+        if self.counters["cycles"] < 1:
+            raise ReportError(f"Image {self.index}: cycles must be positive, not {self.counters['cycles']}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationRecord:
+    """The simulation of the program.
+
+    seconds : wall time of the simulation process, its start included.
+    spans : (queue, program counter, cycle of issue, cycle of completion) of each instruction of the first image.
+    memory_latency : cycles; memory_throughput : beats for every 100 cycles.
+    """
+
+    images: tuple[ImageRecord, ...]
+    seconds: float
+    spans: tuple[tuple[int, int, int, int], ...]
+    memory_latency: int
+    memory_throughput: int
+
+    def __post_init__(self) -> None:
+        if not self.images:
+            raise ReportError("The record has no simulated image")
+        for queue, pc, start, end in self.spans:
+            if queue not in tuple(Queue) or not 0 <= start <= end:
+                raise ReportError(f"Span {(queue, pc, start, end)} has no meaning")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRecord:
+    """The build of the simulator: seconds that this run spent on it, whether it was there already, and the
+    seconds that it took when it was made.
+    """
+
+    seconds: float
+    cached: bool
+    original_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorCheck:
+    """How many entries of one tensor, over all images of a check, were compared and how many differed."""
+
+    tensor: str
+    layer: str
+    compared: int
+    different: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One comparison of the simulated machine with a reference. ``unit`` is ``value`` or ``byte``."""
+
+    name: str
+    reference: str
+    unit: str
+    images: int
+    tensors: tuple[TensorCheck, ...]
+
+    def __post_init__(self) -> None:
+        if self.unit not in ("value", "byte"):
+            raise ReportError(f"Check {self.name}: unit must be value or byte, not {self.unit!r}")
+
+    @property
+    def compared(self) -> int:
+        return sum(t.compared for t in self.tensors)
+
+    @property
+    def different(self) -> int:
+        return sum(t.different for t in self.tensors)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccuracyRecord:
+    """Images classified by the float model and by the integer graph.
+
+    correct_float, correct_int : None where the images have no labels; ``reason`` then says so.
+    agree : images to which both give the same class; None where neither was run.
+    """
+
+    images: int
+    correct_float: int | None
+    correct_int: int | None
+    agree: int | None
+    reason: str
+
+    def __post_init__(self) -> None:
+        if (self.correct_float is None or self.correct_int is None) and not self.reason:
+            raise ReportError("An accuracy that is missing needs a reason")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Everything that a report is made from.
+
+    instructions : (32 bytes in hexadecimal, label) of the program, by program counter.
+    config : ``AcceleratorConfig.as_dict``. versions : of Vitreous and of each tool.
+    """
+
+    model: ModelRecord
+    config: Mapping[str, Any]
+    instructions: tuple[tuple[str, str], ...]
+    memory: MemoryRecord
+    simulation: SimulationRecord
+    build: BuildRecord
+    checks: tuple[Check, ...]
+    accuracy: AccuracyRecord
+    versions: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        for span in self.simulation.spans:
+            if not 0 <= span[1] < len(self.instructions):
+                raise ReportError(f"Span {span} belongs to no instruction of the program")
+        for buffer in self.memory.buffers:
+            if buffer.last_pc >= len(self.instructions):
+                raise ReportError(f"Buffer {buffer.name} is used by no instruction of the program")
+
+    @cached_property
+    def accelerator(self) -> AcceleratorConfig:
+        try:
+            return AcceleratorConfig.from_dict(self.config)
+        except ConfigError as error:
+            raise ReportError(f"The record's configuration is wrong: {error}") from None
+
+    @cached_property
+    def program(self) -> tuple[Instruction, ...]:
+        try:
+            return tuple(decode(bytes.fromhex(code), label=label) for code, label in self.instructions)
+        except (ProgramError, ValueError) as error:
+            raise ReportError(f"The record's program cannot be decoded: {error}") from None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"format": FORMAT, **dataclasses.asdict(self)}
+
+
+def _build(cls: type[_T], data: Any, where: str) -> dict[str, Any]:
+    """The entries of ``data`` as arguments of ``cls``, when they are exactly its fields."""
+    if not isinstance(data, Mapping):
+        raise ReportError(f"{where} must be a table, not {type(data).__name__}")
+    known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown, missing = sorted(set(data) - known), sorted(known - set(data))
+    if unknown:
+        raise ReportError(f"{where} has unknown entries: {', '.join(unknown)}")
+    if missing:
+        raise ReportError(f"{where} lacks {', '.join(missing)}")
+    return dict(data)
+
+
+def _attention(data: Any) -> AttentionRecord:
+    entry = _build(AttentionRecord, data, "model.attention")
+    entry["widths"] = tuple(
+        WidthRecord(**_build(WidthRecord, x, "model.attention.widths")) for x in entry["widths"]
+    )
+    return AttentionRecord(**entry)
+
+
+def _memory(data: Any) -> MemoryRecord:
+    entry = _build(MemoryRecord, data, "memory")
+    entry["stored"] = tuple(StoredRecord(**_build(StoredRecord, x, "memory.stored")) for x in entry["stored"])
+    entry["buffers"] = tuple(
+        BufferRecord(**_build(BufferRecord, x, "memory.buffers")) for x in entry["buffers"]
+    )
+    return MemoryRecord(**entry)
+
+
+def _check_format(data: Any) -> None:
+    found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
+    if found == FORMAT:
+        return
+    family = FORMAT.rpartition("-")[0]
+    if isinstance(found, str) and found.rpartition("-")[0] == family:
+        raise ReportError(
+            f"The record has format {found!r}, written by another version of Vitreous; this one reads {FORMAT!r}: "
+            "do the run again"
+        )
+    raise ReportError(f"The record has format {found!r}; expected {FORMAT!r}")
+
+
+def from_dict(data: Mapping[str, Any]) -> Record:
+    """The inverse of ``Record.as_dict``. Raises ReportError that names what is wrong."""
+    _check_format(data)
+    top = _build(Record, {k: v for k, v in data.items() if k != "format"}, "The record")
+    model = _build(ModelRecord, top["model"], "model")
+    model["layers"] = tuple(Layer(**_build(Layer, x, "model.layers")) for x in model["layers"])
+    model["attention"] = tuple(_attention(x) for x in model["attention"])
+    simulation = _build(SimulationRecord, top["simulation"], "simulation")
+    simulation["images"] = tuple(
+        ImageRecord(**_build(ImageRecord, x, "simulation.images")) for x in simulation["images"]
+    )
+    simulation["spans"] = tuple(tuple(span) for span in simulation["spans"])
+    checks = []
+    for entry in top["checks"]:
+        check = _build(Check, entry, "checks")
+        check["tensors"] = tuple(
+            TensorCheck(**_build(TensorCheck, x, "checks.tensors")) for x in check["tensors"]
+        )
+        checks.append(Check(**check))
+    return Record(
+        model=ModelRecord(**model),
+        config=top["config"],
+        instructions=tuple((str(code), str(label)) for code, label in top["instructions"]),
+        memory=_memory(top["memory"]),
+        simulation=SimulationRecord(**simulation),
+        build=BuildRecord(**_build(BuildRecord, top["build"], "build")),
+        checks=tuple(checks),
+        accuracy=AccuracyRecord(**_build(AccuracyRecord, top["accuracy"], "accuracy")),
+        versions=top["versions"],
+    )
+
+
+def save(record: Record, folder: str | Path) -> Path:
+    """Write ``recorded.json`` into ``folder``, whole or not at all."""
+    path = Path(folder) / FILE_NAME
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(json.dumps(record.as_dict(), separators=(",", ":")))
+    os.replace(temporary, path)
+    return path
+
+
+def load(folder: str | Path) -> Record:
+    """The record of a run's folder. Raises ReportError when there is none or it is damaged."""
+    path = Path(folder) / FILE_NAME
+    try:
+        data = json.loads(path.read_text())
+    except OSError as error:
+        raise ReportError(f"{folder} holds no recorded run: cannot read {path} ({error.strerror})") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ReportError(f"{path} is truncated or not JSON: {error}") from None
+    try:
+        return from_dict(data)
+    except (TypeError, ValueError) as error:
+        raise ReportError(f"{path}: {error}") from None

@@ -1,0 +1,1 @@
+"""Yosys, place and route, and what they say: cells, nets, paths, timing."""

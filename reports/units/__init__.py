@@ -1,0 +1,1 @@
+"""The comparison of the nonlinear units: data, tables, page."""
