@@ -62,16 +62,16 @@ prove: setup ## prove the hardware units with SymbiYosys, and find a seeded bug 
 	@$(BIN)/python -m tests.formal
 
 units: setup ## measure the nonlinear units and write docs/units.md (an hour; what is done already is kept)
-	$(BIN)/python -m vitreous.units
+	$(BIN)/python -m vitreous.characterize.units
 
 # A standard-cell library for `make area`; without it the FPGA families alone are measured.
 LIBERTY ?= /usr/share/qflow/tech/osu018/osu018_stdcells.lib
 LIBERTY_NAME ?= osu018
 area: setup ## measure the pieces of an accelerator with Yosys for reports/area (an hour; what is done already is kept)
-	$(BIN)/python -m vitreous.area_sweep --liberty $(LIBERTY) --name $(LIBERTY_NAME)
+	$(BIN)/python -m vitreous.area.sweep --liberty $(LIBERTY) --name $(LIBERTY_NAME)
 
 activity: setup ## count toggles of the array, softmax and GELU on real and on random data (4 minutes; what is done already is kept)
-	$(BIN)/python -m vitreous.activity
+	$(BIN)/python -m vitreous.characterize.activity
 
 vectors: setup ## compare every arithmetic unit's RTL with golden: whole input spaces, or 10 million vectors each
 	$(BIN)/python -m tests.vectors --report docs/results/vectors.md

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from vitreous import area, area_cut
-from vitreous.cost import DEFAULT_CACHE
+from vitreous.area import area
+from vitreous.area import cut as area_cut
+from vitreous.characterize.cost import DEFAULT_CACHE
 from vitreous.reports.synthesis.cells import library
 from vitreous.reports.synthesis.synthesis import tool
 from vitreous.spec.config import load_accelerator

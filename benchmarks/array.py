@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from vitreous.cost import DEFAULT_CACHE, rtlil
+from vitreous.characterize.cost import DEFAULT_CACHE, rtlil
 from vitreous.hw.matrix.array import Array
 from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
 from vitreous.hw.matrix.matrix import MatrixUnit

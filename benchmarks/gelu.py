@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vitreous.cost import per_lane
+from vitreous.characterize.cost import per_lane
 from vitreous.golden.activation.activation import gelu
 from vitreous.hw.activation.activation import Gelu
 from vitreous.hw.activation.delta import DeltaGelu

@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from vitreous import steps
 from vitreous.compiler import CompileError, compile
+from vitreous.flow import steps
 from vitreous.hw.verilog import write_core
 from vitreous.spec.config import load_accelerator, named_accelerators
 from vitreous.spec.graph import save

@@ -11,8 +11,8 @@ import numpy as np
 
 from tests.compiler.graphs import random_image, random_vit_graph
 from tests.sim.small import CASES, CONFIGURATIONS, TIMINGS, small_program
-from vitreous import steps
 from vitreous.compiler import compile
+from vitreous.flow import steps
 from vitreous.sim.run.runtime import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.digest import source_digest

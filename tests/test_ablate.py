@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from tests.test_pipeline import tiny_model
-from vitreous import ablate as ablation
-from vitreous import steps
-from vitreous.ablate import Options, ablate
 from vitreous.cli import main
 from vitreous.errors import RunError
+from vitreous.flow import steps
 from vitreous.golden.machine import Machine
 from vitreous.reports.ablation.ablation import Ablation, load
 from vitreous.sim.cycles import predict
 from vitreous.sim.run import runtime
 from vitreous.spec.config import AcceleratorConfig, ScheduleConfig, load_accelerator
 from vitreous.spec.program import Program
-from vitreous.switches import ORDER, SWITCHES
+from vitreous.studies import ablate as ablation
+from vitreous.studies.ablate import Options, ablate
+from vitreous.studies.switches import ORDER, SWITCHES
 
 CONFIG = load_accelerator("edge64")
 

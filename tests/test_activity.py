@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from tests.sim.small import TINY, small_program
-from vitreous.activity import stimulus
-from vitreous.activity.measure import bench
-from vitreous.activity.operands import Product, products, random_like, zero_like
-from vitreous.activity.stimulus import pack, unpack
-from vitreous.activity.units import UNITS, Unit
+from vitreous.characterize.activity import stimulus
+from vitreous.characterize.activity.measure import bench
+from vitreous.characterize.activity.operands import Product, products, random_like, zero_like
+from vitreous.characterize.activity.stimulus import pack, unpack
+from vitreous.characterize.activity.units import UNITS, Unit
 from vitreous.errors import RunError
 from vitreous.golden.softmax.softmax import statistics
 from vitreous.hw.matrix.array import Array

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from vitreous import approx, cost
-from vitreous.approx import Candidate, explore, thinned
+from vitreous.characterize import approx, cost
+from vitreous.characterize.approx import Candidate, explore, thinned
 from vitreous.errors import RunError
 from vitreous.reports.synthesis.synthesis import Resources
 

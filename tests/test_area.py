@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from vitreous import area, area_cut, area_points
+from vitreous.area import area
+from vitreous.area import cut as area_cut
+from vitreous.area import points as area_points
 from vitreous.cli import main
 from vitreous.errors import RunError
 from vitreous.reports.area.pieces import PIECES

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from tests.reports.recorded import record
-from vitreous import cli, comparison
+from vitreous import cli
+from vitreous.flow import comparison
 from vitreous.reports.energy.technology import (
     DEFAULT_DRAM,
     DEFAULT_TECHNOLOGY,

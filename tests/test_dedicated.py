@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from tests.compiler.graphs import random_vit_graph
-from vitreous.dedicated import Workbench, _layer, is_attention, splits, with_an_eighth
 from vitreous.reports.area.area import area
 from vitreous.sim.run.runtime import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
+from vitreous.studies.dedicated import Workbench, _layer, is_attention, splits, with_an_eighth
 
 torch.set_num_threads(1)
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from vitreous import pipeline, steps
 from vitreous.errors import RunError
+from vitreous.flow import pipeline, steps
+from vitreous.flow.workspace import Workspace
 from vitreous.golden.machine import Machine
 from vitreous.models import LoadedModel, VisionTransformer, ViTConfig
 from vitreous.models.synthetic import images, randomize
@@ -21,7 +22,6 @@ from vitreous.sim.run import runtime
 from vitreous.spec.config import AcceleratorConfig, ScheduleConfig, load_accelerator
 from vitreous.spec.isa import COUNTERS
 from vitreous.spec.program import Program
-from vitreous.workspace import Workspace
 
 CONFIG = load_accelerator("edge64")
 

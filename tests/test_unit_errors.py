@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from vitreous import distributions, unit_errors
-from vitreous.golden.activation import activation as golden_gelu
-from vitreous.spec.config import GeluConfig, SoftmaxConfig
-from vitreous.unit_errors import (
+from vitreous.characterize import distributions
+from vitreous.characterize import errors as unit_errors
+from vitreous.characterize.errors import (
     activation_error,
     exact_softmax,
     probabilities,
@@ -15,6 +14,8 @@ from vitreous.unit_errors import (
     softmax_errors,
     worst,
 )
+from vitreous.golden.activation import activation as golden_gelu
+from vitreous.spec.config import GeluConfig, SoftmaxConfig
 
 
 @pytest.mark.parametrize("function", ["gelu", "silu"])

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from vitreous import units
-from vitreous.display import Display
+from vitreous.characterize import units
+from vitreous.characterize.catalog import ALONE, catalogue
+from vitreous.characterize.models import Models
+from vitreous.flow.display import Display
 from vitreous.golden.activation import activation as gelu
 from vitreous.golden.norm import norm
 from vitreous.golden.softmax import softmax
 from vitreous.reports.units.units import PartCost
 from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.softmax import facts
-from vitreous.unit_catalog import ALONE, catalogue
-from vitreous.unit_models import Models
 
 
 def variants(kind: type) -> set[str]:
@@ -51,7 +51,7 @@ def test_formats_say_what_the_configuration_has() -> None:
 
 @pytest.mark.slow
 def test_every_part_becomes_gates_and_equal_names_are_equal_parts() -> None:
-    from vitreous.cost import rtlil
+    from vitreous.characterize.cost import rtlil
 
     texts: dict[str, str] = {}
     for entry in catalogue():

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vitreous.compiler import compile
+    from vitreous.flow.pipeline import Options, run
     from vitreous.models import load as load_model
-    from vitreous.pipeline import Options, run
     from vitreous.quant import QuantScheme, quantize
     from vitreous.reports import Report
     from vitreous.sim.run.runtime import simulate
@@ -35,14 +35,14 @@ __all__ = [
 
 _HOMES = {
     "AcceleratorConfig": ("vitreous.spec.config", "AcceleratorConfig"),
-    "Options": ("vitreous.pipeline", "Options"),
+    "Options": ("vitreous.flow.pipeline", "Options"),
     "QuantScheme": ("vitreous.quant", "QuantScheme"),
     "Report": ("vitreous.reports", "Report"),
     "compile": ("vitreous.compiler", "compile"),
     "load_accelerator": ("vitreous.spec.config", "load_accelerator"),
     "load_model": ("vitreous.models", "load"),
     "quantize": ("vitreous.quant", "quantize"),
-    "run": ("vitreous.pipeline", "run"),
+    "run": ("vitreous.flow.pipeline", "run"),
     "simulate": ("vitreous.sim.run.runtime", "simulate"),
 }
 

@@ -2,7 +2,6 @@ import pytest
 
 from tests.compiler.cases import random_case
 from tests.compiler.graphs import random_image, random_vit_graph
-from vitreous import comparison
 from vitreous.compiler import compile
 from vitreous.compiler.fusion import fuse
 from vitreous.compiler.hoist import hoist
@@ -10,6 +9,7 @@ from vitreous.compiler.lowering import lower
 from vitreous.compiler.memory import allocate
 from vitreous.compiler.steps import Buffer, Step
 from vitreous.compiler.tiling import Thrift
+from vitreous.flow import comparison
 from vitreous.golden import interpreter
 from vitreous.golden.machine import Machine
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig, QueueConfig

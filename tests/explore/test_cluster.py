@@ -17,6 +17,7 @@ from vitreous.errors import RunError
 from vitreous.explore import Options, explore
 from vitreous.explore.fields import design
 from vitreous.explore.search import Search
+from vitreous.reports.exploration import pareto_picture
 from vitreous.reports.exploration.exploration import Exploration
 
 ROOT = Path(__file__).resolve().parents[2]

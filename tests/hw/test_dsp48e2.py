@@ -13,7 +13,7 @@ from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
 from tests.hw.dsp48e2_model import Dsp48e2Model
-from vitreous.cost import rtlil
+from vitreous.characterize.cost import rtlil
 from vitreous.hw.matrix.array import Array
 from vitreous.hw.matrix.dsp48e2 import DspSlice, UltraScalePlus
 from vitreous.reports.synthesis.synthesis import synthesize

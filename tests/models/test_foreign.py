@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vitreous import steps
+from vitreous.flow import steps
 from vitreous.models import ModelError, VisionTransformer, ViTConfig, load
 from vitreous.quant import quantize
 from vitreous.spec.config import AcceleratorConfig

@@ -193,7 +193,10 @@ def test_a_variant_that_was_never_measured_is_refused() -> None:
     ("data", "sentence"),
     [
         ([], "The areas have format 'list'; expected 'vitreous.area/1'"),
-        ({"format": "vitreous.units/1"}, "The areas have format 'vitreous.units/1'"),
+        (
+            {"format": "vitreous.units/1"},
+            "The areas have format 'vitreous.units/1'",
+        ),
         ({"format": FORMAT}, "The areas are damaged: KeyError"),
         (
             {"format": FORMAT, "target": "xcup", "tool": "", "columns": ["lut"], "runs": [{"cost": {}}]},

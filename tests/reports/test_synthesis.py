@@ -63,7 +63,7 @@ def test_rtlil_and_verilog_give_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_array_ports_of_amaranth_survive_the_mapper(tmp_path: Path) -> None:
-    from vitreous.cost import per_lane
+    from vitreous.characterize.cost import per_lane
     from vitreous.hw.arith.requantize import Requantize
 
     cost = per_lane(

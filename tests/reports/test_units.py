@@ -81,7 +81,8 @@ def test_data_survive_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", ["{", "[]", '{"format": "vitreous.units/0"}', '{"format": "vitreous.units/1"}']
+    "damage",
+    ["{", "[]", '{"format": "vitreous.units/0"}', '{"format": "vitreous.units/1"}'],
 )
 def test_damaged_data_are_refused(damage: str, tmp_path: Path) -> None:
     path = tmp_path / "units.json"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vitreous.arguments import (
+from vitreous.commands.arguments import (
     DEFAULT_BUILDS,
     Accelerator,
     BuildDir,
@@ -56,8 +56,8 @@ def ablate_command(
       vitreous ablate fashion-vit --out build/ablation
       vitreous ablate deit-tiny --accelerator edge256 --rtl --out build/ablation-deit
     """
-    from vitreous.ablate import Options, ablate
     from vitreous.reports.ablation.ablation import markdown
+    from vitreous.studies.ablate import Options, ablate
 
     choice = energy_choice(technology, dram)
     options = Options(

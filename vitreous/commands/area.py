@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vitreous.arguments import Accelerator
+from vitreous.commands.arguments import Accelerator
 from vitreous.errors import RunError
 
 if TYPE_CHECKING:
-    from vitreous.area import Target
+    from vitreous.area.area import Target
     from vitreous.reports.area.area import Area
 
 FORMAT = "vitreous.area-table/1"
@@ -52,8 +52,8 @@ def area_command(
       vitreous area --accelerator edge256 --target cells --liberty my.lib --out build/area.json
       vitreous area --accelerator edge1024 --quick
     """
-    from vitreous.area import chosen_target
-    from vitreous.display import Display
+    from vitreous.area.area import chosen_target
+    from vitreous.flow.display import Display
     from vitreous.reports.area import area as shipped
     from vitreous.spec.config import load_accelerator
 
@@ -80,8 +80,8 @@ def area_command(
 
 
 def _elaborated(config: Any, target: Target, cache: Path, display: Any) -> str:
-    from vitreous.area import target_name
-    from vitreous.area_cut import whole
+    from vitreous.area.area import target_name
+    from vitreous.area.cut import whole
 
     with display.stage("RTL") as stage:
         text = whole(config, cache, target=target_name(target))
@@ -90,7 +90,7 @@ def _elaborated(config: Any, target: Target, cache: Path, display: Any) -> str:
 
 
 def _measured(config: Any, text: str, target: Target, cache: Path, display: Any) -> Area:
-    from vitreous import area
+    from vitreous.area import area
     from vitreous.reports.synthesis.synthesis import tool
 
     with display.stage("pieces") as stage:
@@ -100,7 +100,7 @@ def _measured(config: Any, text: str, target: Target, cache: Path, display: Any)
 
 
 def _whole(text: str, target: Target, cache: Path, display: Any) -> Mapping[str, float]:
-    from vitreous import area
+    from vitreous.area import area
 
     with display.stage("whole machine") as stage:
         found = area.measure_whole(text, target, cache=cache)
@@ -110,7 +110,7 @@ def _whole(text: str, target: Target, cache: Path, display: Any) -> Mapping[str,
 
 def _data(table: Area, whole: Mapping[str, float] | None, bit_um2: float | None) -> dict[str, Any]:
     """Everything that the table shows."""
-    from vitreous.area import deviation
+    from vitreous.area.area import deviation
     from vitreous.reports.area.area import COLUMN_TEXT
 
     columns = table.columns
@@ -165,6 +165,6 @@ def _lines(table: Area, data: Mapping[str, Any]) -> list[str]:
 def _write(out: Path, data: Mapping[str, Any]) -> None:
     import json
 
-    from vitreous.workspace import write_text
+    from vitreous.flow.workspace import write_text
 
     write_text(out, json.dumps(data, indent=1) + "\n")

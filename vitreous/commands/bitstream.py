@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from vitreous.arguments import Accelerator, folder_path
+from vitreous.commands.arguments import Accelerator, folder_path
 
 
 def bitstream(
@@ -43,9 +43,9 @@ def bitstream(
       vitreous bitstream --accelerator edge64 --out build/bitstream
       vitreous bitstream --accelerator edge64-ecp5 --memory 256 --seed 1 --seed 2 --out build/bitstream
     """
-    from vitreous import bitstream as streams
-    from vitreous.display import Display
+    from vitreous.flow.display import Display
     from vitreous.spec.config import load_accelerator
+    from vitreous.studies import bitstream as streams
 
     config, folder, display = load_accelerator(accelerator), folder_path(out), Display()
     placements = []

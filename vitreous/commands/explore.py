@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vitreous.arguments import DEFAULT_BUILDS, BuildDir, Checkpoint, folder_path
+from vitreous.commands.arguments import DEFAULT_BUILDS, BuildDir, Checkpoint, folder_path
 
 
 def explore_command(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vitreous.arguments import folder_path
+from vitreous.commands.arguments import folder_path
 
 
 def explore_approx(
@@ -36,8 +36,8 @@ def explore_approx(
       vitreous explore-approx --out build/approx
       vitreous explore-approx --function gelu --points 24 --family ecp5 --out build/approx
     """
-    from vitreous import approx, distributions
-    from vitreous.display import Display
+    from vitreous.characterize import approx, distributions
+    from vitreous.flow.display import Display
 
     chosen, target = approx.checked(function or list(approx.FUNCTIONS), family)
     folder, display = folder_path(out), Display()

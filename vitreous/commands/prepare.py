@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vitreous.arguments import (
+from vitreous.commands.arguments import (
     Accelerator,
     Calibration,
     Checkpoint,
@@ -76,8 +76,8 @@ def quantize(
       vitreous quantize deit-tiny --checkpoint deit.safetensors --observer percentile --out deit.safetensors
       vitreous quantize my_package.models:make --accelerator mine.toml --calibration 64 --out mine.safetensors
     """
-    from vitreous import steps
-    from vitreous.display import Display
+    from vitreous.flow import steps
+    from vitreous.flow.display import Display
     from vitreous.spec import graph as graphs
     from vitreous.spec.config import load_accelerator
 
@@ -118,7 +118,7 @@ def compile_command(
     """
     from vitreous.compiler import compile as compile_graph
     from vitreous.compiler.listing import listing as listing_of
-    from vitreous.display import Display
+    from vitreous.flow.display import Display
     from vitreous.spec import graph as graphs
     from vitreous.spec import program as programs
     from vitreous.spec.config import load_accelerator
@@ -153,8 +153,8 @@ def rtl(
       vitreous rtl --accelerator edge64 --out build/rtl
       vitreous rtl --accelerator mine.toml --out build/rtl --target ultrascale-plus
     """
-    from vitreous import steps
-    from vitreous.display import Display
+    from vitreous.flow import steps
+    from vitreous.flow.display import Display
     from vitreous.spec.config import load_accelerator
 
     config = load_accelerator(accelerator)

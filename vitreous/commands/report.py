@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vitreous.arguments import Clock, Dram, Technology, energy_choice
+from vitreous.commands.arguments import Clock, Dram, Technology, energy_choice
 
 
 def report_command(

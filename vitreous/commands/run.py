@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vitreous.arguments import (
+from vitreous.commands.arguments import (
     DEFAULT_BUILDS,
     Accelerator,
     BuildDir,
@@ -56,7 +56,7 @@ def run_command(
       vitreous run deit-tiny --accelerator mine.toml --clock 300 --out build/deit
       vitreous run my_package.models:make --images 2 --out build/mine
     """
-    from vitreous import pipeline
+    from vitreous.flow import pipeline
 
     options = pipeline.Options(
         observer=observer,

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from vitreous.arguments import DEFAULT_BUILDS, BuildDir, Latency, Throughput, cycle_window, folder_path
+from vitreous.commands.arguments import (
+    DEFAULT_BUILDS,
+    BuildDir,
+    Latency,
+    Throughput,
+    cycle_window,
+    folder_path,
+)
 
 
 def simulate(
@@ -47,7 +54,7 @@ def simulate(
       vitreous simulate build/program.safetensors --images images.npy --memory-latency 100 --out build/simulated
       vitreous simulate build/program.safetensors --images images.npy --waves 0:5000 --out build/waves
     """
-    from vitreous.simulation import SimulateOptions, simulate_program
+    from vitreous.flow.simulation import SimulateOptions, simulate_program
 
     options = SimulateOptions(
         images=images,

@@ -134,7 +134,7 @@ def _calibrated(name: str, checkpoint: str | None, scheme: QuantScheme, count: i
 
 @lru_cache(maxsize=2)
 def _float_logits(name: str, checkpoint: str | None, count: int) -> np.ndarray:
-    from vitreous import steps
+    from vitreous.flow import steps
 
     model = _model(name, checkpoint)
     return steps.float_logits(dataclasses.replace(model, test_images=model.test_images[:count]))
@@ -148,7 +148,7 @@ def require_same(sources: str) -> None:
 
 def quantized(what: Numerics, sources: str) -> Quantized | Refused:
     """Quantize and measure. Raises RunError and ModelError for what no design could change."""
-    from vitreous import steps
+    from vitreous.flow import steps
     from vitreous.quant.errors import QuantError
 
     require_same(sources)
@@ -183,7 +183,7 @@ def _graph(what: Numerics) -> Graph:
 
 
 def _accuracy(what: Numerics, graph: Graph) -> Accuracy:
-    from vitreous import comparison, steps
+    from vitreous.flow import comparison, steps
 
     model = _model(what.model, what.checkpoint)
     count = min(what.accuracy_images or len(model.test_images), len(model.test_images))

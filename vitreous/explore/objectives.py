@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vitreous.approx import EXCHANGE
+from vitreous.characterize.approx import EXCHANGE
 from vitreous.errors import RunError
-from vitreous.estimate import latency_ms
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.studies.estimate import latency_ms
 
 if TYPE_CHECKING:
     from vitreous.explore.evaluation import Accuracy, Cycles

@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vitreous import steps
-from vitreous.display import Display
 from vitreous.errors import RunError
 from vitreous.explore import evaluation, results, search
 from vitreous.explore.confirm import confirm
@@ -22,12 +20,14 @@ from vitreous.explore.objectives import area_figures
 from vitreous.explore.space import Space, Target
 from vitreous.explore.study import open_study
 from vitreous.explore.workers import Alone, Pending, Workers, workers
+from vitreous.flow import steps
+from vitreous.flow.display import Display
+from vitreous.flow.workspace import Workspace, write_text
 from vitreous.reports.errors import ReportError
 from vitreous.reports.exploration.exploration import Exploration
 from vitreous.spec import graph as graphs
 from vitreous.spec.config import ConfigError
 from vitreous.spec.digest import code_digest
-from vitreous.workspace import Workspace, write_text
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -1,4 +1,5 @@
-"""``python -m vitreous.units``: measures every entry of the catalogue of nonlinear units and writes their page.
+"""``python -m vitreous.characterize.units``: measures every entry of the catalogue of nonlinear units and writes
+their page.
 
 Errors and accuracies come from ``golden``, costs from Yosys, latencies from the hardware. What takes long is kept in
 the cache, so that a second run, or one after an interruption, does only what is missing or changed.
@@ -16,21 +17,25 @@ from typing import Any
 
 import numpy as np
 
-from vitreous import distributions, recording, unit_errors, unit_models
-from vitreous.cost import DEFAULT_CACHE, per_lane, unit_cost
-from vitreous.display import Display
-from vitreous.distributions import Shipped
+from vitreous.characterize import distributions
+from vitreous.characterize import errors as unit_errors
+from vitreous.characterize import models as unit_models
+from vitreous.characterize.catalog import ALONE, Config, Entry, Part, catalogue
+from vitreous.characterize.cost import DEFAULT_CACHE, per_lane, unit_cost
+from vitreous.characterize.distributions import Shipped
+from vitreous.characterize.models import Models
+from vitreous.flow import recording
+from vitreous.flow.display import Display
+from vitreous.flow.workspace import write_text
 from vitreous.reports.synthesis.netlist import DEPTH_RULE
 from vitreous.reports.synthesis.synthesis import FAMILIES, Family, tool
 from vitreous.reports.units import page as unit_page
 from vitreous.reports.units.units import COLUMNS, FILE, PartCost, ScoreError, UnitRow, Units
 from vitreous.spec.config import EXACT, AcceleratorConfig, GeluConfig, NormConfig, SoftmaxConfig
-from vitreous.unit_catalog import ALONE, Config, Entry, Part, catalogue
-from vitreous.unit_models import Models
-from vitreous.workspace import write_text
 
 SOURCES = {
-    "largest, mean, own, rounded, row sums": "golden against float64 (vitreous/unit_errors.py) on the distributions "
+    "largest, mean, own, rounded, row sums": "golden against float64 (vitreous/characterize/errors.py) on "
+    "the distributions "
     "above; golden equals the RTL bit for bit. The mean of softmax is the mean of the means of all distributions",
     "cycles": "the hardware's own constants (hw/), which the tests of each unit measure",
     "cost": "Yosys on the unit alone, flattened, without pads and retiming (reports/synthesis/synthesis.py "
@@ -187,7 +192,7 @@ def _described(shipped: Shipped) -> dict[str, str]:
 
 def collect(cache: Path, families: Sequence[Family], display: Display) -> Units:
     """Measure every entry of the catalogue. Raises the rooms' own errors."""
-    from vitreous.steps import one_thread
+    from vitreous.flow.steps import one_thread
 
     entries, models = catalogue(), Models(cache)
     cost = _synthesized(entries, families, cache, display)
@@ -220,7 +225,7 @@ def collect(cache: Path, families: Sequence[Family], display: Display) -> Units:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write ``units.md`` and ``units/*.svg`` to ``--docs`` and the data to ``--data``."""
-    parser = argparse.ArgumentParser(prog="python -m vitreous.units", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m vitreous.characterize.units", description=main.__doc__)
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of units.md (default: docs)")
     parser.add_argument(
         "--data", type=Path, default=FILE, help="file of the data (default: that of the report)"
@@ -232,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         units = collect(chosen.cache, chosen.family or FAMILIES, display)
     except KeyboardInterrupt:
-        sys.exit("vitreous.units: interrupted; the same command goes on where it stopped")
+        sys.exit("vitreous.characterize.units: interrupted; the same command goes on where it stopped")
     write_text(chosen.data, json.dumps(units.as_dict(), indent=1) + "\n")
     for path in unit_page.write(units, chosen.docs):
         display.line(str(path))

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vitreous import distributions
-from vitreous.distributions import Rows, Shipped
+from vitreous.characterize import distributions
+from vitreous.characterize.distributions import Rows, Shipped
 from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.numbers import GELU_INPUT, SCORE, quantize_multiplier
 from vitreous.spec.softmax import WIDE_BITS, facts

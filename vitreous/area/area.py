@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitreous import area_cut
-from vitreous.cost import DEFAULT_CACHE
+from vitreous.area import cut as area_cut
+from vitreous.characterize.cost import DEFAULT_CACHE
 from vitreous.errors import RunError
 from vitreous.reports.area.area import Area, compose
 from vitreous.reports.area.fit import Estimate

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vitreous.activity.operands import Product
+from vitreous.characterize.activity.operands import Product
 from vitreous.golden.activation.activation import gelu
 from vitreous.golden.ops.context import planes
 from vitreous.golden.softmax.softmax import Statistics, probabilities, statistics

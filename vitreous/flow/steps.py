@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitreous.errors import RunError
+from vitreous.flow.workspace import write_text
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph
 from vitreous.spec.program import Program
-from vitreous.workspace import write_text
 
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel

@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitreous import steps
-from vitreous.activity.operands import Product, products, random_like, zero_like
-from vitreous.activity.stimulus import Stimulus
-from vitreous.activity.units import Unit
+from vitreous.characterize.activity.operands import Product, products, random_like, zero_like
+from vitreous.characterize.activity.stimulus import Stimulus
+from vitreous.characterize.activity.units import Unit
+from vitreous.characterize.cost import rtlil
 from vitreous.compiler import compile
-from vitreous.cost import rtlil
 from vitreous.errors import RunError
+from vitreous.flow import steps
+from vitreous.flow.workspace import write_text
 from vitreous.reports.synthesis.nets import Design, design
 from vitreous.sim.activity import ActivityBench, Wire
 from vitreous.spec import graph as graphs
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import code_digest
-from vitreous.workspace import write_text
 
 MODEL = "fashion-vit"
 SEED = 20261122

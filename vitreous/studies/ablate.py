@@ -2,7 +2,7 @@
 
 double buffering, fused attention : schedules of the compiler (docs/compiler.md); same hardware, same results.
 single-pass softmax, low-cost GELU : other variants of the units; the model is quantized again for them.
-unified compute unit : composed from two smaller accelerators (``vitreous.dedicated``).
+unified compute unit : composed from two smaller accelerators (``vitreous.studies.dedicated``).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vitreous import comparison, pipeline, steps
-from vitreous.dedicated import Dedicated, Workbench, shape, splits, with_an_eighth
-from vitreous.display import Display
 from vitreous.errors import RunError
-from vitreous.recording import versions
+from vitreous.flow import comparison, pipeline, steps
+from vitreous.flow.display import Display
+from vitreous.flow.recording import versions
+from vitreous.flow.workspace import Workspace
 from vitreous.reports.ablation import page as ablation_page
 from vitreous.reports.ablation.ablation import FILE, Ablation, AblationRow, Candidate, write
 from vitreous.reports.area.area import area
@@ -34,8 +34,8 @@ from vitreous.reports.report import ASSUMED_CLOCK_MHZ
 from vitreous.sim.run.runtime import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 from vitreous.spec.graph import Graph
-from vitreous.switches import ORDER, SWITCHES, Switch
-from vitreous.workspace import Workspace
+from vitreous.studies.dedicated import Dedicated, Workbench, shape, splits, with_an_eighth
+from vitreous.studies.switches import ORDER, SWITCHES, Switch
 
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel
@@ -279,7 +279,7 @@ class _Bench:
             change=f"{shape(best.linear.config.array)} for linear layers, {shape(best.attention.config.array)} for "
             f"attention{', heads overlapped' if best.overlapped else ''} ({name})",
             method="two predictions, each instruction at the time of its own unit; the fastest of the candidates "
-            "(vitreous.dedicated)",
+            "(vitreous.studies.dedicated)",
             order=order,
             cycles=best.cycles,
             predicted=best.cycles,

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from vitreous import steps
-from vitreous.distributions import SHIPPED_MODEL
+from vitreous.characterize.catalog import Config
+from vitreous.characterize.distributions import SHIPPED_MODEL
+from vitreous.flow import steps
+from vitreous.flow.workspace import write_text
 from vitreous.spec.config import GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.digest import code_digest
-from vitreous.unit_catalog import Config
-from vitreous.workspace import write_text
 
 LAYER_IMAGES = 2
 _KEYWORDS: dict[type, str] = {SoftmaxConfig: "softmax", GeluConfig: "gelu", NormConfig: "norm"}

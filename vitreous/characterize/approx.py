@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vitreous.cost import per_lane, unit_cost
-from vitreous.distributions import Shipped
+from vitreous.characterize.cost import per_lane, unit_cost
+from vitreous.characterize.distributions import Shipped
 from vitreous.errors import RunError
 from vitreous.reports.exploration.pareto import Point, best, draw, save
 from vitreous.reports.synthesis.synthesis import Family, tool
@@ -130,7 +130,7 @@ def _prologue_unit(config: SoftmaxConfig, lanes: int) -> Any:
 
 def activation_candidates(function: str, shipped: Shipped | None) -> list[Candidate]:
     """GELU or SiLU: every setting that no other of its group beats in error and table bits."""
-    from vitreous.unit_errors import activation_error
+    from vitreous.characterize.errors import activation_error
 
     found: dict[str, list[Candidate]] = {}
     for config in _activation_settings(function):
@@ -161,7 +161,7 @@ def activation_candidates(function: str, shipped: Shipped | None) -> list[Candid
 
 def softmax_candidates(shipped: Shipped | None) -> list[Candidate]:
     """Every variant with 6 to 9 fraction bits and both widths of probabilities; one probability of a row a cycle."""
-    from vitreous.unit_errors import softmax_errors, worst
+    from vitreous.characterize.errors import softmax_errors, worst
 
     candidates = []
     for variant in ("base2", "online", "ibert", "ita"):
@@ -195,9 +195,9 @@ def _softmax_table_bits(config: SoftmaxConfig) -> int:
 
 def division_candidates(function: str) -> list[Candidate]:
     """The reciprocal and the reciprocal square root as they are built: one point each."""
+    from vitreous.characterize.errors import reciprocal_error, root_error
     from vitreous.hw.arith.reciprocal import Reciprocal
     from vitreous.hw.arith.rsqrt import ReciprocalRoot
-    from vitreous.unit_errors import reciprocal_error, root_error
 
     error = reciprocal_error() if function == "reciprocal" else root_error()
     unit = Reciprocal if function == "reciprocal" else ReciprocalRoot
@@ -300,7 +300,7 @@ def explore(
 
     The files are written after every point, so that an interrupted sweep leaves what it has. Returns the points.
     """
-    from vitreous.steps import one_thread
+    from vitreous.flow.steps import one_thread
 
     if progress:
         progress(f"{function}: errors", 0, 0)

@@ -14,11 +14,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from vitreous.errors import RunError
+from vitreous.flow.workspace import write_text
 from vitreous.reports.area.pieces import PIECES, Piece
 from vitreous.reports.synthesis.synthesis import MODULE, Part
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
-from vitreous.workspace import write_text
 
 TOP = "accelerator"
 BOX = "box."
@@ -34,7 +34,7 @@ def whole(config: AcceleratorConfig, cache: str | Path | None = None, *, target:
     For ``xcup``, arrays that sum in DSP blocks name the primitives, as `vitreous rtl --target ultrascale-plus` does:
     Yosys infers the multiplier of such a block and leaves its adder to logic.
     """
-    from vitreous.cost import rtlil
+    from vitreous.characterize.cost import rtlil
     from vitreous.hw.accelerator import Accelerator
     from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vitreous import comparison, recording, steps
-from vitreous.display import Display
 from vitreous.errors import RunError
+from vitreous.flow import comparison, recording, steps
+from vitreous.flow.display import Display
+from vitreous.flow.workspace import Workspace
 from vitreous.reports.record import record as records
 from vitreous.reports.record.record import AccuracyRecord, Check
 from vitreous.spec import graph as graphs
@@ -18,7 +19,6 @@ from vitreous.spec import program as programs
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph
 from vitreous.spec.program import Program
-from vitreous.workspace import Workspace
 
 if TYPE_CHECKING:
     from vitreous.sim.run.runtime import SimulationRun
@@ -139,8 +139,8 @@ def _checks(
     progress: steps.Progress,
 ) -> tuple[Check, ...]:
     """With a graph against the interpreter and the machine, without one against the machine alone."""
+    from vitreous.flow.pipeline import compare
     from vitreous.golden.machine import Machine
-    from vitreous.pipeline import compare
 
     if graph is not None:
         return compare(graph, config, inputs, [(program, result)], progress)

@@ -1,4 +1,5 @@
-"""``python -m vitreous.activity``: toggles of the array, the softmax and GELU on real, random and zero data.
+"""``python -m vitreous.characterize.activity``: toggles of the array, the softmax and GELU on real, random and zero
+data.
 
 Programs and counts are kept in the cache: a second run, or one after an interruption, does what is missing or changed.
 """
@@ -14,16 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vitreous.activity.measure import MODEL, Bench, Network, measure
-from vitreous.activity.units import UNITS, Unit
-from vitreous.display import Display
+from vitreous.characterize.activity.measure import MODEL, Bench, Network, measure
+from vitreous.characterize.activity.units import UNITS, Unit
+from vitreous.flow.display import Display
+from vitreous.flow.steps import require_toolchain
+from vitreous.flow.workspace import write_text
 from vitreous.reports.activity import activity
 from vitreous.reports.activity import page as activity_page
 from vitreous.reports.synthesis.synthesis import tool
 from vitreous.sim.activity.bench import DEFAULT_FOLDER
 from vitreous.sim.run.toolchain import verilator
-from vitreous.steps import require_toolchain
-from vitreous.workspace import write_text
 
 COMMAND = "make activity"
 
@@ -53,7 +54,9 @@ def record(unit: Unit, made: Bench, measurements: Sequence[dict[str, Any]]) -> d
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write one file for each unit to ``--data`` and ``activity.md`` to ``--docs``."""
-    parser = argparse.ArgumentParser(prog="python -m vitreous.activity", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m vitreous.characterize.activity", description=main.__doc__
+    )
     parser.add_argument(
         "--docs", type=Path, default=Path("docs"), help="folder of activity.md (default: docs)"
     )
@@ -72,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 )
                 stage.note(f"{sum(row['cycles'] for row in rows)} cycles of {sum(made.nets().values())} nets")
     except KeyboardInterrupt:
-        sys.exit("vitreous.activity: interrupted; the same command goes on where it stopped")
+        sys.exit("vitreous.characterize.activity: interrupted; the same command goes on where it stopped")
     display.line(str(activity_page.write(chosen.data, chosen.docs)))
 
 

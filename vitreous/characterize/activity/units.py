@@ -11,7 +11,7 @@ from amaranth.hdl import Module, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from vitreous.activity import stimulus
+from vitreous.characterize.activity import stimulus
 from vitreous.hw.activation.activation import Gelu
 from vitreous.hw.matrix.array import Array
 from vitreous.hw.softmax.softmax import SoftmaxStatistics, prologue

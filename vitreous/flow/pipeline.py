@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vitreous import comparison, recording, steps
-from vitreous.display import Display
 from vitreous.errors import RunError
+from vitreous.flow import comparison, recording, steps
+from vitreous.flow.display import Display
+from vitreous.flow.workspace import Workspace, write_text
 from vitreous.reports import report as reports
 from vitreous.reports.record import record as records
 from vitreous.reports.record.record import AccuracyRecord, Check
@@ -23,7 +24,6 @@ from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.digest import file_digest, source_digest
 from vitreous.spec.graph import Graph
 from vitreous.spec.program import Program
-from vitreous.workspace import Workspace, write_text
 
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel

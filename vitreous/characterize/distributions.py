@@ -136,7 +136,7 @@ def shipped(folder: Path) -> Shipped:
 
 
 def _collect() -> Shipped:
-    from vitreous import steps
+    from vitreous.flow import steps
     from vitreous.golden import interpreter
     from vitreous.spec.config import AcceleratorConfig
     from vitreous.spec.graph import Op

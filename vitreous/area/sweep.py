@@ -1,4 +1,4 @@
-"""``python -m vitreous.area_sweep``: measures the pieces of an accelerator at enough sizes to fit their formulas.
+"""``python -m vitreous.area.sweep``: measures the pieces of an accelerator at enough sizes to fit their formulas.
 
 Writes ``reports/area/measured/TARGET.json``, from which ``reports.area.area`` composes any configuration. A piece is
 run
@@ -17,18 +17,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from vitreous import area, area_cut
-from vitreous.area_points import ALL, points
-from vitreous.cost import DEFAULT_CACHE
-from vitreous.display import Display
+from vitreous.area import area
+from vitreous.area import cut as area_cut
+from vitreous.area.points import ALL, points
+from vitreous.characterize.cost import DEFAULT_CACHE
 from vitreous.errors import RunError
+from vitreous.flow.display import Display
+from vitreous.flow.workspace import write_text
 from vitreous.reports.area.area import FOLDER, FORMAT
 from vitreous.reports.area.pieces import PIECES, Piece
 from vitreous.reports.errors import ReportError
 from vitreous.reports.synthesis.cells import Library, library
 from vitreous.reports.synthesis.synthesis import FAMILIES, Part, tool
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.workspace import write_text
 
 BATCH = 12
 """Pieces that one run of Yosys maps: what an interruption can lose."""
@@ -157,7 +158,7 @@ def _text(target: area.Target, runs: Sequence[dict[str, Any]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the measurements of one or more targets to ``--data``."""
-    parser = argparse.ArgumentParser(prog="python -m vitreous.area_sweep", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m vitreous.area.sweep", description=main.__doc__)
     parser.add_argument(
         "--target",
         action="append",
@@ -177,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.liberty is not None and chosen.liberty.exists():
         targets.append(library(chosen.liberty, name=chosen.name))
     elif chosen.liberty is not None:
-        print(f"vitreous.area_sweep: {chosen.liberty} is not there: no standard cells", file=sys.stderr)
+        print(f"vitreous.area.sweep: {chosen.liberty} is not there: no standard cells", file=sys.stderr)
     try:
         sweep(
             targets,
@@ -188,9 +189,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             skip=chosen.skip or (),
         )
     except RunError as error:
-        sys.exit(f"vitreous.area_sweep: {error}")
+        sys.exit(f"vitreous.area.sweep: {error}")
     except KeyboardInterrupt:
-        sys.exit("vitreous.area_sweep: interrupted; the same command goes on where it stopped")
+        sys.exit("vitreous.area.sweep: interrupted; the same command goes on where it stopped")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Area of an accelerator by synthesis, piece by piece."""

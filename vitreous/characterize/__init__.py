@@ -1,0 +1,1 @@
+"""Measurements of hardware units: errors, cost, activity."""

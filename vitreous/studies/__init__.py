@@ -1,0 +1,1 @@
+"""Studies of an accelerator: estimate, ablation, dedicated units, bitstream."""
