@@ -11,7 +11,7 @@ WORKERS ?= 2
 # Extra words for pytest, for example `make test PYTEST_ARGS="-k softmax"`.
 PYTEST_ARGS ?=
 # Folders whose Python is ours; vitreous/<room> are links to the rooms and are not named twice.
-SOURCES := $(wildcard spec golden quant compiler hw sim reports models vitreous tests benchmarks examples)
+SOURCES := $(wildcard spec golden quant compiler hw sim reports models vitreous campaigns tests benchmarks examples)
 # make's own flags must not reach the nested make of a simulation build.
 unexport MAKEFLAGS
 
@@ -53,13 +53,13 @@ validate: setup ## compare the cycle model with RTL on programs, accelerators, b
 	$(BIN)/python -m benchmarks.validate --workers $(WORKERS) --page docs/results/validate.md
 
 combinations: setup ## run a whole model on every combination of nonlinear variants, in simulation
-	$(BIN)/python -m tests.sim.combinations --workers $(WORKERS)
+	$(BIN)/python -m campaigns.combinations --workers $(WORKERS)
 
 mutants: setup ## break the RTL description in many places and count what the tests catch
-	$(BIN)/python -m tests.mutants
+	$(BIN)/python -m campaigns.mutants
 
 prove: setup ## prove the hardware units with SymbiYosys, and find a seeded bug with every proof (docs/proofs.md)
-	@$(BIN)/python -m tests.formal
+	@$(BIN)/python -m campaigns.formal
 
 units: setup ## measure the nonlinear units and write docs/units.md (an hour; what is done already is kept)
 	$(BIN)/python -m vitreous.characterize.units
@@ -74,7 +74,7 @@ activity: setup ## count toggles of the array, softmax and GELU on real and on r
 	$(BIN)/python -m vitreous.characterize.activity
 
 vectors: setup ## compare every arithmetic unit's RTL with golden: whole input spaces, or 10 million vectors each
-	$(BIN)/python -m tests.vectors --report docs/results/vectors.md
+	$(BIN)/python -m campaigns.vectors --report docs/results/vectors.md
 
 rtl: setup ## write the Verilog and the FuseSoC core file of edge256 to build/rtl
 	$(BIN)/vitreous rtl --accelerator edge256 --out build/rtl

@@ -34,7 +34,7 @@ FOREIGN: dict[str, set[str]] = {
 }
 ROOMS = sorted(LAYERS)
 LINKS = [*ROOMS, "configs"]
-SOURCE_FOLDERS = [*ROOMS, "vitreous", "tests", "benchmarks", "examples"]
+SOURCE_FOLDERS = [*ROOMS, "vitreous", "campaigns", "tests", "benchmarks", "examples"]
 LINE_LIMIT = 400
 
 

@@ -61,7 +61,7 @@ def accelerator(
 
 
 # N 4, 8 and 16; V from 1 to 8, once larger than N; every bus width, multiplier, and variant of every nonlinear unit;
-# the shortest queues and bursts. `python -m tests.sim.combinations` has the whole product of the variants.
+# the shortest queues and bursts. `python -m campaigns.combinations` has the whole product of the variants.
 TINY = accelerator(4, 2, 64, "base2", queue=2, burst=4, reads=1)
 CONFIGURATIONS = {
     config.name: config

@@ -1,0 +1,1 @@
+"""Proofs of hardware units with SymbiYosys, and a seeded bug for every proof (docs/proofs.md)."""

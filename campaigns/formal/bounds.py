@@ -1,0 +1,171 @@
+"""No accumulator overflows: inductive invariants of every running sum, for as many terms as the machine allows."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+from amaranth.hdl import Assert, Assume, Module, Mux, Signal, signed
+
+from campaigns.formal.harness import UnitTop, past
+from campaigns.formal.prover import Proof
+from campaigns.mutants.mutation import Mutation
+from vitreous.hw.matrix.array import Array
+from vitreous.hw.softmax.base2 import Base2Recurrence
+from vitreous.hw.softmax.ibert import IbertSum
+from vitreous.hw.softmax.ita import ItaRecurrence
+from vitreous.hw.softmax.online import OnlineRecurrence
+from vitreous.hw.softmax.rowscale import SUM_BITS
+from vitreous.spec.config import SoftmaxConfig
+
+TERMS = 4096
+"""Keys of a score row, channels and pooled tokens: the most that a configuration or an instruction allows."""
+
+
+def _terms(m: Module, unit: Any, latency: int) -> Signal:
+    """Terms in the unit's running sums, which lag the inputs by ``latency``; more than ``TERMS`` never come."""
+    valid = past(m, unit.valid, latency - 1, name="valid")
+    first = past(m, unit.first, latency - 1, name="first")
+    terms = Signal(range(TERMS + 1))
+    following = Mux(first, 1, terms + 1)
+    m.d.comb += Assume(~valid | (following <= TERMS))
+    with m.If(valid):
+        m.d.sync += terms.eq(following)
+    return terms
+
+
+def _check_softmax(
+    largest: int, least: int, m: Module, unit: Any, registers: dict[str, Signal], free: Any
+) -> None:
+    """A sum of n terms is at most n of the largest, so that no addition overflows while n of them fit; with one term
+    or more it is at least the term of a maximum."""
+    assert TERMS * largest < 1 << SUM_BITS
+    terms = _terms(m, unit, unit.LATENCY)
+    total = unit.sum[0]
+    started = Signal()
+    m.d.sync += started.eq(started | (past(m, unit.valid & unit.first, unit.LATENCY - 1, name="opening")))
+    m.d.comb += [
+        Assert(total <= terms * largest),
+        Assert((terms == 0) | ~started | (total >= least)),
+        Assert(~started | (terms != 0)),
+    ]
+
+
+def _softmax_config(variant: str) -> Any:
+    """One lane; the units read nothing else of a configuration."""
+    return SimpleNamespace(array=SimpleNamespace(lanes=1), softmax=SoftmaxConfig(variant=variant))
+
+
+def _check_array(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """While ``128 * sum |w|`` is below 2**31 (what the compiler guarantees) the accumulator is the exact sum."""
+    flags = [past(m, value, 2, name=name) for name, value in (("take", unit.valid), ("load", unit.first))]
+    take, load = flags
+    a = [past(m, unit.a[8 * v : 8 * v + 8].as_signed(), name=f"a_{v}") for v in range(unit.depth)]
+    b = [past(m, unit.b[8 * v : 8 * v + 8].as_signed(), name=f"b_{v}") for v in range(unit.depth)]
+    products, weights = [x * y for x, y in zip(a, b, strict=True)], [abs(y) for y in b]
+    for product, weight in zip(
+        products, weights, strict=True
+    ):  # one step before their sum, which then is linear
+        m.d.comb += [Assert(product <= (weight << 7)), Assert(product >= -(weight << 7))]
+    dot = past(m, sum(products[1:], products[0]), name="dot")
+    weight = past(m, sum(weights[1:], weights[0]), name="weight")
+    acc, wide, budget = registers["acc_0_0"], Signal(signed(48)), Signal(48)
+    following = Mux(load, 0, budget) + (weight << 7)
+    m.d.comb += Assume(~take | (following < 1 << 31))
+    with m.If(take):
+        m.d.sync += [wide.eq(Mux(load, 0, wide) + dot), budget.eq(following)]
+    m.d.comb += [
+        # What the sum needs: a dot product is at most 128 times its weights.
+        Assert((dot <= (weight << 7)) & (dot >= -(weight << 7))),
+        Assert(registers["dot_0_0"] == dot),
+        Assert(acc == wide),
+        Assert(budget < 1 << 31),
+        Assert((wide <= budget.as_signed()) & (wide >= -budget)),
+    ]
+
+
+def _inductive(
+    name: str,
+    unit: str,
+    statement: str,
+    top: Any,
+    bug: Mutation,
+    *,
+    depth: int,
+    bug_depth: int,
+) -> Proof:
+    return Proof(
+        name=name,
+        unit=unit,
+        statement=statement,
+        top=top,
+        mode="prove",
+        depth=depth,
+        bug_depth=bug_depth,
+        bug=bug,
+    )
+
+
+_ARRAY = SimpleNamespace(array=SimpleNamespace(lanes=2, depth=2, multiplier="plain"), panel_word_bytes=4)
+
+PROOFS = (
+    _inductive(
+        "softmax_base2_sum",
+        "hw.softmax_base2.Base2Recurrence",
+        "`2**18 <= S < 2**20 * keys` for up to 4096 keys of any scores: no overflow in 32 bits",
+        lambda: UnitTop(
+            Base2Recurrence(_softmax_config("base2")), partial(_check_softmax, 1023 << 10, 1 << 18)
+        ),
+        Mutation(
+            "state",
+            "softmax/base2.py",
+            "Mux(first, 1 << (_PLACES - 1), Mux(rises, places, 0))",
+            "Mux(rises, places, 0)",
+        ),
+        depth=6,
+        bug_depth=8,
+    ),
+    _inductive(
+        "softmax_online_sum",
+        "hw.softmax_online.OnlineRecurrence",
+        "`2**19 <= S <= 2**19 * keys` for up to 4096 keys of any scores: no overflow in 32 bits",
+        lambda: UnitTop(
+            OnlineRecurrence(_softmax_config("online")), partial(_check_softmax, 1 << 19, 1 << 19)
+        ),
+        Mutation("state", "softmax/online.py", "kept = Mux(first, 0, total)", "kept = total"),
+        depth=6,
+        bug_depth=8,
+    ),
+    _inductive(
+        "softmax_ibert_sum",
+        "hw.softmax_ibert.IbertSum",
+        "`S <= 2**19 * keys` for up to 4096 keys of any distances: no overflow in 32 bits",
+        lambda: UnitTop(
+            IbertSum(lanes=1, softmax=SoftmaxConfig(variant="ibert")), partial(_check_softmax, 1 << 19, 0)
+        ),
+        Mutation("state", "softmax/ibert.py", "add_rounded(Mux(first, 0, total),", "add_rounded(total,"),
+        depth=7,
+        bug_depth=9,
+    ),
+    _inductive(
+        "softmax_ita_sum",
+        "hw.softmax_ita.ItaRecurrence",
+        "`2**8 <= S <= 2**8 * keys` for up to 4096 keys of any scores: 65280 for the 255 that have an inverse, and no "
+        "overflow in 21 bits",
+        lambda: UnitTop(ItaRecurrence(_softmax_config("ita")), partial(_check_softmax, 1 << 8, 1 << 8)),
+        Mutation("state", "softmax/ita.py", "Mux(first[3], 0, total >> drops)", "(total >> drops)"),
+        depth=6,
+        bug_depth=8,
+    ),
+    _inductive(
+        "array_accumulator",
+        "hw.array.Array",
+        "an accumulator equals a sum of 48 bits while `128 * sum |w| < 2**31` (2 x 2 elements, 2 deep; the "
+        "elements are alike)",
+        lambda: UnitTop(Array(_ARRAY), _check_array),
+        Mutation("state", "matrix/array.py", "dot + Mux(load, 0, acc)", "dot + acc"),
+        depth=3,
+        bug_depth=6,
+    ),
+)

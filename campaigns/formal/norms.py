@@ -1,0 +1,173 @@
+"""Norms: sums that do not overflow, for as many values as an instruction allows, and what is made of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Assert, Assume, Module, Mux, Signal, signed
+from amaranth.utils import exact_log2
+
+from campaigns.formal.bounds import TERMS, _inductive, _terms
+from campaigns.formal.harness import UnitTop, past
+from campaigns.mutants.mutation import Mutation
+from vitreous.hw.norm.one_pass import Centre, RowStatistics
+from vitreous.hw.norm.two_pass import CentredSums, RowMean
+from vitreous.hw.vector.pool import PoolSum
+
+
+def _check_statistics(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """Sum and sum of squares are exact: equal to sums of 64 bits, and within the bounds of n terms."""
+    terms = _terms(m, unit, unit.LATENCY)
+    x = past(m, unit.x[0], name="x")
+    square = past(m, unit.x[0] * unit.x[0], name="square")
+    valid, first = past(m, unit.valid, name="wide_valid"), past(m, unit.first, name="wide_first")
+    wide, squares = Signal(signed(64)), Signal(64)
+    with m.If(valid):
+        m.d.sync += [wide.eq(Mux(first, 0, wide) + x), squares.eq(Mux(first, 0, squares) + square)]
+    m.d.comb += [
+        Assert(unit.sum[0] == wide),
+        Assert(unit.squares[0] == squares),
+        Assert(wide <= terms * 32767),
+        Assert(wide >= -(terms << 15)),
+        Assert(squares <= (terms << 30)),
+    ]
+
+
+def _check_pool(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """The sum of all lanes over the columns of a channel equals one of 64 bits, up to 4096 values."""
+    columns = _terms(m, unit, unit.latency)
+    m.d.comb += Assume(columns <= TERMS // unit.lanes)
+    values = [Mux(~unit.last | unit.mask[lane], unit.x[lane], 0) for lane in range(unit.lanes)]
+    term = past(m, sum(values[1:], values[0]), unit.latency - 1, name="term")
+    valid = past(m, unit.valid, unit.latency - 1, name="wide_valid")
+    first = past(m, unit.first, unit.latency - 1, name="wide_first")
+    wide = Signal(signed(64))
+    with m.If(valid):
+        m.d.sync += wide.eq(Mux(first, 0, wide) + term)
+    largest = exact_log2(unit.lanes) + 15
+    m.d.comb += [
+        Assert(unit.sum == wide),
+        Assert(wide <= (columns << largest)),
+        Assert(wide >= -(columns << largest)),
+    ]
+
+
+def _check_centre(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """``D * x - sum`` is exact for every sum of ``D`` values of 16 bits; so is ``D * x``."""
+    m.d.comb += [
+        Assume(unit.channels <= TERMS),
+        Assume(unit.sum[0] <= unit.channels * 32767),
+        Assume(unit.sum[0] >= -(unit.channels << 15)),
+    ]
+    product = past(m, unit.x[0] * unit.channels, name="product")
+    exact = past(m, product - Mux(unit.centred, unit.sum[0], 0), name="exact")
+    m.d.comb += Assert(unit.u[0] == exact)
+
+
+def _check_centred_sums(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """``u``, and sums of ``u`` or of ``u * u``, whichever of the two a tile's pass makes."""
+    terms = _terms(m, unit, unit.SUM_LATENCY)
+    flags = {name: getattr(unit, name) for name in ("valid", "first", "plain")}
+    m.d.comb += Assume((unit.first & unit.valid) | (unit.plain == past(m, unit.plain, name="plain_before")))
+    u = past(m, 16 * unit.x[0] - Mux(unit.centred, unit.mean[0], 0), name="u")
+    m.d.comb += Assert(unit.u[0] == u)
+    m.d.comb += Assert((unit.u[0] < 1 << 20) & (unit.u[0] > -(1 << 20)))
+    valid, first, plain = (past(m, flag, 2, name=f"wide_{name}") for name, flag in flags.items())
+    # A square of 20 bits has 40: that, and not more, is assumed of the product with itself.
+    term = registers["term_0"]
+    m.d.comb += Assume(plain | ((term >= 0) & (term < 1 << 40)))
+    m.d.comb += Assert(~plain | (term == past(m, u, name="u_before")))
+    wide, kind = Signal(signed(64)), Signal()
+    with m.If(valid):
+        m.d.sync += wide.eq(Mux(first, 0, wide) + term)
+    m.d.sync += kind.eq(plain)
+    m.d.comb += [
+        Assert(unit.total[0] == wide),
+        # Below ``terms * 2**40`` and ``terms * 2**20``: said about the upper bits, which is easier to decide.
+        Assert((wide == 0) | kind | ((wide >> 40 >= 0) & (wide >> 40 < terms))),
+        Assert((wide == 0) | ~kind | ((wide >> 20 >= -terms) & (wide >> 20 < terms))),
+    ]
+
+
+def _check_row_mean(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """Shift and rounding are exact for every product of a row: ``|sum| <= 2**15 * D`` and ``q * D <= 2**(15 + d)``."""
+    product, shifted, d = registers["product"], registers["shifted"], unit._reciprocal.exponent
+    exact = Signal(signed(48))
+    m.d.comb += Assume(d <= 12)
+    with m.Switch(d):
+        for value in range(13):
+            with m.Case(value):
+                m.d.comb += [
+                    Assume(product <= 32767 << (15 + value)),
+                    Assume(product >= -(32768 << (15 + value))),
+                    exact.eq((product + (1 << (10 + value))) >> (11 + value)),
+                ]
+    rounded = past(m, exact, name="rounded")
+    taken = past(m, registers["valid_2"] & (registers["place_2"] == 0), name="taken")
+    m.d.comb += [
+        Assert((shifted + 1) >> 1 == rounded),
+        Assert((rounded >= -(1 << 19)) & (rounded <= (1 << 19) - 16)),
+        Assert(~taken | (unit.mean[0] == past(m, rounded, name="mean"))),
+    ]
+
+
+PROOFS = (
+    _inductive(
+        "row_statistics",
+        "hw.norm_one_pass.RowStatistics",
+        "sum and sum of squares of up to 4096 values of 16 bits equal sums of 64 bits, `|sum| <= 2**15 * n`, "
+        "`squares <= 2**30 * n`",
+        lambda: UnitTop(RowStatistics(lanes=1), _check_statistics),
+        Mutation(
+            "state",
+            "norm/one_pass.py",
+            "square + Mux(first, 0, squares)",
+            "square + Mux(first, x, squares)",
+        ),
+        depth=3,
+        bug_depth=6,
+    ),
+    _inductive(
+        "pool_sum",
+        "hw.norm_pool.PoolSum",
+        "the sum of up to 4096 values of 16 bits, 4 lanes, any mask, equals a sum of 64 bits",
+        lambda: UnitTop(PoolSum(lanes=4), _check_pool),
+        Mutation("width", "vector/pool.py", "Signal(signed(16 + level)", "Signal(signed(15 + level)"),
+        depth=6,
+        bug_depth=7,
+    ),
+    _inductive(
+        "centre",
+        "hw.norm_one_pass.Centre",
+        "`u = D * x - sum` (RMS norm: `D * x`) is exact in 30 bits for every `D <= 4096` and every sum of `D` values",
+        lambda: UnitTop(Centre(lanes=1), _check_centre),
+        Mutation("width", "norm/one_pass.py", "CENTRED_BITS = 30", "CENTRED_BITS = 28"),
+        depth=3,
+        bug_depth=4,
+    ),
+    _inductive(
+        "centred_sums",
+        "hw.norm_two_pass.CentredSums",
+        "`u = 16 * x - mean` is exact and `|u| < 2**20` for every mean of 20 bits; sums of `u` and of squares over up "
+        "to 4096 values equal sums of 64 bits, `sum u*u < 2**52`",
+        lambda: UnitTop(CentredSums(lanes=1), _check_centred_sums),
+        Mutation(
+            "state",
+            "norm/two_pass.py",
+            "term + Mux(first, 0, total)",
+            "term + total",
+        ),
+        depth=4,
+        bug_depth=8,
+    ),
+    _inductive(
+        "row_mean",
+        "hw.norm_two_pass.RowMean",
+        "`mean = round_shift(sum * q, 11 + d)` is exact in 20 bits, at most `2**19 - 16`, for every product that a sum "
+        "of `D <= 4096` values and a quotient `q <= 2**(15 + d) / D` give",
+        lambda: UnitTop(RowMean(lanes=2), _check_row_mean),
+        Mutation("rounding", "norm/two_pass.py", "(shifted + 1) >> 1", "shifted >> 1"),
+        depth=4,
+        bug_depth=26,
+    ),
+)

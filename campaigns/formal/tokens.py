@@ -1,0 +1,204 @@
+"""Tokens and issue: no token is lost, invented or spent twice, and no instruction issues without its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Assert, Assume, Const, Module, Mux, Signal
+from amaranth.lib import data
+
+from campaigns.formal.harness import UnitTop, assert_holds, assert_in_order, assume_holds, past
+from campaigns.formal.prover import Proof
+from campaigns.mutants.mutation import Mutation
+from vitreous.hw.control.dispatch import Dispatch
+from vitreous.hw.control.issue import IssueQueue
+from vitreous.hw.control.retire import Completion
+from vitreous.hw.control.tokens import Tokens
+from vitreous.hw.memory.ports import instruction_layout
+from vitreous.spec import isa
+from vitreous.spec.config import AcceleratorConfig, QueueConfig
+from vitreous.spec.isa import QUEUE_OF, Opcode, Queue
+
+_FULL = (1 << isa.TOKEN_BITS) - 1
+
+
+def _check_tokens(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """All 16 counters equal tokens given minus tokens taken; one that does not fit raises ``overflow``."""
+    for source in Queue:
+        s = source.name.lower()
+        lost = []
+        for target in Queue:
+            t = target.name.lower()
+            give, take = getattr(unit, f"give_{s}")[target], getattr(unit, f"take_{t}")[source]
+            balance = Signal(isa.TOKEN_BITS + 2, name=f"balance_{s}_{t}")
+            after = balance + give - take
+            fits = after <= _FULL
+            m.d.sync += balance.eq(Mux(fits, after, balance))
+            available = getattr(unit, f"available_{t}")[source]
+            m.d.comb += [
+                Assume(~take | available),
+                Assert(registers[f"{s}_to_{t}"] == balance),
+                Assert(available == (balance != 0)),
+            ]
+            lost.append(~fits)
+        overflow = getattr(unit, f"overflow_{s}")
+        m.d.comb += Assert(overflow == (lost[0] | lost[1] | lost[2] | lost[3]))
+
+
+def _header(payload: Any) -> Any:
+    return data.View(instruction_layout(Opcode.END), payload.word)
+
+
+def _check_issue(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """The command that is offered has all its tokens; it takes exactly them, and nothing else takes any."""
+    wait = _header(unit.o.payload).wait
+    m.d.comb += [
+        Assert(~unit.o.valid | ((wait & ~unit.available) == 0)),
+        Assert(unit.take == Mux(unit.o.valid & unit.o.ready, wait, 0)),
+        Assert((unit.take & ~unit.available) == 0),
+        Assert(unit.issue == (unit.o.valid & unit.o.ready)),
+    ]
+
+
+def _check_issue_order(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """Commands leave as they came; signal masks are given once each, at completion, in the order of issue."""
+    held = past(m, unit.available, name="available")
+    m.d.comb += [
+        Assume(~unit.halt),
+        Assume(
+            unit.i.payload.word[32:] == 0
+        ),  # operands are stored like the bits before them, and nothing else
+        # Tokens that are there stay until this queue takes them, and the unit completes only what it was given.
+        Assume((held & ~past(m, unit.take, name="taken") & ~unit.available) == 0),
+        Assume(~unit.done | unit.active),
+    ]
+    assume_holds(m, unit.i, "i")
+    assert_holds(m, unit.o, "o")
+    taken, issued = unit.i.valid & unit.i.ready, unit.o.valid & unit.o.ready
+    assert_in_order(m, taken, unit.i.payload, issued, unit.o.payload, free.chosen, "command")
+    signal = _header(unit.o.payload).signal
+    puts, takes = assert_in_order(m, issued, signal, unit.done, unit.give, free.completed, "signal")
+    m.d.comb += [Assert(unit.complete == unit.done), Assert(unit.active == (puts != takes))]
+    with m.If(~unit.done):
+        m.d.comb += Assert(unit.give == 0)
+
+
+def _check_dispatch(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """An instruction goes to the one queue of its opcode, once, unchanged; it is not taken otherwise."""
+    opcode = _header(unit.i.payload).opcode
+    for queue in Queue:
+        port = getattr(unit, queue.name.lower())
+        mine = Signal(name=f"mine_{queue.name.lower()}")
+        for operation, target in QUEUE_OF.items():
+            if target is queue:
+                with m.If(opcode == operation):
+                    m.d.comb += mine.eq(1)
+        m.d.comb += [
+            Assert(port.valid == (unit.i.valid & ~unit.halt & mine)),
+            Assert(~port.valid | (port.payload == unit.i.payload)),
+            Assert(~(mine & unit.i.valid) | (unit.i.ready == (port.ready & ~unit.halt))),
+        ]
+
+
+def _check_completion(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """``done`` follows the order of starts: the i-th instruction of a kind is done after the i-th end of its kind."""
+    size = unit.in_flight
+    kinds, head, in_flight = Signal(size), Signal(range(size)), Signal(range(size + 1))
+    tail = (head + in_flight)[: len(head)]
+    oldest = kinds.bit_select(head, 1)
+    with m.If(unit.start):
+        m.d.sync += kinds.bit_select(tail, 1).eq(unit.start_score)
+    m.d.sync += [head.eq(head + unit.done), in_flight.eq(in_flight + unit.start - unit.done)]
+    m.d.comb += [
+        Assume(~unit.start | (in_flight < size)),
+        Assert(~unit.done | (in_flight != 0)),
+    ]
+    place = [(Const(i) - head)[: len(head)] for i in range(size)]
+    for name, score, end in (("writes", 0, unit.write_end), ("scores", 1, unit.score_end)):
+        running, ended = Signal(4, name=f"running_{name}"), Signal(4, name=f"ended_{name}")
+        mine = oldest == score
+        m.d.sync += [
+            running.eq(running + (unit.start & (unit.start_score == score)) - end),
+            ended.eq(ended + end - (unit.done & mine)),
+        ]
+        window = sum((place[i] < in_flight) & (kinds[i] == score) for i in range(size))
+        m.d.comb += [
+            Assume(~end | (running != 0)),
+            Assert(running + ended == window),
+            Assert(registers[name] == ended),
+        ]
+        with m.If((in_flight != 0) & mine):
+            m.d.comb += Assert(unit.done == ((ended != 0) | end))
+
+
+_SMALL = AcceleratorConfig(queue=QueueConfig(depth=2))
+
+PROOFS = (
+    Proof(
+        name="tokens",
+        unit="hw.tokens.Tokens",
+        statement="each of the 16 counters equals tokens given minus tokens taken, `available` is `counter != 0`, and "
+        "a token that does not fit raises `overflow` (tokens are taken only where available: `issue`)",
+        top=lambda: UnitTop(Tokens(), _check_tokens),
+        mode="prove",
+        depth=2,
+        bug=Mutation("condition", "control/tokens.py", "with m.Elif(take & ~give)", "with m.Elif(take)"),
+        bug_depth=5,
+    ),
+    Proof(
+        name="issue",
+        unit="hw.issue.IssueQueue",
+        statement="an instruction issues only with all tokens of its `wait` mask, takes exactly these, and nothing "
+        "else takes a token",
+        top=lambda: UnitTop(IssueQueue(_SMALL), _check_issue),
+        mode="prove",
+        depth=2,
+        bug=Mutation(
+            "condition",
+            "control/issue.py",
+            "waiting.r_rdy & ~self.missing.any() & issued",
+            "waiting.r_rdy & issued",
+        ),
+        bug_depth=5,
+    ),
+    Proof(
+        name="issue_order",
+        unit="hw.issue.IssueQueue",
+        statement="commands leave in order, none dropped, duplicated or changed, `o` holds; each completion gives the "
+        "signal mask of its own instruction (queue depth 2, no halt, operands 0)",
+        top=lambda: UnitTop(IssueQueue(_SMALL), _check_issue_order, chosen=3, completed=5),
+        mode="bmc",
+        depth=10,
+        bug=Mutation(
+            "order",
+            "control/issue.py",
+            "issued.r_en.eq(self.complete)",
+            "issued.r_en.eq(self.complete & ~self.issue)",
+        ),
+    ),
+    Proof(
+        name="dispatch",
+        unit="hw.dispatch.Dispatch",
+        statement="an instruction is offered to the queue of its opcode and to no other, unchanged, and taken when "
+        "that queue takes it",
+        top=lambda: UnitTop(Dispatch(), _check_dispatch),
+        mode="prove",
+        depth=2,
+        bug=Mutation(
+            "condition",
+            "control/dispatch.py",
+            "self.i.ready.eq(target.ready & ~self.halt)",
+            "self.i.ready.eq(~self.halt)",
+        ),
+    ),
+    Proof(
+        name="completion",
+        unit="hw.completion.Completion",
+        statement="`done` comes in the order of starts, once for each instruction, and after its own end (4 in flight)",
+        top=lambda: UnitTop(Completion(in_flight=4), _check_completion),
+        mode="bmc",
+        depth=12,
+        bug=Mutation("condition", "control/retire.py", "Mux(is_score, scores, writes)", "scores | writes"),
+        bug_depth=8,
+    ),
+)

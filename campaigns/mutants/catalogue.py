@@ -1,0 +1,208 @@
+"""The mutations: each changes one place of the hardware description into a mistake that someone could make.
+
+A mutant that is caught by no case is either equivalent (then it does not belong here) or shows a hole in the cases.
+"""
+
+from __future__ import annotations
+
+from campaigns.mutants.mutation import Mutation
+
+CONSTANT = "changed constant"
+FIRST = "dropped first flag"
+OFF = "off by one"
+OPERAND = "swapped or wrong operand"
+ROUNDING = "wrong rounding"
+SATURATION = "dropped or wrong saturation"
+SHIFT = "wrong shift"
+ADDRESS = "wrong address"
+CONDITION = "wrong condition"
+MASK = "dropped mask or padding"
+TIMING = "wrong cycle"
+TOKEN = "tokens and completion"
+
+MUTATIONS: tuple[Mutation, ...] = (
+    Mutation(FIRST, "matrix/array.py", "dot + Mux(load, 0, acc)", "dot + acc"),
+    Mutation(TIMING, "matrix/array.py", "copy = stages[3][2]", "copy = stages[2][2]"),
+    Mutation(
+        OFF, "matrix/operand_sequencer.py", "_word_last.eq(self._left == 2)", "_word_last.eq(self._left == 1)"
+    ),
+    Mutation(
+        CONDITION,
+        "matrix/operand_sequencer.py",
+        "self._columns <= 2 * self.lanes",
+        "self._columns < 2 * self.lanes",
+    ),
+    Mutation(
+        ADDRESS,
+        "matrix/operand_sequencer.py",
+        "_b_addr.eq(self._b_tile + current.b_stride)",
+        "_b_addr.eq(self._b_tile + 1)",
+    ),
+    Mutation(
+        ADDRESS,
+        "matrix/operand_sequencer.py",
+        "_p_row.eq(self._p_row + self.lanes)",
+        "_p_row.eq(self._p_row + 1)",
+    ),
+    Mutation(
+        TIMING, "matrix/operand_sequencer.py", "Const(self.lanes - 1), short", "Const(self.lanes - 2), short"
+    ),
+    Mutation(
+        CONDITION, "matrix/readout.py", "(self._column < fields.columns)", "(self._column <= fields.columns)"
+    ),
+    Mutation(ADDRESS, "matrix/readout.py", "self._row + self._current.fields.o_stride", "self._row + 1"),
+    Mutation(
+        CONSTANT,
+        "matrix/readout.py",
+        "(tag.index == self.config.array.depth - 1)",
+        "(tag.index == 0)",
+    ),
+    Mutation(ADDRESS, "matrix/readout.py", "Mux(per_column, self._column, 0)", "self._column"),
+    Mutation(
+        MASK,
+        "matrix/parameters.py",
+        "Mux(self.lane_valid, 1 << self.lane, 0)",
+        "self.lane_valid.replicate(self.lanes)",
+    ),
+    Mutation(
+        OPERAND, "matrix/epilogue.py", "self.acc[lane] + self.bias[lane]", "self.acc[lane] - self.bias[lane]"
+    ),
+    Mutation(
+        SATURATION,
+        "matrix/epilogue.py",
+        "Mux(total > INT16.maximum, INT16.maximum, total)",
+        "total",
+    ),
+    Mutation(
+        CONDITION,
+        "matrix/epilogue.py",
+        "control.activation == Activation.RELU",
+        "control.activation != Activation.RELU",
+    ),
+    Mutation(
+        CONDITION, "matrix/epilogue.py", "Mux(before.residual, self.residual[lane], 0)", "self.residual[lane]"
+    ),
+    Mutation(
+        SATURATION,
+        "matrix/epilogue.py",
+        "Mux(is_gelu, Saturation.INT16, control.saturation)",
+        "control.saturation",
+    ),
+    Mutation(OPERAND, "activation/unit.py", "self.x[lane] ^ negative.replicate(len(u))", "self.x[lane]"),
+    Mutation(
+        ROUNDING,
+        "activation/unit.py",
+        "Cat(Const(1, self.scale_bits + 1)",
+        "Cat(Const(0, self.scale_bits + 1)",
+    ),
+    Mutation(CONDITION, "activation/unit.py", "enable[-1] & (x[-1] < 0)", "(x[-1] < 0)"),
+    Mutation(SATURATION, "activation/delta.py", "u[len(near) :].any()", "0"),
+    Mutation(OPERAND, "activation/delta.py", "(fraction ^ index[0].replicate(fine)) + index[0]", "fraction"),
+    Mutation(
+        ROUNDING,
+        "arith/requantize.py",
+        "Cat(Const(1, 1), zero_points[1])",
+        "Cat(Const(0, 1), zero_points[1])",
+    ),
+    Mutation(
+        SATURATION,
+        "arith/requantize.py",
+        "Cat(maximum, Const(0, 1)) ^ shifted[-1].replicate(16)",
+        "Cat(maximum, Const(0, 1))",
+    ),
+    Mutation(
+        CONSTANT, "arith/requantize.py", "saturation == Saturation.INT16", "saturation == Saturation.SCORE"
+    ),
+    Mutation(SATURATION, "arith/requantize.py", "outside = lost |", "outside ="),
+    Mutation(MASK, "matrix/packer.py", "kept = Mux(start, 0, element) if v else element", "kept = element"),
+    Mutation(ADDRESS, "matrix/scores.py", "Mux(slot, word + self.config.s_depth, word)", "word"),
+    Mutation(OPERAND, "matrix/scores.py", "statistics.level_slot.eq(slot)", "statistics.level_slot.eq(0)"),
+    Mutation(MASK, "matrix/scores.py", "Mux(first, MASKED_CODE, code) if v else code", "code"),
+    Mutation(OPERAND, "softmax/softmax.py", "enumerate([*sums[1:], Const(0, SUM_BITS)])", "enumerate(sums)"),
+    Mutation(OPERAND, "softmax/base2.py", "integer - running", "running - integer"),
+    Mutation(SHIFT, "softmax/base2.py", "total >> drop", "total"),
+    Mutation(SHIFT, "softmax/base2.py", "difference[3] | ~low", "~low"),
+    Mutation(ROUNDING, "softmax/prologue.py", "bits[1:9]) + 1)[1:9]", "bits[1:9]))[1:9]"),
+    Mutation(SHIFT, "matrix/byte_planes.py", "total >> WIDE_BITS", "total >> 3"),
+    Mutation(ADDRESS, "matrix/readout.py", "self._tiles + ~self._tile.plane.high", "self._tiles + 1"),
+    Mutation(CONDITION, "matrix/operand_sequencer.py", "self._low.eq(self._again)", "self._low.eq(0)"),
+    Mutation(TIMING, "softmax/recurrence.py", "self.o_last.eq(last[-1])", "self.o_last.eq(last[-2])"),
+    Mutation(CONSTANT, "softmax/online.py", "scaled + _ONE", "scaled + term"),
+    Mutation(SHIFT, "softmax/online.py", "(total * factor) >> 15", "(total * factor) >> 14"),
+    Mutation(SHIFT, "softmax/ibert.py", "Cat(0, value) >> places[1]", "Cat(0, value)"),
+    Mutation(OFF, "softmax/ibert.py", "active.eq(key != keys)", "active.eq(key + 1 != keys)"),
+    Mutation(OPERAND, "softmax/ibert.py", "half.eq(self._half)", "half.eq(~self._half)"),
+    Mutation(SHIFT, "softmax/ita.py", ">> Mux(rises, 0, places)", ">> places"),
+    Mutation(ROUNDING, "softmax/ita.py", "distance + (1 << (_FRACTION_BITS - 1))", "distance"),
+    Mutation(SHIFT, "softmax/rowscale.py", "(self.offset - 1) - wide", "(self.offset - 1)"),
+    Mutation(OPERAND, "arith/rsqrt.py", "(3 << 16) - b", "(3 << 16) + b"),
+    Mutation(ROUNDING, "arith/rsqrt.py", "(seeds[3] * rest) >> 17", "seeds[3]"),
+    Mutation(CONSTANT, "norm/one_pass.py", "scaled - square + constants.epsilon", "scaled - square"),
+    Mutation(OFF, "norm/scale.py", "self.shift + root.half_exponent + 1", "self.shift + root.half_exponent"),
+    Mutation(FIRST, "norm/two_pass.py", "term + Mux(first, 0, total)", "term + total"),
+    Mutation(CONDITION, "norm/two_pass.py", "constants.centred & ~read.mean", "constants.centred"),
+    Mutation(
+        OPERAND,
+        "arith/reciprocal.py",
+        "Cat(subtract, state.remainder) + divisor",
+        "Cat(0, state.remainder) + divisor",
+    ),
+    Mutation(MASK, "vector/pool.py", "Mux(~self.last | self.mask[lane], self.x[lane], 0)", "self.x[lane]"),
+    Mutation(
+        TIMING,
+        "vector/pipeline.py",
+        "packer.index.eq(tags[-2].position)",
+        "packer.index.eq(tags[-1].position)",
+    ),
+    Mutation(
+        ADDRESS, "vector/vector_unit.py", "Mux(last, base + 1, self._address", "Mux(last, base, self._address"
+    ),
+    Mutation(
+        ADDRESS,
+        "vector/words.py",
+        "Mux(last, base + self.stride, address + 1)",
+        "Mux(last, base, address + 1)",
+    ),
+    Mutation(SHIFT, "load/patches.py", "taken.rotate_left(8 * position)", "taken"),
+    Mutation(MASK, "load/patches.py", "((1 << count) - 1) << self._inner", "(1 << count) - 1"),
+    Mutation(OPERAND, "load/pixel_rows.py", "Mux(channel == 0, below, next_band)", "below"),
+    Mutation(
+        MASK,
+        "memory/scratchpad.py",
+        "port.mask if name in self._masked else Const(-1, len(mask))",
+        "Const(-1, len(mask))",
+    ),
+    Mutation(
+        CONSTANT,
+        "axi/bursts.py",
+        "self._burst_beats - place, self._burst_beats",
+        "self._burst_beats, self._burst_beats",
+    ),
+    Mutation(
+        MASK,
+        "axi/gearbox.py",
+        "filled = (1 << (slot + 1) * word // 8) - 1",
+        "filled = (1 << bits // 8) - 1",
+    ),
+    Mutation(OFF, "store/store.py", "last.eq(sent == lengths.r_data)", "last.eq(sent + 1 == lengths.r_data)"),
+    Mutation(
+        OFF, "store/store_words.py", "reading_last.eq(words_left == 1)", "reading_last.eq(words_left == 2)"
+    ),
+    Mutation(
+        OFF, "load/load_back.py", "self._address.eq(self._address + 1)", "self._address.eq(self._address + 2)"
+    ),
+    Mutation(TOKEN, "control/issue.py", "header.wait & ~self.available", "header.wait & self.available"),
+    Mutation(TOKEN, "control/retire.py", "kinds.bit_select(head, 1)", "kinds.bit_select(tail, 1)"),
+    Mutation(
+        TIMING,
+        "matrix/matrix.py",
+        "FusionPipeline.residual_latency(config) - 1",
+        "FusionPipeline.residual_latency(config)",
+    ),
+    Mutation(
+        CONSTANT,
+        "matrix/matrix.py",
+        "Mux(tag.destination == Memory.S, 2, tag.destination == Memory.R)",
+        "(tag.destination == Memory.R)",
+    ),
+)

@@ -1,0 +1,122 @@
+"""The prologue of P·V: codes and maxima become probabilities of one plane, or the high or the low one of two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from campaigns.vectors.case import LANES, Case, chunks, lanes, tensor
+from vitreous.golden.ops.context import planes
+from vitreous.golden.softmax.softmax import levels, narrow_probabilities, wide_probabilities
+from vitreous.hw.softmax.softmax import prologue
+from vitreous.sim.bench.vectors import Block
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig, SoftmaxConfig
+from vitreous.spec.softmax import FACTS, MASKED_CODE, least_integer
+from vitreous.spec.tables import exp2_mantissa
+
+_MASKED = MASKED_CODE - (1 << 16)
+
+
+def _largest(config: SoftmaxConfig) -> int:
+    """Of a maximum; the least one is its negative, or one less."""
+    return {"base2": (1 << (14 - config.fraction_bits)) - 1, "ita": 127}.get(config.variant, (1 << 14) - 1)
+
+
+def _least(config: SoftmaxConfig) -> int:
+    return least_integer(config) if config.variant == "base2" else -1 - _largest(config)
+
+
+def _codes(config: SoftmaxConfig) -> np.ndarray:
+    """All codes that a recurrence makes, and that of a masked key, in ascending order of what they stand for."""
+    found = np.arange(_least(config), _largest(config) + 1)
+    if config.variant == "base2":
+        # Mantissas of the table only: there is none that would round to more than the largest probability.
+        stored = np.unique(exp2_mantissa(config)) - exp2_mantissa(config)[0]
+        found = (found[:, None] << (config.fraction_bits + 1) | stored).ravel()
+    return np.append(found, _MASKED)
+
+
+def _block(
+    config: SoftmaxConfig, code: np.ndarray, maximum: np.ndarray, total: np.ndarray, plane: int
+) -> Block:
+    """``plane`` : 0 of one, 1 the high and 2 the low one of two. All arrays flat; total : only ``ita`` needs it."""
+    level = levels(tensor(code)[:, None], tensor(maximum), tensor(total), config)[:, 0]
+    wide = config.probability_bits == 16 and plane > 0
+    o = planes(wide_probabilities(level))[plane - 1] if wide else narrow_probabilities(level)
+    cycles = len(code) // LANES
+    factor = np.where(total > 0, 65280 // np.maximum(total, 1), 0) if config.variant == "ita" else total
+    return Block(
+        stimulus={
+            "code": lanes(code & 0xFFFF),
+            "maximum": lanes(maximum),
+            "factor": lanes(factor & 0xFF),
+            "plane.high": np.full(cycles, int(plane == 1)),
+            "plane.low": np.full(cycles, int(plane == 2)),
+        },
+        expected={"o": lanes(o)},
+    )
+
+
+def _totals(config: SoftmaxConfig, rng: np.random.Generator, size: int) -> np.ndarray:
+    """``ita``: a sum for every inverse, alike; of the others junk, which is the factor and not looked at."""
+    if config.variant != "ita":
+        return rng.integers(0, 256, size)
+    sums = np.arange(256, 65282)
+    first = np.unique(65280 // sums, return_index=True)[1]
+    return sums[rng.choice(first, size)]
+
+
+def random_blocks(config: SoftmaxConfig, rng: np.random.Generator, count: int) -> Iterator[Block]:
+    """Mostly codes whose probability is not 0, of all distances alike; a tenth anywhere, some above, some masked."""
+    codes, low, high = _codes(config), _least(config), _largest(config)
+    step = (len(codes) - 1) // (high + 1 - low)  # codes for each value that a maximum can have
+    near = {"base2": 17 * step, "ita": 256}.get(config.variant, 17 << config.fraction_bits)
+    for number, size in enumerate(chunks(count)):
+        maximum = rng.integers(low, high + 1, size)
+        place = (maximum + 1 - low) * step - 1 - rng.integers(0, near, size)
+        anywhere = (place < 0) | (rng.random(size) < 0.1)
+        code = codes[np.where(anywhere, rng.integers(0, len(codes), size), place)]
+        yield _block(config, code, maximum, _totals(config, rng, size), number % 3)
+
+
+def all_distances(config: SoftmaxConfig, rng: np.random.Generator, count: int) -> Iterator[Block]:
+    """All codes below the largest, the middle and the least maximum; ``ita`` with all inverses; in all planes."""
+    codes = _codes(config)
+    codes = np.append(codes, np.full(-len(codes) % LANES, _MASKED))
+    sums = np.arange(256, 65282)
+    totals = sums[np.unique(65280 // sums, return_index=True)[1]] if config.variant == "ita" else np.zeros(1)
+    for maximum in (_largest(config), 0, _least(config)):
+        for plane in range(3):
+            every = np.tile(codes, len(totals))
+            total = np.repeat(totals.astype(np.int64), len(codes))
+            yield _block(config, every, np.full(len(every), maximum), total, plane)
+
+
+def cases() -> list[Case]:
+    """Of this file."""
+    found = []
+    for variant in FACTS:
+        if variant == "exact":
+            continue
+        for bits, width in ((8, 16), (8, 8), (6, 16), (9, 16)):
+            softmax = SoftmaxConfig(variant=variant, fraction_bits=bits, probability_bits=width)
+            config = AcceleratorConfig(array=ArrayConfig(lanes=LANES, depth=1), softmax=softmax)
+            name = f"{variant}, F = {bits}, {width} bits"
+            for space, blocks in (
+                ("all distances, inverses and planes", all_distances),
+                ("codes, maxima, inverses, planes", random_blocks),
+            ):
+                found.append(
+                    Case(
+                        unit="ProbabilityPrologue",
+                        variant=name,
+                        space=space,
+                        make=partial(prologue, config),
+                        blocks=partial(blocks, softmax),
+                        exhaustive=blocks is all_distances,
+                        share=1.0 if (bits, width) == (8, 16) else 0.25,
+                    )
+                )
+    return found
