@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from tests.compiler.graphs import random_vit_graph
+from tests.support.compiler.graphs import random_vit_graph
 from vitreous.compiler import compile
 from vitreous.flow.workspace import write_text
 from vitreous.sim.cycles import predict

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.compiler.graphs import random_image, random_vit_graph
-from tests.sim.small import CASES, CONFIGURATIONS, TIMINGS, small_program
+from tests.support.compiler.graphs import random_image, random_vit_graph
+from tests.support.sim.small import CASES, CONFIGURATIONS, TIMINGS, small_program
 from vitreous.compiler import compile
 from vitreous.flow import steps
 from vitreous.sim.run.runtime import MemoryTiming
@@ -30,7 +30,7 @@ RANDOM: dict[str, dict[str, Any]] = {
         "class_token": False, "activation": "relu", "classes": 41,
     },
 }  # fmt: skip
-"""Transformers with random weights and sizes that no array divides (tests.compiler.graphs)."""
+"""Transformers with random weights and sizes that no array divides (tests.support.compiler.graphs)."""
 STORED = ", all stored"
 SMALL = tuple(f"{case}{stored}" for case in CASES for stored in ("", STORED))
 """The programs of ``tests.sim``, without and with every intermediate stored."""

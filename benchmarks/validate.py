@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks import programs
 from benchmarks.validation_page import page
-from tests.sim.small import CONFIGURATIONS
+from tests.support.sim.small import CONFIGURATIONS
 from vitreous.flow.workspace import write_text
 from vitreous.sim.cycles import predict
 from vitreous.sim.run.runtime import MemoryTiming, simulate

@@ -1,7 +1,8 @@
 """``python -m campaigns.combinations``: every combination of nonlinear variants runs a whole model, bit for bit.
 
 The product of softmax, smooth activation and norm variants on one small array; each is an accelerator of its own and
-so a Verilator build, too long for ``make test`` (there ``tests.sim.small`` has each variant at least once). The model
+so a Verilator build, too long for ``make test`` (there ``tests.support.sim.small`` has each variant at least once).
+The model
 is one encoder layer with 8-bit probabilities and one with 16; every second combination has RMS norm. Prints a line
 for each, writes docs/results/combinations.md, and exits with status 1 when a byte differs.
 """
@@ -21,13 +22,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.compiler.graphs import random_image, random_vit_graph
-from tests.sim.small import TINY, golden_window
+from tests.support.compiler.graphs import random_image, random_vit_graph
+from tests.support.sim.small import TINY, golden_window
+from tests.support.tree import DOCS
 from vitreous.compiler import compile
 from vitreous.sim.run.runtime import simulate
 from vitreous.spec.config import AcceleratorConfig, GeluConfig, NormConfig, SoftmaxConfig
 
-PAGE = Path(__file__).parents[2] / "docs" / "results" / "combinations.md"
+PAGE = DOCS / "results" / "combinations.md"
 SOFTMAX = ("base2", "online", "ibert", "ita")
 NORM = ("one_pass", "two_pass")
 GELU = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.tree import ROOT
 
 # room: the rooms that it may import
 LAYERS: dict[str, set[str]] = {

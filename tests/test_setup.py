@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.tree import ROOT
+
 SYSTEM_TOOLS = ["sh", "sed", "g++", "make", "perl", "git", "mktemp", "rm", "mkdir", "touch"]
 
 

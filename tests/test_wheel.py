@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.tree import ROOT
+
 ROOMS = ["spec", "golden", "quant", "compiler", "hw", "sim", "reports", "models"]
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.compiler.graphs import random_vit_graph
-from tests.sim.small import CONFIGURATIONS, golden_window, image_like
+from tests.support.compiler.graphs import random_vit_graph
+from tests.support.sim.small import CONFIGURATIONS, golden_window, image_like
 from vitreous.compiler import compile
 from vitreous.sim.run.runtime import simulate
 from vitreous.spec import program as programs

@@ -6,7 +6,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.tree import ROOT
+
 ROOMS = ("spec", "golden", "quant", "compiler", "sim", "reports", "models", "configs")
 
 

@@ -14,7 +14,7 @@ from campaigns.mutants.mutation import ROOT, Mutation, mutated_tree
 # What a mutant cannot break in a way that a program would show, or what holds no logic of its own.
 NOT_MUTATED = {
     "accelerator.py",
-    # The array's option that no case has: proofs packed_product and packed_sums, and tests/hw/test_array.py.
+    # The array's option that no case has: proofs packed_product and packed_sums, and tests/hw/matrix/test_array.py.
     "matrix/array_dsp.py",
     "axi/axi.py",
     "control/control.py",
@@ -24,7 +24,8 @@ NOT_MUTATED = {
     "matrix/dsp48e2.py",
     "control/fetch.py",
     "arith/gating.py",
-    # A choice among files, and variants that no case has: their proofs and all their inputs in tests/hw/test_gelu.py.
+    # A choice among files, and variants that no case has: their proofs and all their inputs in
+    # tests/hw/activation/test_activation.py.
     "activation/activation.py",
     "activation/poly.py",
     "activation/shift.py",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.compiler.graphs import random_vit_graph
+from tests.support.compiler.graphs import random_vit_graph
 from vitreous.compiler import CompileError, compile
 from vitreous.compiler.fusion import fuse
 from vitreous.compiler.operations import Attention, Embedding, Linear, Norm, Output, Pool, Select, layer_macs

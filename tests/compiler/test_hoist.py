@@ -1,7 +1,7 @@
 import pytest
 
-from tests.compiler.cases import random_case
-from tests.compiler.graphs import random_image, random_vit_graph
+from tests.support.compiler.cases import random_case
+from tests.support.compiler.graphs import random_image, random_vit_graph
 from vitreous.compiler import compile
 from vitreous.compiler.fusion import fuse
 from vitreous.compiler.hoist import hoist

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.compiler.cases import random_case
-from tests.compiler.graphs import random_vit_graph
+from tests.support.compiler.cases import random_case
+from tests.support.compiler.graphs import random_vit_graph
 from vitreous.compiler import compile, listing
 from vitreous.compiler.listing import matrix_cycles
 from vitreous.spec.isa import INSTRUCTION_BYTES, Opcode, Queue

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from tests.compiler.cases import random_case
-from tests.compiler.graphs import random_vit_graph
 from tests.compiler.test_machine import TIGHT
+from tests.support.compiler.cases import random_case
+from tests.support.compiler.graphs import random_vit_graph
 from vitreous.compiler import CompileError, compile
 from vitreous.compiler.errors import MemoryFull
 from vitreous.compiler.memory import _oldest, allocate, live_ranges, verify

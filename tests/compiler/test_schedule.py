@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.compiler.cases import random_case
-from tests.compiler.graphs import random_image, random_vit_graph
+from tests.support.compiler.cases import random_case
+from tests.support.compiler.graphs import random_image, random_vit_graph
 from vitreous.compiler import CompileError, compile
 from vitreous.golden import run
 from vitreous.golden.machine import ORDERS, Machine

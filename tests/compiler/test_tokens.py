@@ -2,8 +2,8 @@ from collections import defaultdict
 
 import pytest
 
-from tests.compiler.cases import random_case
-from tests.compiler.graphs import random_vit_graph
+from tests.support.compiler.cases import random_case
+from tests.support.compiler.graphs import random_vit_graph
 from vitreous.compiler import CompileError, compile
 from vitreous.compiler.accesses import Region, accesses
 from vitreous.compiler.tokens import place_tokens

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.compiler.graphs import random_image, random_vit_graph
 from tests.compiler.test_machine import differing
+from tests.support.compiler.graphs import random_image, random_vit_graph
 from vitreous.compiler import compile
 from vitreous.golden.machine import ORDERS
 from vitreous.spec.config import (

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.golden.random_graph import Sizes, random_graph, random_image
+from tests.support.golden.random_graph import Sizes, random_graph, random_image
 from vitreous.golden import GoldenError, logits_to_real, quantize_image, run, run_batch
 from vitreous.golden.interpreter import OPERATIONS
 from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig

@@ -6,8 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.hw.host_model import PROGRAM_OFFSET, READ_BASE, WRITE_BASE, Machine
-from tests.hw.programs import DATA, END, LOAD_BIT, RELAY, STORE_BIT, expected, load, relay_config, store
+from tests.support.hw.host_model import PROGRAM_OFFSET, READ_BASE, WRITE_BASE, Machine
+from tests.support.hw.programs import (
+    DATA,
+    END,
+    LOAD_BIT,
+    RELAY,
+    STORE_BIT,
+    expected,
+    load,
+    relay_config,
+    store,
+)
 from vitreous.spec import isa
 from vitreous.spec.isa import ErrorCode, Memory, Queue, Register
 

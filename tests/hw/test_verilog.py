@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.hw.host_model import PROGRAM_OFFSET, READ_BASE, WRITE_BASE
-from tests.hw.programs import DATA, RELAY, expected, relay_config
+from tests.support.hw.host_model import PROGRAM_OFFSET, READ_BASE, WRITE_BASE
+from tests.support.hw.programs import DATA, RELAY, expected, relay_config
+from tests.support.tree import ROOT
 from vitreous.hw import verilog
 from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
 from vitreous.sim.run import toolchain
@@ -66,10 +67,10 @@ def test_ports_are_those_of_the_module(core: Path) -> None:
 def test_text_is_reproducible_and_names_no_folder(core: Path) -> None:
     text = (core / "accelerator.v").read_text()
     code = """if True:
-        from tests.hw.programs import relay_config
+        from tests.support.hw.programs import relay_config
         from vitreous.hw import verilog
         print(verilog.emit(relay_config()), end="")"""
-    root = Path(__file__).parent.parent.parent
+    root = ROOT
     environment = {**os.environ, "PYTHONHASHSEED": "1"}
     command = [sys.executable, "-c", code]
     again = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.quant.border import assert_border, noise_ratios
-from tests.quant.zoo import Shape, Vit, images
+from tests.support.quant.border import assert_border, noise_ratios
+from tests.support.quant.zoo import Shape, Vit, images
 from vitreous.golden.interpreter import run, run_batch
 from vitreous.models import catalog
 from vitreous.models.macs import macs

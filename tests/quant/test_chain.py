@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
-from tests.quant.border import assert_border
+from tests.support.quant.border import assert_border
+from tests.support.tree import EXAMPLES
 from vitreous.compiler import compile
 from vitreous.golden.interpreter import run
 from vitreous.golden.machine import Machine
@@ -21,7 +20,7 @@ from vitreous.spec.isa import Opcode
 
 torch.set_num_threads(1)
 
-SILU64 = Path(__file__).parents[2] / "examples" / "silu64.toml"
+SILU64 = EXAMPLES / "silu64.toml"
 
 
 @pytest.fixture(scope="module")

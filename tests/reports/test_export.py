@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.reports.recorded import large_record, record
+from tests.support.reports.recorded import large_record, record
 from vitreous.reports import summarize
 from vitreous.reports.export import COUNTERS, ENERGY, LAYERS, TRACE, WAITS, exports
 from vitreous.reports.report import Report
@@ -139,7 +139,7 @@ def test_the_trace_says_what_its_time_is(files: dict[str, str]) -> None:
 
 
 def test_without_spans_the_tables_are_still_there() -> None:
-    from tests.reports.recorded import record_data
+    from tests.support.reports.recorded import record_data
     from vitreous.reports.record.record import from_dict
 
     data = record_data()

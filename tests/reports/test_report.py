@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.reports.recorded import record, record_data
+from tests.support.reports.recorded import record, record_data
 from vitreous.reports import ReportError, summarize, write
 from vitreous.reports.record.provenance import HOW, HOWS, SOURCES, hows, worst
 from vitreous.reports.record.record import from_dict

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.golden.random_graph import Sizes, random_graph
+from tests.support.golden.random_graph import Sizes, random_graph
 from vitreous.spec.graph import SIGNATURES, Graph, GraphError, Node, Op, Tensor
 
 

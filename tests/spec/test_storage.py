@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.golden.random_graph import Sizes, random_graph
+from tests.support.golden.random_graph import Sizes, random_graph
 from vitreous.spec import graph as graphs
 from vitreous.spec import program as programs
 from vitreous.spec.config import AcceleratorConfig

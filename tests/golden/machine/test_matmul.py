@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.golden import scalar
+from tests.support.golden import scalar
 from vitreous.golden import GoldenError
 from vitreous.golden.machine import Machine, MachineError
 from vitreous.spec import layout

@@ -11,7 +11,7 @@ from amaranth.back import verilog
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from tests.sim.small import TINY, golden_window, small_program
+from tests.support.sim.small import TINY, golden_window, small_program
 from vitreous.hw.board.board import Board
 from vitreous.sim.host import board as host
 from vitreous.sim.run.build import build_bench
@@ -49,7 +49,7 @@ def test_a_program_over_the_serial_line(tmp_path: Path) -> None:
     get_runner(made.simulator).test(
         hdl_toplevel="board_bench",
         hdl_toplevel_lang="verilog",
-        test_module="tests.hw.board.session",
+        test_module="tests.support.hw.board_session",
         build_dir=made.folder,
         test_dir=tmp_path,
         results_xml=str(tmp_path / "results.xml"),

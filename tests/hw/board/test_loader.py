@@ -11,7 +11,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from tests.hw.simulation import simulate, sink, source
+from tests.support.hw.simulation import simulate, sink, source
 from vitreous.hw.board.host_bus import REGISTERS_BIT, HostSplit, RegisterBridge
 from vitreous.hw.board.loader import Loader
 from vitreous.hw.board.memory import AxiRam

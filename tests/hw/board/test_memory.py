@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.hw.simulation import simulate
+from tests.support.hw.simulation import simulate
 from vitreous.hw.board.memory import AxiRam
 
 BITS, BEATS = 64, 64

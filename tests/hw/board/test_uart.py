@@ -10,7 +10,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from tests.hw.simulation import simulate, sink, source
+from tests.support.hw.simulation import simulate, sink, source
 from vitreous.hw.board.uart import UartReceiver, UartTransmitter
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.hw.programs import relay_config
+from tests.support.hw.programs import relay_config
 from vitreous.hw.board import rtlil
 from vitreous.hw.board.rtlil import BoardError, plain_names
 from vitreous.hw.board.ulx3s import INPUT_MHZ, ClockError, dividers

@@ -1,0 +1,121 @@
+"""NORM and POOL against rows computed one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support.golden.scalar import norm_row
+from vitreous.golden.machine import Machine, MachineError
+from vitreous.spec import layout
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig, NormConfig
+from vitreous.spec.isa import Opcode, make
+from vitreous.spec.numbers import INT16, requantize
+
+
+def machine_of(lanes: int, depth: int, variant: str = "one_pass") -> Machine:
+    config = AcceleratorConfig(array=ArrayConfig(lanes=lanes, depth=depth), norm=NormConfig(variant=variant))
+    machine = Machine(config)
+    machine.r[:] = np.random.default_rng(0).normal(100, 2000, machine.r.shape).astype(np.int16)
+    machine.x[:] = 55
+    return machine
+
+
+NORM = {
+    "r_base": 6,
+    "r_stride": 30,
+    "row_tiles": 2,
+    "x_base": 40,
+    "x_stride": 33,
+    "epsilon": 12,
+    "multiplier": 20000,
+    "shift": 10,
+    "zero_point": -4,
+    "centred": 1,
+}
+POOL = {"r_base": 6, "r_stride": 30, "o_base": 500, "multiplier": 30000, "shift": 19}
+
+
+@pytest.mark.parametrize(("lanes", "depth"), [(4, 4), (8, 1), (8, 4), (16, 8)])
+@pytest.mark.parametrize("channels", [1, 16, 27])
+@pytest.mark.parametrize("variant", ["one_pass", "two_pass"])
+@pytest.mark.parametrize("centred", [0, 1])
+def test_norm_of_every_lane(lanes: int, depth: int, channels: int, variant: str, centred: int) -> None:
+    machine = machine_of(lanes, depth, variant)
+    before = machine.r.copy()
+    machine.execute([make(Opcode.NORM, **{**NORM, "centred": centred}, channels=channels)])
+    per_row = layout.ceil_div(channels, depth)
+    expected = np.full_like(machine.x, 55)
+    for tile in range(2):
+        rows = before[6 + 30 * tile : 6 + 30 * tile + channels].T
+        values = [
+            norm_row([int(v) for v in row], variant, 20000, 10, 12, -4, centred=bool(centred)) for row in rows
+        ]
+        start = 40 + 33 * tile
+        expected[start : start + per_row] = layout.pack_panel(np.array(values, np.int8), lanes, depth)[0]
+    np.testing.assert_array_equal(machine.x, expected)
+    np.testing.assert_array_equal(machine.r, before)
+
+
+@pytest.mark.parametrize("tokens", [1, 8, 11, 16])
+def test_pool_writes_lane_0_and_zeros(tokens: int) -> None:
+    machine = machine_of(8, 4)
+    expected = machine.r.copy()
+    for d in range(5):
+        total = sum(int(expected[6 + 30 * (t // 8) + d, t % 8]) for t in range(tokens))
+        expected[500 + d] = 0
+        expected[500 + d, 0] = requantize(total, 30000, 19, 0, INT16)
+    machine.execute(
+        [make(Opcode.POOL, **POOL, channels=5, tokens=tokens, row_tiles=layout.ceil_div(tokens, 8))]
+    )
+    np.testing.assert_array_equal(machine.r, expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"channels": 0}, {"channels": 4097}, {"row_tiles": 0}, {"epsilon": 0}, {"multiplier": 0}, {"shift": 0}],
+    ids=str,
+)
+def test_norm_refuses_illegal_fields(change: dict[str, int]) -> None:
+    with pytest.raises(MachineError, match="ILLEGAL_FIELD: NORM"):
+        machine_of(8, 4).execute([make(Opcode.NORM, **{**NORM, "channels": 9, **change})])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"channels": 0},
+        {"tokens": 0},
+        {"tokens": 4097, "row_tiles": 513},
+        {"tokens": 8},
+        {"tokens": 17},
+        {"multiplier": 0},
+        {"shift": 0},
+    ],
+    ids=str,
+)
+def test_pool_refuses_illegal_fields(change: dict[str, int]) -> None:
+    fields = {**POOL, "channels": 5, "tokens": 12, "row_tiles": 2}
+    machine_of(8, 4).execute([make(Opcode.POOL, **fields)])
+    with pytest.raises(MachineError, match="ILLEGAL_FIELD: POOL"):
+        machine_of(8, 4).execute([make(Opcode.POOL, **{**fields, **change})])
+
+
+@pytest.mark.parametrize(
+    ("opcode", "change"),
+    [
+        (Opcode.NORM, {"r_base": 10230}),
+        (Opcode.NORM, {"x_base": 8190}),
+        (Opcode.POOL, {"r_base": 10230}),
+        (Opcode.POOL, {"o_base": 10236}),
+    ],
+    ids=str,
+)
+def test_addresses_beyond_the_end(opcode: Opcode, change: dict[str, int]) -> None:
+    fields = (
+        {**NORM, "channels": 9}
+        if opcode is Opcode.NORM
+        else {**POOL, "channels": 5, "tokens": 12, "row_tiles": 2}
+    )
+    with pytest.raises(MachineError, match="ADDRESS"):
+        machine_of(8, 4).execute([make(opcode, **{**fields, **change})])

@@ -1,0 +1,399 @@
+"""The matrix unit against the functional machine: every mode, chained instructions, errors, halt, stated timing."""
+
+import copy
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from tests.support.hw.matrix_bench import WAIT, MatrixBench, Outcome, compare
+from tests.support.hw.matrix_programs import execute, matmul, random_memories, random_program, small
+from vitreous.golden.errors import GoldenError
+from vitreous.golden.machine.decode_checks import check_fields
+from vitreous.hw.matrix.matrix import MatrixUnit
+from vitreous.hw.matrix.scores import Scores
+from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import Activation, ErrorCode, Instruction, Memory, Operands, Scale
+
+DESTINATIONS = (Memory.X, Memory.W, Memory.R, Memory.S)
+
+
+@cache
+def bench(config: AcceleratorConfig) -> MatrixBench:
+    return MatrixBench(config)
+
+
+def multiplied(config: AcceleratorConfig, multiplier: str) -> AcceleratorConfig:
+    return replace(config, array=replace(config.array, multiplier=multiplier))
+
+
+def run(config: AcceleratorConfig, program: list[Instruction], seed: int = 0) -> Outcome:
+    """Runs a legal program and compares all memories."""
+    before = random_memories(config, np.random.default_rng(seed))
+    expected = copy.deepcopy(before)
+    for pc, instruction in enumerate(program):
+        execute(instruction, expected, pc)
+    outcome = bench(config).run(program, before)
+    assert outcome.errors == []
+    assert len(outcome.done) == len(program)
+    compare(outcome, expected)
+    return outcome
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        small(4, 2),
+        small(4, 4, variant="online"),
+        small(4, 2, variant="ibert"),
+        small(4, 4, variant="ita", fraction_bits=7),
+        multiplied(small(4, 4), "packed"),
+        pytest.param(multiplied(small(4, 8), "accumulate"), marks=pytest.mark.slow),
+        pytest.param(multiplied(small(8, 4), "packed"), marks=pytest.mark.slow),
+        pytest.param(small(4, 1), marks=pytest.mark.slow),
+        pytest.param(small(4, 8), marks=pytest.mark.slow),
+        pytest.param(small(8, 4, variant="online", fraction_bits=7), marks=pytest.mark.slow),
+        pytest.param(small(4, 4, fraction_bits=9, probability_bits=8), marks=pytest.mark.slow),
+        pytest.param(small(8, 4, variant="ibert", fraction_bits=6), marks=pytest.mark.slow),
+        pytest.param(small(8, 2, variant="ita", probability_bits=8), marks=pytest.mark.slow),
+    ],
+    ids=lambda c: (
+        f"{c.array.lanes}x{c.array.depth}-{c.array.multiplier}-{c.softmax.variant}-{c.softmax.fraction_bits}"
+    ),
+)
+def test_random_programs(config: AcceleratorConfig) -> None:
+    rng = np.random.default_rng(config.digest32)
+    before = random_memories(config, rng)
+    expected = copy.deepcopy(before)
+    program = random_program(config, expected, rng, 50, destinations=DESTINATIONS)
+    outcome = bench(config).run(program, before)
+    assert outcome.errors == []
+    assert len(outcome.done) == len(program)
+    compare(outcome, expected)
+    columns = {
+        kind: sum(i["columns"] * i["row_tiles"] for i in program if chosen(i))
+        for kind, chosen in {
+            "drain_column": lambda _: True,
+            "gelu_column": lambda i: i["activation"] == Activation.GELU,
+            "score_column": lambda i: i["destination"] == Memory.S,
+        }.items()
+    }
+    tiles = [i["row_tiles"] * -(-i["columns"] // config.array.lanes) * (1 + i["wide"]) for i in program]
+    assert {kind: outcome.events[kind] for kind in columns} == columns
+    assert outcome.events["busy"] == sum(n * i["k_words"] for n, i in zip(tiles, program, strict=True))
+    assert outcome.events["s_read"] == sum(
+        n * i["k_words"] for n, i in zip(tiles, program, strict=True) if i["operands"] == Operands.SW
+    )
+    lane_rows = sum(i["row_tiles"] for i in program if i["scale"] == Scale.LANE)
+    assert outcome.events["stall_parameters"] == lane_rows * config.array.lanes
+
+
+def test_scores_reach_memory_through_an_identity() -> None:
+    """Both slots in flight, the second row's scores written while the first is read back; one key and full rows."""
+    config = small(4, 2)
+    keys = config.s_depth * config.array.depth
+    scores = {"destination": Memory.S, "k_words": 3, "b_stride": 1, "shift": 17}
+    values = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "columns": 9, "b_stride": 2, "zero_point": 5}
+    program = [
+        matmul(**scores, slot=0, columns=keys),
+        matmul(**scores, slot=1, columns=1, a_base=9),
+        matmul(**values, slot=0, k_words=keys // 2, o_base=40, wait=WAIT),
+        matmul(**scores, slot=0, columns=2, a_base=3),
+        matmul(**values, slot=1, k_words=1, o_base=50),
+        matmul(**values, slot=0, k_words=1, o_base=60, wait=WAIT),
+    ]
+    run(config, program)
+
+
+@pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
+def test_wide_and_narrow_products_follow_each_other(variant: str) -> None:
+    """Both planes of every tile, last tiles of one column, one word and whole rows, by row, column, lane and tensor;
+    to X, W and R; between narrow products of the same slot."""
+    config = small(4, 2, variant=variant)
+    keys = config.s_depth * config.array.depth
+    scores = {"destination": Memory.S, "k_words": 3, "b_stride": 1, "shift": 16}
+    values = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "b_stride": 2, "zero_point": 5}
+    program = [
+        matmul(**scores, slot=0, columns=keys),
+        matmul(**scores, slot=1, columns=1, a_base=9),
+        matmul(**values, slot=0, k_words=keys // 2, columns=9, o_base=30, wait=WAIT, wide=1),
+        matmul(**values, slot=0, k_words=keys // 2, columns=5, o_base=40),
+        matmul(**values, slot=1, k_words=1, columns=6, o_base=45, wide=1),
+        matmul(**values, slot=1, k_words=1, columns=1, o_base=49, wide=1),
+        matmul(**values, slot=1, k_words=1, columns=1, o_base=50),
+        matmul(o_base=51, columns=7, k_words=2),
+        matmul(**values, slot=1, k_words=1, columns=4, o_base=55, wide=1, activation=Activation.RELU),
+        matmul(**{**values, "scale": Scale.LANE}, slot=0, k_words=4, columns=7, o_base=58, wide=1, p_base=3),
+        matmul(
+            **{**values, "scale": Scale.COLUMN},
+            slot=0,
+            k_words=2,
+            columns=8,
+            o_base=70,
+            wide=1,
+            destination=Memory.R,
+            residual=1,
+        ),
+        matmul(
+            **{**values, "scale": Scale.TENSOR},
+            slot=0,
+            k_words=5,
+            columns=3,
+            o_base=100,
+            wide=1,
+            destination=Memory.W,
+        ),
+    ]
+    outcome = run(config, program)
+    assert outcome.events["drain_column"] == sum(i["columns"] for i in program)
+    words = sum(-(-i["columns"] // 4) * i["k_words"] * (1 + i["wide"]) for i in program)
+    assert outcome.events["busy"] == words
+
+
+def test_wide_tiles_take_twice_the_cycles() -> None:
+    """Planes of a tile follow each other without a gap where k_words >= N, else every N cycles."""
+    config = small(4, 2)
+    scores = matmul(destination=Memory.S, columns=12, b_stride=1, shift=16)
+    values = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "columns": 9, "o_base": 40, "wide": 1}
+    outcome = run(config, [scores, matmul(**values, k_words=6, wait=WAIT)])
+    assert np.diff(outcome.words[3:]).tolist() == [1] * (6 * 3 * 2 - 1)
+    latency = MatrixUnit.latency(config)
+    # The low plane of the last tile ends the instruction, with column 0 of the tile.
+    assert outcome.done[1] == outcome.words[-1] + latency
+    outcome = run(config, [scores, matmul(**values, k_words=1, wait=WAIT)])
+    assert np.diff(outcome.words[3:]).tolist() == [4] * 5
+
+
+@pytest.mark.parametrize("cycle", range(52, 100, 5))
+def test_halt_between_planes(cycle: int) -> None:
+    """A halt anywhere in a wide product: what was written before it stays, nothing comes after."""
+    config = small(4, 2)
+    program = [
+        matmul(destination=Memory.S, columns=8, b_stride=1, shift=16),
+        matmul(
+            operands=Operands.SW, scale=Scale.SOFTMAX, columns=12, o_base=40, k_words=4, wide=1, wait=WAIT
+        ),
+    ]
+    before = random_memories(config, np.random.default_rng(0))
+    free = bench(config).run(program, copy.deepcopy(before))
+    assert free.words[3] < 100 < free.writes[-1][0]
+    halted = bench(config).run(program, before, halt_at=cycle)
+    assert halted.writes == [write for write in free.writes if write[0] < cycle]
+    assert halted.words == [word for word in free.words if word < cycle]
+
+
+def test_the_second_pass_of_rows_that_follow_each_other() -> None:
+    """ibert: rows complete their columns later, in order, and hold the next one up by as much."""
+    config = small(4, 2, variant="ibert")
+    scores = {"destination": Memory.S, "k_words": 4, "b_stride": 1, "shift": 17}
+    columns = [16, 12, 1, 4, 32, 8]
+    program = [matmul(**scores, slot=n % 2, columns=c, wait=0) for n, c in enumerate(columns)]
+    reads = [
+        matmul(
+            operands=Operands.SW,
+            scale=Scale.SOFTMAX,
+            slot=n % 2,
+            columns=4,
+            k_words=k,
+            o_base=40 + 8 * n,
+            wait=WAIT,
+        )
+        for n, k in ((0, 16), (1, 4))
+    ]
+    outcome = run(config, program + reads)
+    assert outcome.events["stall_drain"] > 16 + 12 + 32
+    ends = [outcome.words[sum(-(-c // 4) for c in columns[: n + 1]) * 4 - 1] for n in range(len(columns))]
+    last = [end + (c - 1) % 4 for end, c in zip(ends, columns, strict=True)]
+    result = MatrixUnit.column_latency(config) + MatrixUnit.result_latency(config)
+    assert outcome.done[: len(columns)] == [
+        cycle + result + Scores.done_latency(config, c) for cycle, c in zip(last, columns, strict=True)
+    ]
+
+
+def test_row_scales_of_rows_that_end_in_adjacent_columns() -> None:
+    """A row that ends in its tile's last column, then rows of one column: each still gets its own row scale."""
+    config = small(4, 2)
+    scores = {"destination": Memory.S, "k_words": 1, "b_stride": 1}
+    program = []
+    for first in (4, 1):
+        program += [
+            matmul(**scores, slot=0, columns=first, wait=WAIT),
+            matmul(**scores, slot=1, columns=1, a_base=5),
+        ]
+        for slot, words in ((0, -(-first // 2)), (1, 1)):
+            fields = {
+                "operands": Operands.SW,
+                "scale": Scale.SOFTMAX,
+                "columns": 4,
+                "slot": slot,
+                "k_words": words,
+            }
+            program.append(matmul(**fields, o_base=40 + 10 * slot + first, wait=WAIT))
+    run(config, program)
+
+
+@pytest.mark.parametrize(("lanes", "depth"), [(4, 2), (8, 4)])
+def test_latency(lanes: int, depth: int) -> None:
+    """One word in, one word out: the stated latencies."""
+    config = small(lanes, depth)
+    outcome = run(config, [matmul(columns=depth, o_base=30)])
+    taken, word = outcome.taken[0], outcome.words[0]
+    assert word - taken == 2
+    assert outcome.writes == [(word + MatrixUnit.latency(config) + depth - 1, "x", 30)]
+    assert outcome.done == [word + MatrixUnit.latency(config) + depth - 1]
+
+
+@pytest.mark.parametrize("multiplier", ["accumulate", "packed"])
+def test_every_multiplier_takes_the_same_cycles(multiplier: str) -> None:
+    program = [matmul(k_words=k, columns=9, o_base=40 + k) for k in (1, 4, 13)]
+    plain, other = (run(config, program) for config in (small(4, 2), multiplied(small(4, 2), multiplier)))
+    assert (other.done, other.writes) == (plain.done, plain.writes)
+
+
+def test_tiles_follow_without_a_gap() -> None:
+    """k_words >= N: a word pair in every cycle, over tiles, rows of tiles and instructions."""
+    config = small(4, 2)
+    common = {"k_words": 4, "a_stride": 4, "b_stride": 4, "columns": 7, "row_tiles": 2, "o_stride": 4}
+    program = [matmul(**common, o_base=40), matmul(**common, o_base=60)]
+    outcome = run(config, program)
+    assert outcome.words == list(range(outcome.words[0], outcome.words[0] + 4 * 2 * 2 * 2))
+    assert outcome.events["stall_drain"] == 0
+
+
+def test_short_tiles_take_lanes_cycles() -> None:
+    """k_words < N: each tile takes N cycles, however many columns it has."""
+    config = small(4, 2)
+    outcome = run(config, [matmul(o_base=40 + n) for n in range(20)])
+    assert np.diff(outcome.words).tolist() == [4] * 19
+    # The second one is held one cycle after the first one's only word.
+    assert outcome.events["stall_drain"] == 3 * 19 - 1
+
+
+def test_lane_parameters_wait_for_the_drain() -> None:
+    """Scale LANE: from a row's last word to the next row's first one, the drain and N parameters."""
+    config = small(4, 2)
+    outcome = run(config, [matmul(scale=Scale.LANE, row_tiles=3, a_stride=1, o_base=40, o_stride=1)])
+    drained = MatrixUnit.column_latency(config) + 4
+    assert np.diff(outcome.words).tolist() == [drained + 4] * 2
+    assert outcome.events["stall_parameters"] == 12
+    assert outcome.events["stall_drain"] == 2 * (drained - 1)
+
+
+LEGAL_TO_SCORES = {"destination": Memory.S, "columns": 2}
+LEGAL_FROM_SCORES = {"operands": Operands.SW, "scale": Scale.SOFTMAX}
+ILLEGAL = {
+    "destination P": {"destination": Memory.P},
+    **{f"destination {d}": {"destination": d} for d in (5, 6, 7)},
+    "operands 3": {"operands": 3},
+    "activation 3": {"activation": 3},
+    "k_words 0": {"k_words": 0},
+    "row_tiles 0": {"row_tiles": 0},
+    "columns 0": {"columns": 0},
+    "score rows": {**LEGAL_TO_SCORES, "row_tiles": 2},
+    "probability rows": {**LEGAL_FROM_SCORES, "row_tiles": 2},
+    "k_words beyond S": {**LEGAL_FROM_SCORES, "k_words": small().s_depth + 1},
+    "columns beyond S": {**LEGAL_TO_SCORES, "columns": small().s_depth * 2 + 1},
+    "gelu to R": {"destination": Memory.R, "activation": Activation.GELU},
+    "relu to R": {"destination": Memory.R, "activation": Activation.RELU},
+    "relu to S": {**LEGAL_TO_SCORES, "activation": Activation.RELU},
+    "S by lane": {**LEGAL_TO_SCORES, "scale": Scale.LANE},
+    "S by row": {**LEGAL_TO_SCORES, "scale": Scale.SOFTMAX},
+    "row scale of no row": {"scale": Scale.SOFTMAX},
+    "gelu multiplier 0": {"activation": Activation.GELU, "multiplier": 0},
+    "gelu shift 0": {"activation": Activation.GELU, "shift": 0},
+    "S multiplier 0": {**LEGAL_TO_SCORES, "multiplier": 0},
+    "S shift 0": {**LEGAL_TO_SCORES, "shift": 0},
+    "scores of probabilities": {"operands": Operands.SW, "destination": Memory.S},
+    "wide scores": {**LEGAL_TO_SCORES, "wide": 1},
+    "wide XW": {"wide": 1},
+    "wide WX": {"wide": 1, "operands": Operands.WX},
+}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [LEGAL_TO_SCORES, LEGAL_FROM_SCORES, {**LEGAL_FROM_SCORES, "wide": 1}, {"multiplier": 0, "shift": 0}],
+)
+def test_what_the_illegal_ones_are_made_of_is_legal(fields: dict[str, int]) -> None:
+    run(small(), [matmul(**LEGAL_TO_SCORES), matmul(**{"o_base": 40, **fields}, wait=WAIT)])
+
+
+@pytest.mark.parametrize("name", ILLEGAL)
+def test_illegal_fields(name: str) -> None:
+    """The instructions before it complete, then the error comes; nothing of it or after it is written."""
+    config = small()
+    with pytest.raises(GoldenError):
+        check_fields(matmul(**ILLEGAL[name]), config, 1)
+    good = matmul(o_base=40)
+    before = random_memories(config, np.random.default_rng(0))
+    expected = copy.deepcopy(before)
+    execute(good, expected)
+    outcome = bench(config).run([good, matmul(**{"o_base": 50, **ILLEGAL[name]}), matmul(o_base=60)], before)
+    compare(outcome, expected)
+    assert len(outcome.done) == 1
+    assert [error[1:] for error in outcome.errors] == [(ErrorCode.ILLEGAL_FIELD, 1)]
+
+
+def test_wide_is_illegal_with_one_plane() -> None:
+    config = small(4, 2, probability_bits=8)
+    wide = matmul(**LEGAL_FROM_SCORES, wide=1)
+    with pytest.raises(GoldenError):
+        check_fields(wide, config, 0)
+    outcome = bench(config).run([wide], random_memories(config, np.random.default_rng(0)))
+    assert [error[1:] for error in outcome.errors] == [(ErrorCode.ILLEGAL_FIELD, 0)]
+
+
+_X, _W, _R, _P = (getattr(small(), f"{name}_depth") for name in "xwrp")
+FAULTS = {
+    "A in X": {"a_base": _X - 1, "k_words": 2},
+    "B in W": {"b_base": _W - 2, "b_stride": 1, "columns": 9},
+    "A in W": {"operands": Operands.WX, "a_base": _W, "columns": 9},
+    "B in X": {"operands": Operands.WX, "b_base": _X},
+    "strides that would wrap": {"a_stride": 65535, "row_tiles": 3, "a_base": 1},
+    "W of probabilities": {"operands": Operands.SW, "b_base": _W},
+    "W of wide probabilities": {
+        "operands": Operands.SW,
+        "b_base": _W - 1,
+        "columns": 5,
+        "b_stride": 1,
+        "wide": 1,
+    },
+    "X written after two planes": {"operands": Operands.SW, "o_base": _X, "columns": 3, "wide": 1},
+    "parameters": {"p_base": _P - 1, "scale": Scale.COLUMN, "columns": 2},
+    "lane parameters": {"p_base": _P - 3, "scale": Scale.LANE},
+    "X written": {"o_base": _X - 1, "columns": 3},
+    "W written": {"o_base": _W, "destination": Memory.W},
+    "R written": {"o_base": _R - 1, "destination": Memory.R, "columns": 2},
+    "R read": {"o_base": _R - 1, "destination": Memory.R, "columns": 2, "residual": 1},
+    "far beyond": {"o_base": 65535, "o_stride": 65535, "row_tiles": 2},
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_address_faults(name: str) -> None:
+    """One report with the right program counter; the instruction is never done, nothing is written afterwards."""
+    config = small()
+    before = random_memories(config, np.random.default_rng(0))
+    program = [matmul(o_base=40), matmul(**{"o_base": 30, **FAULTS[name]}, wait=WAIT), matmul(o_base=50)]
+    with pytest.raises(GoldenError, match=r"1: ADDRESS"):
+        execute(program[1], copy.deepcopy(before), 1)
+    outcome = bench(config).run(program, before)
+    assert len(outcome.done) == 1
+    assert [error[1:] for error in outcome.errors] == [(ErrorCode.ADDRESS, 1)]
+    assert all(cycle <= outcome.errors[0][0] for cycle, _, _ in outcome.writes)
+    assert outcome.writes[0][1:] == ("x", 40)
+    assert 50 not in [address for _, _, address in outcome.writes]
+
+
+@pytest.mark.parametrize("cycle", [3, 20, 31, 32, 33, 50])
+def test_halt(cycle: int) -> None:
+    """From the cycle of ``halt`` on nothing is written or done; before it everything is."""
+    config = small()
+    program = [matmul(o_base=40 + n) for n in range(12)]
+    before = random_memories(config, np.random.default_rng(0))
+    free = bench(config).run(program, copy.deepcopy(before))
+    halted = bench(config).run(program, before, halt_at=cycle)
+    assert halted.writes == [write for write in free.writes if write[0] < cycle]
+    assert halted.done == [done for done in free.done if done < cycle]
+    assert halted.words == [word for word in free.words if word < cycle]

@@ -1,0 +1,81 @@
+"""The cycle model's matrix unit against the RTL's, in Amaranth's simulator: exact for random programs."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from tests.support.hw.matrix_bench import WAIT, MatrixBench
+from tests.support.hw.matrix_programs import matmul, random_memories, random_program, small
+from vitreous.sim.cycles.matrix import MatrixModel
+from vitreous.sim.cycles.ports import Client
+from vitreous.spec.config import AcceleratorConfig, GeluConfig
+from vitreous.spec.isa import Instruction, Memory, Operands, Scale
+
+DESTINATIONS = (Memory.X, Memory.W, Memory.R, Memory.S, Memory.S)
+
+
+def busy(client: Client, end: int) -> set[int]:
+    return {cycle for cycle in range(end) if client.before(cycle + 1) > client.before(cycle)}
+
+
+def check(config: AcceleratorConfig, program: list[Instruction], seed: int) -> None:
+    """Completions, stalls, all writes of words and all reads."""
+    bench = MatrixBench(config)
+    outcome = bench.run(program, random_memories(config, np.random.default_rng(seed)))
+    assert outcome.errors == []
+    done: list[int] = []
+    model = MatrixModel(config, done.append)
+    for pc, (taken, instruction) in enumerate(zip(outcome.taken, program, strict=True)):
+        if not instruction.wait & WAIT:
+            assert taken == max(model.ready or 0, outcome.taken[pc - 1] + 1 if pc else 0)
+        model.start(taken, pc, instruction)
+    assert done == outcome.done
+    assert model.stall_drain == outcome.events["stall_drain"]
+    assert model.stall_parameters == outcome.events["stall_parameters"]
+    end = outcome.done[-1] + 2
+    for memory, client in model.writes.items():
+        written = {cycle for cycle, name, _ in outcome.writes if name == memory.name.lower()}
+        assert busy(client, end) == written, memory
+    for memory, client in model.reads.items():
+        assert busy(client, end) == set(outcome.reads[memory.name.lower()]), memory
+
+
+@pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
+@pytest.mark.parametrize(("lanes", "depth"), [(4, 2), (8, 1), (4, 8)])
+def test_random_programs(variant: str, lanes: int, depth: int) -> None:
+    config = small(lanes, depth, variant=variant)
+    rng = np.random.default_rng(lanes)
+    memories = random_memories(config, rng)
+    program = random_program(config, copy.deepcopy(memories), rng, 40, destinations=DESTINATIONS)
+    assert sum(i["wide"] for i in program) > 1
+    check(config, program, lanes)
+
+
+@pytest.mark.parametrize("variant", ["base2", "ibert"])
+def test_score_rows_and_wide_products_in_turn(variant: str) -> None:
+    """Nothing but attention: rows of one tile and of several, short and long sums, each right after the one before."""
+    config = small(4, 2, variant=variant)
+    program = []
+    for n, (columns, k) in enumerate(
+        [(32, 1), (1, 3), (2, 1), (1, 9), (9, 4), (32, 5), (4, 1), (5, 1), (3, 2)]
+    ):
+        program.append(
+            matmul(destination=Memory.S, slot=n % 2, columns=columns, k_words=k, b_stride=1, shift=17)
+        )
+        if n % 3 == 2:
+            for wide in (1, 0, 1):
+                values = {
+                    "operands": Operands.SW,
+                    "scale": Scale.SOFTMAX,
+                    "columns": 3 * n - 1,
+                    "k_words": n - 1,
+                }
+                program.append(matmul(**values, o_base=40, wide=wide, wait=WAIT if wide else 0, slot=n % 2))
+    check(config, program, 0)
+
+
+@pytest.mark.parametrize("gelu", ["delta", "poly", "shift", "table"])
+def test_latency_of_every_gelu(gelu: str) -> None:
+    config = small(4, 2, gelu=GeluConfig(variant=gelu))
+    check(config, [matmul(columns=5, o_base=40, destination=d) for d in (0, 1, 2)], 0)

@@ -1,0 +1,37 @@
+"""The border of the cycle model: the simulated RTL takes the predicted cycles and counts the predicted events."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.sim.small import CASES, CONFIGURATIONS, TIMINGS, small_program
+from vitreous.sim.cycles import predict
+from vitreous.sim.run.runtime import MemoryTiming, simulate
+from vitreous.spec.work import work
+
+pytestmark = pytest.mark.slow
+
+LIMIT = 0.01
+
+
+@pytest.mark.parametrize("timing", TIMINGS, ids=lambda t: f"latency {t.latency}, throughput {t.throughput}")
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in CONFIGURATIONS]
+)
+def test_rtl_takes_the_predicted_cycles(name: str, timing: MemoryTiming, tmp_path: Path) -> None:
+    """Every case, with every intermediate stored and without; the worst is named."""
+    config = CONFIGURATIONS[name]
+    for case in CASES:
+        for observe in (False, True):
+            program, image = small_program(config, case, observe=observe)
+            folder = tmp_path / f"{case}-{observe}"
+            run = simulate(program, [image], config, folder=folder, timing=timing).images[0]
+            result = predict(program, config, timing)
+            cycles = run.counters["cycles"]
+            what = f"{case}, observe {observe}: {result.cycles} predicted, {cycles} in RTL"
+            assert abs(result.cycles - cycles) <= LIMIT * cycles, what
+            for counter in (*work(program.instructions, config), "fetch_beats"):
+                assert result.counters[counter] == run.counters[counter], f"{what}: {counter}"
+            assert [span.pc for span in result.spans if span.queue == 1] == [
+                span.pc for span in run.spans if span.queue == 1
+            ], what
