@@ -11,7 +11,7 @@ from vitreous.compiler.errors import CompileError
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Node
 from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS, SHIFT_MAX, SHIFT_MIN
-from vitreous.spec.softmax import WIDE_BITS, facts
+from vitreous.spec.softmax import WIDE_BITS, limits
 
 NORM_CHANNELS = 4096
 POOL_TOKENS = 4096
@@ -135,7 +135,7 @@ def attention_fits(
     node: Node, keys: int, head_columns: int, config: AcceleratorConfig, *, wide: bool
 ) -> None:
     """Rows are no longer than the softmax is safe for and than S holds; no product of attention can overflow."""
-    most = facts(config.softmax).max_keys
+    most = limits(config.softmax).max_keys
     if keys > most:
         raise CompileError(
             f"{where(node)}: {keys} keys, but softmax.variant = {config.softmax.variant} is safe up to {most}"

@@ -15,7 +15,7 @@ from vitreous.compiler.memory import allocate, live_ranges, verify
 from vitreous.compiler.operations import Operation, layer_macs, linears
 from vitreous.compiler.precision import attention_widths
 from vitreous.compiler.steps import Step
-from vitreous.compiler.tiling import Thrift, indivisible
+from vitreous.compiler.tiling import MemoryBudget, indivisible
 from vitreous.compiler.tokens import place_tokens
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph
@@ -45,7 +45,7 @@ def compile(graph: Graph, config: AcceleratorConfig, *, observe: bool = False) -
         raise CompileError(
             f"{graph.name} needs {len(instructions)} instructions; the machine counts to {1 << PC_BITS}"
         )
-    notes = _notes(operations, steps, plan.thrift) | {
+    notes = _notes(operations, steps, plan.budget) | {
         "attention": attention_widths(operations, graph, config)
     }
     return _program(graph, config, plan, instructions, observe, notes)
@@ -55,23 +55,23 @@ def _fit(
     operations: tuple[Operation, ...], config: AcceleratorConfig, shape: tuple[int, ...], observe: bool
 ) -> Plan:
     """The least thrifty plan whose buffers fit."""
-    thrift: Thrift | None = Thrift()
+    budget: MemoryBudget | None = MemoryBudget()
     inner = min((linear.inner for linear in linears(operations)), default=1)
     rows = max((getattr(operation, "rows", 1) for operation in operations), default=1)
-    while thrift is not None:
-        plan = lower(operations, config, thrift, shape, observe=observe)
+    while budget is not None:
+        plan = lower(operations, config, budget, shape, observe=observe)
         try:
             allocate(plan.emitter.steps, config)
             return plan
         except MemoryFull as error:
             refusal = error
-            if error.memory in "WP" and indivisible(config, thrift, inner):
+            if error.memory in "WP" and indivisible(config, budget, inner):
                 break
-            thrift = thrift.without(error.memory, ceil_div(rows, config.array.lanes))
+            budget = budget.without(error.memory, ceil_div(rows, config.array.lanes))
     raise CompileError(str(refusal))
 
 
-def _notes(operations: tuple[Operation, ...], steps: list[Step], thrift: Thrift) -> dict[str, Any]:
+def _notes(operations: tuple[Operation, ...], steps: list[Step], budget: MemoryBudget) -> dict[str, Any]:
     return {
         "layers": [{"label": label, "macs": macs} for label, macs in layer_macs(operations).items()],
         "memory": [
@@ -87,9 +87,9 @@ def _notes(operations: tuple[Operation, ...], steps: list[Step], thrift: Thrift)
             for live in live_ranges(steps)
         ],
         "plan": {
-            "weight_parts": thrift.weight_parts,
-            "early_norm": thrift.early_norm,
-            "blocks": thrift.blocks,
+            "weight_parts": budget.weight_parts,
+            "early_norm": budget.early_norm,
+            "blocks": budget.blocks,
         },
     }
 

@@ -17,7 +17,7 @@ programs short."""
 
 
 @dataclass(frozen=True)
-class Thrift:
+class MemoryBudget:
     """How sparing a plan is with memory. Each step of it costs some overlap or some weight traffic.
 
     weight_parts : a chunk of weights takes at most this part of the free W (and P).
@@ -29,7 +29,7 @@ class Thrift:
     early_norm: bool = True
     blocks: int = 1
 
-    def without(self, memory: str, tiles: int) -> Thrift | None:
+    def without(self, memory: str, tiles: int) -> MemoryBudget | None:
         """The next thriftier plan when ``memory`` was too small for one with ``tiles`` row tiles, or None."""
         if memory in "WP" and self.weight_parts < 1000:
             return replace(self, weight_parts=self.weight_parts * 2)
@@ -50,26 +50,26 @@ def balanced(count: int, unit: int, most: int) -> list[range]:
 
 
 def column_chunks(
-    config: AcceleratorConfig, columns: int, k_words: int, free_words: int, thrift: Thrift
+    config: AcceleratorConfig, columns: int, k_words: int, free_words: int, budget: MemoryBudget
 ) -> list[range]:
-    """Output channels in chunks whose weights take ``free_words / thrift.weight_parts`` words of W, and
+    """Output channels in chunks whose weights take ``free_words / budget.weight_parts`` words of W, and
     their parameters of P.
 
     A chunk is a multiple of max(N, V) channels, so that it begins with a weight tile and with an output word.
     """
     lanes, unit = config.array.lanes, max(config.array.lanes, config.array.depth)
-    weights = int(free_words / thrift.weight_parts) // k_words * lanes
-    parameters = int(config.p_depth / thrift.weight_parts) - 1
+    weights = int(free_words / budget.weight_parts) // k_words * lanes
+    parameters = int(config.p_depth / budget.weight_parts) - 1
     return balanced(columns, unit, min(weights, parameters))
 
 
-def indivisible(config: AcceleratorConfig, thrift: Thrift, inner: int) -> bool:
+def indivisible(config: AcceleratorConfig, budget: MemoryBudget, inner: int) -> bool:
     """Whether every chunk of ``column_chunks`` is as small as it can be, for products that sum over ``inner`` or more:
     a plan with more ``weight_parts`` would be the same.
     """
     lanes, unit = config.array.lanes, max(config.array.lanes, config.array.depth)
     k_words = ceil_div(inner, config.array.depth)
-    return int(config.w_depth / thrift.weight_parts) // k_words * lanes <= unit
+    return int(config.w_depth / budget.weight_parts) // k_words * lanes <= unit
 
 
 def row_groups(tiles: range, groups: int = GROUPS) -> list[range]:

@@ -84,7 +84,7 @@ def dependencies(
             np.maximum(needed, read.latest(region), out=needed)
         needed[queue] = own
         if queue is Queue.LOAD and not config.schedule.double_buffer:
-            for computing in (Queue.MATRIX, Queue.ROW):
+            for computing in (Queue.MATRIX, Queue.VECTOR):
                 needed[computing] = order.last(computing)
         index = order.add(queue, needed)
         for region in reads:

@@ -18,7 +18,7 @@ from vitreous.hw.load.load import LoadUnit
 from vitreous.hw.matrix.matrix import MatrixUnit
 from vitreous.hw.memory.scratchpad import Scratchpad
 from vitreous.hw.store.store import StoreUnit
-from vitreous.hw.vector.vector_unit import RowUnit
+from vitreous.hw.vector.vector_unit import VectorUnit
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Queue
@@ -73,12 +73,12 @@ class Accelerator(wiring.Component):
         self._channel = self._part(m, "channel", ReadChannel(data_bits=config.bus.data_bits))
         self._load = self._part(m, "load", LoadUnit(config))
         self._matrix = self._part(m, "matrix", MatrixUnit(config))
-        self._row = self._part(m, "row", RowUnit(config))
+        self._vector = self._part(m, "vector", VectorUnit(config))
         self._store = self._part(m, "store", StoreUnit(config))
         self._units = {
             Queue.LOAD: self._load,
             Queue.MATRIX: self._matrix,
-            Queue.ROW: self._row,
+            Queue.VECTOR: self._vector,
             Queue.STORE: self._store,
         }
         self._queues = {
@@ -131,7 +131,7 @@ class Accelerator(wiring.Component):
             width=panel,
             depth=config.x_depth,
             reads=("matrix", "store"),
-            writes=("matrix", "row", "load"),
+            writes=("matrix", "vector", "load"),
             masked=("load",),
         )
         m.submodules.memory_w = w = Scratchpad(
@@ -140,8 +140,8 @@ class Accelerator(wiring.Component):
         m.submodules.memory_r = r = Scratchpad(
             width=residual,
             depth=config.r_depth,
-            reads=("matrix", "row", "store"),
-            writes=("matrix", "row", "load"),
+            reads=("matrix", "vector", "store"),
+            writes=("matrix", "vector", "load"),
         )
         m.submodules.memory_p = p = Scratchpad(
             width=8 * isa.PARAMETER_BYTES, depth=config.p_depth, reads=("matrix",), writes=("load",)
@@ -225,15 +225,15 @@ class Accelerator(wiring.Component):
         """The event of each counter."""
         matrix, memories = self._matrix.events, self._memories
         load, queue, row, store = (
-            self._queues[q] for q in (Queue.LOAD, Queue.MATRIX, Queue.ROW, Queue.STORE)
+            self._queues[q] for q in (Queue.LOAD, Queue.MATRIX, Queue.VECTOR, Queue.STORE)
         )
         # A cycle without a word for the array has one cause: these exclude each other and array_busy.
-        idle = ~(matrix.busy | matrix.stall_drain | matrix.stall_parameters)
+        idle = ~(matrix.busy | matrix.stall_readout | matrix.stall_parameters)
         events: dict[str, Value] = {}
         for q in Queue:
             lower = queue.missing & ((1 << q) - 1)
             events[f"matrix_wait_{q.name.lower()}"] = idle & queue.missing[q] & ~lower.any()
-        for name, line in (("load", load), ("row", row), ("store", store)):
+        for name, line in (("load", load), ("vector", row), ("store", store)):
             events |= {f"{name}_busy": line.active, f"{name}_wait_token": line.missing.any()}
         for name, memory in memories.items():
             events |= {f"{name}_reads": memory.read, f"{name}_writes": memory.write}
@@ -241,7 +241,7 @@ class Accelerator(wiring.Component):
         return events | {
             "cycles": self._control.running,
             "array_busy": matrix.busy,
-            "matrix_stall_drain": matrix.stall_drain,
+            "matrix_stall_readout": matrix.stall_readout,
             "matrix_stall_parameters": matrix.stall_parameters,
             "matrix_empty": ~(queue.queued | queue.active),
             "instructions": self._dispatch.dispatched,
@@ -250,8 +250,8 @@ class Accelerator(wiring.Component):
             "store_beats": self._store.events.beat,
             "s_reads": matrix.s_read,
             "s_writes": matrix.s_write,
-            "drain_columns": matrix.drain_column,
+            "readout_columns": matrix.readout_column,
             "gelu_columns": matrix.gelu_column,
             "score_columns": matrix.score_column,
-            "norm_columns": self._row.events.norm_column,
+            "norm_columns": self._vector.events.norm_column,
         }

@@ -27,7 +27,7 @@ class Queue(IntEnum):
 
     LOAD = 0
     MATRIX = 1
-    ROW = 2
+    VECTOR = 2
     STORE = 3
 
 
@@ -63,7 +63,7 @@ class Operands(IntEnum):
 
 
 class Scale(IntEnum):
-    """Which requantization parameters a MATMUL's drain uses."""
+    """Which requantization parameters a MATMUL's readout uses."""
 
     COLUMN = 0
     """P[p_base + column]: one set for each output column."""
@@ -76,7 +76,7 @@ class Scale(IntEnum):
 
 
 class Activation(IntEnum):
-    """The nonlinear function of a MATMUL's drain."""
+    """The nonlinear function of a MATMUL's readout."""
 
     NONE = 0
     GELU = 1
@@ -194,8 +194,8 @@ QUEUE_OF: dict[Opcode, Queue] = {
     Opcode.LOAD_PATCHES: Queue.LOAD,
     Opcode.FILL: Queue.LOAD,
     Opcode.MATMUL: Queue.MATRIX,
-    Opcode.NORM: Queue.ROW,
-    Opcode.POOL: Queue.ROW,
+    Opcode.NORM: Queue.VECTOR,
+    Opcode.POOL: Queue.VECTOR,
     Opcode.STORE: Queue.STORE,
 }
 
@@ -354,18 +354,18 @@ COUNTERS: tuple[tuple[str, str], ...] = (
     ("array_busy", "cycles in which the array took a word of A and a word of B"),
     ("matrix_wait_load", "array idle: the next matrix instruction waits for a token of the load queue"),
     ("matrix_wait_matrix", "array idle: the next matrix instruction waits for an earlier matrix instruction"),
-    ("matrix_wait_row", "array idle: the next matrix instruction waits for a token of the row queue"),
+    ("matrix_wait_vector", "array idle: the next matrix instruction waits for a token of the vector queue"),
     ("matrix_wait_store", "array idle: the next matrix instruction waits for a token of the store queue"),
     (
-        "matrix_stall_drain",
+        "matrix_stall_readout",
         "an instruction is active but the accumulators of the tile before are still draining",
     ),
     ("matrix_stall_parameters", "an instruction is active but lane parameters are still being read"),
     ("matrix_empty", "no matrix instruction is queued or active"),
     ("load_busy", "cycles in which a load instruction is active"),
     ("load_wait_token", "load queue: head waits for a token"),
-    ("row_busy", "cycles in which a NORM or POOL is active"),
-    ("row_wait_token", "row queue: head waits for a token"),
+    ("vector_busy", "cycles in which a NORM or POOL is active"),
+    ("vector_wait_token", "vector queue: head waits for a token"),
     ("store_busy", "cycles in which a store is active"),
     ("store_wait_token", "store queue: head waits for a token"),
     ("instructions", "instructions dispatched, END included"),
@@ -382,10 +382,10 @@ COUNTERS: tuple[tuple[str, str], ...] = (
     ("s_writes", "words written to S"),
     ("p_reads", "words read from P"),
     (
-        "drain_columns",
-        "columns drained through the fusion pipeline, the first planes of wide products not counted",
+        "readout_columns",
+        "columns drained through the epilogue, the first planes of wide products not counted",
     ),
     ("gelu_columns", "columns that passed through GELU or SiLU"),
     ("score_columns", "columns that passed through the softmax statistics"),
-    ("norm_columns", "columns normalized by the row unit"),
+    ("norm_columns", "columns normalized by the vector unit"),
 )

@@ -15,7 +15,7 @@ WIDE_BITS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftmaxFacts:
+class SoftmaxLimits:
     """row_exponent : ``C`` of the row scale. least, largest : what ``s - s_o`` can be, over all rows.
 
     row_factor : what ``m_o / 2**s_o`` is multiplied by, because level and sum have different units.
@@ -31,22 +31,22 @@ class SoftmaxFacts:
     max_keys: int = 4096
 
 
-FACTS: dict[str, SoftmaxFacts] = {
+LIMITS: dict[str, SoftmaxLimits] = {
     # s - s_o = e + 1 - C, and one less where the quotient is halved; e is the exponent of the sum.
-    "base2": SoftmaxFacts(row_exponent=13, least=18 - 13, largest=31 + 1 - 13),
-    "online": SoftmaxFacts(
+    "base2": SoftmaxLimits(row_exponent=13, least=18 - 13, largest=31 + 1 - 13),
+    "online": SoftmaxLimits(
         row_exponent=12, least=19 - 12, largest=31 + 1 - 12, row_factor=(1 << 15) / PROBABILITY_MAXIMUM
     ),
-    "ibert": SoftmaxFacts(row_exponent=12, least=18 - 12, largest=30 + 1 - 12, passes=2),
+    "ibert": SoftmaxLimits(row_exponent=12, least=18 - 12, largest=30 + 1 - 12, passes=2),
     # Probabilities are divided by their sum already. 256 equal keys would have the inverse 0.
-    "ita": SoftmaxFacts(row_exponent=0, least=7, largest=7, max_keys=255),
-    "exact": SoftmaxFacts(row_exponent=0, least=23, largest=23),
+    "ita": SoftmaxLimits(row_exponent=0, least=7, largest=7, max_keys=255),
+    "exact": SoftmaxLimits(row_exponent=0, least=23, largest=23),
 }
 
 
-def facts(config: SoftmaxConfig) -> SoftmaxFacts:
+def limits(config: SoftmaxConfig) -> SoftmaxLimits:
     """Of the configured variant."""
-    return FACTS[config.variant]
+    return LIMITS[config.variant]
 
 
 # base2: a code is an integer part of 15 - F bits above a mantissa, less the least one, of F + 1 bits.

@@ -55,21 +55,21 @@ _kind = itemgetter(*KIND)
 def _matmul(total: Counter[str], i: dict[str, int], rows: int, config: AcceleratorConfig) -> None:
     lanes, columns = config.array.lanes, i["columns"]
     words = rows * ceil_div(columns, lanes) * i["k_words"] * (1 + i["wide"])
-    drained = rows * columns
+    read_out = rows * columns
     total["array_busy"] += words
     total["w_reads"] += words
     total["s_reads" if i["operands"] == Operands.SW else "x_reads"] += words
-    total["drain_columns"] += drained
-    total["gelu_columns"] += drained * (i["activation"] == Activation.GELU)
+    total["readout_columns"] += read_out
+    total["gelu_columns"] += read_out * (i["activation"] == Activation.GELU)
     if i["scale"] != Scale.SOFTMAX:
-        total["p_reads"] += rows * lanes if i["scale"] == Scale.LANE else drained
+        total["p_reads"] += rows * lanes if i["scale"] == Scale.LANE else read_out
     destination = Memory(i["destination"])
     if destination is Memory.R:
-        total["r_writes"] += drained
-        total["r_reads"] += drained * i["residual"]
+        total["r_writes"] += read_out
+        total["r_reads"] += read_out * i["residual"]
     else:
         total[f"{destination.name.lower()}_writes"] += rows * ceil_div(columns, config.array.depth)
-        total["score_columns"] += drained * (destination is Memory.S)
+        total["score_columns"] += read_out * (destination is Memory.S)
 
 
 def _row(total: Counter[str], i: dict[str, int], opcode: Opcode, config: AcceleratorConfig) -> None:

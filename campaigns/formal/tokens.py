@@ -12,7 +12,7 @@ from campaigns.formal.prover import Proof
 from campaigns.mutants.mutation import Mutation
 from vitreous.hw.control.dispatch import Dispatch
 from vitreous.hw.control.issue import IssueQueue
-from vitreous.hw.control.retire import Completion
+from vitreous.hw.control.retire import Retire
 from vitreous.hw.control.tokens import Tokens
 from vitreous.hw.memory.ports import instruction_layout
 from vitreous.spec import isa
@@ -100,7 +100,7 @@ def _check_dispatch(m: Module, unit: Any, registers: dict[str, Signal], free: An
         ]
 
 
-def _check_completion(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+def _check_retire(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
     """``done`` follows the order of starts: the i-th instruction of a kind is done after the i-th end of its kind."""
     size = unit.in_flight
     kinds, head, in_flight = Signal(size), Signal(range(size)), Signal(range(size + 1))
@@ -192,10 +192,10 @@ PROOFS = (
         ),
     ),
     Proof(
-        name="completion",
-        unit="hw.completion.Completion",
+        name="retire",
+        unit="hw.retire.Retire",
         statement="`done` comes in the order of starts, once for each instruction, and after its own end (4 in flight)",
-        top=lambda: UnitTop(Completion(in_flight=4), _check_completion),
+        top=lambda: UnitTop(Retire(in_flight=4), _check_retire),
         mode="bmc",
         depth=12,
         bug=Mutation("condition", "control/retire.py", "Mux(is_score, scores, writes)", "scores | writes"),

@@ -18,7 +18,7 @@ ADDRESS = "wrong address"
 CONDITION = "wrong condition"
 MASK = "dropped mask or padding"
 TIMING = "wrong cycle"
-TOKEN = "tokens and completion"
+TOKEN = "tokens and retiring"
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(FIRST, "matrix/array.py", "dot + Mux(load, 0, acc)", "dot + acc"),
@@ -196,8 +196,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         TIMING,
         "matrix/matrix.py",
-        "FusionPipeline.residual_latency(config) - 1",
-        "FusionPipeline.residual_latency(config)",
+        "Epilogue.residual_latency(config) - 1",
+        "Epilogue.residual_latency(config)",
     ),
     Mutation(
         CONSTANT,

@@ -1,4 +1,4 @@
-"""Layer norm and RMS norm, one pass and two: tiles of columns through all passes, as the row unit drives them."""
+"""Layer norm and RMS norm, one pass and two: tiles of columns through all passes, as the vector unit drives them."""
 
 from __future__ import annotations
 

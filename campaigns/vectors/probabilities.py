@@ -13,7 +13,7 @@ from vitreous.golden.softmax.softmax import levels, narrow_probabilities, wide_p
 from vitreous.hw.softmax.softmax import prologue
 from vitreous.sim.bench.vectors import Block
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, SoftmaxConfig
-from vitreous.spec.softmax import FACTS, MASKED_CODE, least_integer
+from vitreous.spec.softmax import LIMITS, MASKED_CODE, least_integer
 from vitreous.spec.tables import exp2_mantissa
 
 _MASKED = MASKED_CODE - (1 << 16)
@@ -97,7 +97,7 @@ def all_distances(config: SoftmaxConfig, rng: np.random.Generator, count: int) -
 def cases() -> list[Case]:
     """Of this file."""
     found = []
-    for variant in FACTS:
+    for variant in LIMITS:
         if variant == "exact":
             continue
         for bits, width in ((8, 16), (8, 8), (6, 16), (9, 16)):

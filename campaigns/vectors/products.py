@@ -55,10 +55,10 @@ def _tiles(config: AcceleratorConfig, rng: np.random.Generator, tiles: int, word
     stimulus["first"][at], stimulus["last"][at] = 0, 0
     stimulus["first"][times[:, 0]], stimulus["last"][last] = 1, 1
     stimulus["a"][at], stimulus["b"][at] = (x.reshape(-1, n * v) & 0xFF for x in (a, b))
-    drained = (last[:, None] + Array.SHADOW_LATENCY + np.arange(n)).ravel()
-    stimulus["select"][drained] = np.tile(np.arange(n), tiles)
+    read_out = (last[:, None] + Array.SHADOW_LATENCY + np.arange(n)).ravel()
+    stimulus["select"][read_out] = np.tile(np.arange(n), tiles)
     column, looked = np.zeros((cycles, n), np.int64), np.zeros(cycles, bool)
-    column[drained], looked[drained] = sums.transpose(0, 2, 1).reshape(-1, n), True
+    column[read_out], looked[read_out] = sums.transpose(0, 2, 1).reshape(-1, n), True
     return Block(stimulus=stimulus, expected={"column": column}, check={"column": looked})
 
 

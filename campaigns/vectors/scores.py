@@ -1,4 +1,4 @@
-"""Softmax at the drain: rows of scores of every kind and length through the recurrences of all variants."""
+"""Softmax at the readout: rows of scores of every kind and length through the recurrences of all variants."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vitreous.hw.softmax.softmax import recurrence
 from vitreous.sim.bench.vectors import Block
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig, SoftmaxConfig
 from vitreous.spec.numbers import SCORE
-from vitreous.spec.softmax import FACTS, facts
+from vitreous.spec.softmax import LIMITS, limits
 
 _LOW, _HIGH = SCORE.minimum, SCORE.maximum
 _LENGTHS = (1, 2, 3, 4, 5, 7, 8, 9, 16, 33, 64, 129, 197, 254, 255, 256, 257, 1000, 2047, 4095, 4096)
@@ -97,7 +97,7 @@ def _lengths(rng: np.random.Generator, limit: int) -> Iterator[int]:
 def recurrence_blocks(config: SoftmaxConfig, rng: np.random.Generator, count: int) -> Iterator[Block]:
     """Each block has rows of one length. In idle cycles, which carry junk, only ``o_maximum`` and ``o_last`` count."""
     done = 0
-    for keys in _lengths(rng, facts(config).max_keys):
+    for keys in _lengths(rng, limits(config).max_keys):
         if done >= count:
             return
         rows = max(1, min(CHUNK, count // 4) // (keys * LANES))
@@ -106,7 +106,7 @@ def recurrence_blocks(config: SoftmaxConfig, rng: np.random.Generator, count: in
 
 
 def _row_block(config: SoftmaxConfig, rng: np.random.Generator, rows: int, keys: int) -> Block:
-    again = keys * (facts(config).passes - 1)  # cycles of the passes behind the first one
+    again = keys * (limits(config).passes - 1)  # cycles of the passes behind the first one
     scores = rows_of_scores(rng, rows * LANES, keys, config.fraction_bits)
     found = statistics(tensor(scores), config)
     times, last = column_times(rng, rows, keys, LANES + again)
@@ -167,7 +167,7 @@ def _row_block(config: SoftmaxConfig, rng: np.random.Generator, rows: int, keys:
 def cases() -> list[Case]:
     """Of this file."""
     found = []
-    for variant in FACTS:
+    for variant in LIMITS:
         for bits in (8, 6, 9):
             if variant == "exact":
                 continue
@@ -188,7 +188,7 @@ def cases() -> list[Case]:
                 Case(
                     unit="SoftmaxRecurrence",
                     variant=f"{variant}, F = {bits}",
-                    space=f"scores in rows of 1 to {FACTS[variant].max_keys} keys",
+                    space=f"scores in rows of 1 to {LIMITS[variant].max_keys} keys",
                     make=partial(unit, config),
                     blocks=partial(recurrence_blocks, softmax),
                     latency=latency,

@@ -11,7 +11,7 @@ from vitreous.compiler.lowering.norm import lower_norm
 from vitreous.compiler.lowering.plan import Panel, Plan
 from vitreous.compiler.operations import Attention, Embedding, Linear, Norm, Operation, Output, Pool, Select
 from vitreous.compiler.steps import Emitter
-from vitreous.compiler.tiling import Thrift
+from vitreous.compiler.tiling import MemoryBudget
 from vitreous.spec import layout
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory, Opcode
@@ -22,7 +22,7 @@ __all__ = ["lower"]
 def lower(
     operations: tuple[Operation, ...],
     config: AcceleratorConfig,
-    thrift: Thrift,
+    budget: MemoryBudget,
     input_shape: tuple[int, ...],
     *,
     observe: bool,
@@ -31,7 +31,7 @@ def lower(
     image = ImageBuilder()
     channels, height, width = input_shape
     input_offset = image.reserve(channels * height * layout.image_row_stride(width))
-    plan = Plan(config, thrift, Emitter(config, image, observe), input_offset)
+    plan = Plan(config, budget, Emitter(config, image, observe), input_offset)
     index = 0
     while index < len(operations):
         index += _lower_at(plan, operations, index)

@@ -38,7 +38,7 @@ def embedding_blocks(plan: Plan, embedding: Embedding, k_words: int, free: int) 
     """Row tiles in one block if the panel fits ``free`` words of X, else in blocks of which two fit, or at
     least one."""
     tiles = plan.tiles(embedding.tokens)
-    fewest = min(plan.thrift.blocks, tiles)
+    fewest = min(plan.budget.blocks, tiles)
     options = [balanced(tiles, 1, ceil_div(tiles, count)) for count in range(fewest, tiles + 1)]
 
     def words(blocks: list[range]) -> int:
@@ -57,11 +57,11 @@ def lower_embedding(plan: Plan, embedding: Embedding, norm: Norm | None) -> None
     stream = plan.panel(embedding.output, Memory.R, embedding.tokens, projection.columns, projection.layer)
     follower = Follower(plan, norm, stream)
     k_words = plan.k_words(projection.inner)
-    beside = follower.words if plan.thrift.early_norm else 0
+    beside = follower.words if plan.budget.early_norm else 0
     blocks = embedding_blocks(plan, embedding, k_words, plan.config.x_depth - beside)
     for index, block in enumerate(blocks):
         last = index == len(blocks) - 1
-        follower.waiting = not (last and plan.thrift.early_norm)
+        follower.waiting = not (last and plan.budget.early_norm)
         _block(plan, embedding, stream, block, follower)
     follower.finish()
     plan.panels[embedding.output] = stream
@@ -116,10 +116,10 @@ def _chunks(plan: Plan, projection: Linear, k_words: int) -> tuple[list[range], 
     Unfolding the image is slow: as much work as possible is done on each of its rows when it comes. The
     chunks are small, so that the first product does not wait for many weights.
     """
-    chunks = column_chunks(plan.config, projection.columns, k_words, plan.free_words // 3, plan.thrift)
+    chunks = column_chunks(plan.config, projection.columns, k_words, plan.free_words // 3, plan.budget)
     columns = min(
-        int(plan.free_words * RESIDENT_SHARE / plan.thrift.weight_parts) // k_words * plan.lanes,
-        int(plan.config.p_depth * RESIDENT_SHARE / plan.thrift.weight_parts),
+        int(plan.free_words * RESIDENT_SHARE / plan.budget.weight_parts) // k_words * plan.lanes,
+        int(plan.config.p_depth * RESIDENT_SHARE / plan.budget.weight_parts),
     )
     count = max(1, sum(chunk.stop <= columns for chunk in chunks))
     return chunks[:count], chunks[count:]

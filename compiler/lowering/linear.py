@@ -28,7 +28,7 @@ def product(
     split_first : cut the first chunk into groups of rows, because the rows of ``source`` become ready by groups.
     done : cut the last chunk into groups and call this after each.
     """
-    chunks = column_chunks(plan.config, linear.columns, source.stride, plan.free_words, plan.thrift)
+    chunks = column_chunks(plan.config, linear.columns, source.stride, plan.free_words, plan.budget)
     for chunk in chunks:
         weights, parameters = plan.weights(linear, chunk, source), plan.parameters(linear, chunk)
         last = chunk is chunks[-1] and done is not None
@@ -78,7 +78,7 @@ def rows_by_columns(
 def transposed_product(plan: Plan, linear: Linear, source: Panel, target: Panel) -> None:
     """The same with weights as A and tokens as B: the result has channels in lanes. One MATMUL for each
     chunk of channels."""
-    for chunk in column_chunks(plan.config, linear.columns, source.stride, plan.free_words, plan.thrift):
+    for chunk in column_chunks(plan.config, linear.columns, source.stride, plan.free_words, plan.budget):
         weights, parameters = plan.weights(linear, chunk, source), plan.parameters(linear, chunk)
         plan.emitter.matmul(
             linear.layer,
@@ -131,10 +131,10 @@ def lower_mlp(plan: Plan, first: Linear, second: Linear, norm: Norm | None) -> N
     source = plan.panels[first.input]
     stream = plan.panels.pop(second.residual or "")
     follower = Follower(plan, norm, stream)
-    beside = max(source.buffer.words, follower.words if plan.thrift.early_norm else 0)
+    beside = max(source.buffer.words, follower.words if plan.budget.early_norm else 0)
     tiles = source.tiles(plan.lanes)
     free = plan.config.x_depth - beside
-    blocks = row_blocks(len(tiles), plan.k_words(first.columns), free, plan.thrift.blocks)
+    blocks = row_blocks(len(tiles), plan.k_words(first.columns), free, plan.budget.blocks)
     for index, relative in enumerate(blocks):
         block = range(tiles.start + relative.start, tiles.start + relative.stop)
         rows = min(source.rows - relative.start * plan.lanes, len(block) * plan.lanes)
@@ -144,7 +144,7 @@ def lower_mlp(plan: Plan, first: Linear, second: Linear, norm: Norm | None) -> N
         product(plan, first, source, hidden, block)
         plan.observe(first.output, hidden, first.layer)
         last = index == len(blocks) - 1
-        follower.waiting = not (last and plan.thrift.early_norm)
+        follower.waiting = not (last and plan.budget.early_norm)
         product(plan, second, hidden, stream, block, done=follower.done if norm is not None else None)
     follower.finish()
     plan.panels[second.output] = stream

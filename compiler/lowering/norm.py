@@ -18,7 +18,7 @@ class Follower:
         self.plan = plan
         self.norm = norm
         self.stream = stream
-        self.waiting = not plan.thrift.early_norm
+        self.waiting = not plan.budget.early_norm
         self._noted: list[range] = []
         if norm is not None:
             first, rows = 0, norm.rows

@@ -10,7 +10,7 @@ import numpy as np
 
 from vitreous.compiler.operations import Linear
 from vitreous.compiler.steps import Address, Buffer, Emitter
-from vitreous.compiler.tiling import Thrift, parameter_words
+from vitreous.compiler.tiling import MemoryBudget, parameter_words
 from vitreous.spec import layout
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory, Opcode
@@ -59,7 +59,7 @@ class Plan:
     by keys and values; ``spills``: what stands in for spilled scores, by the number of keys."""
 
     config: AcceleratorConfig
-    thrift: Thrift
+    budget: MemoryBudget
     emitter: Emitter
     input_offset: int
     panels: dict[str, Panel] = field(default_factory=dict)

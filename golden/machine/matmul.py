@@ -1,4 +1,4 @@
-"""The matrix unit: products on the array and the fusion pipeline through which they drain (docs/machine.md, MATMUL)."""
+"""The matrix unit: products on the array and the epilogue through which they drain (docs/machine.md, MATMUL)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def start(i: Instruction, memories: Memories, pc: int) -> Finish:
     else:
         acc = product(a, b).to(torch.int64)
     kept = acc[:, : i["columns"]]
-    return lambda: _drain(i, kept, memories, pc)
+    return lambda: _readout(i, kept, memories, pc)
 
 
 def _operands(i: Instruction, memories: Memories, pc: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -75,7 +75,7 @@ def _written(i: Instruction, memories: Memories) -> Ints:
 
 
 def _refuse_overlap(read: Ints, written: Ints) -> None:
-    """The drain of a tile runs beside the reads of the next: what a shared word holds is a matter of timing."""
+    """The readout of a tile runs beside the reads of the next: what a shared word holds is a matter of timing."""
     if read.min() <= written.max() and written.min() <= read.max() and np.intersect1d(read, written).size:
         raise GoldenError("it reads words that it writes")
 
@@ -96,7 +96,7 @@ def _scale(i: Instruction, memories: Memories, pc: int) -> tuple[torch.Tensor, t
     return first, second, third
 
 
-def _drain(i: Instruction, acc: torch.Tensor, memories: Memories, pc: int) -> None:
+def _readout(i: Instruction, acc: torch.Tensor, memories: Memories, pc: int) -> None:
     """Acc int64 [row_tiles * lanes, columns]; the bias is added in 32 bits, as the accumulators are."""
     bias, multiplier, shift = _scale(i, memories, pc)
     total = (acc + bias).to(torch.int32)

@@ -20,7 +20,7 @@ from vitreous.spec.isa import TOKEN_BITS, ErrorCode, Instruction, Opcode, Queue
 Finish = Callable[[], None]
 Start = Callable[[Instruction, int], Finish]
 
-IN_FLIGHT = {Queue.LOAD: 1, Queue.MATRIX: 2, Queue.ROW: 1, Queue.STORE: 1}
+IN_FLIGHT = {Queue.LOAD: 1, Queue.MATRIX: 2, Queue.VECTOR: 1, Queue.STORE: 1}
 """The matrix unit issues one instruction while the one before still drains."""
 
 ORDERS = (

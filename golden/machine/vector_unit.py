@@ -1,4 +1,5 @@
-"""The row unit: layer norm, RMS norm and the mean over tokens, on the residual memory (docs/machine.md, NORM, POOL)."""
+"""The vector unit: layer norm, RMS norm and the mean over tokens, on the residual memory (docs/machine.md, NORM,
+POOL)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def requantize(acc: Tensor, multiplier: Tensor, shift: Tensor, zero_point: int, 
 def requantize_any(acc: Tensor, multiplier: Tensor, shift: Tensor, zero_point: int, bits: int) -> Tensor:
     """``requantize`` without the range checks: multiplier 0 gives the zero point, shift 0 does not round.
 
-    The machine's drain needs it for lanes that hold no data, whose parameters may be zero.
+    The machine's readout needs it for lanes that hold no data, whose parameters may be zero.
     """
     value = acc.to(torch.int64) * multiplier.to(torch.int64)
     round_shift_(value, shift.to(torch.int64).clamp(max=62))  # every shift above 47 gives 0

@@ -16,7 +16,7 @@ from vitreous.golden.arith.reciprocal import reciprocal
 from vitreous.golden.errors import GoldenError
 from vitreous.golden.softmax import base2, exact, ibert, ita, online
 from vitreous.spec.config import EXACT, SoftmaxConfig
-from vitreous.spec.softmax import MASKED_CODE, PROBABILITY_MAXIMUM, facts
+from vitreous.spec.softmax import MASKED_CODE, PROBABILITY_MAXIMUM, limits
 
 VARIANTS: dict[str, ModuleType] = {
     "base2": base2,
@@ -37,7 +37,7 @@ class Statistics(NamedTuple):
 
 
 def _check_keys(keys: int, config: SoftmaxConfig) -> None:
-    largest = facts(config).max_keys
+    largest = limits(config).max_keys
     if not 1 <= keys <= largest:
         raise GoldenError(f"Softmax {config.variant} takes rows of 1 to {largest} keys, not {keys}")
 
@@ -87,7 +87,7 @@ def row_scale(total: Tensor, multiplier: int, shift: int, config: SoftmaxConfig)
     """
     if not 1 << 14 <= multiplier < 1 << 15:
         raise GoldenError(f"Softmax needs 2**14 <= multiplier < 2**15, not {multiplier}")
-    known = facts(config)
+    known = limits(config)
     if config.variant in ("ita", EXACT):
         m, s = torch.full_like(total, multiplier), torch.full_like(total, shift + known.least)
     else:

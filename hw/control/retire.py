@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 
-class Completion(wiring.Component):
+class Retire(wiring.Component):
     """One ``done`` pulse for each started instruction, in the order of their starts.
 
     Latency: 0 from the end of the oldest instruction; later ones wait for the ones before.

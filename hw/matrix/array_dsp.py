@@ -1,6 +1,6 @@
 """The array for FPGAs: sums stay in the DSP blocks, and a column is drained in the one cycle in which it is final.
 
-Column j works j cycles later than column 0, so its sums are final when the drain wants them and need no shadow.
+Column j works j cycles later than column 0, so its sums are final when the readout wants them and need no shadow.
 Where the j cycles come from (j = 3 g + r; every third one is free, because a shift register of 3 is a LUT):
     3 g    operands wait in shift registers, one line of A for each g
     r      0: nothing; 1: the DSP blocks' second operand registers; 2: these, and a register behind the sums
@@ -175,7 +175,8 @@ class Sums(wiring.Component):
 
 
 class SkewedArray(wiring.Component):
-    """``hw.matrix.array.Array`` in DSP blocks; ``select`` must walk through the columns when the contract's drain does.
+    """``hw.matrix.array.Array`` in DSP blocks; ``select`` must walk through the columns when the contract's readout
+    does.
 
     Latency, Throughput, Back-pressure: as ``Array``, but column j of a tile can be read in one cycle only:
     ``Array.SHADOW_LATENCY + j`` after the tile's last word. ``select`` is not looked at.

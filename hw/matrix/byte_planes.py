@@ -1,4 +1,4 @@
-"""The two planes of wide products: columns of the high one wait beside the drain for those of the low one.
+"""The two planes of wide products: columns of the high one wait beside the readout for those of the low one.
 
 Stages (cycle 0: the column out of the array):
     0  the high column is kept, or comes out of the hold and is added

@@ -1,4 +1,4 @@
-"""The fusion pipeline: what happens to a column between the accumulators and its destination, in one fixed latency.
+"""The epilogue: what happens to a column between the accumulators and its destination, in one fixed latency.
 
 Stages, with a GELU of G cycles:
     1           bias
@@ -24,7 +24,7 @@ from vitreous.spec.isa import Activation
 from vitreous.spec.numbers import ACCUMULATOR_BITS, INT16, MULTIPLIER_BITS, SHIFT_BITS
 
 
-class FusionControl(data.StructLayout):
+class EpilogueControl(data.StructLayout):
     """What is done to a column: it travels with it.
 
     saturation : ``Saturation`` of the destination (GELU decides for itself).
@@ -46,7 +46,7 @@ class FusionControl(data.StructLayout):
         )
 
 
-class FusionPipeline(wiring.Component):
+class Epilogue(wiring.Component):
     """``o = residual? + activation(requantize(acc + bias))`` for each lane of a column (docs/machine.md, MATMUL).
 
     Latency: ``latency(config)`` cycles for every kind of column; ``residual`` is taken ``residual_latency(config)``
@@ -63,7 +63,7 @@ class FusionPipeline(wiring.Component):
     valid, o_valid : In, Out, a column is here.
     acc, bias : In, N accumulators and biases; their sum must fit 32 bits.
     multiplier, shift : In, of the first requantization, for each lane.
-    control : In, ``FusionControl`` of this column.
+    control : In, ``EpilogueControl`` of this column.
     residual : In, the old residual stream of the column that came ``residual_latency(config)`` cycles ago.
     o : Out, the result, sign-extended to 16 bits.
     """
@@ -76,7 +76,7 @@ class FusionPipeline(wiring.Component):
     @staticmethod
     def residual_latency(config: AcceleratorConfig) -> int:
         """Cycles from a column to its ``residual``."""
-        return FusionPipeline.latency(config) - 2
+        return Epilogue.latency(config) - 2
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
@@ -88,7 +88,7 @@ class FusionPipeline(wiring.Component):
                 "bias": In(data.ArrayLayout(signed(ACCUMULATOR_BITS), lanes)),
                 "multiplier": In(data.ArrayLayout(MULTIPLIER_BITS, lanes)),
                 "shift": In(data.ArrayLayout(SHIFT_BITS, lanes)),
-                "control": In(FusionControl()),
+                "control": In(EpilogueControl()),
                 "residual": In(data.ArrayLayout(signed(16), lanes)),
                 "o_valid": Out(1),
                 "o": Out(data.ArrayLayout(signed(16), lanes)),

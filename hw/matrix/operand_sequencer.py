@@ -1,4 +1,4 @@
-"""The feeder: turns MATMUL instructions into a gapless sequence of word addresses for the array."""
+"""The operand sequencer: turns MATMUL instructions into a gapless sequence of word addresses for the array."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, Command, ErrorReport, in
 from vitreous.hw.softmax.prologue import Plane
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.softmax import facts
+from vitreous.spec.softmax import limits
 
 
 class TileFlags(data.StructLayout):
@@ -40,13 +40,13 @@ class FeedWord(data.StructLayout):
         )
 
 
-class Feeder(wiring.Component):
+class OperandSequencer(wiring.Component):
     """``for r, c, k: word(A[a_base + r*a_stride + k], B[b_base + c*b_stride + k])``, tiles back to back.
 
     A wide product feeds each tile twice, first its high planes, then its low ones. The last words of two tiles are at
     least N cycles apart, because the tile before drains N columns from the shadow; the last columns of two score rows
     are too, and with a softmax of two passes the columns of the first one further. With scale LANE each row of tiles
-    first waits for the drain, then reads its N parameters, one a cycle.
+    first waits for the readout, then reads its N parameters, one a cycle.
 
     Latency: 2 cycles from the transfer of a command to its first word.
     Throughput: one word a cycle; a tile takes ``max(k_words, N)`` cycles.
@@ -56,7 +56,7 @@ class Feeder(wiring.Component):
     Parameters
     ----------
     config : gives N, V, ``s_depth`` and the softmax.
-    drain_latency : cycles from a word that ends a tile to the parameter address of the tile's first column.
+    readout_latency : cycles from a word that ends a tile to the parameter address of the tile's first column.
     in_flight : instructions that may be started and not retired.
 
     Members
@@ -64,19 +64,19 @@ class Feeder(wiring.Component):
     i : In, commands, all of them MATMUL.
     stop : In, nothing starts any more, and no word or parameter is asked for.
     retire : In, an instruction is complete.
-    start, descriptor, descriptor_pc : Out, an instruction starts to feed: the whole of it, for the drain.
+    start, descriptor, descriptor_pc : Out, an instruction starts to feed: the whole of it, for the readout.
     word_valid, word : Out, a word pair to read now.
     p_valid, p_addr, p_lane, p_pc : Out, a lane parameter to read now.
     busy : Out, an instruction is held, feeds or is not retired.
     error : Out, level: the next instruction is illegal and all before it are complete.
-    stall_drain, stall_parameters : Out, no word in this cycle because of the drain, of the parameters.
+    stall_drain, stall_parameters : Out, no word in this cycle because of the readout, of the parameters.
     """
 
     COMMAND_LATENCY = 2
 
-    def __init__(self, config: AcceleratorConfig, *, drain_latency: int, in_flight: int) -> None:
+    def __init__(self, config: AcceleratorConfig, *, readout_latency: int, in_flight: int) -> None:
         self.config, self.lanes = config, config.array.lanes
-        self.drain_latency, self.in_flight = drain_latency, in_flight
+        self.readout_latency, self.in_flight = readout_latency, in_flight
         self.layout = instruction_layout(isa.Opcode.MATMUL)
         super().__init__(
             {
@@ -94,7 +94,7 @@ class Feeder(wiring.Component):
                 "p_pc": Out(isa.PC_BITS),
                 "busy": Out(1),
                 "error": Out(ErrorReport()),
-                "stall_drain": Out(1),
+                "stall_readout": Out(1),
                 "stall_parameters": Out(1),
             }
         )
@@ -180,14 +180,14 @@ class Feeder(wiring.Component):
         tile = self._build_free(m, end, Const(self.lanes - 1), short, "tile")
         # A score row's last column may be its tile's last one, the next row's last one its tile's first.
         cycles, whole = 2 * self.lanes - 2, (self._next_words, self._current.k_words)
-        if facts(self.config.softmax).passes == 1:
+        if limits(self.config.softmax).passes == 1:
             row = self._build_free(m, last_end, Const(cycles), short, "score")
         else:
             row = self._build_free(m, last_end, self._current.columns + cycles, whole, "score")
-        drain = Signal(range(self.drain_latency + self.lanes), name="drain_spacing")
-        m.d.sync += drain.eq(Mux(end, self.drain_latency + self.lanes - 1, drain - (drain != 0)))
+        readout = Signal(range(self.readout_latency + self.lanes), name="readout_spacing")
+        m.d.sync += readout.eq(Mux(end, self.readout_latency + self.lanes - 1, readout - (readout != 0)))
         self._may_start = tile & (~single | row)
-        self._drained = drain == 0
+        self._read_out = readout == 0
 
     def _build_free(
         self, m: Module, end: Value, cycles: Value, words: tuple[Value, Value], name: str
@@ -307,15 +307,18 @@ class Feeder(wiring.Component):
                     with m.If(lane_scale):
                         m.next = "PARAMETERS"
             with m.State("PARAMETERS"):
-                m.d.comb += [self.p_valid.eq(self._drained & ~self.stop), self.stall_drain.eq(~self._drained)]
-                m.d.comb += self.stall_parameters.eq(self._drained)
+                m.d.comb += [
+                    self.p_valid.eq(self._read_out & ~self.stop),
+                    self.stall_readout.eq(~self._read_out),
+                ]
+                m.d.comb += self.stall_parameters.eq(self._read_out)
                 with m.If(self.p_valid):
                     m.d.sync += self.p_lane.eq(self.p_lane + 1)
                     with m.If(self.p_lane == self.lanes - 1):
                         m.next = "FEED"
             with m.State("FEED"):
                 m.d.comb += self.word_valid.eq((~self._first | self._may_start) & ~self.stop)
-                m.d.comb += self.stall_drain.eq(~self.word_valid)
+                m.d.comb += self.stall_readout.eq(~self.word_valid)
                 with m.If(self.word_valid & self._word_last & self._row_last & ~self._again):
                     with m.If(current.scale == isa.Scale.LANE):
                         m.next = "PARAMETERS"

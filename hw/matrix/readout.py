@@ -1,4 +1,4 @@
-"""The drain's sequencer: one column of the shadow a cycle, with everything that must accompany it."""
+"""The readout's sequencer: one column of the shadow a cycle, with everything that must accompany it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vitreous.spec.config import AcceleratorConfig
 
 
 class Descriptor(data.StructLayout):
-    """An instruction and its program counter, as the drain takes them over from the feeder."""
+    """An instruction and its program counter, as the readout takes them over from the operand sequencer."""
 
     def __init__(self) -> None:
         super().__init__({"fields": instruction_layout(isa.Opcode.MATMUL), "pc": isa.PC_BITS})
@@ -54,7 +54,7 @@ class ColumnTag(data.StructLayout):
         )
 
 
-class Drain(wiring.Component):
+class Readout(wiring.Component):
     """``for j in range(N) while c*N + j < columns``: column ``j`` of each tile, its parameter address and its tag.
 
     The columns of high planes come first, with nothing but their place; those of the low ones are like any other.
@@ -71,7 +71,7 @@ class Drain(wiring.Component):
     Members
     -------
     start, tile : In, a tile will be in the shadow in two cycles.
-    descriptor : In, the oldest instruction whose drain has not begun.
+    descriptor : In, the oldest instruction whose readout has not begun.
     flags, tag : Out, the column.
     p_valid, p_addr : Out, the parameter word to read now for it.
     """

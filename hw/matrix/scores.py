@@ -20,7 +20,7 @@ from vitreous.hw.softmax.softmax import VARIANTS, SoftmaxStatistics, prologue
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
-from vitreous.spec.softmax import MASKED_CODE, facts
+from vitreous.spec.softmax import MASKED_CODE, limits
 
 
 class ScoreTag(data.StructLayout):
@@ -72,7 +72,7 @@ class Scores(wiring.Component):
     @staticmethod
     def done_latency(config: AcceleratorConfig, columns: int) -> int:
         """Cycles from the last score of a row of ``columns`` keys to its ``done``."""
-        again = (facts(config.softmax).passes - 1) * columns
+        again = (limits(config.softmax).passes - 1) * columns
         return SoftmaxStatistics.scale_latency(config) + config.array.lanes + again
 
     def __init__(self, config: AcceleratorConfig) -> None:

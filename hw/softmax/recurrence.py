@@ -1,4 +1,4 @@
-"""What the variants of softmax have in common at the drain: a running maximum and a sum for each row of scores."""
+"""What the variants of softmax have in common at the readout: a running maximum and a sum for each row of scores."""
 
 from __future__ import annotations
 

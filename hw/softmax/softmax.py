@@ -1,4 +1,4 @@
-"""Softmax at the drain: running statistics of score rows, one row for each lane, and their row scales.
+"""Softmax at the readout: running statistics of score rows, one row for each lane, and their row scales.
 
 A variant is a recurrence over the scores and a prologue for the codes it keeps of them, in a file of its own.
 """
@@ -21,7 +21,7 @@ from vitreous.hw.softmax.recurrence import RowConstants, SoftmaxRecurrence
 from vitreous.hw.softmax.rowscale import FACTOR_BITS, SUM_BITS, RowScale
 from vitreous.spec.config import AcceleratorConfig, SoftmaxConfig
 from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
-from vitreous.spec.softmax import facts
+from vitreous.spec.softmax import limits
 
 __all__ = ["SLOTS", "VARIANTS", "SoftmaxStatistics", "Variant", "prologue", "recurrence"]
 
@@ -56,7 +56,7 @@ def prologue(config: AcceleratorConfig) -> ProbabilityPrologue:
 
 def _row_result(softmax: SoftmaxConfig) -> RowScale | RowInverse:
     """From the sum of a row to its multiplier, shift and factor."""
-    offset = facts(softmax).row_exponent
+    offset = limits(softmax).row_exponent
     return RowScale(offset=offset) if offset else RowInverse()
 
 

@@ -1,4 +1,4 @@
-"""The arithmetic of the row unit: columns of the residual stream become statistics, then normalized words or sums.
+"""The arithmetic of the vector unit: columns of the residual stream become statistics, then normalized words or sums.
 
 Stages of a column, from the cycle in which its read is granted (L: those of the norm's variant, 1 or 2):
     1            data from R
@@ -54,7 +54,7 @@ class NormLatency:
 
 
 def norm_latency(config: AcceleratorConfig) -> NormLatency:
-    """Of the row unit's pipeline in ``config``."""
+    """Of the vector unit's pipeline in ``config``."""
     variant, lanes = VARIANTS[config.norm.variant], config.array.lanes
     return NormLatency(
         column=_X + variant.LATENCY + Requantize.LATENCY + Packer.LATENCY,

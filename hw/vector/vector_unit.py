@@ -1,4 +1,4 @@
-"""The row unit: executes NORM and POOL on tiles of the residual stream (docs/machine.md).
+"""The vector unit: executes NORM and POOL on tiles of the residual stream (docs/machine.md).
 
 i -> sequence -> r ---> NormPipeline -> NormWords -> xo, ro
 """
@@ -23,7 +23,7 @@ from vitreous.spec.isa import ErrorCode, Opcode
 
 @dataclass(frozen=True)
 class RowCycles:
-    """Cycles of a row unit beside its reads, when no port stalls.
+    """Cycles of a vector unit beside its reads, when no port stalls.
 
     scale, mean : from the end of a tile's statistics or mean pass to the start of the next one.
     mean_after_check : from the check of an instruction, the cycle before its first read, to the second pass of a
@@ -39,7 +39,7 @@ class RowCycles:
 
 
 def row_cycles(config: AcceleratorConfig) -> RowCycles:
-    """Of the row unit of ``config``."""
+    """Of the vector unit of ``config``."""
     latency = norm_latency(config)
     return RowCycles(
         scale=latency.scale - 1,
@@ -50,7 +50,7 @@ def row_cycles(config: AcceleratorConfig) -> RowCycles:
     )
 
 
-class RowUnit(wiring.Component):
+class VectorUnit(wiring.Component):
     """Layer norm and RMS norm of tiles (R to X) and the mean over tokens (R to R).
 
     Latency: when no port stalls, with the members of ``row_cycles``, NORM takes ``2 * channels + scale`` cycles for

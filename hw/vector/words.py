@@ -1,4 +1,4 @@
-"""The way out of the row unit: finished words wait here for a write port that other units may hold."""
+"""The way out of the vector unit: finished words wait here for a write port that other units may hold."""
 
 from __future__ import annotations
 

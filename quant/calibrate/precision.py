@@ -27,7 +27,7 @@ from vitreous.golden.interpreter import run
 from vitreous.golden.softmax.softmax import softmax
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op
-from vitreous.spec.softmax import facts
+from vitreous.spec.softmax import limits
 
 LARGEST_ERROR = 1 / 128
 """Largest error of one probability that 8 bits may have."""
@@ -107,7 +107,7 @@ def real_probabilities(t: Tensor, config: SoftmaxConfig) -> Tensor:
     """
     multiplier, shift = 1 << 14, 20
     p, m, s = softmax(t, config, multiplier, shift)
-    unit = multiplier / 2.0**shift / facts(config).row_factor
+    unit = multiplier / 2.0**shift / limits(config).row_factor
     row = m.double() * torch.pow(2.0, -s.double()) / unit
     return p.double() / (256 if config.probability_bits == 16 else 1) * row[..., None]
 

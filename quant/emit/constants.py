@@ -8,7 +8,7 @@ from typing import NamedTuple
 from vitreous.quant.errors import QuantError
 from vitreous.spec.config import EXACT, NormConfig, SoftmaxConfig
 from vitreous.spec.numbers import SHIFT_MAX, SHIFT_MIN, NumberError, quantize_multiplier
-from vitreous.spec.softmax import WIDE_BITS, facts
+from vitreous.spec.softmax import WIDE_BITS, limits
 
 PROBABILITY_DTYPES = {8: "int8", 16: "int16"}
 """What the integer graph keeps a probability in; float64 ones become int32."""
@@ -48,14 +48,14 @@ def probability_dtype(config: SoftmaxConfig, bits: int) -> str:
 
 def row_constants(name: str, config: SoftmaxConfig, bits: int, factor: float) -> tuple[int, int]:
     """``m_o / 2**s_o ~ factor`` (``scale_v / scale_out``) in the units of the variant's levels and of its planes."""
-    known = facts(config)
+    known = limits(config)
     planes = WIDE_BITS if bits == 16 and config.variant != EXACT else 0
     return output_factor(name, factor * known.row_factor / 2**planes, known.least, known.largest)
 
 
 def check_keys(name: str, config: SoftmaxConfig, keys: int) -> None:
     """Raise QuantError for rows that are longer than the softmax is safe for."""
-    most = facts(config).max_keys
+    most = limits(config).max_keys
     if keys > most:
         raise QuantError(
             f"{name}: rows of {keys} keys; softmax.variant = {config.variant} is safe up to {most} keys"

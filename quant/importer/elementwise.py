@@ -10,7 +10,7 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from vitreous.quant.errors import refuse
-from vitreous.quant.importer import decomposed_patterns as spelled
+from vitreous.quant.importer import decomposed_patterns as decomposed
 from vitreous.quant.importer import stream
 from vitreous.quant.importer.view import View
 from vitreous.quant.importer.walk import Walk
@@ -44,7 +44,7 @@ def _times(value: Tensor | float, factor: float) -> Tensor | float:
 def multiply(walk: Walk, node: fx.Node, left: Any, right: Any) -> View:
     """A product with a constant, kept as a gain; or of two computed tensors, as SiLU and RMS norm are spelled."""
     if isinstance(left, View) and isinstance(right, View):
-        made = spelled.product(walk, node, left, right)
+        made = decomposed.product(walk, node, left, right)
         if made is not None:
             return made
         raise refuse(node, "Two computed tensors are multiplied elementwise", SUPPORTED)
@@ -55,7 +55,7 @@ def multiply(walk: Walk, node: fx.Node, left: Any, right: Any) -> View:
 def divide(walk: Walk, node: fx.Node, left: Any, right: Any, **kwargs: Any) -> View:
     """A division by a constant, or the one at the end of an RMS norm."""
     if isinstance(left, View) and isinstance(right, View):
-        made = spelled.quotient(walk, node, left, right)
+        made = decomposed.quotient(walk, node, left, right)
         if made is not None:
             return made
     if not isinstance(left, View) or isinstance(right, View) or kwargs.get("rounding_mode") is not None:

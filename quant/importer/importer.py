@@ -1,7 +1,7 @@
 """From an exported graph to the encoder that it computes, operator by operator, in one walk.
 
 Operators that only move elements are followed through ``View``; constants are computed; the rest is ``elementwise``,
-``layers``, ``stream``, ``spelled`` and ``attention``. Anything else is refused by name. Walking data flow makes the
+``layers``, ``stream``, ``decomposed`` and ``attention``. Anything else is refused by name. Walking data flow makes the
 result independent of how a model spells its reshapes and where it puts its dropouts.
 """
 
@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 
 from vitreous.quant.errors import QuantError, refuse
 from vitreous.quant.importer import attention, elementwise, layers, stream
-from vitreous.quant.importer import decomposed_patterns as spelled
+from vitreous.quant.importer import decomposed_patterns as decomposed
 from vitreous.quant.importer.elementwise import SUPPORTED
 from vitreous.quant.importer.float_ir import Encoder, Image, Linear, Square, collect
 from vitreous.quant.importer.view import View, whole
@@ -210,7 +210,7 @@ def _fused_rms_norm(walk: Walk, node: fx.Node, *args: Any, **kwargs: Any) -> Any
 
 
 def _mean(walk: Walk, node: fx.Node, view: View, *args: Any, **kwargs: Any) -> View:
-    found = spelled.mean_square if isinstance(view.source, Square) else stream.mean
+    found = decomposed.mean_square if isinstance(view.source, Square) else stream.mean
     return found(walk, node, view, *args, **kwargs)
 
 
@@ -242,12 +242,12 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "gelu": _gelu,
     "silu": _silu,
     "relu": _relu,
-    "sigmoid": spelled.sigmoid,
-    "square": spelled.square,
-    "pow": spelled.power,
-    "rsqrt": spelled.rsqrt,
-    "sqrt": spelled.sqrt,
-    "reciprocal": spelled.reciprocal,
+    "sigmoid": decomposed.sigmoid,
+    "square": decomposed.square,
+    "pow": decomposed.power,
+    "rsqrt": decomposed.rsqrt,
+    "sqrt": decomposed.sqrt,
+    "reciprocal": decomposed.reciprocal,
     "mean": _mean,
     "add": elementwise.add,
     "sub": elementwise.subtract,

@@ -111,7 +111,7 @@ def _gelu_sizes(config: AcceleratorConfig) -> Sizes:
     return {"N": config.array.lanes, "fraction": gelu.fraction_bits, **table}
 
 
-def _fusion_sizes(config: AcceleratorConfig) -> Sizes:
+def _epilogue_sizes(config: AcceleratorConfig) -> Sizes:
     return {"N": config.array.lanes, "fraction": config.gelu.fraction_bits}
 
 
@@ -219,8 +219,8 @@ PIECES: tuple[Piece, ...] = (
     # Multipliers, accumulators with shadow and column select, operand registers.
     _piece("array", "array", "matrix.array", _array, _array_sizes, "N*N*V", "N*N", "N*V", "N", "1"),
     _piece("planes", "drain and fusion", "matrix.planes", _planes, _lanes, "N", "N*N", "1", optional=True),
-    _piece("fusion", "drain and fusion", "matrix.fusion", _none, _fusion_sizes, "N", "1", "N*fraction"),
-    _piece("gelu", "gelu", "matrix.fusion.gelu", _gelu, _gelu_sizes, "N", "1", "N*entries", "N*fraction"),
+    _piece("epilogue", "drain and fusion", "matrix.epilogue", _none, _epilogue_sizes, "N", "1", "N*fraction"),
+    _piece("gelu", "gelu", "matrix.epilogue.gelu", _gelu, _gelu_sizes, "N", "1", "N*entries", "N*fraction"),
     _piece(
         "statistics",
         "softmax",
@@ -244,7 +244,7 @@ PIECES: tuple[Piece, ...] = (
         *_LATENCIES,
         core=3 + len(_LATENCIES),
     ),
-    _piece("row", "row unit", "row", _norm, _words, "N", "1", "N*V"),
+    _piece("vector", "vector unit", "vector", _norm, _words, "N", "1", "N*V"),
     _piece("load", "load", "load", _none, _load_sizes, *_GEAR, "reads", core=3),
     _piece("store", "store", "store", _none, lambda c: {**_words(c), **_bus(c)}, *_GEAR, core=3),
     _piece("fetch", "fetch and queues", "fetch", _none, _bus, "1", "B"),

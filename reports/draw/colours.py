@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-QUEUES = {"load": "u-load", "matrix": "u-array", "row": "u-row", "store": "u-store"}
+QUEUES = {"load": "u-load", "matrix": "u-array", "vector": "u-vector", "store": "u-store"}
 STALLS = {
     "array_busy": "u-array",
     "matrix_wait_load": "u-load",
     "matrix_wait_matrix": "u-x",
-    "matrix_wait_row": "u-row",
+    "matrix_wait_vector": "u-vector",
     "matrix_wait_store": "u-store",
-    "matrix_stall_drain": "u-fusion",
+    "matrix_stall_readout": "u-fusion",
     "matrix_stall_parameters": "u-p",
     "matrix_empty": "u-control",
     "other": "u-static",
@@ -33,7 +33,7 @@ _UNITS = (
     ("statistics", "k3"),
     ("softmax", "k4"),
     ("fusion", "u-fusion"),
-    ("row", "u-row"),
+    ("vector", "u-vector"),
     ("axi", "u-load"),
     ("load", "u-load"),
     ("store", "u-store"),

@@ -24,15 +24,15 @@ NO_ENERGY: Mapping[str, str] = dict.fromkeys(
     (
         "matrix_wait_load",
         "matrix_wait_matrix",
-        "matrix_wait_row",
+        "matrix_wait_vector",
         "matrix_wait_store",
-        "matrix_stall_drain",
+        "matrix_stall_readout",
         "matrix_stall_parameters",
         "matrix_empty",
         "load_busy",
         "load_wait_token",
-        "row_busy",
-        "row_wait_token",
+        "vector_busy",
+        "vector_wait_token",
         "store_busy",
         "store_wait_token",
     ),
@@ -215,8 +215,8 @@ def _lane_costs(config: AcceleratorConfig, p: Primitives) -> list[tuple[str, str
     n, v, log_n, acc = config.array.lanes, config.array.depth, log2(config.array.lanes), ACCUMULATOR_BITS
     return [
         (
-            "fusion pipeline",
-            "drain_columns",
+            "epilogue",
+            "readout_columns",
             (2 * p.reg(acc) + p.shift(acc, log_n) + _requantize(p)) * n,
             "N (2 reg(32) + select 1 of N + add(32) + mul(32, 15) + add(47) + shift(47) + add(16) + reg(88))",
         ),
@@ -239,7 +239,7 @@ def _lane_costs(config: AcceleratorConfig, p: Primitives) -> list[tuple[str, str
             f"N V probabilities of {config.softmax.variant}",
         ),
         (
-            "row unit",
+            "vector unit",
             "norm_columns",
             _norm(config, p) * n,
             f"N layer norms {config.norm.variant}, all passes",

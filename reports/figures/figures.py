@@ -29,9 +29,9 @@ MATRIX_CAUSES = (
     "array_busy",
     "matrix_wait_load",
     "matrix_wait_matrix",
-    "matrix_wait_row",
+    "matrix_wait_vector",
     "matrix_wait_store",
-    "matrix_stall_drain",
+    "matrix_stall_readout",
     "matrix_stall_parameters",
     "matrix_empty",
 )
@@ -140,7 +140,7 @@ KINDS = (
 )
 
 
-def matrix_completions(record: Record) -> tuple[tuple[int, int], ...]:
+def matrix_retirements(record: Record) -> tuple[tuple[int, int], ...]:
     """(program counter, cycle of completion) of each matrix instruction of the first image, in order."""
     spans = [span for span in record.simulation.spans if span[0] == Queue.MATRIX]
     ends = [end for _, _, _, end in spans]
@@ -152,7 +152,7 @@ def matrix_completions(record: Record) -> tuple[tuple[int, int], ...]:
 def _owned_cycles(record: Record) -> dict[str, int]:
     owned: dict[str, int] = defaultdict(int)
     before = 0
-    for pc, end in matrix_completions(record):
+    for pc, end in matrix_retirements(record):
         owned[record.program[pc].label] += end - before
         before = end
     total = record.simulation.images[0].counters["cycles"]
@@ -200,8 +200,8 @@ def layers(record: Record) -> tuple[LayerRow, ...]:
     macs: dict[str, int] = defaultdict(int)
     for layer in record.model.layers:
         macs[layer.label] += layer.macs
-    # Loads are issued ahead of their layer: the order of the model is that of the products and the row unit.
-    computing = [i.label for i in record.program if i.queue in (Queue.MATRIX, Queue.ROW)]
+    # Loads are issued ahead of their layer: the order of the model is that of the products and the vector unit.
+    computing = [i.label for i in record.program if i.queue in (Queue.MATRIX, Queue.VECTOR)]
     others = [i.label for i in record.program if i.queue in (Queue.LOAD, Queue.STORE)]
     order = dict.fromkeys([*computing, *macs, *others, TAIL])
     total = sum(owned.values())
@@ -218,7 +218,7 @@ def layers(record: Record) -> tuple[LayerRow, ...]:
                 array_words=words[label],
                 utilization=macs[label] / rate if macs[label] and rate else None,
                 load_cycles=in_queue[Queue.LOAD, label],
-                row_cycles=in_queue[Queue.ROW, label],
+                row_cycles=in_queue[Queue.VECTOR, label],
                 store_cycles=in_queue[Queue.STORE, label],
             )
         )
@@ -246,11 +246,11 @@ def queues(record: Record) -> tuple[QueueRow, ...]:
     """Busy, waiting and idle cycles of the four queues in the first image."""
     counters = record.simulation.images[0].counters
     total = counters["cycles"]
-    waits = ("matrix_wait_load", "matrix_wait_matrix", "matrix_wait_row", "matrix_wait_store")
+    waits = ("matrix_wait_load", "matrix_wait_matrix", "matrix_wait_vector", "matrix_wait_store")
     parts = {
         "load": (counters["load_busy"], counters["load_wait_token"]),
         "matrix": (counters["array_busy"], sum(counters[name] for name in waits)),
-        "row": (counters["row_busy"], counters["row_wait_token"]),
+        "vector": (counters["vector_busy"], counters["vector_wait_token"]),
         "store": (counters["store_busy"], counters["store_wait_token"]),
     }
     return tuple(

@@ -90,7 +90,7 @@ SOURCES: dict[str, str] = {
     "build_seconds": "wall time that this run spent on building the simulator; 0 when build_cached",
     "build_original_seconds": "wall time of the build when it was made",
     "layers": "first image: cycles from the RTL's trace of completions, by the instructions' labels: a layer owns the "
-    "cycles from the completion of the matrix instruction before to that of its own; load, row unit and store "
+    "cycles from the completion of the matrix instruction before to that of its own; load, vector unit and store "
     "count in their own queues, from issue or from the completion before",
     "layers.array_words": "definition: row_tiles * ceil(columns / N) * k_words of the layer's matrix instructions, "
     "twice for two planes; their sum over all layers equals counter `array_busy`",

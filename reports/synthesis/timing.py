@@ -1,7 +1,7 @@
 """nextpnr's report: the clock, the critical path cell by cell, and what of the part is used.
 
 Names: Yosys keeps the name of every register and of what a designer named, and names a cell after the nearest of these
-with the kinds of the cells between them behind it (``matrix.feeder._columns_LUT4_Z_D``). ``signal_of`` is the part
+with the kinds of the cells between them behind it (``matrix.sequencer._columns_LUT4_Z_D``). ``signal_of`` is the part
 before.
 """
 

@@ -1,4 +1,5 @@
-"""The matrix unit: the feeder's tiles, the drain's columns, completion (hw.feeder, hw.drain, hw.completion)."""
+"""The matrix unit: the operand sequencer's tiles, the readout's columns, completion (hw.matrix.operand_sequencer,
+hw.matrix.readout, hw.control.retire)."""
 
 from __future__ import annotations
 
@@ -63,16 +64,16 @@ class MatrixModel:
         self._stored, self._complete = stored, complete
         self._kinds: dict[tuple[int, ...], _Kind] = {}
         self.ready: int | None = 0
-        self._fed = -1  # the last cycle in which the feeder was active
+        self._fed = -1  # the last cycle in which the operand sequencer was active
         self._end = -(1 << 20)  # the last word of the last tile
         self._score_free = -(1 << 20)  # the earliest end of the next score row
         self._done = -1
         self.reads = {memory: Client() for memory in (Memory.X, Memory.W, Memory.R)}
         self.writes = {memory: Client() for memory in (Memory.X, Memory.W, Memory.R)}
-        self.stall_drain = self.stall_parameters = 0
+        self.stall_readout = self.stall_parameters = 0
         self.active: list[
             tuple[int, int]
-        ] = []  # first and last cycle in which the feeder works on an instruction
+        ] = []  # first and last cycle in which the operand sequencer works on an instruction
 
     @property
     def notice(self) -> int:
@@ -101,20 +102,20 @@ class MatrixModel:
                 self._score_free = end + kind.scored
                 self._use(kind.last_uses, end)
             self._end = end
-            self.stall_drain += end - begin - kind.count * kind.k
+            self.stall_readout += end - begin - kind.count * kind.k
         self._fed = end = self._end
         self.active.append((begin + 1, end))
         self._done = max(end + kind.finish, self._done + 1)
         self._complete(self._done)
 
     def _feed_rows(self, kind: _Kind, begin: int) -> None:
-        """Scale LANE: each row of tiles waits for the drain, then reads N parameters."""
+        """Scale LANE: each row of tiles waits for the readout, then reads N parameters."""
         lanes, span = self._lanes, (kind.tiles - 1) * kind.period
         at = begin + 1
         for _ in range(kind.count // kind.tiles):
             read = max(at, self._end + self._timing.column + lanes)
             first = read + lanes + kind.k - 1
-            self.stall_drain += read - at + (kind.tiles - 1) * (kind.period - kind.k)
+            self.stall_readout += read - at + (kind.tiles - 1) * (kind.period - kind.k)
             self.stall_parameters += lanes
             self._end = first + span
             self._use(kind.uses, first)
@@ -156,17 +157,17 @@ class MatrixModel:
         if i["operands"] != Operands.SW and Memory.X in self._stored:
             yield self.reads[Memory.X], words, count, period, k, 1
         planes = 1 + i["wide"]
-        drain = (planes - 1) * period + timing.column
+        readout = (planes - 1) * period + timing.column
         count, tiles, period = count // planes, tiles // planes, period * planes
         destination = Memory(i["destination"])
         if destination is Memory.R:
-            yield from self._columns(self.writes[Memory.R], drain + timing.result, i, count, tiles, period)
+            yield from self._columns(self.writes[Memory.R], readout + timing.result, i, count, tiles, period)
             if i["residual"]:
                 yield from self._columns(
-                    self.reads[Memory.R], drain + timing.residual, i, count, tiles, period
+                    self.reads[Memory.R], readout + timing.residual, i, count, tiles, period
                 )
         elif destination is not Memory.S:
-            yield from self._words(self.writes[destination], drain + timing.write, i, count, tiles, period)
+            yield from self._words(self.writes[destination], readout + timing.write, i, count, tiles, period)
 
     def _columns(
         self, client: Client, start: int, i: dict[str, int], count: int, tiles: int, period: int

@@ -17,8 +17,8 @@ from vitreous.sim.cycles.load import LoadModel
 from vitreous.sim.cycles.matrix import MatrixModel
 from vitreous.sim.cycles.ports import Port
 from vitreous.sim.cycles.queues import IssueQueue, Tokens
-from vitreous.sim.cycles.row import RowModel
 from vitreous.sim.cycles.store import StoreModel
+from vitreous.sim.cycles.vector import VectorModel
 from vitreous.sim.run.build import SimulationError
 from vitreous.sim.run.runtime import MemoryTiming, check_program
 from vitreous.sim.run.trace import Span
@@ -80,8 +80,8 @@ class _Machine:
         bus = ReadBus(clock, timing)
         stored = {Memory(i["memory"]) for i in program.instructions if i.opcode is Opcode.STORE}
         self._matrix = matrix = MatrixModel(config, queues[Queue.MATRIX].complete, stored)
-        row = RowModel(
-            config, clock, matrix.reads[Memory.R], matrix.writes[Memory.X], queues[Queue.ROW].complete
+        row = VectorModel(
+            config, clock, matrix.reads[Memory.R], matrix.writes[Memory.X], queues[Queue.VECTOR].complete
         )
         notice = min(matrix.notice, row.notice)
         writes = {
@@ -103,7 +103,7 @@ class _Machine:
         for queue, unit in (
             (Queue.LOAD, load),
             (Queue.MATRIX, matrix),
-            (Queue.ROW, row),
+            (Queue.VECTOR, row),
             (Queue.STORE, store),
         ):
             line = queues[queue]
@@ -137,7 +137,7 @@ class _Machine:
         total |= Counter(
             cycles=cycles,
             fetch_beats=self._front.beats,
-            matrix_stall_drain=self._matrix.stall_drain,
+            matrix_stall_readout=self._matrix.stall_readout,
             matrix_stall_parameters=self._matrix.stall_parameters,
             matrix_empty=cycles - counters.covered(held),
         )

@@ -51,7 +51,7 @@ class Client:
         self._total.append(self._total[-1] + repeats * uses)
 
     def before(self, cycle: int) -> int:
-        """Busy cycles before ``cycle``; trains overlap only by the last few cycles of a drain."""
+        """Busy cycles before ``cycle``; trains overlap only by the last few cycles of a readout."""
         index = bisect_right(self._starts, cycle) - 1
         if index < 0:
             return 0

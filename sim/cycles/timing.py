@@ -9,14 +9,14 @@ from functools import lru_cache
 from vitreous.hw.control import issue
 from vitreous.hw.load import load
 from vitreous.hw.matrix.matrix import MatrixUnit
-from vitreous.hw.matrix.operand_sequencer import Feeder
+from vitreous.hw.matrix.operand_sequencer import OperandSequencer
 from vitreous.hw.matrix.packer import Packer
 from vitreous.hw.matrix.scores import Scores
 from vitreous.hw.store import store, store_words
 from vitreous.hw.vector.vector_unit import row_cycles
 from vitreous.hw.vector.words import NormWords
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.softmax import facts
+from vitreous.spec.softmax import limits
 
 IN_FLIGHT = issue.IN_FLIGHT
 PENDING_LOADS = load.IN_FLIGHT
@@ -29,7 +29,8 @@ FETCH_BURST_BEATS = 16
 
 @dataclass(frozen=True)
 class MatrixTiming:
-    """command : from a command to the start of its feed. column : from a tile's last word to its column 0 in the drain.
+    """command : from a command to the start of its feed. column : from a tile's last word to its column 0 in the
+    readout.
 
     read, residual, result, write : from there (``read``: from the word) to the memories' ports; ``result`` is also the
     cycle of a score. score : from the last score of a row to the end of its row scale; again : how often its columns
@@ -68,20 +69,20 @@ def matrix_timing(config: AcceleratorConfig) -> MatrixTiming:
     write = MatrixUnit.latency(config) - MatrixUnit.column_latency(config)
     result = write - Packer.LATENCY
     return MatrixTiming(
-        command=Feeder.COMMAND_LATENCY - 1,
+        command=OperandSequencer.COMMAND_LATENCY - 1,
         read=Scores.read_latency(config) - 1,
         column=MatrixUnit.column_latency(config),
         residual=MatrixUnit.residual_latency(config),
         result=result,
         write=write,
         score=Scores.done_latency(config, 0),
-        again=facts(config.softmax).passes - 1,
+        again=limits(config.softmax).passes - 1,
     )
 
 
 @lru_cache(maxsize=64)
 def row_timing(config: AcceleratorConfig) -> RowTiming:
-    """Of the row unit of ``config``."""
+    """Of the vector unit of ``config``."""
     cycles = row_cycles(config)
     return RowTiming(
         scale=cycles.scale,

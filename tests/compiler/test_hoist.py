@@ -8,7 +8,7 @@ from vitreous.compiler.hoist import hoist
 from vitreous.compiler.lowering import lower
 from vitreous.compiler.memory import allocate
 from vitreous.compiler.steps import Buffer, Step
-from vitreous.compiler.tiling import Thrift
+from vitreous.compiler.tiling import MemoryBudget
 from vitreous.flow import comparison
 from vitreous.golden import interpreter
 from vitreous.golden.machine import Machine
@@ -18,7 +18,7 @@ from vitreous.spec.isa import QUEUE_OF, Opcode, Queue
 
 def lowered(config: AcceleratorConfig) -> list[Step]:
     graph = random_vit_graph(2, image=(16, 16), patch=4, dim=32, heads=2, depth=2, mlp=64)
-    plan = lower(fuse(graph, config), config, Thrift(), graph.input.shape, observe=False)
+    plan = lower(fuse(graph, config), config, MemoryBudget(), graph.input.shape, observe=False)
     allocate(plan.emitter.steps, config)
     return plan.emitter.steps
 
@@ -68,7 +68,7 @@ def test_loads_that_wait_for_their_product_fill_the_queue_at_most(depth: int) ->
 def test_a_load_stays_before_the_users_of_its_buffer() -> None:
     arguments, config = random_case(8)
     graph = random_vit_graph(**arguments)
-    plan = lower(fuse(graph, config), config, Thrift(), graph.input.shape, observe=False)
+    plan = lower(fuse(graph, config), config, MemoryBudget(), graph.input.shape, observe=False)
     allocate(plan.emitter.steps, config)
     steps = hoist(plan.emitter.steps, config)
     for position, step in enumerate(steps):

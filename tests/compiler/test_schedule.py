@@ -85,7 +85,7 @@ def test_a_program_that_spills_leaves_the_same_window_on_used_memories() -> None
 def test_without_double_buffering_no_load_runs_beside_earlier_work() -> None:
     def overlaps(program: Program) -> int:
         spans = predicted(program).spans
-        work = [s for s in spans if s.queue in (Queue.MATRIX, Queue.ROW)]
+        work = [s for s in spans if s.queue in (Queue.MATRIX, Queue.VECTOR)]
         loads = [s for s in spans if s.queue == Queue.LOAD]
         return sum(w.pc < load.pc and w.end > load.start for load in loads for w in work)
 

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitreous.compiler.tiling import Thrift, balanced, column_chunks, indivisible, row_blocks, row_groups
+from vitreous.compiler.tiling import (
+    MemoryBudget,
+    balanced,
+    column_chunks,
+    indivisible,
+    row_blocks,
+    row_groups,
+)
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig
 
 sizes = st.integers(1, 500)
@@ -28,7 +35,7 @@ def test_chunks_fit_both_memories_and_begin_with_a_word(lanes: int, depth: int) 
     config = AcceleratorConfig(
         array=ArrayConfig(lanes=lanes, depth=depth), memory=MemoryConfig(parameter_entries=128)
     )
-    for chunk in column_chunks(config, 1000, 50, 4000, Thrift()):
+    for chunk in column_chunks(config, 1000, 50, 4000, MemoryBudget()):
         assert chunk.start % lanes == chunk.start % depth == 0
         assert -(-len(chunk) // lanes) * 50 <= 4000 / 3
         assert len(chunk) < 128 / 3
@@ -43,12 +50,12 @@ def test_groups_and_blocks() -> None:
     assert len(row_blocks(3, 100, 10, 1)) == 3
 
 
-def test_thrift_ends() -> None:
+def test_budget_ends() -> None:
     for memory in "WPXR":
-        thrift: Thrift | None = Thrift()
+        budget: MemoryBudget | None = MemoryBudget()
         steps = 0
-        while thrift is not None:
-            thrift, steps = thrift.without(memory, 25), steps + 1
+        while budget is not None:
+            budget, steps = budget.without(memory, 25), steps + 1
         assert steps == {"W": 10, "P": 10, "X": 7, "R": 1}[memory]
 
 
@@ -59,10 +66,10 @@ def test_what_is_indivisible_stays_as_it_is(
     config = AcceleratorConfig(
         array=ArrayConfig(lanes=lanes, depth=depth), memory=MemoryConfig(weight_kib=kib, parameter_entries=64)
     )
-    thrift = Thrift()
-    while not indivisible(config, thrift, inner):
-        thrift = replace(thrift, weight_parts=thrift.weight_parts * 2)
-    more = replace(thrift, weight_parts=thrift.weight_parts * 2)
+    budget = MemoryBudget()
+    while not indivisible(config, budget, inner):
+        budget = replace(budget, weight_parts=budget.weight_parts * 2)
+    more = replace(budget, weight_parts=budget.weight_parts * 2)
     for k_words in (-(-inner // depth), inner):
-        chunks = column_chunks(config, columns, k_words, config.w_depth, thrift)
+        chunks = column_chunks(config, columns, k_words, config.w_depth, budget)
         assert chunks == column_chunks(config, columns, k_words, config.w_depth, more)

@@ -37,7 +37,7 @@ def test_relay(data_bits: int, stall: float) -> None:
     outcome = m.run(RELAY)
     assert outcome.status == isa.STATUS_DONE
     assert m.written == expected()
-    assert outcome.completed == {Queue.LOAD: 4, Queue.MATRIX: 0, Queue.ROW: 0, Queue.STORE: 4}
+    assert outcome.completed == {Queue.LOAD: 4, Queue.MATRIX: 0, Queue.VECTOR: 0, Queue.STORE: 4}
     assert [pc for queue, pc in outcome.issued if queue is Queue.STORE] == [2, 3, 5, 7]
     counters, beat = outcome.counters, data_bits // 8
     assert counters["instructions"] == len(RELAY)

@@ -6,12 +6,12 @@ import pytest
 
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.softmax import (
-    FACTS,
+    LIMITS,
     MASKED_CODE,
     PROBABILITY_MAXIMUM,
     WIDE_BITS,
-    facts,
     least_integer,
+    limits,
     mantissa_bits,
 )
 from vitreous.spec.tables import exp2_mantissa, ibert_exponential
@@ -21,7 +21,7 @@ BITS = (6, 7, 8, 9)
 
 def test_every_variant_has_its_facts() -> None:
     for variant in ("base2", "online", "ibert", "ita", "exact"):
-        assert facts(SoftmaxConfig(variant=variant)) is FACTS[variant]
+        assert limits(SoftmaxConfig(variant=variant)) is LIMITS[variant]
 
 
 def largest_term(variant: str, bits: int) -> int:
@@ -46,7 +46,7 @@ def smallest_sum(variant: str, bits: int) -> int:
 @pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
 @pytest.mark.parametrize("bits", BITS)
 def test_sums_and_row_shifts(variant: str, bits: int) -> None:
-    known = FACTS[variant]
+    known = LIMITS[variant]
     largest = known.max_keys * largest_term(variant, bits)
     assert largest < 1 << 32
     if variant == "ita":

@@ -37,7 +37,7 @@ def test_a_linear_with_a_padded_tile() -> None:
         "x_reads": 45,
         "w_reads": 45,
         "p_reads": 30,
-        "drain_columns": 30,
+        "readout_columns": 30,
         "x_writes": 15,
     }
 
@@ -58,7 +58,7 @@ def test_scores_and_context() -> None:
     assert (scores["score_columns"], scores["s_writes"]) == (10, 5)
     context = counted(matmul(operands=Operands.SW, scale=Scale.SOFTMAX, row_tiles=1, wide=1))
     assert (context["array_busy"], context["s_reads"], context["w_reads"]) == (30, 30, 30)
-    assert context["drain_columns"] == 10
+    assert context["readout_columns"] == 10
     assert "x_reads" not in context
     assert "p_reads" not in context
 

@@ -16,7 +16,7 @@ from vitreous.spec.config import AcceleratorConfig, load_accelerator
 Point = tuple[AcceleratorConfig, tuple[str, ...]]
 ALL = tuple(piece.name for piece in PIECES)
 MEMORIES = tuple(piece.name for piece in PIECES if piece.memory)
-_LANES = ("array", "planes", "fusion", "gelu", "statistics", "prologue", "feed", "row", "load", "store")
+_LANES = ("array", "planes", "epilogue", "gelu", "statistics", "prologue", "feed", "vector", "load", "store")
 _NONLINEAR = ("array", "statistics", "prologue", "gelu", "feed")
 _BUS = ("load", "store", "fetch", "channel", "queue")
 _SMALL = {"activation_kib": 4, "weight_kib": 4, "residual_kib": 4, "parameter_entries": 256, "score_keys": 64}
@@ -32,7 +32,7 @@ def points() -> Iterator[Point]:
     # Last, because these take longest.
     yield (
         load_accelerator("square256"),
-        ("planes", "fusion", "gelu", "statistics", "prologue", "feed", "row", *MEMORIES),
+        ("planes", "epilogue", "gelu", "statistics", "prologue", "feed", "vector", *MEMORIES),
     )
     yield load_accelerator("edge256"), ALL
 
@@ -70,7 +70,7 @@ def _linear() -> Iterator[Point]:
         _point(
             4, 1, softmax=online, gelu={"variant": "poly"}, norm="two_pass", bus={"data_bits": 128}, queue=2
         ),
-        (*_NONLINEAR, "row", *_BUS),
+        (*_NONLINEAR, "vector", *_BUS),
     )
     yield (
         _point(
@@ -81,17 +81,17 @@ def _linear() -> Iterator[Point]:
             bus={"data_bits": 256},
             queue=32,
         ),
-        ("array", "prologue", "gelu", "feed", "row", *_BUS),
+        ("array", "prologue", "gelu", "feed", "vector", *_BUS),
     )
     yield (
         _point(8, 1, multiplier="accumulate", softmax=ibert, gelu={"variant": "table"}, norm="two_pass"),
-        (*_NONLINEAR, "row"),
+        (*_NONLINEAR, "vector"),
     )
     yield (
         _point(
             4, 4, softmax=ita, gelu={"fraction_bits": 20}, bus={"outstanding_reads": 16, "burst_beats": 64}
         ),
-        ("statistics", "prologue", "gelu", "fusion", "load", "store", "fetch"),
+        ("statistics", "prologue", "gelu", "epilogue", "load", "store", "fetch"),
     )
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, GeluConfig, NormConfig, SoftmaxConfig
-from vitreous.spec.softmax import facts
+from vitreous.spec.softmax import limits
 
 WIDTHS = (2, 4)
 """The two numbers of lanes from which the cost of a lane is taken; not 1, because a memory block serves two lanes."""
@@ -106,13 +106,13 @@ def _softmax_latency(config: SoftmaxConfig) -> str:
     from vitreous.hw.softmax.softmax import VARIANTS, SoftmaxStatistics
 
     machine = softmax_machine(config, SOFTMAX_WIDTHS[0])
-    again = ", and the row's keys once more" if facts(config).passes == 2 else ""
+    again = ", and the row's keys once more" if limits(config).passes == 2 else ""
     probability = VARIANTS[config.variant].prologue.LATENCY
     return f"{SoftmaxStatistics.scale_latency(machine)} + N{again}; probability {probability}"
 
 
 def _softmax_entry(config: SoftmaxConfig) -> Entry:
-    known = facts(config)
+    known = limits(config)
     reach = f"rows of 1 to {known.max_keys} keys (enforced by quant, compiler and golden)"
     if config.variant == "ita":
         reach += "; scores within 4 octaves of 0, beyond they saturate"
@@ -188,7 +188,7 @@ def _root(_: int) -> Any:
 def _row_scale(_: int) -> Any:
     from vitreous.hw.softmax.rowscale import RowScale
 
-    return RowScale(offset=facts(SoftmaxConfig()).row_exponent)
+    return RowScale(offset=limits(SoftmaxConfig()).row_exponent)
 
 
 def _latency(module: str, name: str) -> str:

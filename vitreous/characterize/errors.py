@@ -19,7 +19,7 @@ from vitreous.characterize import distributions
 from vitreous.characterize.distributions import Rows, Shipped
 from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.numbers import GELU_INPUT, SCORE, quantize_multiplier
-from vitreous.spec.softmax import WIDE_BITS, facts
+from vitreous.spec.softmax import WIDE_BITS, limits
 
 Values = NDArray[np.float64]
 OUTPUT_STEP = 8 / 127
@@ -122,7 +122,7 @@ def probabilities(logits: Values, config: SoftmaxConfig) -> Values:
     from vitreous.golden.softmax.softmax import softmax
 
     t = scores(logits, config)
-    known = facts(config)
+    known = limits(config)
     planes = WIDE_BITS if config.probability_bits == 16 and config.variant != EXACT else 0
     real = 2.0**-4  # any factor with shifts inside their field gives the same
     m_o, s_o = quantize_multiplier(real * known.row_factor / 2**planes)
@@ -160,7 +160,7 @@ def row_error(rows: Rows, config: SoftmaxConfig) -> RowError:
 
 def softmax_errors(config: SoftmaxConfig, shipped: Shipped | None = None) -> list[RowError]:
     """On every stated distribution whose rows the variant allows."""
-    return [row_error(rows, config) for rows in distributions.score_rows(facts(config).max_keys, shipped)]
+    return [row_error(rows, config) for rows in distributions.score_rows(limits(config).max_keys, shipped)]
 
 
 def worst(errors: list[RowError]) -> RowError:

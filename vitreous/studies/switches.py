@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.softmax import facts
+from vitreous.spec.softmax import limits
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ SINGLE_PASS = Switch(
     "two passes over the scores (ibert)",
     "softmax.variant = ibert; quantized again, other numbers",
     False,
-    lambda config: facts(config.softmax).passes == 1,
+    lambda config: limits(config.softmax).passes == 1,
     _two_pass,
 )
 LOW_COST_GELU = Switch(

@@ -13,7 +13,7 @@ from vitreous.golden.machine import ORDERS, Machine, MachineError
 from vitreous.spec import layout
 from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode, Queue, Scale, make
 
-L, M, R, S = (1 << q for q in (Queue.LOAD, Queue.MATRIX, Queue.ROW, Queue.STORE))
+L, M, R, S = (1 << q for q in (Queue.LOAD, Queue.MATRIX, Queue.VECTOR, Queue.STORE))
 FILL = make(Opcode.FILL, memory=Memory.X, base=0, words=1)
 STORE = make(Opcode.STORE, memory=Memory.X, base=0, words=1, rows=1, stride=0, dram_offset=0, dram_stride=0)
 

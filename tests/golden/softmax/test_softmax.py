@@ -21,7 +21,7 @@ from vitreous.golden.softmax.softmax import (
     wide_probabilities,
 )
 from vitreous.spec.config import EXACT, SoftmaxConfig
-from vitreous.spec.softmax import FACTS, PROBABILITY_MAXIMUM, facts
+from vitreous.spec.softmax import LIMITS, PROBABILITY_MAXIMUM, limits
 
 CONFIGS = [SoftmaxConfig(variant=v, fraction_bits=f) for v in VARIANTS for f in (6, 7, 8, 9)]
 SMOOTH = [config for config in CONFIGS if config.variant != "ita"]
@@ -55,7 +55,7 @@ def rows_of_scores(keys: int, config: SoftmaxConfig) -> torch.Tensor:
 def real_probabilities(t: torch.Tensor, config: SoftmaxConfig) -> torch.Tensor:
     """What the row's multiplier and shift make of the integer probabilities, with 1 for ``m_o / 2**s_o``."""
     p, m, s = softmax(t, config, 1 << 14, 14)
-    one = facts(config).row_factor / (256 if p.dtype == torch.int16 else 1)
+    one = limits(config).row_factor / (256 if p.dtype == torch.int16 else 1)
     return p.double() * (m / 2.0**s)[..., None] * one
 
 
@@ -118,7 +118,7 @@ def test_rows_against_the_definition(config: SoftmaxConfig, keys: int) -> None:
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_the_longest_rows(config: SoftmaxConfig) -> None:
     """Flat, rising, random rows of the most keys that the variant takes; no sum leaves 32 bits, the next is refused."""
-    keys = facts(config).max_keys
+    keys = limits(config).max_keys
     t = rows_of_scores(keys, config)[:8]
     if config.variant == "base2":  # the largest mantissa under a maximum that stays the same integer
         t = torch.cat([t, torch.full((1, keys), (1 << config.fraction_bits) - 1, dtype=torch.int16)])
@@ -190,7 +190,7 @@ def test_row_scale_divides(config: SoftmaxConfig) -> None:
     total = torch.from_numpy(totals)
     for m_o in (1 << 14, 20000, (1 << 15) - 1):
         m, s = row_scale(total, m_o, 14, config)
-        real = m_o / 2**14 * 2.0 ** FACTS[config.variant].row_exponent / total.double()
+        real = m_o / 2**14 * 2.0 ** LIMITS[config.variant].row_exponent / total.double()
         assert ((m >= 1 << 14) & (m < 1 << 15)).all()
         # Floors of a 17-bit sum, of a quotient of at least 15 bits, and its halving.
         assert ((m / 2.0**s) / real - 1).abs().max() < 2e-4
@@ -200,7 +200,7 @@ def test_row_scale_divides(config: SoftmaxConfig) -> None:
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_row_shifts_stay_in_the_range_that_spec_states(config: SoftmaxConfig) -> None:
-    known = facts(config)
+    known = limits(config)
     t = torch.cat([rows_of_scores(keys, config) for keys in (1,)])
     long = rows_of_scores(known.max_keys, config)[:8]
     for rows in (t, long):

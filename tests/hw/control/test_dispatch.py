@@ -126,11 +126,11 @@ def test_deadlock_names_the_lowest_program_counter_that_waits(blocked: str) -> N
             ctx.set(dut.exhausted, 1)
         else:
             offer(ctx, dut, Opcode.END if blocked == "END" else Opcode.LOAD, 20)
-        heads(ctx, dut, {Queue.LOAD: 12, Queue.ROW: 5, Queue.STORE: 9})
-        for disturbance in ("idle", "waiting"):  # something runs; the head of the row queue has its tokens
+        heads(ctx, dut, {Queue.LOAD: 12, Queue.VECTOR: 5, Queue.STORE: 9})
+        for disturbance in ("idle", "waiting"):  # something runs; the head of the vector queue has its tokens
             await ctx.tick().repeat(DEADLOCK_CYCLES - 1)
             before = ctx.get(getattr(dut, disturbance))
-            ctx.set(getattr(dut, disturbance), 0 if disturbance == "idle" else before & ~(1 << Queue.ROW))
+            ctx.set(getattr(dut, disturbance), 0 if disturbance == "idle" else before & ~(1 << Queue.VECTOR))
             for _ in range(3):
                 assert not ctx.get(dut.error.valid)
                 await ctx.tick()

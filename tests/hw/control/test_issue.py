@@ -60,12 +60,12 @@ def test_a_full_counter_overflows_unless_one_is_taken() -> None:
         assert not ctx.get(dut.overflow_row)
         await ctx.tick()
         assert ctx.get(dut.overflow_row)
-        ctx.set(dut.take_store, 1 << Queue.ROW)
+        ctx.set(dut.take_store, 1 << Queue.VECTOR)
         assert not ctx.get(dut.overflow_row)
         await ctx.tick()
         ctx.set(dut.give_row, 0)
         await ctx.tick().repeat(FULL - 1)
-        assert ctx.get(dut.available_store) == 1 << Queue.ROW
+        assert ctx.get(dut.available_store) == 1 << Queue.VECTOR
         await ctx.tick()
         assert not ctx.get(dut.available_store)
 

@@ -7,7 +7,7 @@ import pytest
 from tests.hw.activation.test_activation import gelu
 from tests.support.hw.columns import pack, run_pipeline, unpack
 from vitreous.hw.arith.requantize import Saturation
-from vitreous.hw.matrix.epilogue import FusionControl, FusionPipeline
+from vitreous.hw.matrix.epilogue import Epilogue, EpilogueControl
 from vitreous.spec import numbers
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, GeluConfig
 from vitreous.spec.isa import Activation
@@ -47,7 +47,7 @@ class Column:
             "bias": pack(self.bias, 32),
             "multiplier": pack(self.multiplier, 15),
             "shift": pack(self.shift, 6),
-            "control": FusionControl().const(self.control).as_value().value,
+            "control": EpilogueControl().const(self.control).as_value().value,
         }
 
 
@@ -105,7 +105,7 @@ def test_mixed_columns(lanes: int, name: str, cycles: int) -> None:
     """Columns of all kinds, back to back and with gaps; junk at the inputs in the gaps."""
     rng = random.Random(lanes)
     config = AcceleratorConfig(array=ArrayConfig(lanes=lanes), gelu=GELUS[name])
-    dut = FusionPipeline(config)
+    dut = Epilogue(config)
     columns: dict[int, Column] = {}
     inputs: list[dict[str, int]] = []
     for cycle in range(cycles):
@@ -131,7 +131,7 @@ def test_mixed_columns(lanes: int, name: str, cycles: int) -> None:
 
 
 def test_control_fields_have_the_widths_of_the_instruction() -> None:
-    layout: Any = FusionControl()
+    layout: Any = EpilogueControl()
     assert {name: field.width for name, field in layout} == {
         "saturation": 2,
         "activation": 2,

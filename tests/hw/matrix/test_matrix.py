@@ -74,7 +74,7 @@ def test_random_programs(config: AcceleratorConfig) -> None:
     columns = {
         kind: sum(i["columns"] * i["row_tiles"] for i in program if chosen(i))
         for kind, chosen in {
-            "drain_column": lambda _: True,
+            "readout_column": lambda _: True,
             "gelu_column": lambda i: i["activation"] == Activation.GELU,
             "score_column": lambda i: i["destination"] == Memory.S,
         }.items()
@@ -146,7 +146,7 @@ def test_wide_and_narrow_products_follow_each_other(variant: str) -> None:
         ),
     ]
     outcome = run(config, program)
-    assert outcome.events["drain_column"] == sum(i["columns"] for i in program)
+    assert outcome.events["readout_column"] == sum(i["columns"] for i in program)
     words = sum(-(-i["columns"] // 4) * i["k_words"] * (1 + i["wide"]) for i in program)
     assert outcome.events["busy"] == words
 
@@ -202,7 +202,7 @@ def test_the_second_pass_of_rows_that_follow_each_other() -> None:
         for n, k in ((0, 16), (1, 4))
     ]
     outcome = run(config, program + reads)
-    assert outcome.events["stall_drain"] > 16 + 12 + 32
+    assert outcome.events["stall_readout"] > 16 + 12 + 32
     ends = [outcome.words[sum(-(-c // 4) for c in columns[: n + 1]) * 4 - 1] for n in range(len(columns))]
     last = [end + (c - 1) % 4 for end, c in zip(ends, columns, strict=True)]
     result = MatrixUnit.column_latency(config) + MatrixUnit.result_latency(config)
@@ -258,7 +258,7 @@ def test_tiles_follow_without_a_gap() -> None:
     program = [matmul(**common, o_base=40), matmul(**common, o_base=60)]
     outcome = run(config, program)
     assert outcome.words == list(range(outcome.words[0], outcome.words[0] + 4 * 2 * 2 * 2))
-    assert outcome.events["stall_drain"] == 0
+    assert outcome.events["stall_readout"] == 0
 
 
 def test_short_tiles_take_lanes_cycles() -> None:
@@ -267,17 +267,17 @@ def test_short_tiles_take_lanes_cycles() -> None:
     outcome = run(config, [matmul(o_base=40 + n) for n in range(20)])
     assert np.diff(outcome.words).tolist() == [4] * 19
     # The second one is held one cycle after the first one's only word.
-    assert outcome.events["stall_drain"] == 3 * 19 - 1
+    assert outcome.events["stall_readout"] == 3 * 19 - 1
 
 
-def test_lane_parameters_wait_for_the_drain() -> None:
-    """Scale LANE: from a row's last word to the next row's first one, the drain and N parameters."""
+def test_lane_parameters_wait_for_the_readout() -> None:
+    """Scale LANE: from a row's last word to the next row's first one, the readout and N parameters."""
     config = small(4, 2)
     outcome = run(config, [matmul(scale=Scale.LANE, row_tiles=3, a_stride=1, o_base=40, o_stride=1)])
-    drained = MatrixUnit.column_latency(config) + 4
-    assert np.diff(outcome.words).tolist() == [drained + 4] * 2
+    read_out = MatrixUnit.column_latency(config) + 4
+    assert np.diff(outcome.words).tolist() == [read_out + 4] * 2
     assert outcome.events["stall_parameters"] == 12
-    assert outcome.events["stall_drain"] == 2 * (drained - 1)
+    assert outcome.events["stall_readout"] == 2 * (read_out - 1)
 
 
 LEGAL_TO_SCORES = {"destination": Memory.S, "columns": 2}

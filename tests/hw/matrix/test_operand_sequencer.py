@@ -1,4 +1,5 @@
-"""The feeder alone: the sequence of words, its spacing, lane parameters, the limit on instructions in flight."""
+"""The operand sequencer alone: the sequence of words, its spacing, lane parameters, the limit on instructions in
+flight."""
 
 import itertools
 from dataclasses import dataclass, field
@@ -10,11 +11,11 @@ from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
 from tests.support.hw.matrix_programs import matmul, random_matmul, small
-from vitreous.hw.matrix.operand_sequencer import Feeder
+from vitreous.hw.matrix.operand_sequencer import OperandSequencer
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Instruction, Memory, Operands, Scale
 
-DRAIN_LATENCY = 7
+READOUT_LATENCY = 7
 TILE = ("instruction_first", "row_first", "instruction_last", "plane")
 
 
@@ -43,7 +44,7 @@ def feed(
     ``seed`` : offers commands with random pauses.
     """
     unit, seen, rng = (
-        Feeder(config, drain_latency=DRAIN_LATENCY, in_flight=in_flight),
+        OperandSequencer(config, readout_latency=READOUT_LATENCY, in_flight=in_flight),
         Seen(),
         np.random.default_rng(seed),
     )
@@ -137,7 +138,7 @@ def test_words_spacing_and_parameters(lanes: int, depth: int, pauses: int | None
     for cycle, *_ in seen.parameters:
         before = [end for end in ends if end < cycle]
         # Column N - 1 of the tile before has its parameters in the cycle before at the latest.
-        assert not before or cycle >= before[-1] + DRAIN_LATENCY + lanes
+        assert not before or cycle >= before[-1] + READOUT_LATENCY + lanes
     assert not seen.busy
 
 

@@ -1,4 +1,4 @@
-"""The drain's sequencer alone: columns, tags, addresses and parameter addresses of random instructions."""
+"""The readout's sequencer alone: columns, tags, addresses and parameter addresses of random instructions."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from amaranth.sim import Simulator
 
 from tests.hw.matrix.test_operand_sequencer import random_programs
 from tests.support.hw.matrix_programs import small
-from vitreous.hw.matrix.readout import Drain
+from vitreous.hw.matrix.readout import Readout
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory, Scale
 
@@ -72,11 +72,11 @@ def expected_columns(
     return found
 
 
-def drain(
+def readout(
     config: AcceleratorConfig, program: list[Instruction], spacing: list[int]
 ) -> list[tuple[int, dict[str, int]]]:
     """Starts tile ``n`` ``spacing[n]`` cycles after the one before; returns (cycles since the tile's start, column)."""
-    unit, seen, tiles = Drain(config), [], tiles_of(config, program)
+    unit, seen, tiles = Readout(config), [], tiles_of(config, program)
 
     async def bench(ctx: Any) -> None:
         taken = 0
@@ -138,8 +138,8 @@ def test_columns(lanes: int, depth: int, gaps: bool) -> None:
     tiles = tiles_of(config, program)
     rng = np.random.default_rng(0)
     spacing = [lanes + int(gaps and rng.integers(4)) for _ in tiles]
-    seen = drain(config, program, spacing)
+    seen = readout(config, program, spacing)
     wanted = [column for tile in tiles for column in expected_columns(config, program[tile[0]], tile)]
     assert [column for _, column in seen] == wanted
     # Column j comes LATENCY + j cycles after its tile's start.
-    assert all(cycle == Drain.LATENCY + column["select"] for cycle, column in seen)
+    assert all(cycle == Readout.LATENCY + column["select"] for cycle, column in seen)

@@ -9,7 +9,7 @@ from tests.support.hw.softmax_reference import MASKED, inverse, level, narrow, p
 from vitreous.hw.matrix.scores import Scores
 from vitreous.hw.softmax.softmax import SoftmaxStatistics, prologue
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig, SoftmaxConfig
-from vitreous.spec.softmax import facts
+from vitreous.spec.softmax import limits
 
 LOW, HIGH = -(1 << 14), (1 << 14) - 1
 VARIANTS = ["base2", "online", "ibert", "ita"]
@@ -71,7 +71,7 @@ def stimulus(
     rng: random.Random, config: AcceleratorConfig, sizes: list[int]
 ) -> tuple[list[dict[str, int]], list[Task]]:
     """Rows back to back where their ends are far enough apart, else after a gap; some with gaps inside."""
-    lanes, passes = config.array.lanes, facts(config.softmax).passes
+    lanes, passes = config.array.lanes, limits(config.softmax).passes
     inputs: list[dict[str, int]] = []
     tasks: list[Task] = []
     for keys in sizes:
@@ -158,7 +158,7 @@ def check_statistics(config: AcceleratorConfig, sizes: list[int], seed: str) -> 
         if softmax.variant == "ita":
             scales = [(task.multiplier, task.shift + 7) for _ in rows]
         else:
-            offset = facts(softmax).row_exponent
+            offset = limits(softmax).row_exponent
             scales = [row_scale(row.total, task.multiplier, task.shift, offset) for row in rows]
         assert unpack(result["row_multiplier"], 15, lanes, signed=False) == [m for m, _ in scales]
         assert unpack(result["row_shift"], 6, lanes, signed=False) == [s for _, s in scales]
@@ -176,7 +176,7 @@ def test_statistics(variant: str, bits: int) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_longest_rows(variant: str) -> None:
     """Rows of the stated range, flat and rising ones among them, with short ones between."""
-    keys = facts(SoftmaxConfig(variant=variant)).max_keys
+    keys = limits(SoftmaxConfig(variant=variant)).max_keys
     config = make_config(variant, 8, lanes=32, keys=4096)
     check_statistics(config, [keys, 1, keys, 2, keys - 1, 1, 1, keys], variant)
 

@@ -136,7 +136,8 @@ def test_the_shipped_measurements_are_whole() -> None:
 
 @pytest.mark.parametrize("unit", ["array-8x8x4", "array-4x4x4"])
 def test_random_operands_toggle_half_of_their_registers(unit: str) -> None:
-    """Each bit of an operand changes in every second word, but for the drain's pauses: counted right, or not at all."""
+    """Each bit of an operand changes in every second word, but for the readout's pauses: counted right, or not at
+    all."""
     rows = [row for row in activity.activities() if row.unit == unit and row.data == "random"]
     assert rows
     for row in rows:

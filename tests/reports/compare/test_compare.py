@@ -59,7 +59,7 @@ def test_layers_that_a_run_lacks_have_no_number() -> None:
     assert rows["second"] == (43, None)
     assert rows["third"] == (None, 43)
     stalls = {row.name: row.values for row in compared().stalls}
-    assert stalls["matrix_wait_row"] == (18, 18)
+    assert stalls["matrix_wait_vector"] == (18, 18)
     assert stalls["other"] == (15, 117)
 
 

@@ -32,7 +32,7 @@ def test_layers_share_out_every_cycle_once() -> None:
     assert (rows["first"].load_cycles, rows["norm"].row_cycles, rows["second"].store_cycles) == (10, 18, 10)
 
 
-def test_an_instruction_that_issues_early_owns_nothing_before_the_completion() -> None:
+def test_an_instruction_that_issues_early_owns_nothing_before_the_retire() -> None:
     data = record_data()
     # The second product issues at 30, while the first still feeds the array until 42.
     data["simulation"]["spans"][3] = [1, 3, 30, 85]
@@ -80,9 +80,9 @@ def test_stalls_add_up_to_the_cycles() -> None:
         "array_busy": 30,
         "matrix_wait_load": 12,
         "matrix_wait_matrix": 0,
-        "matrix_wait_row": 18,
+        "matrix_wait_vector": 18,
         "matrix_wait_store": 0,
-        "matrix_stall_drain": 5,
+        "matrix_stall_readout": 5,
         "matrix_stall_parameters": 0,
         "matrix_empty": 20,
         "other": 15,
@@ -104,7 +104,7 @@ def test_causes_that_claim_too_many_cycles_are_refused() -> None:
 
 def test_queues_split_busy_waiting_idle() -> None:
     rows = {row.queue: (row.busy, row.waiting, row.idle) for row in figures.queues(record())}
-    assert rows == {"load": (10, 0, 90), "matrix": (30, 30, 40), "row": (18, 40, 42), "store": (10, 0, 90)}
+    assert rows == {"load": (10, 0, 90), "matrix": (30, 30, 40), "vector": (18, 40, 42), "store": (10, 0, 90)}
 
 
 def test_bytes_are_words_times_their_size() -> None:

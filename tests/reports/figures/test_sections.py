@@ -14,7 +14,7 @@ from vitreous.reports.figures.schedule import EMPTY, arrivals, waits
 from vitreous.reports.record.record import from_dict
 from vitreous.spec.isa import Memory, Opcode, Queue
 
-LOAD, MATRIX, ROW = Queue.LOAD, Queue.MATRIX, Queue.ROW
+LOAD, MATRIX, ROW = Queue.LOAD, Queue.MATRIX, Queue.VECTOR
 
 
 def test_a_wait_is_for_the_queue_that_gave_the_last_token() -> None:
@@ -38,7 +38,7 @@ def test_a_wait_is_for_the_queue_that_gave_the_last_token() -> None:
     ]
 
 
-def test_spans_and_waits_of_a_queue_fill_its_time_until_its_last_completion() -> None:
+def test_spans_and_waits_of_a_queue_fill_its_time_until_its_last_retire() -> None:
     schedule = summarize(record()).schedule
     for queue in Queue:
         ends = [span[3] for span in schedule.spans if span[0] == queue]

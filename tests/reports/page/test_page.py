@@ -166,7 +166,7 @@ def test_schedule_data_holds_every_span() -> None:
     data = json.loads(page.scripts[0])
     assert len(data["spans"]) == len(made.simulation.spans)
     assert data["cycles"] == made.simulation.images[0].counters["cycles"]
-    assert data["queues"] == ["load", "matrix", "row", "store"]
+    assert data["queues"] == ["load", "matrix", "vector", "store"]
 
 
 def test_picture_puts_spans_to_scale() -> None:

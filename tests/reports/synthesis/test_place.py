@@ -92,7 +92,7 @@ def test_utilization_has_what_is_used() -> None:
 @pytest.mark.parametrize(
     ("name", "signal"),
     [
-        ("matrix.feeder._columns_TRELLIS_FF_Q_14_DI_LUT4_Z_D_CCU2C_S1", "matrix.feeder._columns"),
+        ("matrix.sequencer._columns_TRELLIS_FF_Q_14_DI_LUT4_Z_D_CCU2C_S1", "matrix.sequencer._columns"),
         ("matrix.array.acc_1_2_TRELLIS_FF_Q_3", "matrix.array.acc_1_2"),
         ("load.back.to_x[3]", "load.back.to_x"),
         ("matrix.x.2[5]", "matrix.x.2"),

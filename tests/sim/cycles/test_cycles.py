@@ -53,7 +53,7 @@ def test_a_tile_is_done_one_latency_and_its_columns_after_its_last_word() -> Non
     ]
 
 
-def test_tiles_follow_without_a_gap_or_at_the_pace_of_the_drain() -> None:
+def test_tiles_follow_without_a_gap_or_at_the_pace_of_the_readout() -> None:
     config = load_accelerator("edge256")
     lanes = config.array.lanes
     for k in (3, lanes, 20):
@@ -65,7 +65,7 @@ def test_tiles_follow_without_a_gap_or_at_the_pace_of_the_drain() -> None:
 
 @pytest.mark.parametrize(("lanes", "depth"), [(4, 1), (4, 4), (4, 8), (8, 2)])
 def test_words_are_written_with_their_last_columns(lanes: int, depth: int) -> None:
-    """Column by column, with k at and above the pace of the drain: every width of a row, also of the last tile."""
+    """Column by column, with k at and above the pace of the readout: every width of a row, also of the last tile."""
     config = replace(TINY, array=ArrayConfig(lanes=lanes, depth=depth))
     for columns in range(1, 4 * lanes + 2):
         for k in (2, lanes + 3):
@@ -239,7 +239,7 @@ def test_a_slower_memory_takes_longer() -> None:
 
 def test_a_missing_token_is_an_error() -> None:
     program, _ = small_program(TINY, "one token, one head, pooled")
-    waits = matmul(TINY).with_tokens(wait=1 << Queue.ROW, signal=0)
+    waits = matmul(TINY).with_tokens(wait=1 << Queue.VECTOR, signal=0)
     broken = Program(**{**vars(program), "instructions": (waits, *program.instructions)})
     with pytest.raises(SimulationError, match="does not come to its END in the cycle model"):
         predict(broken, TINY, FAST)

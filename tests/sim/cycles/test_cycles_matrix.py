@@ -31,7 +31,7 @@ def check(config: AcceleratorConfig, program: list[Instruction], seed: int) -> N
             assert taken == max(model.ready or 0, outcome.taken[pc - 1] + 1 if pc else 0)
         model.start(taken, pc, instruction)
     assert done == outcome.done
-    assert model.stall_drain == outcome.events["stall_drain"]
+    assert model.stall_readout == outcome.events["stall_readout"]
     assert model.stall_parameters == outcome.events["stall_parameters"]
     end = outcome.done[-1] + 2
     for memory, client in model.writes.items():

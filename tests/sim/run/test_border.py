@@ -55,7 +55,7 @@ def expected_counters(program: Program, config: AcceleratorConfig) -> dict[str, 
         "instructions": len(code),
         "array_busy": sum(words),
         "s_reads": sum(probabilities),
-        "drain_columns": sum(columns.values()),
+        "readout_columns": sum(columns.values()),
         "gelu_columns": sum(columns[id(i)] for i in matmuls if i["activation"] == Activation.GELU),
         "score_columns": sum(columns[id(i)] for i in matmuls if i["destination"] == Memory.S),
         "norm_columns": sum(i["row_tiles"] * i["channels"] for i in norms),
@@ -70,7 +70,7 @@ def check_counters(run: ImageRun, program: Program, config: AcceleratorConfig) -
     for name, value in expected_counters(program, config).items():
         assert counters[name] == value, name
     assert counters["array_busy"] < counters["cycles"] <= run.simulated_cycles
-    for name in ("matrix_empty", "load_busy", "row_busy", "store_busy"):
+    for name in ("matrix_empty", "load_busy", "vector_busy", "store_busy"):
         assert counters[name] < counters["cycles"], name
 
 

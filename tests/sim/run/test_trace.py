@@ -44,9 +44,9 @@ def test_spans_of_a_trace(tmp_path: Path) -> None:
         Span(Queue.LOAD, 0, 0, 4),
         Span(Queue.MATRIX, 1, 4, 9),
         Span(Queue.MATRIX, 258, 5, 12),
-        Span(Queue.ROW, 3, 9, 15),
+        Span(Queue.VECTOR, 3, 9, 15),
         Span(Queue.STORE, 4, 9, 12),
-        Span(Queue.ROW, 5, 15, 16),
+        Span(Queue.VECTOR, 5, 15, 16),
     )
 
 

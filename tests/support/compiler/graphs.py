@@ -16,7 +16,7 @@ from vitreous.spec.config import (
 )
 from vitreous.spec.graph import Graph, Node, Op, Tensor
 from vitreous.spec.numbers import quantize_multiplier
-from vitreous.spec.softmax import WIDE_BITS, facts
+from vitreous.spec.softmax import WIDE_BITS, limits
 
 IMAGE_DEVIATION = 74.0
 NORM_DEVIATION = 32.0
@@ -149,7 +149,7 @@ class GraphBuilder:
         real = 1.8 * 2**softmax.fraction_bits / (math.sqrt(width) * 32.0 * 32.0)
         scores = self.requantize(f"{name}.logits", acc, real, 15, layer, single=True)
         planes = WIDE_BITS if bits == 16 else 0
-        multiplier, shift = quantize_multiplier(1.6 * facts(softmax).row_factor / 2**planes)
+        multiplier, shift = quantize_multiplier(1.6 * limits(softmax).row_factor / 2**planes)
         attributes: dict[str, Any] = {
             "variant": softmax.variant,
             "fraction_bits": softmax.fraction_bits,

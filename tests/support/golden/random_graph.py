@@ -10,7 +10,7 @@ import numpy as np
 from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op, Tensor
 from vitreous.spec.numbers import quantize_multiplier
-from vitreous.spec.softmax import WIDE_BITS, facts
+from vitreous.spec.softmax import WIDE_BITS, limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ class _Builder:
             bits=15,
         )
         wide = z.softmax.probability_bits == 16
-        known = facts(z.softmax)
+        known = limits(z.softmax)
         planes = 2.0**-WIDE_BITS if wide and z.softmax.variant != EXACT else 1.0
         m, s = quantize_multiplier(1.3 * known.row_factor * planes)
         p_type = "int32" if z.softmax.variant == EXACT else "int16" if wide else "int8"

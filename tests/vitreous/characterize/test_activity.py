@@ -68,7 +68,7 @@ def test_scores_become_the_codes_that_the_machine_stored() -> None:
     assert compared > 4
 
 
-def test_tiles_follow_each_other_and_columns_drain_behind_them() -> None:
+def test_tiles_follow_each_other_and_columns_readout_behind_them() -> None:
     """Two words a tile where N is 4: two cycles of pause, in which the operands stay."""
     a = np.arange(1, 1 + 2 * 2 * 4 * 2, dtype=np.int8).reshape(2, 1, 2, 4, 2)
     b = np.arange(2 * 4 * 2, dtype=np.int8).reshape(1, 2, 4, 2)

@@ -14,7 +14,7 @@ from vitreous.golden.norm import norm
 from vitreous.golden.softmax import softmax
 from vitreous.reports.units.units import PartCost
 from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
-from vitreous.spec.softmax import facts
+from vitreous.spec.softmax import limits
 
 
 def variants(kind: type) -> set[str]:
@@ -37,7 +37,7 @@ def test_names_are_unique_and_safe_ranges_are_those_of_spec() -> None:
     assert len(names) == len(set(names))
     for entry in catalogue():
         if isinstance(entry.config, SoftmaxConfig):
-            assert f"1 to {facts(entry.config).max_keys} keys" in entry.safe
+            assert f"1 to {limits(entry.config).max_keys} keys" in entry.safe
 
 
 def test_formats_say_what_the_configuration_has() -> None:

@@ -80,9 +80,9 @@ def _product(i: Instruction, memories: Memories, config: AcceleratorConfig) -> P
     panel = memories.array(Memory.W if i["operands"] == Operands.WX else Memory.X)[a_words]
     found = Product(part=part_of(i), a=panel[:, None], b=b, columns=i["columns"])
     if i["activation"] == Activation.GELU:
-        return Product(**vars(found) | {"gelu": _drained(i, found, memories, 16)})
+        return Product(**vars(found) | {"gelu": _read_out(i, found, memories, 16)})
     if i["destination"] == Memory.S:
-        scores, constants = _drained(i, found, memories, 15), (i["multiplier"], i["shift"])
+        scores, constants = _read_out(i, found, memories, 15), (i["multiplier"], i["shift"])
         return Product(**vars(found) | {"scores": scores, "constants": constants})
     return found
 
@@ -112,7 +112,7 @@ def accumulators(found: Product) -> torch.Tensor:
     return whole[:, : found.columns]
 
 
-def _drained(i: Instruction, found: Product, memories: Memories, bits: int) -> NDArray[np.int16]:
+def _read_out(i: Instruction, found: Product, memories: Memories, bits: int) -> NDArray[np.int16]:
     """What leaves the first requantization. Raises ValueError for parameters by lane, which neither use has."""
     if i["scale"] not in (Scale.COLUMN, Scale.TENSOR):
         raise ValueError(f"{i.label}: scale {Scale(i['scale']).name} on the way to a nonlinear unit")

@@ -110,15 +110,15 @@ def array(products: Sequence[Product], config: AcceleratorConfig) -> Stimulus:
     at = (np.flatnonzero(lasts)[:, None] + Array.SHADOW_LATENCY + np.arange(lanes)).ravel()
     select = np.zeros(len(valids), np.int64)
     select[at] = np.tile(np.arange(lanes), int(lasts.sum()))
-    drained = np.zeros(len(valids), np.int64)
-    drained[at] = at
+    read_out = np.zeros(len(valids), np.int64)
+    read_out[at] = at
     inputs = {
         "valid": _flag(valids),
         "first": _flag(_firsts(valids, lasts)),
         "last": _flag(lasts),
         "a": _then_hold(a, tail),
         "b": _then_hold(b, tail),
-        "select": _flag(select[np.maximum.accumulate(drained)]),
+        "select": _flag(select[np.maximum.accumulate(read_out)]),
     }
     return Stimulus(
         inputs=inputs,

@@ -1,4 +1,5 @@
-"""The row unit: some passes over each tile of a NORM, one over a POOL, all at the pace of R's read port (hw.norm)."""
+"""The vector unit: some passes over each tile of a NORM, one over a POOL, all at the pace of R's read port
+(hw.norm)."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ class _Pass(Enum):
     NORMALIZE = auto()
 
 
-class RowModel:
+class VectorModel:
     """``reads``, ``writes_x``, ``writes_r``: when it uses the ports of R and X."""
 
     def __init__(
