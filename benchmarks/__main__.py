@@ -63,7 +63,7 @@ def deit_tiny_layer(config: AcceleratorConfig) -> tuple[Graph, np.ndarray]:
         images,
         name="deit-tiny-layer",
         softmax=config.softmax,
-        gelu=config.gelu,
+        activation=config.activation,
     )
     return graph, quantize_image(graph, images[:1].numpy())[0]
 

@@ -17,24 +17,26 @@ import numpy as np
 import torch
 
 from vitreous.characterize.cost import per_lane
-from vitreous.golden.activation.activation import gelu
-from vitreous.hw.activation.activation import Gelu
-from vitreous.hw.activation.delta import DeltaGelu
+from vitreous.golden.activation.activation import activation
+from vitreous.hw.activation.activation import SmoothActivation
+from vitreous.hw.activation.delta import DeltaActivation
 from vitreous.reports.synthesis.synthesis import tool
-from vitreous.spec.config import GeluConfig
+from vitreous.spec.config import ActivationConfig
 from vitreous.spec.numbers import quantize_multiplier
 
 MARK = "<!-- results -->"
-PRECISE = GeluConfig(range=4.25, fraction_bits=22)
-EIGHT_BITS = GeluConfig(range=4.0, fraction_bits=12)
+PRECISE = ActivationConfig(range=4.25, fraction_bits=22)
+EIGHT_BITS = ActivationConfig(range=4.0, fraction_bits=12)
 SETTINGS = {
     "`delta`, for 16 bits and more": PRECISE,
-    "`delta`, default": GeluConfig(),
+    "`delta`, default": ActivationConfig(),
     "`delta`, for 8 bits": EIGHT_BITS,
-    "`delta`, for 8 bits, no DSP": GeluConfig(step_bits=7, range=4.0, fraction_bits=12, interpolate=False),
-    "`poly`": GeluConfig(variant="poly"),
-    "`shift`": GeluConfig(variant="shift"),
-    "`table`": GeluConfig(variant="table", range=4.0, fraction_bits=10),
+    "`delta`, for 8 bits, no DSP": ActivationConfig(
+        step_bits=7, range=4.0, fraction_bits=12, interpolate=False
+    ),
+    "`poly`": ActivationConfig(variant="poly"),
+    "`shift`": ActivationConfig(variant="shift"),
+    "`table`": ActivationConfig(variant="table", range=4.0, fraction_bits=10),
 }
 SCALES = (1 / 16, 1 / 32, 1 / 40)
 """1/32 reaches from -4 to 3.97."""
@@ -53,35 +55,38 @@ def truth() -> np.ndarray:
     return np.array([x / 2 * math.erfc(-x / math.sqrt(2)) for x in (X / 1024).tolist()])
 
 
-def errors(config: GeluConfig) -> np.ndarray:
+def errors(config: ActivationConfig) -> np.ndarray:
     """``y - x * Phi(x)`` for all inputs."""
-    y: np.ndarray = gelu(torch.from_numpy(X), config).numpy()
+    y: np.ndarray = activation(torch.from_numpy(X), config).numpy()
     return y / 2**config.fraction_bits - truth()
 
 
-def correctly_rounded(config: GeluConfig, scale: float) -> tuple[float, float]:
+def correctly_rounded(config: ActivationConfig, scale: float) -> tuple[float, float]:
     """Shares of all inputs and of ``|x| < 4`` whose 8-bit result, requantized as the machine does, is the exact one."""
-    y = gelu(torch.from_numpy(X), config).numpy().astype(np.int64)
+    y = activation(torch.from_numpy(X), config).numpy().astype(np.int64)
     m, s = quantize_multiplier(1 / (scale * 2**config.fraction_bits))
     got = np.clip((y * m + (1 << (s - 1))) >> s, -128, 127)
     right = got == np.clip(np.floor(truth() / scale + 0.5), -128, 127)
     return float(right.mean()), float(right[NEAR].mean())
 
 
-def row(name: str, config: GeluConfig) -> str:
+def row(name: str, config: ActivationConfig) -> str:
     """One line of the table."""
     error = np.abs(errors(config))
     shares = [correctly_rounded(config, scale) for scale in SCALES]
     drawn = [correctly_rounded(config, scale) for scale in random_scales()]
     shares.append((min(a for a, _ in drawn), min(b for _, b in drawn)))
-    cost = per_lane(lambda lanes: Gelu(config, lanes=lanes), "gelu", "xcup")
+    cost = per_lane(lambda lanes: SmoothActivation(config, lanes=lanes), "gelu", "xcup")
     numbers = f"{config.fraction_bits}"
     if config.variant in ("delta", "table"):
         numbers = f"1/{1 << config.step_bits}, {config.range:g}, {numbers}"
-    table = f"{DeltaGelu.table_bits(config):,}" if config.variant == "delta" else "-"
+    table = f"{DeltaActivation.table_bits(config):,}" if config.variant == "delta" else "-"
     cells = [name, numbers, table, f"{error.max():.1e}", f"{error[NEAR].mean():.1e}"]
     cells += [f"{100 * a:.2f} / {100 * b:.2f}" for a, b in shares]
-    cells += [f"{Gelu.latency(config)}", *(f"{cost.lane[c]:g}" for c in ("lut", "ff", "dsp", "bram"))]
+    cells += [
+        f"{SmoothActivation.latency(config)}",
+        *(f"{cost.lane[c]:g}" for c in ("lut", "ff", "dsp", "bram")),
+    ]
     return f"| {' | '.join(cells)} |"
 
 

@@ -27,7 +27,7 @@ RANDOM: dict[str, dict[str, Any]] = {
     "class token": {"seed": 11, "image": (24, 16), "patch": 4, "dim": 48, "heads": 3, "depth": 2, "mlp": 100},
     "pooled": {
         "seed": 12, "image": (15, 10), "patch": 5, "channels": 2, "dim": 15, "heads": 3, "depth": 1, "mlp": 37,
-        "class_token": False, "activation": "relu", "classes": 41,
+        "class_token": False, "nonlinearity": "relu", "classes": 41,
     },
 }  # fmt: skip
 """Transformers with random weights and sizes that no array divides (tests.support.compiler.graphs)."""

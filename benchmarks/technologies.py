@@ -137,7 +137,7 @@ def fit_layer() -> tuple[list[Instruction], int]:
     linear = make(
         Opcode.MATMUL,
         **zero,
-        activation=Activation.GELU,
+        activation=Activation.SMOOTH,
         k_words=192 // 8,
         row_tiles=13,
         columns=768,

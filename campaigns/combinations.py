@@ -27,20 +27,20 @@ from tests.support.sim.small import TINY, golden_window
 from tests.support.tree import DOCS
 from vitreous.compiler import compile
 from vitreous.sim.run.runtime import simulate
-from vitreous.spec.config import AcceleratorConfig, GeluConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import AcceleratorConfig, ActivationConfig, NormConfig, SoftmaxConfig
 
 PAGE = DOCS / "results" / "combinations.md"
 SOFTMAX = ("base2", "online", "ibert", "ita")
 NORM = ("one_pass", "two_pass")
 GELU = {
-    "gelu delta": GeluConfig(),
-    "gelu delta, not interpolated": GeluConfig(interpolate=False),
-    "gelu table": GeluConfig(variant="table"),
-    "gelu poly": GeluConfig(variant="poly"),
-    "gelu shift": GeluConfig(variant="shift"),
-    "silu delta": GeluConfig(function="silu", range=12.0),
-    "silu table": GeluConfig(function="silu", variant="table", range=12.0),
-    "silu shift": GeluConfig(function="silu", variant="shift"),
+    "gelu delta": ActivationConfig(),
+    "gelu delta, not interpolated": ActivationConfig(interpolate=False),
+    "gelu table": ActivationConfig(variant="table"),
+    "gelu poly": ActivationConfig(variant="poly"),
+    "gelu shift": ActivationConfig(variant="shift"),
+    "silu delta": ActivationConfig(function="silu", range=12.0),
+    "silu table": ActivationConfig(function="silu", variant="table", range=12.0),
+    "silu shift": ActivationConfig(function="silu", variant="shift"),
 }
 
 
@@ -58,16 +58,16 @@ def combinations() -> list[tuple[tuple[str, str, str], AcceleratorConfig]]:
     """Every accelerator of the product."""
     return [
         (
-            (softmax, gelu, norm),
+            (softmax, activation, norm),
             replace(
                 TINY,
                 name=f"combination-{index}",
                 softmax=SoftmaxConfig(variant=softmax),
-                gelu=GELU[gelu],
+                activation=GELU[activation],
                 norm=NormConfig(variant=norm),
             ),
         )
-        for index, (softmax, gelu, norm) in enumerate(itertools.product(SOFTMAX, GELU, NORM))
+        for index, (softmax, activation, norm) in enumerate(itertools.product(SOFTMAX, GELU, NORM))
     ]
 
 
@@ -75,7 +75,7 @@ def run(index: int, labels: tuple[str, str, str], config: AcceleratorConfig) -> 
     """Build, simulate and compare one."""
     graph = random_vit_graph(
         index, image=(9, 6), patch=3, channels=1, dim=8, heads=2, depth=2, mlp=11, classes=5,
-        softmax=config.softmax, gelu=config.gelu, norm=config.norm, widths=(8, 16), centred=index % 2 == 0,
+        softmax=config.softmax, activation=config.activation, norm=config.norm, widths=(8, 16), centred=index % 2 == 0,
     )  # fmt: skip
     program, image = compile(graph, config, observe=True), random_image(graph, index)
     with tempfile.TemporaryDirectory() as folder:

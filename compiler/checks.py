@@ -99,9 +99,9 @@ def row_constants(node: Node) -> tuple[int, int]:
     return multiplier, shift
 
 
-def gelu_matches(node: Node, config: AcceleratorConfig) -> None:
+def activation_matches(node: Node, config: AcceleratorConfig) -> None:
     """The graph's GELU or SiLU must be the one that this accelerator has, in every field."""
-    _matches(node, config, "gelu", tuple(field.name for field in dataclasses.fields(config.gelu)))
+    _matches(node, config, "activation", tuple(field.name for field in dataclasses.fields(config.activation)))
 
 
 def norm_matches(node: Node, config: AcceleratorConfig) -> None:

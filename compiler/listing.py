@@ -68,8 +68,8 @@ def _matmul(i: Mapping[str, int], config: AcceleratorConfig) -> str:
     ]
     words.append(f"scale {Scale(i['scale']).name}")
     if i["activation"]:
-        smooth = i["activation"] == Activation.GELU
-        words.append(config.gelu.function.upper() if smooth else Activation(i["activation"]).name)
+        smooth = i["activation"] == Activation.SMOOTH
+        words.append(config.activation.function.upper() if smooth else Activation(i["activation"]).name)
     if i["wide"]:
         words.append("two planes")
     if i["residual"]:

@@ -15,7 +15,8 @@ class Linear:
 
     weight int8 [O, K]; bias int32 [O], the input's zero point already folded in; multiplier, shift int64 [O].
     rows : tokens; destination : X, W (keys, and values with ``transposed``) or R.
-    residual : the tensor that is added in place, or None. gelu : (multiplier, shift) after GELU, (0, 0) without.
+    residual : the tensor that is added in place, or None. activated : (multiplier, shift)
+    after a smooth activation, (0, 0) without.
     """
 
     node: str
@@ -30,7 +31,7 @@ class Linear:
     destination: Memory
     zero_point: int = 0
     activation: Activation = Activation.NONE
-    gelu: tuple[int, int] = (0, 0)
+    activated: tuple[int, int] = (0, 0)
     residual: str | None = None
     transposed: bool = False
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vitreous.golden.activation.activation import gelu
+from vitreous.golden.activation.activation import activation
 from vitreous.golden.errors import GoldenError
 from vitreous.golden.ops.add import add
 from vitreous.golden.ops.context import context
@@ -24,7 +24,7 @@ from vitreous.golden.ops.rmsnorm import rmsnorm
 from vitreous.golden.ops.scores import scores
 from vitreous.golden.ops.select_token import select_token
 from vitreous.golden.softmax.softmax import softmax
-from vitreous.spec.config import ConfigError, GeluConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import ActivationConfig, ConfigError, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op
 
 Execute = Callable[[Node, Sequence[Tensor]], Tensor | tuple[Tensor, ...]]
@@ -34,9 +34,9 @@ def _constant(node: Node, name: str) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(node.constants[name]))
 
 
-def _gelu(node: Node, x: Tensor) -> Tensor:
+def _activation(node: Node, x: Tensor) -> Tensor:
     a = node.attributes
-    config = GeluConfig(
+    config = ActivationConfig(
         function=str(a["function"]),
         variant=str(a["variant"]),
         step_bits=node.integer("step_bits"),
@@ -44,7 +44,7 @@ def _gelu(node: Node, x: Tensor) -> Tensor:
         fraction_bits=node.integer("fraction_bits"),
         interpolate=bool(a["interpolate"]),
     )
-    return gelu(x, config)
+    return activation(x, config)
 
 
 def _softmax(node: Node, t: Tensor) -> tuple[Tensor, ...]:
@@ -75,7 +75,7 @@ OPERATIONS: dict[Op, Execute] = {
         x[0], _constant(n, "weight"), _constant(n, "bias"), n.integer("input_zero_point")
     ),
     Op.REQUANTIZE: lambda n, x: _requantize(n, x[0]),
-    Op.GELU: lambda n, x: _gelu(n, x[0]),
+    Op.ACTIVATION: lambda n, x: _activation(n, x[0]),
     Op.RELU: lambda n, x: relu(x[0], n.integer("zero_point")),
     Op.CONSTANT: lambda n, x: _constant(n, "value"),
     Op.PAD_TOKENS: lambda n, x: pad_tokens(x[0], n.integer("count")),

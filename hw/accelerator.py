@@ -251,7 +251,7 @@ class Accelerator(wiring.Component):
             "s_reads": matrix.s_read,
             "s_writes": matrix.s_write,
             "readout_columns": matrix.readout_column,
-            "gelu_columns": matrix.gelu_column,
+            "activation_columns": matrix.activation_column,
             "score_columns": matrix.score_column,
             "norm_columns": self._vector.events.norm_column,
         }

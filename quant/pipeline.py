@@ -22,7 +22,7 @@ from vitreous.quant.errors import QuantError
 from vitreous.quant.images import quantize_images
 from vitreous.quant.importer.float_ir import Attention, macs
 from vitreous.quant.scheme import QuantScheme
-from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import EXACT, ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph
 
 Progress = Callable[[str, int, int], None]
@@ -37,7 +37,7 @@ def quantize(
     name: str,
     scheme: QuantScheme | None = None,
     softmax: SoftmaxConfig | None = None,
-    gelu: GeluConfig | None = None,
+    activation: ActivationConfig | None = None,
     norm: NormConfig | None = None,
     preprocessing: Mapping[str, Sequence[float]] | None = None,
     progress: Progress | None = None,
@@ -61,7 +61,11 @@ def quantize(
     """
     scheme = scheme or QuantScheme()
     calibrated = module if isinstance(module, Calibrated) else observe(module, calibration, scheme, progress)
-    units = Units(softmax=softmax or SoftmaxConfig(), gelu=gelu or GeluConfig(), norm=norm or NormConfig())
+    units = Units(
+        softmax=softmax or SoftmaxConfig(),
+        activation=activation or ActivationConfig(),
+        norm=norm or NormConfig(),
+    )
     graph, attention = _with_widths(calibrated, calibration, name, scheme, units, progress)
     notes = {
         "scheme": scheme.as_dict(),
@@ -82,8 +86,8 @@ def _with_widths(
     progress: Progress | None,
 ) -> tuple[Graph, dict[str, Any]]:
     """The graph with the probability bits that each attention needs or the scheme says, and what was measured."""
-    softmax, gelu, norm = units.softmax, units.gelu, units.norm
-    graph = lower(calibrated, name=name, scheme=scheme, softmax=softmax, gelu=gelu, norm=norm)
+    softmax, activation, norm = units.softmax, units.activation, units.norm
+    graph = lower(calibrated, name=name, scheme=scheme, softmax=softmax, activation=activation, norm=norm)
     if softmax.variant == EXACT:
         return graph, {}
 
@@ -95,7 +99,9 @@ def _with_widths(
     found = widths.measure(graph, softmax, quantize_images(graph, calibration[chosen]), report)
     bits = {part.name: scheme.probability_bits or part.needed for part in found}
     if scheme.probability_bits is None and set(bits.values()) != {softmax.probability_bits}:
-        graph = lower(calibrated, name=name, scheme=scheme, softmax=softmax, gelu=gelu, norm=norm, bits=bits)
+        graph = lower(
+            calibrated, name=name, scheme=scheme, softmax=softmax, activation=activation, norm=norm, bits=bits
+        )
     return graph, widths.notes(found, bits, len(chosen))
 
 
@@ -105,7 +111,7 @@ def lower(
     name: str,
     scheme: QuantScheme,
     softmax: SoftmaxConfig | None = None,
-    gelu: GeluConfig | None = None,
+    activation: ActivationConfig | None = None,
     norm: NormConfig | None = None,
     bits: Mapping[str, int] | None = None,
 ) -> Graph:
@@ -115,7 +121,11 @@ def lower(
         widest that ``softmax`` has.
     """
     scales = choose_scales(calibrated, scheme)
-    units = Units(softmax=softmax or SoftmaxConfig(), gelu=gelu or GeluConfig(), norm=norm or NormConfig())
+    units = Units(
+        softmax=softmax or SoftmaxConfig(),
+        activation=activation or ActivationConfig(),
+        norm=norm or NormConfig(),
+    )
     if bits is None:
         widest = _widest(scheme, units.softmax)
         bits = {calibrated.encoder.name(part): widest for part in calibrated.encoder.each(Attention)}

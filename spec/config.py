@@ -124,7 +124,7 @@ class SoftmaxConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeluConfig:
+class ActivationConfig:
     """The smooth activation: which function, how it is approximated; docs/numerics.md has the formulas.
 
     function : ``gelu`` or ``silu``.
@@ -143,20 +143,22 @@ class GeluConfig:
     interpolate: bool = True
 
     def __post_init__(self) -> None:
-        _choice("gelu.function", self.function, ("gelu", "silu"))
-        _choice("gelu.variant", self.variant, ("delta", "table", "poly", "shift", EXACT))
+        _choice("activation.function", self.function, ("gelu", "silu"))
+        _choice("activation.variant", self.variant, ("delta", "table", "poly", "shift", EXACT))
         if self.variant == "poly" and self.function == "silu":
-            raise ConfigError("gelu.variant poly approximates GELU only; for silu use delta, table or shift")
-        _within("gelu.step_bits", self.step_bits, 2, 8)
-        _within("gelu.fraction_bits", self.fraction_bits, 10, 22)
-        _choice("gelu.interpolate", self.interpolate, (False, True))
+            raise ConfigError(
+                "activation.variant poly approximates GELU only; for silu use delta, table or shift"
+            )
+        _within("activation.step_bits", self.step_bits, 2, 8)
+        _within("activation.fraction_bits", self.fraction_bits, 10, 22)
+        _choice("activation.interpolate", self.interpolate, (False, True))
         if not (
             isinstance(self.range, int | float)
             and 0 < self.range <= 16
             and self.range * (1 << self.step_bits) == int(self.range * (1 << self.step_bits))
         ):
             raise ConfigError(
-                f"gelu.range must be in (0, 16] and a multiple of the table's step, not {self.range!r}"
+                f"activation.range must be in (0, 16] and a multiple of the table's step, not {self.range!r}"
             )
 
     @property
@@ -217,7 +219,7 @@ _PARTS: dict[str, type] = {
     "memory": MemoryConfig,
     "bus": BusConfig,
     "softmax": SoftmaxConfig,
-    "gelu": GeluConfig,
+    "activation": ActivationConfig,
     "norm": NormConfig,
     "queue": QueueConfig,
     "schedule": ScheduleConfig,
@@ -233,20 +235,20 @@ class AcceleratorConfig:
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     bus: BusConfig = field(default_factory=BusConfig)
     softmax: SoftmaxConfig = field(default_factory=SoftmaxConfig)
-    gelu: GeluConfig = field(default_factory=GeluConfig)
+    activation: ActivationConfig = field(default_factory=ActivationConfig)
     norm: NormConfig = field(default_factory=NormConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
 
     def __post_init__(self) -> None:
-        for label, part in (("softmax", self.softmax), ("gelu", self.gelu), ("norm", self.norm)):
+        for label, part in (("softmax", self.softmax), ("activation", self.activation), ("norm", self.norm)):
             if part.variant == EXACT:
                 raise ConfigError(f"{label}.variant exact is float64: golden computes it, no hardware does")
-        least = _LEAST_RANGE[self.gelu.function]
-        if self.gelu.variant in ("delta", "table") and self.gelu.range < least:
+        least = _LEAST_RANGE[self.activation.function]
+        if self.activation.variant in ("delta", "table") and self.activation.range < least:
             raise ConfigError(
-                f"gelu.range must be at least {least:g} for {self.gelu.function}, not {self.gelu.range:g}: "
-                "beyond it the result is relu"
+                f"activation.range must be at least {least:g} for {self.activation.function}, "
+                f"not {self.activation.range:g}: beyond it the result is relu"
             )
         for label, depth in (
             ("memory.activation_kib", self.x_depth),

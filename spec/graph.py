@@ -31,7 +31,7 @@ class Op(StrEnum):
     PATCHES = "patches"
     LINEAR = "linear"
     REQUANTIZE = "requantize"
-    GELU = "gelu"
+    ACTIVATION = "activation"
     RELU = "relu"
     CONSTANT = "constant"
     PAD_TOKENS = "pad_tokens"
@@ -68,7 +68,7 @@ SIGNATURES: dict[Op, Signature] = {
     Op.REQUANTIZE: Signature(
         1, ("zero_point", "bits"), ("multiplier", "shift")
     ),  # int32 [..., O]; [O] or [1] -> int8 / int16
-    Op.GELU: Signature(
+    Op.ACTIVATION: Signature(
         1, ("function", "variant", "step_bits", "range", "fraction_bits", "interpolate")
     ),  # int16 Q6.10 -> int32 Q6.fraction_bits
     Op.RELU: Signature(1, ("zero_point",)),  # int8 -> int8

@@ -79,8 +79,8 @@ class Activation(IntEnum):
     """The nonlinear function of a MATMUL's readout."""
 
     NONE = 0
-    GELU = 1
-    """The accelerator's smooth function, ``gelu.function``: GELU or SiLU."""
+    SMOOTH = 1
+    """The accelerator's smooth function, ``activation.function``: GELU or SiLU."""
     RELU = 2
 
 
@@ -385,7 +385,7 @@ COUNTERS: tuple[tuple[str, str], ...] = (
         "readout_columns",
         "columns drained through the epilogue, the first planes of wide products not counted",
     ),
-    ("gelu_columns", "columns that passed through GELU or SiLU"),
+    ("activation_columns", "columns that passed through GELU or SiLU"),
     ("score_columns", "columns that passed through the softmax statistics"),
     ("norm_columns", "columns normalized by the vector unit"),
 )

@@ -70,7 +70,7 @@ SCORE = Format(15)
 every real one.
 """
 MASKED_SCORE = -(1 << 15)
-GELU_INPUT = Format(16, 10)
+ACTIVATION_INPUT = Format(16, 10)
 
 
 def saturate(value: int, fmt: Format) -> int:

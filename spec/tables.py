@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from functools import cache
 
-from vitreous.spec.config import GeluConfig, SoftmaxConfig
+from vitreous.spec.config import ActivationConfig, SoftmaxConfig
 from vitreous.spec.softmax import PROBABILITY_MAXIMUM
 
 
@@ -36,7 +36,7 @@ def _curvature(function: str, u: float) -> float:
 
 
 @cache
-def gelu_delta(config: GeluConfig) -> tuple[int, ...]:
+def activation_delta(config: ActivationConfig) -> tuple[int, ...]:
     """``delta``: its values times ``2**fraction_bits``, rounded, with step ``h = 2**-step_bits``.
 
     Interpolated: ``delta(u) - h**2 / 16 * delta''(u)``, at least 0, at ``u = i * h``, ``i = 0 .. entries``, the last
@@ -56,7 +56,7 @@ def gelu_delta(config: GeluConfig) -> tuple[int, ...]:
 
 
 @cache
-def gelu_table(config: GeluConfig) -> tuple[int, ...]:
+def activation_table(config: ActivationConfig) -> tuple[int, ...]:
     """``table``: ``round(2**fraction_bits * f(x))`` at the middle of each step of ``[-range, range)``, ascending."""
     scale, step = 1 << config.fraction_bits, 1 / (1 << config.step_bits)
     middles = [(index + 0.5) * step for index in range(-config.entries, config.entries)]

@@ -60,7 +60,7 @@ def _matmul(total: Counter[str], i: dict[str, int], rows: int, config: Accelerat
     total["w_reads"] += words
     total["s_reads" if i["operands"] == Operands.SW else "x_reads"] += words
     total["readout_columns"] += read_out
-    total["gelu_columns"] += read_out * (i["activation"] == Activation.GELU)
+    total["activation_columns"] += read_out * (i["activation"] == Activation.SMOOTH)
     if i["scale"] != Scale.SOFTMAX:
         total["p_reads"] += rows * lanes if i["scale"] == Scale.LANE else read_out
     destination = Memory(i["destination"])

@@ -16,11 +16,17 @@ from amaranth.lib.wiring import In
 from campaigns.formal.harness import elapsed, open_unit, past
 from campaigns.formal.prover import Proof
 from campaigns.mutants.mutation import Mutation
-from vitreous.hw.activation.activation import VARIANTS, Gelu
-from vitreous.hw.activation.poly import PolyGelu
+from vitreous.hw.activation.activation import VARIANTS, SmoothActivation
+from vitreous.hw.activation.poly import PolyActivation
 from vitreous.hw.activation.shift import QUOTIENT_BITS
-from vitreous.spec.config import GeluConfig
-from vitreous.spec.tables import GELU_POLY_BITS, GELU_POLY_EDGE, GELU_POLY_FACTOR, gelu_delta, gelu_table
+from vitreous.spec.config import ActivationConfig
+from vitreous.spec.tables import (
+    GELU_POLY_BITS,
+    GELU_POLY_EDGE,
+    GELU_POLY_FACTOR,
+    activation_delta,
+    activation_table,
+)
 
 FEED_FORWARD = "a feed-forward pipeline with free inputs"
 
@@ -29,20 +35,20 @@ def _magnitude(x: Value) -> Value:
     return Mux(x < 0, -x, x).as_unsigned()
 
 
-def _positive(x: Value, config: GeluConfig) -> Value:
+def _positive(x: Value, config: ActivationConfig) -> Value:
     return Mux(x < 0, 0, x) << (config.fraction_bits - 10)
 
 
 class WholeTop(wiring.Component):
     """``y`` is the formula of the ``x`` that is ``latency`` cycles old; ``x << (f - 10)`` where not enabled."""
 
-    def __init__(self, config: GeluConfig) -> None:
+    def __init__(self, config: ActivationConfig) -> None:
         self.config = config
         super().__init__({"enable": In(1), "x": In(signed(16))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.unit = unit = Gelu(self.config, lanes=1)
+        m.submodules.unit = unit = SmoothActivation(self.config, lanes=1)
         formula = self._table(m) if self.config.variant == "table" else self._delta(m)
         y = Signal(signed(30))
         m.d.comb += [
@@ -50,14 +56,14 @@ class WholeTop(wiring.Component):
             unit.x[0].eq(self.x),
             y.eq(Mux(self.enable, formula, self.x << (self.config.fraction_bits - 10))),
         ]
-        latency = Gelu.latency(self.config)
+        latency = SmoothActivation.latency(self.config)
         expected = past(m, y, latency, name="expected")
         with m.If(elapsed(m, latency) == latency):
             m.d.comb += Assert(unit.y[0] == expected)
         return m
 
     def _delta(self, m: Module) -> Value:
-        table, b = gelu_delta(self.config), 10 - self.config.step_bits
+        table, b = activation_delta(self.config), 10 - self.config.step_bits
         u, delta = Signal(17), Signal(signed(30))
         m.d.comb += u.eq(_magnitude(self.x))
         rows = pairwise(table) if self.config.interpolate else ((value, value) for value in table)
@@ -69,7 +75,7 @@ class WholeTop(wiring.Component):
         return _positive(self.x, self.config) - delta
 
     def _table(self, m: Module) -> Value:
-        table, index = gelu_table(self.config), Signal(signed(16))
+        table, index = activation_table(self.config), Signal(signed(16))
         y = Signal(signed(30), name="y_of_table")
         m.d.comb += [index.eq(self.x >> (10 - self.config.step_bits)), y.eq(_positive(self.x, self.config))]
         for place, value in enumerate(table, start=-self.config.entries):
@@ -81,7 +87,7 @@ class WholeTop(wiring.Component):
 class _OpenTop(wiring.Component):
     """A unit of one lane whose registers are seen."""
 
-    def __init__(self, config: GeluConfig) -> None:
+    def __init__(self, config: ActivationConfig) -> None:
         self.config = config
         super().__init__({"enable": In(1), "x": In(signed(16))})
 
@@ -124,7 +130,7 @@ class PolyTop(_OpenTop):
             (4, r["halves_0"] == product[: len(r["halves_0"])]),
             (5, r["y_0"].as_signed() == self._end(m, r)),
         )
-        time = elapsed(m, PolyGelu.latency(self.config))
+        time = elapsed(m, PolyActivation.latency(self.config))
         for stage, statement in statements:
             with m.If(time >= stage):
                 m.d.comb += Assert(statement)
@@ -196,7 +202,7 @@ class ShiftTop(_OpenTop):
         return past(m, product, name=f"product_{step}"), past(m, quotient, name=f"quotient_{step}")
 
 
-def _proof(name: str, config: GeluConfig, statement: str, top: object, bug: Mutation) -> Proof:
+def _proof(name: str, config: ActivationConfig, statement: str, top: object, bug: Mutation) -> Proof:
     unit = VARIANTS[config.variant]
     return Proof(
         name=name,
@@ -204,42 +210,42 @@ def _proof(name: str, config: GeluConfig, statement: str, top: object, bug: Muta
         statement=f"{statement}; a value passes where not enabled",
         top=lambda: top(config),  # type: ignore[operator]
         mode="bmc",
-        depth=Gelu.latency(config) + 1,
+        depth=SmoothActivation.latency(config) + 1,
         bug=bug,
         complete=FEED_FORWARD,
     )
 
 
-_DELTA = GeluConfig()
-_CONSTANT = GeluConfig(step_bits=6, range=4.25, fraction_bits=12, interpolate=False)
-_TABLE = GeluConfig(variant="table", step_bits=4, range=4.25)
-_POLY = GeluConfig(variant="poly")
-_SHIFT = GeluConfig(variant="shift")
+_DELTA = ActivationConfig()
+_CONSTANT = ActivationConfig(step_bits=6, range=4.25, fraction_bits=12, interpolate=False)
+_TABLE = ActivationConfig(variant="table", step_bits=4, range=4.25)
+_POLY = ActivationConfig(variant="poly")
+_SHIFT = ActivationConfig(variant="shift")
 
 PROOFS = (
     _proof(
-        "gelu_delta",
+        "activation_delta",
         _DELTA,
         "the formula of `delta`, interpolated, for all 2**16 inputs, default table",
         WholeTop,
         Mutation("operand", "activation/delta.py", "above.eq(index + 1)", "above.eq(index)"),
     ),
     _proof(
-        "gelu_constant",
+        "activation_constant",
         _CONSTANT,
         "the formula of `delta` without interpolation, for all 2**16 inputs, 64 steps a unit to 4.25",
         WholeTop,
         Mutation("saturation", "activation/delta.py", "zero.eq(outside)", "zero.eq(0)"),
     ),
     _proof(
-        "gelu_table",
+        "activation_table",
         _TABLE,
         "the formula of `table` for all 2**16 inputs, 16 steps a unit to 4.25",
         WholeTop,
         Mutation("off by one", "activation/table.py", "(index < entries)", "(index < entries - 1)"),
     ),
     _proof(
-        "gelu_poly",
+        "activation_poly",
         _POLY,
         "every register is the formula of `poly` of those before it, halves modulo 2**13 (that none is larger is "
         "tested), for all 2**16 inputs",
@@ -249,8 +255,8 @@ PROOFS = (
         ),
     ),
     Proof(
-        name="gelu_shift_power",
-        unit="hw.gelu_shift.ShiftGelu",
+        name="activation_shift_power",
+        unit="hw.gelu_shift.ShiftActivation",
         statement="`e` of `shift` is the formula of `x`, 0 where not enabled, for all 2**16 inputs; `u` is whole where "
         "`e` is not 0",
         top=lambda: ShiftPowerTop(_SHIFT),
@@ -262,8 +268,8 @@ PROOFS = (
         complete=FEED_FORWARD,
     ),
     Proof(
-        name="gelu_shift",
-        unit="hw.gelu_shift.ShiftGelu",
+        name="activation_shift",
+        unit="hw.gelu_shift.ShiftActivation",
         statement="each of the 15 steps keeps `q * (2**15 + e) + r = e * 2**step` and `r < 2**15 + e`; then "
         "`y = relu(x) - round_shift(u * q, 25 - f)`, halves modulo 2**14 (that none is larger is tested)",
         top=lambda: ShiftTop(_SHIFT),

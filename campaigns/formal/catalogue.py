@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from campaigns.formal import activation as gelu
+from campaigns.formal import activation as activation
 from campaigns.formal import arithmetic, bounds, norms, packing, tokens, transfers, units
 from campaigns.formal.prover import Proof
 
 PROOFS: tuple[Proof, ...] = (
     *arithmetic.PROOFS,
-    *gelu.PROOFS,
+    *activation.PROOFS,
     *bounds.PROOFS,
     *norms.PROOFS,
     *packing.PROOFS,

@@ -33,7 +33,7 @@ CASES: dict[str, tuple[str, bool, dict[str, Any]]] = {
         True,
         {
             "image": (15, 10), "patch": 5, "channels": 2, "dim": 13, "heads": 1, "depth": 2, "mlp": 17, "classes": 5,
-            "activation": "relu", "class_token": False,
+            "nonlinearity": "relu", "class_token": False,
         },
     ),
     "3-online-plain": (
@@ -95,7 +95,9 @@ def write_cases(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     for seed, (name, (config_name, loud, sizes)) in enumerate(CASES.items(), 50):
         config = CONFIGURATIONS[config_name]
-        graph = random_vit_graph(seed, softmax=config.softmax, gelu=config.gelu, norm=config.norm, **sizes)
+        graph = random_vit_graph(
+            seed, softmax=config.softmax, activation=config.activation, norm=config.norm, **sizes
+        )
         graph = _louder(graph) if loud else _with_large_epsilon(graph)
         program = compile(graph, config, observe=True)
         images = [image_like(program, seed + 100 * index) for index in range(IMAGES)]

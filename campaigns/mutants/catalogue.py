@@ -85,7 +85,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         SATURATION,
         "matrix/epilogue.py",
-        "Mux(is_gelu, Saturation.INT16, control.saturation)",
+        "Mux(is_smooth, Saturation.INT16, control.saturation)",
         "control.saturation",
     ),
     Mutation(OPERAND, "activation/unit.py", "self.x[lane] ^ negative.replicate(len(u))", "self.x[lane]"),

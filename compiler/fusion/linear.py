@@ -55,17 +55,17 @@ def _narrow(pattern: Pattern, linear: Linear, requantize: Node) -> Linear:
 
 def _wide(pattern: Pattern, linear: Linear, requantize: Node) -> Linear:
     """16 bits: GELU's input, a residual addition, or the result."""
-    gelu = pattern.only_consumer(requantize, Op.GELU)
-    if gelu is not None:
-        checks.gelu_matches(gelu, pattern.config)
-        pattern.take(gelu)
-        last = pattern.follow(gelu, Op.REQUANTIZE)
+    smooth = pattern.only_consumer(requantize, Op.ACTIVATION)
+    if smooth is not None:
+        checks.activation_matches(smooth, pattern.config)
+        pattern.take(smooth)
+        last = pattern.follow(smooth, Op.REQUANTIZE)
         checks.bits(last, (8,))
         multiplier, shift = checks.multipliers(last, 1)
         return dataclasses.replace(
             linear,
-            activation=Activation.GELU,
-            gelu=(int(multiplier[0]), int(shift[0])),
+            activation=Activation.SMOOTH,
+            activated=(int(multiplier[0]), int(shift[0])),
             zero_point=checks.zero_point(last),
             output=last.outputs[0],
         )

@@ -70,8 +70,8 @@ def rows_by_columns(
         columns=len(chunk),
         o_stride=target.stride,
         zero_point=linear.zero_point,
-        multiplier=linear.gelu[0],
-        shift=linear.gelu[1],
+        multiplier=linear.activated[0],
+        shift=linear.activated[1],
     )
 
 

@@ -11,21 +11,21 @@ import torch
 from torch import Tensor
 
 from vitreous.golden.activation import delta, exact, poly, shift, table
-from vitreous.spec.config import GeluConfig
+from vitreous.spec.config import ActivationConfig
 
-EVEN: dict[str, Callable[[Tensor, GeluConfig], Tensor]] = {
+EVEN: dict[str, Callable[[Tensor, ActivationConfig], Tensor]] = {
     "delta": delta.delta,
     "poly": poly.delta,
     "shift": shift.delta,
 }
 """Variants that are relu minus an even function of ``u = |x|``."""
-DIRECT: dict[str, Callable[[Tensor, GeluConfig], Tensor]] = {
+DIRECT: dict[str, Callable[[Tensor, ActivationConfig], Tensor]] = {
     "table": table.value,
     "exact": exact.value,
 }
 
 
-def gelu(x: Tensor, config: GeluConfig) -> Tensor:
+def activation(x: Tensor, config: ActivationConfig) -> Tensor:
     """``config.function`` of x as ``config.variant`` computes it; ``y = (max(x, 0) << (f - 10)) - delta(|x|)``.
 
     x : int16, Q6.10 -> int32, Q6.fraction_bits, of the same shape.

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from vitreous.spec import tables
-from vitreous.spec.config import GeluConfig
+from vitreous.spec.config import ActivationConfig
 
 
-def delta(u: Tensor, config: GeluConfig) -> Tensor:
+def delta(u: Tensor, config: ActivationConfig) -> Tensor:
     """``T[i]`` or the line from ``T[i]`` to ``T[i+1]``, 0 beyond the table: int64 u of 17 bits -> int64 of f bits."""
-    table = torch.tensor(tables.gelu_delta(config), dtype=torch.int64)
+    table = torch.tensor(tables.activation_delta(config), dtype=torch.int64)
     below = 10 - config.step_bits
     index, position = u >> below, u & ((1 << below) - 1)
     inside = index < config.entries

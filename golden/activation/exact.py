@@ -5,15 +5,15 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import gelu, silu
 
-from vitreous.spec.config import GeluConfig
+from vitreous.spec.config import ActivationConfig
 
 
-def smooth_float64(x: Tensor, config: GeluConfig) -> Tensor:
+def smooth_float64(x: Tensor, config: ActivationConfig) -> Tensor:
     """GELU or SiLU of Q6.10 integers, in float64."""
     real = x.double() / 1024
     return gelu(real) if config.function == "gelu" else silu(real)
 
 
-def value(x: Tensor, config: GeluConfig) -> Tensor:
+def value(x: Tensor, config: ActivationConfig) -> Tensor:
     """``round(2**f * F(x))``, half to even: int64 Q6.10 -> int64 Q6.fraction_bits."""
     return (smooth_float64(x, config) * (1 << config.fraction_bits)).round().long()

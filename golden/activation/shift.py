@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from vitreous.golden.arith.integers import round_shift_, shift_right
-from vitreous.spec.config import GeluConfig
+from vitreous.spec.config import ActivationConfig
 
 
-def delta(u: Tensor, config: GeluConfig) -> Tensor:
+def delta(u: Tensor, config: ActivationConfig) -> Tensor:
     """``u * sigmoid(-1.6875 u)`` (GELU) or ``u * sigmoid(-u)`` (SiLU): int64 u of 17 bits -> int64 of f bits."""
     k = u + (u >> 1) + (u >> 3) + (u >> 4) if config.function == "gelu" else u
     v = k + (k >> 1) - (k >> 4)

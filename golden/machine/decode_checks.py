@@ -50,7 +50,7 @@ def _matmul(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:
         yield "wide without probabilities"
     if i["wide"] and config.softmax.probability_bits == 8:
         yield "wide on an accelerator whose probabilities have 8 bits"
-    if to_scores or i["activation"] == Activation.GELU:
+    if to_scores or i["activation"] == Activation.SMOOTH:
         yield from _scale_constants(i)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vitreous.golden.activation.activation import gelu
+from vitreous.golden.activation.activation import activation
 from vitreous.golden.arith.integers import product
 from vitreous.golden.errors import GoldenError
 from vitreous.golden.machine.memories import Ints, Memories, rows_of_words
@@ -113,8 +113,8 @@ def _activate(
     i: Instruction, acc: torch.Tensor, multiplier: torch.Tensor, shift: torch.Tensor, memories: Memories
 ) -> torch.Tensor:
     zero_point = i["zero_point"]
-    if i["activation"] == Activation.GELU:
-        y = gelu(requantize_any(acc, multiplier, shift, 0, 16), memories.config.gelu)
+    if i["activation"] == Activation.SMOOTH:
+        y = activation(requantize_any(acc, multiplier, shift, 0, 16), memories.config.activation)
         return requantize_any(y, torch.tensor(i["multiplier"]), torch.tensor(i["shift"]), zero_point, 8)
     y = requantize_any(acc, multiplier, shift, zero_point, 8)
     return relu(y, zero_point) if i["activation"] == Activation.RELU else y

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from amaranth.hdl import Module
 
-from vitreous.hw.activation.delta import DeltaGelu
-from vitreous.hw.activation.poly import PolyGelu
-from vitreous.hw.activation.shift import ShiftGelu
-from vitreous.hw.activation.table import TableGelu
-from vitreous.hw.activation.unit import GeluUnit
-from vitreous.spec.config import GeluConfig
+from vitreous.hw.activation.delta import DeltaActivation
+from vitreous.hw.activation.poly import PolyActivation
+from vitreous.hw.activation.shift import ShiftActivation
+from vitreous.hw.activation.table import TableActivation
+from vitreous.hw.activation.unit import ActivationUnit
+from vitreous.spec.config import ActivationConfig
 
-VARIANTS: dict[str, type[GeluUnit]] = {
-    "delta": DeltaGelu,
-    "poly": PolyGelu,
-    "shift": ShiftGelu,
-    "table": TableGelu,
+VARIANTS: dict[str, type[ActivationUnit]] = {
+    "delta": DeltaActivation,
+    "poly": PolyActivation,
+    "shift": ShiftActivation,
+    "table": TableActivation,
 }
 
 
-class Gelu(GeluUnit):
-    """The unit of ``config.variant``; ports, parameters and errors are those of ``GeluUnit``.
+class SmoothActivation(ActivationUnit):
+    """The unit of ``config.variant``; ports, parameters and errors are those of ``ActivationUnit``.
 
     Latency: ``latency(config)`` cycles: 4 for ``delta`` (3 without interpolation), 5 for ``poly``, 21 for ``shift``,
     2 for ``table``.
@@ -31,7 +31,7 @@ class Gelu(GeluUnit):
     """
 
     @staticmethod
-    def latency(config: GeluConfig) -> int:
+    def latency(config: ActivationConfig) -> int:
         """Cycles from ``x`` to ``y``."""
         return VARIANTS[config.variant].latency(config)
 

@@ -23,35 +23,35 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from amaranth.lib.memory import Memory
 
-from vitreous.hw.activation.unit import EvenGelu
-from vitreous.spec.config import GeluConfig
-from vitreous.spec.numbers import GELU_INPUT
-from vitreous.spec.tables import gelu_delta
+from vitreous.hw.activation.unit import EvenActivation
+from vitreous.spec.config import ActivationConfig
+from vitreous.spec.numbers import ACTIVATION_INPUT
+from vitreous.spec.tables import activation_delta
 
 
-class DeltaGelu(EvenGelu):
+class DeltaActivation(EvenActivation):
     """Delta from a table, linear between its values or constant over a step; 0 from ``entries`` on.
 
     Latency: 4 cycles, 3 without interpolation.
     Throughput: one column a cycle.
     Back-pressure: none.
 
-    Parameters, members and errors: ``GeluUnit``.
+    Parameters, members and errors: ``ActivationUnit``.
     """
 
     @staticmethod
-    def delta_latency(config: GeluConfig) -> int:
+    def delta_latency(config: ActivationConfig) -> int:
         """Cycles from ``u`` to delta."""
         return 2 if config.interpolate else 1
 
     @staticmethod
-    def table_bits(config: GeluConfig) -> int:
+    def table_bits(config: ActivationConfig) -> int:
         """Bits of the values that are stored, each once; the filling up to a power of two is constant and no table."""
-        table = gelu_delta(config)
+        table = activation_delta(config)
         return len(table) * max(table).bit_length()
 
     def _build_shared(self, m: Module) -> None:
-        self._table = table = gelu_delta(self.config)
+        self._table = table = activation_delta(self.config)
         self._index_bits = max(1, (self.config.entries - 1).bit_length())
         self._value_bits = max(table).bit_length()
         halves = {"even": table[::2], "odd": table[1::2]} if self.config.interpolate else {"table": table}
@@ -65,7 +65,7 @@ class DeltaGelu(EvenGelu):
             m.submodules[name] = self._memories[name]
 
     def _build_delta(self, m: Module, lane: int, u: Value, enable: list[Any]) -> Value:
-        fine = GELU_INPUT.fraction - self.config.step_bits
+        fine = ACTIVATION_INPUT.fraction - self.config.step_bits
         # Cycle 1
         near = Signal(fine + self._index_bits, name=f"near_{lane}", reset_less=True)
         outside = Signal(name=f"outside_{lane}", reset_less=True)

@@ -14,15 +14,15 @@ from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 
-from vitreous.hw.activation.unit import EvenGelu
-from vitreous.spec.config import GeluConfig
-from vitreous.spec.numbers import GELU_INPUT
+from vitreous.hw.activation.unit import EvenActivation
+from vitreous.spec.config import ActivationConfig
+from vitreous.spec.numbers import ACTIVATION_INPUT
 from vitreous.spec.tables import GELU_POLY_BITS, GELU_POLY_EDGE, GELU_POLY_FACTOR
 
 _EDGE_BITS = GELU_POLY_EDGE.bit_length()
 
 
-class PolyGelu(EvenGelu):
+class PolyActivation(EvenActivation):
     """``delta = round_shift(((w * w) >> 10) * min(u, edge) * factor, 20 + 14 - f)``, ``w = max(0, edge - u)``.
 
     From ``edge`` on ``w`` is 0, so the minimum needs no comparison of its own.
@@ -31,11 +31,11 @@ class PolyGelu(EvenGelu):
     Throughput: one column a cycle.
     Back-pressure: none.
 
-    Parameters, members and errors: ``GeluUnit``.
+    Parameters, members and errors: ``ActivationUnit``.
     """
 
     @staticmethod
-    def delta_latency(config: GeluConfig) -> int:
+    def delta_latency(config: ActivationConfig) -> int:
         """Cycles from ``u`` to delta."""
         return 3
 
@@ -56,7 +56,7 @@ class PolyGelu(EvenGelu):
         scaled = Signal(scaled_bits, name=f"scaled_{lane}", reset_less=True)
         m.d.sync += [square.eq((w * w) >> 10), scaled.eq(factor * GELU_POLY_FACTOR)]
         # Cycle 4: delta is below 0.17.
-        shift = 2 * GELU_INPUT.fraction + GELU_POLY_BITS - self.config.fraction_bits
+        shift = 2 * ACTIVATION_INPUT.fraction + GELU_POLY_BITS - self.config.fraction_bits
         halves = Signal(self.config.fraction_bits - 1, name=f"halves_{lane}", reset_less=True)
         m.d.sync += halves.eq((square * scaled) >> (shift - 1))
         return ~halves

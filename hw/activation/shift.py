@@ -16,10 +16,10 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from vitreous.hw.activation.unit import EvenGelu
+from vitreous.hw.activation.unit import EvenActivation
 from vitreous.hw.arith.delay import delay_line
-from vitreous.spec.config import GeluConfig
-from vitreous.spec.numbers import GELU_INPUT
+from vitreous.spec.config import ActivationConfig
+from vitreous.spec.numbers import ACTIVATION_INPUT
 
 _U_BITS = 14
 """From u = 11399 on (SiLU; GELU: 6755) the power is 0, and so is delta."""
@@ -28,18 +28,18 @@ _ONE_BITS = 15
 QUOTIENT_BITS = 15
 
 
-class ShiftGelu(EvenGelu):
+class ShiftActivation(EvenActivation):
     """``delta = round_shift(u * q, 25 - f)``, ``q = floor(e * 2**15 / (2**15 + e))``.
 
     Latency: 21 cycles.
     Throughput: one column a cycle.
     Back-pressure: none.
 
-    Parameters, members and errors: ``GeluUnit``.
+    Parameters, members and errors: ``ActivationUnit``.
     """
 
     @staticmethod
-    def delta_latency(config: GeluConfig) -> int:
+    def delta_latency(config: ActivationConfig) -> int:
         """Cycles from ``u`` to the halves."""
         return 3 + QUOTIENT_BITS + 1
 
@@ -48,7 +48,7 @@ class ShiftGelu(EvenGelu):
         power = self._build_power(m, lane, near[1], u[_U_BITS:].any(), enable)
         quotient = self._build_division(m, lane, power)
         # Cycle 20: delta is below 0.28.
-        shift = 2 * GELU_INPUT.fraction + 5 - self.config.fraction_bits
+        shift = 2 * ACTIVATION_INPUT.fraction + 5 - self.config.fraction_bits
         halves = Signal(self.config.fraction_bits, name=f"halves_{lane}", reset_less=True)
         m.d.sync += halves.eq((near[-1] * quotient) >> (shift - 1))
         return ~halves
@@ -65,8 +65,10 @@ class ShiftGelu(EvenGelu):
         m.d.sync += v.eq(k + (k >> 1) - (k >> 4))
         # Cycle 4
         power = Signal(_ONE_BITS + 1, name=f"power_{lane}_0", reset_less=True)
-        whole, fraction = v[GELU_INPUT.fraction :], v[: GELU_INPUT.fraction]
-        chord = Cat(Const(0, 4), ((2 << GELU_INPUT.fraction) - fraction)[: GELU_INPUT.fraction + 2])
+        whole, fraction = v[ACTIVATION_INPUT.fraction :], v[: ACTIVATION_INPUT.fraction]
+        chord = Cat(
+            Const(0, 4), ((2 << ACTIVATION_INPUT.fraction) - fraction)[: ACTIVATION_INPUT.fraction + 2]
+        )
         zero = outside[3] | whole[4:].any()
         m.d.sync += power.eq(Mux(zero, 0, chord >> whole[:4]))
         return power

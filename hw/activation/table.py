@@ -10,32 +10,32 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.memory import Memory
 
-from vitreous.hw.activation.unit import GeluUnit
+from vitreous.hw.activation.unit import ActivationUnit
 from vitreous.hw.arith.delay import delay_line
-from vitreous.spec.config import GeluConfig
-from vitreous.spec.numbers import GELU_INPUT
-from vitreous.spec.tables import gelu_table
+from vitreous.spec.config import ActivationConfig
+from vitreous.spec.numbers import ACTIVATION_INPUT
+from vitreous.spec.tables import activation_table
 
 
-class TableGelu(GeluUnit):
+class TableActivation(ActivationUnit):
     """``y = T[x >> b]`` inside the range, below it 0 and above it ``x``.
 
     Latency: 2 cycles.
     Throughput: one column a cycle.
     Back-pressure: none.
 
-    Parameters, members and errors: ``GeluUnit``.
+    Parameters, members and errors: ``ActivationUnit``.
     """
 
     @staticmethod
-    def latency(config: GeluConfig) -> int:
+    def latency(config: ActivationConfig) -> int:
         """Cycles from ``x`` to ``y``."""
         return 2
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         entries = self.config.entries
-        table = gelu_table(self.config)
+        table = activation_table(self.config)
         # Addressed by the index in two's complement: the values from 0 on first, the negative ones at the end.
         bits = (entries - 1).bit_length() + 1
         gap = (1 << bits) - 2 * entries
@@ -44,10 +44,10 @@ class TableGelu(GeluUnit):
         m.submodules.table = memory = Memory(shape=signed(width), depth=1 << bits, init=words)
         enable = delay_line(m, self.enable, 1, name="enable", reset_less=True)
         for lane in range(self.lanes):
-            index = self.x[lane] >> (GELU_INPUT.fraction - self.config.step_bits)
+            index = self.x[lane] >> (ACTIVATION_INPUT.fraction - self.config.step_bits)
             port = memory.read_port()
             # Cycle 1
-            x = Signal(signed(GELU_INPUT.width), name=f"x_{lane}", reset_less=True)
+            x = Signal(signed(ACTIVATION_INPUT.width), name=f"x_{lane}", reset_less=True)
             inside = Signal(name=f"inside_{lane}", reset_less=True)
             m.d.comb += port.addr.eq(index[:bits])
             m.d.sync += [

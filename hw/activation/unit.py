@@ -10,11 +10,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.arith.delay import delay_line
-from vitreous.spec.config import GeluConfig
-from vitreous.spec.numbers import GELU_INPUT
+from vitreous.spec.config import ActivationConfig
+from vitreous.spec.numbers import ACTIVATION_INPUT
 
 
-class GeluUnit(wiring.Component):
+class ActivationUnit(wiring.Component):
     """``y = function(x)`` for each lane where ``enable``, else ``y = x << scale_bits``.
 
     ``x`` is Q6.10, ``y`` is Q6.``fraction_bits``: without ``enable`` it is the same number, which costs no multiplexer.
@@ -37,27 +37,27 @@ class GeluUnit(wiring.Component):
     Raises ValueError when ``lanes`` is not positive.
     """
 
-    def __init__(self, config: GeluConfig, *, lanes: int) -> None:
+    def __init__(self, config: ActivationConfig, *, lanes: int) -> None:
         if lanes < 1:
             raise ValueError(f"Lanes must be a positive integer, not {lanes!r}")
         self.config, self.lanes = config, lanes
-        self.scale_bits = config.fraction_bits - GELU_INPUT.fraction
-        self.width = GELU_INPUT.width + self.scale_bits
+        self.scale_bits = config.fraction_bits - ACTIVATION_INPUT.fraction
+        self.width = ACTIVATION_INPUT.width + self.scale_bits
         super().__init__(
             {
                 "enable": In(1),
-                "x": In(data.ArrayLayout(signed(GELU_INPUT.width), lanes)),
+                "x": In(data.ArrayLayout(signed(ACTIVATION_INPUT.width), lanes)),
                 "y": Out(data.ArrayLayout(signed(self.width), lanes)),
             }
         )
 
     @staticmethod
     @abstractmethod
-    def latency(config: GeluConfig) -> int:
+    def latency(config: ActivationConfig) -> int:
         """Cycles from ``x`` to ``y``."""
 
 
-class EvenGelu(GeluUnit):
+class EvenActivation(ActivationUnit):
     """``y = (max(x, 0) << scale_bits) - delta(|x|)``; a variant adds its delta, as the complement of its halves.
 
     ``delta = round_shift(z, n)`` is ``(h + 1) >> 1`` of its halves ``h = z >> (n - 1)``, and subtracting that is
@@ -72,11 +72,11 @@ class EvenGelu(GeluUnit):
 
     @staticmethod
     @abstractmethod
-    def delta_latency(config: GeluConfig) -> int:
+    def delta_latency(config: ActivationConfig) -> int:
         """Cycles from ``u`` to ``~h``."""
 
     @classmethod
-    def latency(cls, config: GeluConfig) -> int:
+    def latency(cls, config: ActivationConfig) -> int:
         """Cycles from ``x`` to ``y``."""
         return 1 + cls.delta_latency(config) + 1
 
@@ -95,12 +95,12 @@ class EvenGelu(GeluUnit):
         for lane in range(self.lanes):
             x = delay_line(m, self.x[lane], behind, name=f"x_{lane}", reset_less=True)
             # Cycle 1
-            u = Signal(GELU_INPUT.width, name=f"u_{lane}")  # |-32768| = 32768 fits, u has no sign
+            u = Signal(ACTIVATION_INPUT.width, name=f"u_{lane}")  # |-32768| = 32768 fits, u has no sign
             negative = self.x[lane] < 0
             m.d.comb += u.eq((self.x[lane] ^ negative.replicate(len(u))).as_unsigned() + negative)
             complement = self._build_delta(m, lane, u, enable)
             # Last cycle
-            hidden = (enable[-1] & (x[-1] < 0)).replicate(GELU_INPUT.width)
+            hidden = (enable[-1] & (x[-1] < 0)).replicate(ACTIVATION_INPUT.width)
             positive = Cat(Const(1, self.scale_bits + 1), x[-1] & ~hidden).as_signed()
             y = Signal(signed(self.width), name=f"y_{lane}", reset_less=True)
             m.d.sync += y.eq((Cat(complement, Const(1, 1)).as_signed() + positive) >> 1)

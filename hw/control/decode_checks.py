@@ -17,7 +17,7 @@ def illegal(fields: data.View[data.StructLayout], config: AcceleratorConfig) -> 
     to_panel = (fields.destination == Memory.X) | (fields.destination == Memory.W)
     to_scores = fields.destination == Memory.S
     from_scores = fields.operands == Operands.SW
-    gelu = fields.activation == Activation.GELU
+    activation = fields.activation == Activation.SMOOTH
     depth = config.array.depth
     faults = [
         ~(to_panel | to_scores | (fields.destination == Memory.R)),
@@ -30,7 +30,7 @@ def illegal(fields: data.View[data.StructLayout], config: AcceleratorConfig) -> 
         ~to_panel & (fields.activation != Activation.NONE),
         to_scores & ((fields.scale == Scale.SOFTMAX) | (fields.scale == Scale.LANE)),
         (fields.scale == Scale.SOFTMAX) & ~from_scores,
-        (to_scores | gelu) & ((fields.multiplier == 0) | (fields.shift == 0)),
+        (to_scores | activation) & ((fields.multiplier == 0) | (fields.shift == 0)),
         from_scores & to_scores,
         fields.wide & ~from_scores,
         fields.wide & (config.softmax.probability_bits == 8),

@@ -16,7 +16,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from vitreous.hw.activation.activation import Gelu
+from vitreous.hw.activation.activation import SmoothActivation
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.arith.requantize import Requantize, Saturation
 from vitreous.spec.config import AcceleratorConfig
@@ -71,7 +71,7 @@ class Epilogue(wiring.Component):
     @staticmethod
     def latency(config: AcceleratorConfig) -> int:
         """Cycles from a column to its result; they depend on the GELU."""
-        return 1 + Requantize.LATENCY + Gelu.latency(config.gelu) + Requantize.LATENCY + 1
+        return 1 + Requantize.LATENCY + SmoothActivation.latency(config.activation) + Requantize.LATENCY + 1
 
     @staticmethod
     def residual_latency(config: AcceleratorConfig) -> int:
@@ -97,16 +97,20 @@ class Epilogue(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        latency, gelu_latency = self.latency(self.config), Gelu.latency(self.config.gelu)
+        latency = self.latency(self.config)
+        smooth_latency = SmoothActivation.latency(self.config.activation)
         valid = delay_line(m, self.valid, latency, name="valid")
         control = delay_line(m, self.control, latency - 1, name="control", reset_less=True)
         m.submodules.first = first = Requantize(lanes=self.lanes, width=ACCUMULATOR_BITS)
-        m.submodules.gelu = gelu = Gelu(self.config.gelu, lanes=self.lanes)
-        m.submodules.second = second = Requantize(lanes=self.lanes, width=gelu.width)
+        m.submodules.activation = activation = SmoothActivation(self.config.activation, lanes=self.lanes)
+        m.submodules.second = second = Requantize(lanes=self.lanes, width=activation.width)
         self._build_first(m, first, control[1])
         stage = 1 + Requantize.LATENCY
-        m.d.comb += [gelu.enable.eq(control[stage].activation == Activation.GELU), gelu.x.eq(first.o)]
-        self._build_second(m, gelu, second, control[stage + gelu_latency])
+        m.d.comb += [
+            activation.enable.eq(control[stage].activation == Activation.SMOOTH),
+            activation.x.eq(first.o),
+        ]
+        self._build_second(m, activation, second, control[stage + smooth_latency])
         self._build_end(m, second, control[-1], control[-2])
         m.d.comb += self.o_valid.eq(valid[-1])
         return m
@@ -127,23 +131,25 @@ class Epilogue(wiring.Component):
                 first.multiplier[lane].eq(multiplier),
                 first.shift[lane].eq(shift),
             ]
-        is_gelu = control.activation == Activation.GELU
-        m.d.comb += first.saturation.eq(Mux(is_gelu, Saturation.INT16, control.saturation))
-        with m.If(~is_gelu & (control.saturation == Saturation.INT8)):
+        is_smooth = control.activation == Activation.SMOOTH
+        m.d.comb += first.saturation.eq(Mux(is_smooth, Saturation.INT16, control.saturation))
+        with m.If(~is_smooth & (control.saturation == Saturation.INT8)):
             m.d.comb += first.zero_point.eq(control.zero_point)
 
-    def _build_second(self, m: Module, gelu: Gelu, second: Requantize, control: Any) -> None:
+    def _build_second(
+        self, m: Module, activation: SmoothActivation, second: Requantize, control: Any
+    ) -> None:
         """GELU's result to int8. A column of another kind passes: ``(x << b) * 2`` shifted by ``b + 1`` is x."""
-        is_gelu = control.activation == Activation.GELU
+        is_smooth = control.activation == Activation.SMOOTH
         for lane in range(self.lanes):
             m.d.comb += [
-                second.acc[lane].eq(gelu.y[lane]),
-                second.multiplier[lane].eq(Mux(is_gelu, control.multiplier, 2)),
-                second.shift[lane].eq(Mux(is_gelu, control.shift, gelu.scale_bits + 1)),
+                second.acc[lane].eq(activation.y[lane]),
+                second.multiplier[lane].eq(Mux(is_smooth, control.multiplier, 2)),
+                second.shift[lane].eq(Mux(is_smooth, control.shift, activation.scale_bits + 1)),
             ]
         m.d.comb += [
-            second.saturation.eq(Mux(is_gelu, Saturation.INT8, Saturation.INT16)),
-            second.zero_point.eq(Mux(is_gelu, control.zero_point, 0)),
+            second.saturation.eq(Mux(is_smooth, Saturation.INT8, Saturation.INT16)),
+            second.zero_point.eq(Mux(is_smooth, control.zero_point, 0)),
         ]
 
     def _build_end(self, m: Module, second: Requantize, control: Any, before: Any) -> None:

@@ -45,7 +45,7 @@ _EVENTS = (
     "s_read",
     "s_write",
     "readout_column",
-    "gelu_column",
+    "activation_column",
     "score_column",
 )
 
@@ -314,6 +314,6 @@ class MatrixUnit(wiring.Component):
             self.events.s_read.eq(self._scores.read_valid),
             self.events.s_write.eq(self._scores.written),
             self.events.readout_column.eq(column),
-            self.events.gelu_column.eq(column & (tag.activation == Activation.GELU)),
+            self.events.activation_column.eq(column & (tag.activation == Activation.SMOOTH)),
             self.events.score_column.eq(column & (tag.destination == Memory.S)),
         ]

@@ -35,9 +35,9 @@ from vitreous.quant.importer.float_ir import (
     Start,
 )
 from vitreous.quant.scheme import QuantScheme
-from vitreous.spec.config import GeluConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Op
-from vitreous.spec.numbers import ACCUMULATOR, GELU_INPUT, INT16, quantize_multiplier
+from vitreous.spec.numbers import ACCUMULATOR, ACTIVATION_INPUT, INT16, quantize_multiplier
 
 # A factor below this gives 0 or -1 for every 32-bit accumulator: raising it to here changes nothing and keeps
 # the shift in its field where weights, queries or keys are (almost) zero.
@@ -52,7 +52,7 @@ class Units:
     """The nonlinear units that the graph is made for: parts of an accelerator's configuration, or ``exact`` ones."""
 
     softmax: SoftmaxConfig = field(default_factory=SoftmaxConfig)
-    gelu: GeluConfig = field(default_factory=GeluConfig)
+    activation: ActivationConfig = field(default_factory=ActivationConfig)
     norm: NormConfig = field(default_factory=NormConfig)
 
 
@@ -132,7 +132,7 @@ class Lowering(Builder):
         user = self._user[source.serial]
         if isinstance(user, Activation):
             relu = user.function == "relu"
-            return (8, self.scales.of(user)) if relu else (16, Scale(2.0**-GELU_INPUT.fraction))
+            return (8, self.scales.of(user)) if relu else (16, Scale(2.0**-ACTIVATION_INPUT.fraction))
         return (8, self.scales.of(source)) if isinstance(user, Attention) else (16, self.stream)
 
     def _weight_steps(self, source: Linear, given: float, output: float) -> torch.Tensor:
@@ -183,16 +183,16 @@ class Lowering(Builder):
         if source.function == "relu":
             output = self.tensor(name, "int8", shape, scale)
             return self.node(Op.RELU, name, layer, inputs, (output,), zero_point=scale.zero_point)
-        config = self.units.gelu
+        config = self.units.activation
         if source.function != config.function:
             raise QuantError(
-                f"{name}: the model's {source.function} needs gelu.function = {source.function}, but the "
+                f"{name}: the model's {source.function} needs activation.function = {source.function}, but the "
                 f"accelerator's is {config.function}"
             )
         step = 2.0**-config.fraction_bits
         wide = self.tensor(f"{name}.acc", "int32", shape, Scale(step))
         self.node(
-            Op.GELU,
+            Op.ACTIVATION,
             wide,
             layer,
             inputs,

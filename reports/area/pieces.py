@@ -99,20 +99,20 @@ def _planes(config: AcceleratorConfig) -> Variant:
     return (f"{config.softmax.probability_bits} bit",)
 
 
-def _gelu(config: AcceleratorConfig) -> Variant:
-    gelu = config.gelu
-    kind = ("linear",) if gelu.variant == "delta" and gelu.interpolate else ()
-    return (gelu.function, gelu.variant, *kind)
+def _activation(config: AcceleratorConfig) -> Variant:
+    activation = config.activation
+    kind = ("linear",) if activation.variant == "delta" and activation.interpolate else ()
+    return (activation.function, activation.variant, *kind)
 
 
-def _gelu_sizes(config: AcceleratorConfig) -> Sizes:
-    gelu = config.gelu
-    table = {"entries": gelu.entries} if gelu.variant in ("delta", "table") else {}
-    return {"N": config.array.lanes, "fraction": gelu.fraction_bits, **table}
+def _activation_sizes(config: AcceleratorConfig) -> Sizes:
+    activation = config.activation
+    table = {"entries": activation.entries} if activation.variant in ("delta", "table") else {}
+    return {"N": config.array.lanes, "fraction": activation.fraction_bits, **table}
 
 
 def _epilogue_sizes(config: AcceleratorConfig) -> Sizes:
-    return {"N": config.array.lanes, "fraction": config.gelu.fraction_bits}
+    return {"N": config.array.lanes, "fraction": config.activation.fraction_bits}
 
 
 def _softmax(config: AcceleratorConfig) -> Variant:
@@ -135,9 +135,9 @@ def _prologue_sizes(config: AcceleratorConfig) -> Sizes:
 def _matrix_sizes(config: AcceleratorConfig) -> Sizes:
     """How long the units' pipelines are, and so the delay lines beside them, depends on the variants."""
     longer = {
-        "poly": config.gelu.variant == "poly",
-        "shift": config.gelu.variant == "shift",
-        "table": config.gelu.variant == "table",
+        "poly": config.activation.variant == "poly",
+        "shift": config.activation.variant == "shift",
+        "table": config.activation.variant == "table",
         "online": config.softmax.variant == "online",
         "ibert": config.softmax.variant == "ibert",
         "ita": config.softmax.variant == "ita",
@@ -220,7 +220,17 @@ PIECES: tuple[Piece, ...] = (
     _piece("array", "array", "matrix.array", _array, _array_sizes, "N*N*V", "N*N", "N*V", "N", "1"),
     _piece("planes", "drain and fusion", "matrix.planes", _planes, _lanes, "N", "N*N", "1", optional=True),
     _piece("epilogue", "drain and fusion", "matrix.epilogue", _none, _epilogue_sizes, "N", "1", "N*fraction"),
-    _piece("gelu", "gelu", "matrix.epilogue.gelu", _gelu, _gelu_sizes, "N", "1", "N*entries", "N*fraction"),
+    _piece(
+        "activation",
+        "activation",
+        "matrix.epilogue.activation",
+        _activation,
+        _activation_sizes,
+        "N",
+        "1",
+        "N*entries",
+        "N*fraction",
+    ),
     _piece(
         "statistics",
         "softmax",

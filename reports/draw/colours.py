@@ -29,7 +29,7 @@ _UNITS = (
     ("dram", "u-dram"),
     ("static", "u-static"),
     ("array", "u-array"),
-    ("gelu", "k1"),
+    ("activation", "k1"),
     ("statistics", "k3"),
     ("softmax", "k4"),
     ("fusion", "u-fusion"),

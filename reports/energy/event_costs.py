@@ -109,9 +109,9 @@ def memory_access(cost: MemoryCost, config: AcceleratorConfig, memory: Memory) -
 
 def _smooth(config: AcceleratorConfig, p: Primitives) -> Range:
     """GELU or SiLU of one lane; ``f``: fraction bits, ``b``: bits within a step of the table."""
-    f, b = config.gelu.fraction_bits, max(10 - config.gelu.step_bits, 1)
-    match config.gelu.variant:
-        case "delta" if config.gelu.interpolate:
+    f, b = config.activation.fraction_bits, max(10 - config.activation.step_bits, 1)
+    match config.activation.variant:
+        case "delta" if config.activation.interpolate:
             return p.table(2 * f) + p.add(f) + p.mul(f, b) + p.add(17 + f) + p.reg(84)
         case "delta":
             return p.table(f) + p.add(17 + f) + p.reg(84)
@@ -222,9 +222,9 @@ def _lane_costs(config: AcceleratorConfig, p: Primitives) -> list[tuple[str, str
         ),
         (
             "GELU",
-            "gelu_columns",
+            "activation_columns",
             (_smooth(config, p) + _requantize(p)) * n,
-            f"N ({config.gelu.function} {config.gelu.variant} + requantization)",
+            f"N ({config.activation.function} {config.activation.variant} + requantization)",
         ),
         (
             "softmax statistics",

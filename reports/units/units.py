@@ -118,7 +118,7 @@ def of_accelerator(units: Units, config: AcceleratorConfig) -> Units:
     """The same with the variants of an accelerator marked in place of the defaults, whatever their formats."""
     chosen = {
         ("softmax", config.softmax.variant),
-        (config.gelu.function, config.gelu.variant),
+        (config.activation.function, config.activation.variant),
         ("layer norm", config.norm.variant),
     }
     return replace(

@@ -3,7 +3,7 @@
 import pytest
 
 from campaigns.vectors.campaign import GROUPS, run_group
-from vitreous.hw.activation.activation import VARIANTS as GELU_VARIANTS
+from vitreous.hw.activation.activation import VARIANTS as ACTIVATION_VARIANTS
 from vitreous.hw.softmax.softmax import VARIANTS as SOFTMAX_VARIANTS
 
 COUNT = 60_000
@@ -26,7 +26,7 @@ def test_every_unit_equals_golden(group: str) -> None:
     [
         ("scores", SOFTMAX_VARIANTS),
         ("probabilities", SOFTMAX_VARIANTS),
-        ("activation", GELU_VARIANTS),
+        ("activation", ACTIVATION_VARIANTS),
         ("norms", ("one_pass", "two_pass")),
         ("products", ("plain", "accumulate", "packed")),
     ],

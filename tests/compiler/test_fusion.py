@@ -11,7 +11,7 @@ from tests.support.compiler.graphs import random_vit_graph
 from vitreous.compiler import CompileError, compile
 from vitreous.compiler.fusion import fuse
 from vitreous.compiler.operations import Attention, Embedding, Linear, Norm, Output, Pool, Select, layer_macs
-from vitreous.spec.config import AcceleratorConfig, GeluConfig, MemoryConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import AcceleratorConfig, ActivationConfig, MemoryConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op, Tensor
 from vitreous.spec.isa import Activation, Memory, Opcode
 
@@ -52,7 +52,7 @@ def test_the_operations_of_a_block() -> None:
     assert isinstance(projection, Linear)
     assert (projection.destination, projection.residual) == (Memory.R, "embed")
     assert isinstance(hidden, Linear)
-    assert hidden.activation is Activation.GELU
+    assert hidden.activation is Activation.SMOOTH
     assert hidden.destination is Memory.X
     assert isinstance(second, Linear)
     assert second.residual == "blocks.0.add1"
@@ -61,7 +61,7 @@ def test_the_operations_of_a_block() -> None:
 
 
 def test_relu_and_pooling() -> None:
-    operations = fuse(vit(activation="relu", class_token=False), CONFIG)
+    operations = fuse(vit(nonlinearity="relu", class_token=False), CONFIG)
     assert any(isinstance(o, Linear) and o.activation is Activation.RELU for o in operations)
     assert [type(o) for o in operations[-4:]] == [Pool, Norm, Linear, Output]
 
@@ -98,13 +98,34 @@ def test_accumulator_overflow_is_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"gelu": GeluConfig(step_bits=4)}, r"\(gelu\) .* quantized for gelu.step_bits = 4, .* has 5"),
-        ({"gelu": GeluConfig(range=4.0)}, "quantized for gelu.range = 4.0, but the accelerator has 4.5"),
-        ({"gelu": GeluConfig(fraction_bits=12)}, "gelu.fraction_bits = 12, but the accelerator has 14"),
-        ({"gelu": GeluConfig(function="silu")}, "gelu.function = silu, but the accelerator has gelu"),
-        ({"gelu": GeluConfig(variant="shift")}, "gelu.variant = shift, but the accelerator has delta"),
-        ({"gelu": GeluConfig(interpolate=False)}, "gelu.interpolate = False, but the accelerator has True"),
-        ({"gelu": GeluConfig(variant="exact")}, "gelu.variant = exact, but the accelerator has delta"),
+        (
+            {"activation": ActivationConfig(step_bits=4)},
+            r"\(activation\) .* quantized for activation.step_bits = 4, .* has 5",
+        ),
+        (
+            {"activation": ActivationConfig(range=4.0)},
+            "quantized for activation.range = 4.0, but the accelerator has 4.5",
+        ),
+        (
+            {"activation": ActivationConfig(fraction_bits=12)},
+            "activation.fraction_bits = 12, but the accelerator has 14",
+        ),
+        (
+            {"activation": ActivationConfig(function="silu")},
+            "activation.function = silu, but the accelerator has gelu",
+        ),
+        (
+            {"activation": ActivationConfig(variant="shift")},
+            "activation.variant = shift, but the accelerator has delta",
+        ),
+        (
+            {"activation": ActivationConfig(interpolate=False)},
+            "activation.interpolate = False, but the accelerator has True",
+        ),
+        (
+            {"activation": ActivationConfig(variant="exact")},
+            "activation.variant = exact, but the accelerator has delta",
+        ),
         (
             {"softmax": SoftmaxConfig(variant="online")},
             r"\(softmax\) of layer blocks.0.attn: quantized for softmax.variant = online, .* has base2",

@@ -39,7 +39,7 @@ def test_cycles_are_those_of_the_instructions(seed: int) -> None:
 
 def test_two_planes_cost_what_the_notes_say() -> None:
     arguments, _ = random_case(5)
-    del arguments["widths"], arguments["softmax"], arguments["gelu"], arguments["norm"]
+    del arguments["widths"], arguments["softmax"], arguments["activation"], arguments["norm"]
     config = AcceleratorConfig()
     narrow, wide = (compile(random_vit_graph(**arguments, widths=(bits,)), config) for bits in (8, 16))
     cost = sum(entry["cycles"]["8"] for entry in narrow.notes["attention"])

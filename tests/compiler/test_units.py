@@ -16,8 +16,8 @@ from vitreous.compiler import compile
 from vitreous.golden.machine import ORDERS
 from vitreous.spec.config import (
     AcceleratorConfig,
+    ActivationConfig,
     ArrayConfig,
-    GeluConfig,
     MemoryConfig,
     NormConfig,
     SoftmaxConfig,
@@ -44,7 +44,7 @@ def combination(index: int) -> tuple[dict[str, Any], AcceleratorConfig]:
     variant, (function, activation) = PAIRS[index]
     units = {
         "softmax": SoftmaxConfig(variant=variant, fraction_bits=6 + index % 4),
-        "gelu": GeluConfig(
+        "activation": ActivationConfig(
             function=function, variant=activation, range=8.0, interpolate=bool(index // 7 % 2)
         ),
         "norm": NormConfig(variant=("one_pass", "two_pass")[index % 2]),
@@ -69,14 +69,17 @@ def test_combinations_leave_nothing_out() -> None:
     """Each value of each unit meets each of the others'."""
     found: set[tuple[str, str]] = set()
     for arguments, _ in map(combination, range(len(PAIRS))):
-        softmax, gelu, norm = arguments["softmax"], arguments["gelu"], arguments["norm"]
-        values = {f"gelu {gelu.function} {gelu.variant}", f"norm {norm.variant} {arguments['centred']}"}
+        softmax, activation, norm = arguments["softmax"], arguments["activation"], arguments["norm"]
+        values = {
+            f"gelu {activation.function} {activation.variant}",
+            f"norm {norm.variant} {arguments['centred']}",
+        }
         values |= {f"softmax {softmax.variant} {bits}" for bits in arguments["widths"]}
         found |= set(itertools.permutations(values, 2))
     softmaxes = [f"softmax {variant} {bits}" for variant in SOFTMAXES for bits in (8, 16)]
-    gelus = [f"gelu {function} {variant}" for function, variant in ACTIVATIONS]
+    activations = [f"gelu {function} {variant}" for function, variant in ACTIVATIONS]
     norms = [f"norm {variant} {centred}" for variant in ("one_pass", "two_pass") for centred in (True, False)]
-    for one, other in ((softmaxes, gelus), (softmaxes, norms), (gelus, norms)):
+    for one, other in ((softmaxes, activations), (softmaxes, norms), (activations, norms)):
         assert [pair for pair in itertools.product(one, other) if pair not in found] == []
 
 

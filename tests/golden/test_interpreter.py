@@ -11,33 +11,37 @@ import torch
 from tests.support.golden.random_graph import Sizes, random_graph, random_image
 from vitreous.golden import GoldenError, logits_to_real, quantize_image, run, run_batch
 from vitreous.golden.interpreter import OPERATIONS
-from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import EXACT, ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Op, Tensor
 
 SIZES = [
     Sizes(),
-    Sizes(class_token=False, activation="relu", softmax=SoftmaxConfig(variant="online")),
+    Sizes(class_token=False, nonlinearity="relu", softmax=SoftmaxConfig(variant="online")),
     Sizes(grid=(1, 1), class_token=False, width=3, heads=1, hidden=5, depth=1, classes=2),
     Sizes(channels=3, grid=(2, 5), patch=2, width=20, heads=4, hidden=7),
-    Sizes(softmax=SoftmaxConfig(probability_bits=8), gelu=GeluConfig(variant="table")),
-    Sizes(gelu=GeluConfig(interpolate=False, step_bits=4)),
+    Sizes(softmax=SoftmaxConfig(probability_bits=8), activation=ActivationConfig(variant="table")),
+    Sizes(activation=ActivationConfig(interpolate=False, step_bits=4)),
     Sizes(
         softmax=SoftmaxConfig(variant="ibert"),
-        gelu=GeluConfig(variant="poly"),
+        activation=ActivationConfig(variant="poly"),
         norm=NormConfig(variant="two_pass"),
     ),
     Sizes(
         softmax=SoftmaxConfig(variant="ita", probability_bits=8),
-        gelu=GeluConfig(variant="shift", function="silu"),
+        activation=ActivationConfig(variant="shift", function="silu"),
         norm=NormConfig(variant="two_pass"),
         centred=False,
     ),
     Sizes(
         softmax=SoftmaxConfig(variant=EXACT),
-        gelu=GeluConfig(variant=EXACT),
+        activation=ActivationConfig(variant=EXACT),
         norm=NormConfig(variant=EXACT),
     ),
-    Sizes(gelu=GeluConfig(variant=EXACT, function="silu"), norm=NormConfig(variant=EXACT), centred=False),
+    Sizes(
+        activation=ActivationConfig(variant=EXACT, function="silu"),
+        norm=NormConfig(variant=EXACT),
+        centred=False,
+    ),
 ]
 
 
@@ -46,7 +50,7 @@ def test_every_operation_is_here_and_nothing_else() -> None:
 
 
 def test_every_operation_with_arithmetic_has_a_file_of_its_name() -> None:
-    places = {Op.GELU: "activation.activation", Op.SOFTMAX: "softmax.softmax"}
+    places = {Op.ACTIVATION: "activation.activation", Op.SOFTMAX: "softmax.softmax"}
     for op in set(Op) - {Op.INPUT, Op.CONSTANT, Op.OUTPUT}:
         module = importlib.import_module(f"vitreous.golden.{places.get(op, f'ops.{op}')}")
         assert callable(getattr(module, str(op)))
@@ -96,14 +100,16 @@ def test_a_graph_against_float64(sizes: Sizes, context: float) -> None:
     values = v["blocks.0.attn.v.out"].unflatten(-1, (2, 8)).transpose(0, 1)
     mixed = ((p @ values) * 1.3).transpose(0, 1).flatten(1) - 3
     assert (v["blocks.0.attn.context.out"] - mixed.clamp(-128, 127)).abs().max() < context
-    if sizes.activation == "relu":
+    if sizes.nonlinearity == "relu":
         return
-    smooth = functional.silu if sizes.gelu.function == "silu" else functional.gelu
-    gelu = smooth(v["blocks.0.mlp.fc1.out"] / 1024) * 50 - 100
+    smooth = functional.silu if sizes.activation.function == "silu" else functional.gelu
+    activation = smooth(v["blocks.0.mlp.fc1.out"] / 1024) * 50 - 100
     # An error of 0.02 (poly, shift, table, and delta without interpolation) is one step here.
-    close = sizes.gelu.variant == EXACT or (sizes.gelu.variant == "delta" and sizes.gelu.interpolate)
+    close = sizes.activation.variant == EXACT or (
+        sizes.activation.variant == "delta" and sizes.activation.interpolate
+    )
     bound = 0.6 if close else 1.6
-    assert (v["blocks.0.mlp.gelu.requantize.out"] - gelu.clamp(-128, 127)).abs().max() < bound
+    assert (v["blocks.0.mlp.gelu.requantize.out"] - activation.clamp(-128, 127)).abs().max() < bound
 
 
 def test_gelu_has_every_attribute_of_its_node() -> None:
@@ -112,7 +118,7 @@ def test_gelu_has_every_attribute_of_its_node() -> None:
     changes = [{}, {"interpolate": False}, {"step_bits": 3}, {"range": 1.0}, {"function": "silu"}]
     found = set()
     for change in changes:
-        graph = random_graph(Sizes(depth=1, gelu=GeluConfig(**{**base, **change})))  # type: ignore[arg-type]
+        graph = random_graph(Sizes(depth=1, activation=ActivationConfig(**{**base, **change})))  # type: ignore[arg-type]
         values = run(graph, random_image(graph), keep=True)
         found.add(values["blocks.0.mlp.gelu.out"].tobytes())
     assert len(found) == len(changes)

@@ -23,7 +23,7 @@ from vitreous.quant.calibrate.quantizer import Calibrated
 from vitreous.quant.emit import builder, lowering
 from vitreous.quant.pipeline import lower, observe
 from vitreous.spec import graph as spec_graph
-from vitreous.spec.config import GeluConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 
 torch.set_num_threads(1)
 
@@ -79,8 +79,8 @@ def test_border(name: str) -> None:
     shape = SHAPES[name]
     pixels = images(shape, 4)
     calibrated = observe(Vit(shape, seed=len(name)), pixels, MINMAX)
-    gelu = GeluConfig(function="silu" if "silu" in shape.activation else "gelu")
-    graph = lower(calibrated, name=name, scheme=MINMAX, gelu=gelu)
+    activation = ActivationConfig(function="silu" if "silu" in shape.activation else "gelu")
+    graph = lower(calibrated, name=name, scheme=MINMAX, activation=activation)
     assert_border(graph, calibrated.encoder, pixels, LEAST)
 
 
@@ -91,7 +91,7 @@ def plain() -> tuple[Calibrated, Tensor]:
     return observe(Vit(shape), pixels, MINMAX), pixels
 
 
-SOFTMAX, GELU, NORM = SoftmaxConfig, GeluConfig, NormConfig
+SOFTMAX, GELU, NORM = SoftmaxConfig, ActivationConfig, NormConfig
 UNITS: dict[str, dict[str, Any]] = {
     **{
         f"{variant} {bits} bits, {fraction} fraction bits": {
@@ -101,17 +101,17 @@ UNITS: dict[str, dict[str, Any]] = {
         for bits in (8, 16)
     },
     "exact softmax": {"softmax": SOFTMAX(variant="exact")},
-    "coarse delta": {"gelu": GELU(step_bits=4, range=6.0, fraction_bits=12)},
-    "delta without interpolation": {"gelu": GELU(step_bits=7, interpolate=False)},
-    "table": {"gelu": GELU(variant="table", step_bits=7)},
-    "poly": {"gelu": GELU(variant="poly")},
-    "shift": {"gelu": GELU(variant="shift", fraction_bits=22)},
-    "exact gelu": {"gelu": GELU(variant="exact")},
+    "coarse delta": {"activation": GELU(step_bits=4, range=6.0, fraction_bits=12)},
+    "delta without interpolation": {"activation": GELU(step_bits=7, interpolate=False)},
+    "table": {"activation": GELU(variant="table", step_bits=7)},
+    "poly": {"activation": GELU(variant="poly")},
+    "shift": {"activation": GELU(variant="shift", fraction_bits=22)},
+    "exact gelu": {"activation": GELU(variant="exact")},
     "two pass norm": {"norm": NORM(variant="two_pass")},
     "exact norm": {"norm": NORM(variant="exact")},
     "all exact": {
         "softmax": SOFTMAX(variant="exact"),
-        "gelu": GELU(variant="exact"),
+        "activation": GELU(variant="exact"),
         "norm": NORM(variant="exact"),
     },
 }
@@ -143,9 +143,11 @@ def test_rms_norms_of_every_variant(variant: str) -> None:
     shape = Shape(norm="rms", activation="silu", dim=24)
     pixels = images(shape, 4)
     calibrated = observe(Vit(shape), pixels, MINMAX)
-    for gelu in ("delta", "table", "shift", "exact"):
-        silu = GeluConfig(function="silu", variant=gelu, step_bits=6, range=8.0)
-        graph = lower(calibrated, name="rms", scheme=MINMAX, gelu=silu, norm=NormConfig(variant=variant))
+    for activation in ("delta", "table", "shift", "exact"):
+        silu = ActivationConfig(function="silu", variant=activation, step_bits=6, range=8.0)
+        graph = lower(
+            calibrated, name="rms", scheme=MINMAX, activation=silu, norm=NormConfig(variant=variant)
+        )
         assert_border(graph, calibrated.encoder, pixels, LEAST)
 
 
@@ -166,7 +168,7 @@ FAULTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "a shift too long": (builder, "quantize_multiplier", _longer_shift),
     "softmax's gain forgotten": (lowering.math, "log2", lambda x: 1.0),  # type: ignore[attr-defined]
     "weight scales that clip": (lowering, "weight_scales", lambda w, method: w.abs().amax(1) / 200),
-    "GELU's input format wrong": (lowering, "GELU_INPUT", lowering.GELU_INPUT.__class__(16, 11)),
+    "GELU's input format wrong": (lowering, "ACTIVATION_INPUT", lowering.ACTIVATION_INPUT.__class__(16, 11)),
     "a bias limit so small that it clips weights": (lowering, "_LARGEST_BIAS", 2**6),
 }
 

@@ -37,13 +37,13 @@ def test_rms_norm_and_silu_ride_the_same_interfaces(model: catalog.LoadedModel, 
         name=model.name,
         scheme=QuantScheme(probability_bits=bits),
         softmax=config.softmax,
-        gelu=config.gelu,
+        activation=config.activation,
         norm=config.norm,
     )
     kinds = [node.op for node in graph]
     assert kinds.count(Op.RMSNORM) == 5
     assert kinds.count(Op.LAYERNORM) == 0
-    assert {node.attributes["function"] for node in graph if node.op is Op.GELU} == {"silu"}
+    assert {node.attributes["function"] for node in graph if node.op is Op.ACTIVATION} == {"silu"}
     program = compile(graph, config, observe=True)
     assert {i["centred"] for i in program.instructions if i.opcode is Opcode.NORM} == {0}
     for image in quantize_images(graph, model.test_images[:2]):
@@ -58,11 +58,13 @@ def test_it_is_close_to_the_float_model(model: catalog.LoadedModel) -> None:
     config, scheme = AcceleratorConfig.from_toml(SILU64), QuantScheme(observer="minmax")
     pixels = model.calibration[:4]
     calibrated = observe(model.module, pixels, scheme)
-    graph = lower(calibrated, name="v", scheme=scheme, gelu=config.gelu, norm=config.norm)
+    graph = lower(calibrated, name="v", scheme=scheme, activation=config.activation, norm=config.norm)
     assert_border(graph, calibrated.encoder, pixels, 24.0)
 
 
 def test_an_accelerator_with_gelu_refuses_it(model: catalog.LoadedModel) -> None:
-    sentence = "the model's silu needs gelu.function = silu, but the accelerator's is gelu"
+    sentence = "the model's silu needs activation.function = silu, but the accelerator's is gelu"
     with pytest.raises(QuantError, match=sentence):
-        quantize(model.module, model.calibration[:1], name="v", gelu=load_accelerator("edge64").gelu)
+        quantize(
+            model.module, model.calibration[:1], name="v", activation=load_accelerator("edge64").activation
+        )

@@ -9,9 +9,9 @@ import pytest
 from vitreous.spec.config import (
     EXACT,
     AcceleratorConfig,
+    ActivationConfig,
     ArrayConfig,
     ConfigError,
-    GeluConfig,
     MemoryConfig,
     NormConfig,
     ScheduleConfig,
@@ -35,9 +35,9 @@ def test_digest_follows_every_field_but_the_name() -> None:
     assert dataclasses.replace(base, name="other").digest == base.digest
     changes: list[dict[str, Any]] = [
         {"array": {"lanes": 16}}, {"array": {"depth": 8}}, {"memory": {"score_keys": 128}}, {"bus": {"data_bits": 128}},
-        {"softmax": {"variant": "online"}}, {"gelu": {"step_bits": 6}}, {"queue": {"depth": 4}},
-        {"softmax": {"probability_bits": 8}}, {"gelu": {"function": "silu", "range": 8.0}},
-        {"gelu": {"interpolate": False}}, {"norm": {"variant": "two_pass"}}, {"array": {"multiplier": "packed"}},
+        {"softmax": {"variant": "online"}}, {"activation": {"step_bits": 6}}, {"queue": {"depth": 4}},
+        {"softmax": {"probability_bits": 8}}, {"activation": {"function": "silu", "range": 8.0}},
+        {"activation": {"interpolate": False}}, {"norm": {"variant": "two_pass"}}, {"array": {"multiplier": "packed"}},
     ]  # fmt: skip
     digests = {AcceleratorConfig.from_dict(change).digest for change in changes}
     assert len(digests | {base.digest}) == len(changes) + 1
@@ -94,23 +94,35 @@ WRONG = [
     ({"softmax": {"fraction_bits": 5}}, "softmax.fraction_bits must be an integer in 6..9, not 5"),
     ({"softmax": {"fraction_bits": 10}}, "softmax.fraction_bits must be an integer in 6..9, not 10"),
     ({"softmax": {"probability_bits": 12}}, "softmax.probability_bits must be one of 8, 16, not 12"),
-    ({"gelu": {"variant": "exact"}}, "gelu.variant exact is float64: golden computes it, no hardware does"),
-    ({"gelu": {"variant": "erf"}}, "gelu.variant must be one of delta, table, poly, shift, exact, not 'erf'"),
-    ({"gelu": {"function": "swish"}}, "gelu.function must be one of gelu, silu, not 'swish'"),
     (
-        {"gelu": {"function": "silu", "variant": "poly"}},
-        "gelu.variant poly approximates GELU only; for silu use",
+        {"activation": {"variant": "exact"}},
+        "activation.variant exact is float64: golden computes it, no hardware does",
     ),
-    ({"gelu": {"interpolate": 1}}, "gelu.interpolate must be one of False, True, not 1"),
-    ({"gelu": {"step_bits": 9}}, "gelu.step_bits must be an integer in 2..8, not 9"),
+    (
+        {"activation": {"variant": "erf"}},
+        "activation.variant must be one of delta, table, poly, shift, exact, not 'erf'",
+    ),
+    ({"activation": {"function": "swish"}}, "activation.function must be one of gelu, silu, not 'swish'"),
+    (
+        {"activation": {"function": "silu", "variant": "poly"}},
+        "activation.variant poly approximates GELU only; for silu use",
+    ),
+    ({"activation": {"interpolate": 1}}, "activation.interpolate must be one of False, True, not 1"),
+    ({"activation": {"step_bits": 9}}, "activation.step_bits must be an integer in 2..8, not 9"),
     ({"norm": {"variant": "exact"}}, "norm.variant exact is float64: golden computes it, no hardware does"),
     (
         {"norm": {"variant": "welford"}},
         "norm.variant must be one of one_pass, two_pass, exact, not 'welford'",
     ),
-    ({"gelu": {"range": 5.51}}, "gelu.range must be in .* a multiple of the table's step, not 5.51"),
-    ({"gelu": {"range": "5"}}, "gelu.range must be in .* a multiple of the table's step, not '5'"),
-    ({"gelu": {"fraction_bits": 23}}, "gelu.fraction_bits must be an integer in 10..22, not 23"),
+    (
+        {"activation": {"range": 5.51}},
+        "activation.range must be in .* a multiple of the table's step, not 5.51",
+    ),
+    (
+        {"activation": {"range": "5"}},
+        "activation.range must be in .* a multiple of the table's step, not '5'",
+    ),
+    ({"activation": {"fraction_bits": 23}}, "activation.fraction_bits must be an integer in 10..22, not 23"),
     ({"schedule": {"double_buffer": 0}}, "schedule.double_buffer must be one of False, True, not 0"),
     (
         {"schedule": {"fused_attention": "no"}},
@@ -143,17 +155,20 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_gelu_entries() -> None:
-    assert GeluConfig(step_bits=5, range=5.5).entries == 176
+    assert ActivationConfig(step_bits=5, range=5.5).entries == 176
 
 
 def test_a_table_reaches_where_the_function_is_relu() -> None:
-    for gelu, least in ((GeluConfig(range=2.75), "3 for gelu"), (GeluConfig(function="silu"), "8 for silu")):
-        with pytest.raises(ConfigError, match=f"gelu.range must be at least {least}, not"):
-            AcceleratorConfig(gelu=gelu)
-    AcceleratorConfig(gelu=GeluConfig(variant="poly", range=0.25))  # has no table
+    for activation, least in (
+        (ActivationConfig(range=2.75), "3 for gelu"),
+        (ActivationConfig(function="silu"), "8 for silu"),
+    ):
+        with pytest.raises(ConfigError, match=f"activation.range must be at least {least}, not"):
+            AcceleratorConfig(activation=activation)
+    AcceleratorConfig(activation=ActivationConfig(variant="poly", range=0.25))  # has no table
 
 
 def test_exact_is_a_variant_of_the_parts_alone() -> None:
     """Golden takes the parts; only a whole accelerator refuses float64."""
-    for part in (SoftmaxConfig, GeluConfig, NormConfig):
+    for part in (SoftmaxConfig, ActivationConfig, NormConfig):
         assert part(variant=EXACT).variant == EXACT

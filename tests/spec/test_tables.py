@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 import pytest
 
-from vitreous.spec.config import GeluConfig, SoftmaxConfig
+from vitreous.spec.config import ActivationConfig, SoftmaxConfig
 from vitreous.spec.softmax import PROBABILITY_MAXIMUM
 from vitreous.spec.tables import (
     GELU_POLY_BITS,
     GELU_POLY_EDGE,
     GELU_POLY_FACTOR,
+    activation_delta,
+    activation_table,
     exp2_level,
     exp2_mantissa,
     exp2_negative,
-    gelu_delta,
-    gelu_table,
     ibert_exponential,
     rsqrt_seed,
 )
@@ -41,17 +41,17 @@ def delta(function: str, u: float) -> float:
 
 
 DELTAS = [
-    GeluConfig(fraction_bits=22),
-    GeluConfig(step_bits=8, fraction_bits=16, range=5.5),
-    GeluConfig(range=16.0, step_bits=4, fraction_bits=22),
-    GeluConfig(function="silu", range=8.0, fraction_bits=22),
+    ActivationConfig(fraction_bits=22),
+    ActivationConfig(step_bits=8, fraction_bits=16, range=5.5),
+    ActivationConfig(range=16.0, step_bits=4, fraction_bits=22),
+    ActivationConfig(function="silu", range=8.0, fraction_bits=22),
 ]
 
 
 @pytest.mark.parametrize("config", DELTAS, ids=str)
-def test_interpolated_delta(config: GeluConfig) -> None:
+def test_interpolated_delta(config: ActivationConfig) -> None:
     """Chords between its values are as far above the curve as below, where the table does not end."""
-    table, scale = gelu_delta(config), 1 << config.fraction_bits
+    table, scale = activation_delta(config), 1 << config.fraction_bits
     assert len(table) == config.entries + 1
     assert table[-1] == 0
     assert all(0 <= value < 0.28 * scale for value in table), "delta stays below 0.17, of silu below 0.279"
@@ -67,8 +67,8 @@ def test_interpolated_delta(config: GeluConfig) -> None:
 
 @pytest.mark.parametrize("function", ["gelu", "silu"])
 def test_delta_without_interpolation(function: str) -> None:
-    config = GeluConfig(function=function, interpolate=False, fraction_bits=16)
-    table = gelu_delta(config)
+    config = ActivationConfig(function=function, interpolate=False, fraction_bits=16)
+    table = activation_delta(config)
     assert len(table) == config.entries
     for i, value in enumerate(table):
         assert abs(value / (1 << 16) - delta(function, (i + 0.5) / 32)) <= 0.51 / (1 << 16)
@@ -76,8 +76,8 @@ def test_delta_without_interpolation(function: str) -> None:
 
 @pytest.mark.parametrize("function", ["gelu", "silu"])
 def test_direct_table(function: str) -> None:
-    config = GeluConfig(variant="table", function=function, step_bits=4, fraction_bits=16)
-    table = gelu_table(config)
+    config = ActivationConfig(variant="table", function=function, step_bits=4, fraction_bits=16)
+    table = activation_table(config)
     assert len(table) == 2 * config.entries
     for i, value in enumerate(table):
         x = (i - config.entries + 0.5) / 16

@@ -16,8 +16,19 @@ from vitreous.spec.config import AcceleratorConfig, load_accelerator
 Point = tuple[AcceleratorConfig, tuple[str, ...]]
 ALL = tuple(piece.name for piece in PIECES)
 MEMORIES = tuple(piece.name for piece in PIECES if piece.memory)
-_LANES = ("array", "planes", "epilogue", "gelu", "statistics", "prologue", "feed", "vector", "load", "store")
-_NONLINEAR = ("array", "statistics", "prologue", "gelu", "feed")
+_LANES = (
+    "array",
+    "planes",
+    "epilogue",
+    "activation",
+    "statistics",
+    "prologue",
+    "feed",
+    "vector",
+    "load",
+    "store",
+)
+_NONLINEAR = ("array", "statistics", "prologue", "activation", "feed")
 _BUS = ("load", "store", "fetch", "channel", "queue")
 _SMALL = {"activation_kib": 4, "weight_kib": 4, "residual_kib": 4, "parameter_entries": 256, "score_keys": 64}
 """Only the memory pieces depend on these, and a large memory takes long to write out."""
@@ -32,7 +43,7 @@ def points() -> Iterator[Point]:
     # Last, because these take longest.
     yield (
         load_accelerator("square256"),
-        ("planes", "epilogue", "gelu", "statistics", "prologue", "feed", "vector", *MEMORIES),
+        ("planes", "epilogue", "activation", "statistics", "prologue", "feed", "vector", *MEMORIES),
     )
     yield load_accelerator("edge256"), ALL
 
@@ -43,7 +54,7 @@ def _point(
     *,
     multiplier: str = "plain",
     softmax: dict[str, Any] | None = None,
-    gelu: dict[str, Any] | None = None,
+    activation: dict[str, Any] | None = None,
     norm: str = "one_pass",
     bus: dict[str, Any] | None = None,
     queue: int = 8,
@@ -56,7 +67,7 @@ def _point(
         array=replace(base.array, lanes=lanes, depth=depth, multiplier=multiplier),
         memory=replace(base.memory, **memory),
         softmax=replace(base.softmax, **(softmax or {})),
-        gelu=replace(base.gelu, **(gelu or {})),
+        activation=replace(base.activation, **(activation or {})),
         norm=replace(base.norm, variant=norm),
         bus=replace(base.bus, **(bus or {})),
         queue=replace(base.queue, depth=queue),
@@ -68,7 +79,13 @@ def _linear() -> Iterator[Point]:
     online, ibert, ita = {"variant": "online"}, {"variant": "ibert"}, {"variant": "ita"}
     yield (
         _point(
-            4, 1, softmax=online, gelu={"variant": "poly"}, norm="two_pass", bus={"data_bits": 128}, queue=2
+            4,
+            1,
+            softmax=online,
+            activation={"variant": "poly"},
+            norm="two_pass",
+            bus={"data_bits": 128},
+            queue=2,
         ),
         (*_NONLINEAR, "vector", *_BUS),
     )
@@ -77,21 +94,27 @@ def _linear() -> Iterator[Point]:
             4,
             8,
             softmax={"probability_bits": 8},
-            gelu={"variant": "shift"},
+            activation={"variant": "shift"},
             bus={"data_bits": 256},
             queue=32,
         ),
-        ("array", "prologue", "gelu", "feed", "vector", *_BUS),
+        ("array", "prologue", "activation", "feed", "vector", *_BUS),
     )
     yield (
-        _point(8, 1, multiplier="accumulate", softmax=ibert, gelu={"variant": "table"}, norm="two_pass"),
+        _point(
+            8, 1, multiplier="accumulate", softmax=ibert, activation={"variant": "table"}, norm="two_pass"
+        ),
         (*_NONLINEAR, "vector"),
     )
     yield (
         _point(
-            4, 4, softmax=ita, gelu={"fraction_bits": 20}, bus={"outstanding_reads": 16, "burst_beats": 64}
+            4,
+            4,
+            softmax=ita,
+            activation={"fraction_bits": 20},
+            bus={"outstanding_reads": 16, "burst_beats": 64},
         ),
-        ("statistics", "prologue", "gelu", "epilogue", "load", "store", "fetch"),
+        ("statistics", "prologue", "activation", "epilogue", "load", "store", "fetch"),
     )
 
 
@@ -102,20 +125,28 @@ def _mixed() -> Iterator[Point]:
     narrow = {"probability_bits": 8}
     silu = {"function": "silu", "range": 8.0}
     yield (
-        _point(4, 4, multiplier="accumulate", softmax={"variant": "ibert", **narrow}, gelu=silu),
-        ("array", "prologue", "gelu", "feed"),
+        _point(4, 4, multiplier="accumulate", softmax={"variant": "ibert", **narrow}, activation=silu),
+        ("array", "prologue", "activation", "feed"),
     )
     yield (
         _point(
-            8, 4, multiplier="accumulate", softmax={"variant": "ita"}, gelu={**silu, "interpolate": False}
+            8,
+            4,
+            multiplier="accumulate",
+            softmax={"variant": "ita"},
+            activation={**silu, "interpolate": False},
         ),
-        ("array", "statistics", "prologue", "gelu"),
+        ("array", "statistics", "prologue", "activation"),
     )
     yield (
         _point(
-            4, 1, multiplier="packed", softmax={"variant": "ita", **narrow}, gelu={**silu, "variant": "table"}
+            4,
+            1,
+            multiplier="packed",
+            softmax={"variant": "ita", **narrow},
+            activation={**silu, "variant": "table"},
         ),
-        ("array", "prologue", "gelu", "feed"),
+        ("array", "prologue", "activation", "feed"),
     )
     yield (
         _point(
@@ -123,21 +154,21 @@ def _mixed() -> Iterator[Point]:
             1,
             multiplier="packed",
             softmax={"variant": "online", **narrow},
-            gelu={**silu, "variant": "shift"},
+            activation={**silu, "variant": "shift"},
         ),
-        ("array", "planes", "statistics", "prologue", "gelu", "feed"),
+        ("array", "planes", "statistics", "prologue", "activation", "feed"),
     )
     yield (
-        _point(4, 4, multiplier="packed", softmax={"variant": "online"}, gelu={"interpolate": False}),
-        ("array", "statistics", "prologue", "gelu"),
+        _point(4, 4, multiplier="packed", softmax={"variant": "online"}, activation={"interpolate": False}),
+        ("array", "statistics", "prologue", "activation"),
     )
     yield (
-        _point(8, 4, multiplier="packed", softmax={"variant": "ibert"}, gelu={"step_bits": 7}),
-        ("array", "statistics", "prologue", "gelu"),
+        _point(8, 4, multiplier="packed", softmax={"variant": "ibert"}, activation={"step_bits": 7}),
+        ("array", "statistics", "prologue", "activation"),
     )
     yield (
         _point(4, 1, multiplier="accumulate", softmax={"fraction_bits": 6}),
         ("array", "statistics", "prologue"),
     )
     # The finest direct table, which `vitreous ablate` sets beside the default.
-    yield _point(8, 4, gelu={"variant": "table", "step_bits": 8}), ("gelu",)
+    yield _point(8, 4, activation={"variant": "table", "step_bits": 8}), ("activation",)

@@ -19,7 +19,7 @@ from vitreous.errors import RunError
 from vitreous.reports.exploration.pareto import Point, best, draw, save
 from vitreous.reports.synthesis.synthesis import Family, tool
 from vitreous.spec import tables
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig, GeluConfig, SoftmaxConfig
+from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, SoftmaxConfig
 
 FUNCTIONS = ("gelu", "silu", "softmax", "reciprocal", "rsqrt")
 
@@ -61,13 +61,13 @@ class Candidate:
     parts: Sequence[tuple[str, Callable[[int], Any], tuple[int, int]]]
 
 
-def _activation_settings(function: str) -> Iterator[GeluConfig]:
+def _activation_settings(function: str) -> Iterator[ActivationConfig]:
     ranges = (3.0, 3.5, 4.0, 4.5, 5.0) if function == "gelu" else (5.0, 6.0, 8.0, 10.0, 12.0)
     for interpolate in (True, False):
         for step_bits in range(2, 7):
             for limit in ranges:
                 for bits in range(10, 23, 2):
-                    yield GeluConfig(
+                    yield ActivationConfig(
                         function=function,
                         step_bits=step_bits,
                         range=limit,
@@ -76,7 +76,7 @@ def _activation_settings(function: str) -> Iterator[GeluConfig]:
                     )
     for step_bits in range(2, 8):
         for limit in ranges:
-            yield GeluConfig(
+            yield ActivationConfig(
                 function=function,
                 variant="table",
                 step_bits=step_bits,
@@ -84,31 +84,31 @@ def _activation_settings(function: str) -> Iterator[GeluConfig]:
                 fraction_bits=10 + step_bits,
             )
     for variant in ("poly", "shift") if function == "gelu" else ("shift",):
-        yield GeluConfig(function=function, variant=variant, fraction_bits=14)
+        yield ActivationConfig(function=function, variant=variant, fraction_bits=14)
 
 
-def _activation_table_bits(config: GeluConfig) -> int:
+def _activation_table_bits(config: ActivationConfig) -> int:
     """Bits of the table: each value once, also where two of them are interpolated between."""
     if config.variant == "delta":
-        table = tables.gelu_delta(config)
+        table = tables.activation_delta(config)
         return len(table) * max(table).bit_length()
     if config.variant == "table":
-        table = tables.gelu_table(config)
+        table = tables.activation_table(config)
         return len(table) * (max(max(table).bit_length(), (-min(table) - 1).bit_length()) + 1)
     return 0
 
 
-def _activation_label(config: GeluConfig) -> str:
+def _activation_label(config: ActivationConfig) -> str:
     if config.variant in ("poly", "shift"):
         return f"{config.variant} f{config.fraction_bits}"
     kind = config.variant if config.interpolate or config.variant == "table" else "delta, steps"
     return f"{kind} 1/{1 << config.step_bits} to {config.range:g} f{config.fraction_bits}"
 
 
-def _activation_unit(config: GeluConfig, lanes: int) -> Any:
-    from vitreous.hw.activation.activation import Gelu
+def _activation_unit(config: ActivationConfig, lanes: int) -> Any:
+    from vitreous.hw.activation.activation import SmoothActivation
 
-    return Gelu(config, lanes=lanes)
+    return SmoothActivation(config, lanes=lanes)
 
 
 def _softmax_machine(config: SoftmaxConfig, lanes: int) -> AcceleratorConfig:

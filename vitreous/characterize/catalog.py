@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig, GeluConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.softmax import limits
 
 WIDTHS = (2, 4)
@@ -19,7 +19,7 @@ SOFTMAX_WIDTHS = (4, 8)
 """The same for a unit whose lanes are those of the array, which has at least 4."""
 ALONE = (1, 1)
 """Widths of a part of which there is one, whatever the lanes are."""
-Config = GeluConfig | SoftmaxConfig | NormConfig
+Config = ActivationConfig | SoftmaxConfig | NormConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,19 +54,19 @@ class Entry:
     config: Config | None = None
 
 
-def _activation(config: GeluConfig, lanes: int) -> Any:
-    from vitreous.hw.activation.activation import Gelu
+def _activation(config: ActivationConfig, lanes: int) -> Any:
+    from vitreous.hw.activation.activation import SmoothActivation
 
-    return Gelu(config, lanes=lanes)
-
-
-def _activation_latency(config: GeluConfig) -> str:
-    from vitreous.hw.activation.activation import Gelu
-
-    return str(Gelu.latency(config))
+    return SmoothActivation(config, lanes=lanes)
 
 
-def _activation_entry(name: str, formats: str, config: GeluConfig) -> Entry:
+def _activation_latency(config: ActivationConfig) -> str:
+    from vitreous.hw.activation.activation import SmoothActivation
+
+    return str(SmoothActivation.latency(config))
+
+
+def _activation_entry(name: str, formats: str, config: ActivationConfig) -> Entry:
     safe = (
         "all 65536 inputs"
         if config.variant != "poly"
@@ -246,22 +246,26 @@ def _shared_entries() -> tuple[Entry, ...]:
 def catalogue() -> tuple[Entry, ...]:
     """Every entry, in the order of the table."""
     activations = (
-        ("gelu_delta", "Q6.14, steps of 1/32 to 4.5", GeluConfig()),
-        ("gelu_delta_22", "Q6.22, steps of 1/32 to 4.5", GeluConfig(fraction_bits=22)),
+        ("activation_delta", "Q6.14, steps of 1/32 to 4.5", ActivationConfig()),
+        ("gelu_delta_22", "Q6.22, steps of 1/32 to 4.5", ActivationConfig(fraction_bits=22)),
         (
             "gelu_delta_8",
             "Q6.12, steps of 1/16 to 4: for 8-bit results",
-            GeluConfig(step_bits=4, range=4.0, fraction_bits=12),
+            ActivationConfig(step_bits=4, range=4.0, fraction_bits=12),
         ),
         (
-            "gelu_table",
+            "activation_table",
             "Q6.12, steps of 1/16 over [-4, 4)",
-            GeluConfig(variant="table", step_bits=4, range=4.0, fraction_bits=12),
+            ActivationConfig(variant="table", step_bits=4, range=4.0, fraction_bits=12),
         ),
-        ("gelu_poly", "Q6.14", GeluConfig(variant="poly")),
-        ("gelu_shift", "Q6.14", GeluConfig(variant="shift")),
-        ("silu_delta", "Q6.14, steps of 1/16 to 10", GeluConfig(function="silu", step_bits=4, range=10.0)),
-        ("silu_shift", "Q6.14", GeluConfig(function="silu", variant="shift")),
+        ("gelu_poly", "Q6.14", ActivationConfig(variant="poly")),
+        ("gelu_shift", "Q6.14", ActivationConfig(variant="shift")),
+        (
+            "silu_delta",
+            "Q6.14, steps of 1/16 to 10",
+            ActivationConfig(function="silu", step_bits=4, range=10.0),
+        ),
+        ("silu_shift", "Q6.14", ActivationConfig(function="silu", variant="shift")),
     )
     softmax = [
         SoftmaxConfig(variant=variant, probability_bits=bits)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitreous.spec.digest import code_digest
-from vitreous.spec.numbers import GELU_INPUT, INT16
+from vitreous.spec.numbers import ACTIVATION_INPUT, INT16
 
 Values = NDArray[np.float64]
 
@@ -63,7 +63,7 @@ class Shipped:
 
 def activation_codes() -> NDArray[np.int16]:
     """Every Q6.10 value in ascending order; ``code / 1024`` is the real number."""
-    return np.arange(GELU_INPUT.minimum, GELU_INPUT.maximum + 1, dtype=np.int16)
+    return np.arange(ACTIVATION_INPUT.minimum, ACTIVATION_INPUT.maximum + 1, dtype=np.int16)
 
 
 def activation_weights(name: str, shipped: Shipped | None = None) -> Values:
@@ -77,7 +77,7 @@ def activation_weights(name: str, shipped: Shipped | None = None) -> Values:
 
 @cache
 def _made_weights(name: str) -> Values:
-    x = activation_codes().astype(np.float64) / (1 << GELU_INPUT.fraction)
+    x = activation_codes().astype(np.float64) / (1 << ACTIVATION_INPUT.fraction)
     deviation = {"normal": 1.0, "wide": 3.0}.get(name)
     weights = (
         (abs(x + 2.0**-11) < 8).astype(np.float64)
@@ -143,14 +143,14 @@ def _collect() -> Shipped:
 
     model = steps.load_model(SHIPPED_MODEL)
     graph = steps.quantize(model, AcceleratorConfig())
-    histogram = np.zeros(1 << GELU_INPUT.width, dtype=np.int64)
+    histogram = np.zeros(1 << ACTIVATION_INPUT.width, dtype=np.int64)
     rows: list[Values] = []
     with steps.one_thread():
         for image in steps.inputs_of(graph, model.calibration[:SHIPPED_IMAGES].numpy()):
             values = interpreter.run(graph, image, keep=True)
             for node in graph:
-                if node.op is Op.GELU:
-                    codes = values[node.inputs[0]].astype(np.int64).ravel() - GELU_INPUT.minimum
+                if node.op is Op.ACTIVATION:
+                    codes = values[node.inputs[0]].astype(np.int64).ravel() - ACTIVATION_INPUT.minimum
                     histogram += np.bincount(codes, minlength=len(histogram))
                 if node.op is Op.SCORES:
                     # The accumulator, before it is rounded to a score: any format can be measured on it.

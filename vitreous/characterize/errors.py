@@ -17,8 +17,8 @@ from torch import Tensor
 
 from vitreous.characterize import distributions
 from vitreous.characterize.distributions import Rows, Shipped
-from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
-from vitreous.spec.numbers import GELU_INPUT, SCORE, quantize_multiplier
+from vitreous.spec.config import EXACT, ActivationConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.numbers import ACTIVATION_INPUT, SCORE, quantize_multiplier
 from vitreous.spec.softmax import WIDE_BITS, limits
 
 Values = NDArray[np.float64]
@@ -72,24 +72,24 @@ class RelativeError:
 @cache
 def _activation_truth(function: str) -> Values:
     """The function at every Q6.10 value, ascending, in float64."""
-    x = torch.arange(GELU_INPUT.minimum, GELU_INPUT.maximum + 1, dtype=torch.float64) / (
-        1 << GELU_INPUT.fraction
+    x = torch.arange(ACTIVATION_INPUT.minimum, ACTIVATION_INPUT.maximum + 1, dtype=torch.float64) / (
+        1 << ACTIVATION_INPUT.fraction
     )
     if function == "gelu":
         return np.asarray((x * 0.5 * torch.special.erfc(-x / math.sqrt(2))).numpy())
     return np.asarray((x * torch.sigmoid(x)).numpy())
 
 
-def activation_values(config: GeluConfig) -> tuple[Values, Values, Values]:
+def activation_values(config: ActivationConfig) -> tuple[Values, Values, Values]:
     """Inputs, results and truth at every Q6.10 value, ascending, as real numbers."""
-    from vitreous.golden.activation.activation import gelu
+    from vitreous.golden.activation.activation import activation
 
     codes = distributions.activation_codes()
-    y = gelu(torch.from_numpy(codes), config).numpy().astype(np.float64) / (1 << config.fraction_bits)
-    return codes / float(1 << GELU_INPUT.fraction), y, _activation_truth(config.function)
+    y = activation(torch.from_numpy(codes), config).numpy().astype(np.float64) / (1 << config.fraction_bits)
+    return codes / float(1 << ACTIVATION_INPUT.fraction), y, _activation_truth(config.function)
 
 
-def activation_error(config: GeluConfig, shipped: Shipped | None = None) -> ActivationError:
+def activation_error(config: ActivationConfig, shipped: Shipped | None = None) -> ActivationError:
     """GELU or SiLU of every variant."""
     x, y, truth = activation_values(config)
     error = y - truth

@@ -18,11 +18,11 @@ from vitreous.characterize.catalog import Config
 from vitreous.characterize.distributions import SHIPPED_MODEL
 from vitreous.flow import steps
 from vitreous.flow.workspace import write_text
-from vitreous.spec.config import GeluConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.digest import code_digest
 
 LAYER_IMAGES = 2
-_KEYWORDS: dict[type, str] = {SoftmaxConfig: "softmax", GeluConfig: "gelu", NormConfig: "norm"}
+_KEYWORDS: dict[type, str] = {SoftmaxConfig: "softmax", ActivationConfig: "activation", NormConfig: "norm"}
 ACCURACY = f"integer graph of {SHIPPED_MODEL} in golden on its test images; all other units are the defaults"
 LAYER = (
     "rms of the difference / rms of the update, of the residual stream after one encoder layer of DeiT-Tiny's shape "

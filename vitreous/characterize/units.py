@@ -31,7 +31,7 @@ from vitreous.reports.synthesis.netlist import DEPTH_RULE
 from vitreous.reports.synthesis.synthesis import FAMILIES, Family, tool
 from vitreous.reports.units import page as unit_page
 from vitreous.reports.units.units import COLUMNS, FILE, PartCost, ScoreError, UnitRow, Units
-from vitreous.spec.config import EXACT, AcceleratorConfig, GeluConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import EXACT, AcceleratorConfig, ActivationConfig, NormConfig, SoftmaxConfig
 
 SOURCES = {
     "largest, mean, own, rounded, row sums": "golden against float64 (vitreous/characterize/errors.py) on "
@@ -66,7 +66,7 @@ def costs(part: Part, family: Family, cache: Path) -> PartCost:
     )
 
 
-def _activation_errors(config: GeluConfig, shipped: Shipped) -> dict[str, Any]:
+def _activation_errors(config: ActivationConfig, shipped: Shipped) -> dict[str, Any]:
     error = unit_errors.activation_error(config, shipped)
     x, y, truth = unit_errors.activation_values(config)
     return {
@@ -125,7 +125,7 @@ def errors(entry: Entry, shipped: Shipped) -> dict[str, Any]:
         "curve": (),
     }
     match entry.config:
-        case GeluConfig():
+        case ActivationConfig():
             found |= _activation_errors(entry.config, shipped)
         case SoftmaxConfig():
             found |= _softmax_errors(entry.config, shipped)
@@ -138,8 +138,8 @@ def errors(entry: Entry, shipped: Shipped) -> dict[str, Any]:
 
 def exact(config: Config) -> Config:
     """The same function in float64."""
-    if isinstance(config, GeluConfig):
-        return GeluConfig(function=config.function, variant=EXACT, fraction_bits=16)
+    if isinstance(config, ActivationConfig):
+        return ActivationConfig(function=config.function, variant=EXACT, fraction_bits=16)
     return SoftmaxConfig(variant=EXACT) if isinstance(config, SoftmaxConfig) else NormConfig(variant=EXACT)
 
 
@@ -158,7 +158,7 @@ def _row(entry: Entry, shipped: Shipped, models: Models, cost: Sequence[PartCost
     names = ("name", "function", "variant", "formats", "throughput", "safe")
     return UnitRow(
         **{name: getattr(entry, name) for name in names},
-        default=entry.config in (accelerator.softmax, accelerator.gelu, accelerator.norm),
+        default=entry.config in (accelerator.softmax, accelerator.activation, accelerator.norm),
         latency=entry.latency(),
         cost=tuple(cost),
         **errors(entry, shipped),
@@ -204,7 +204,7 @@ def collect(cache: Path, families: Sequence[Family], display: Display) -> Units:
             rows.append(_row(entry, shipped, models, cost[entry.name]))
         truths: dict[str, Config] = {
             "softmax": SoftmaxConfig(),
-            "gelu": GeluConfig(),
+            "gelu": ActivationConfig(),
             "layer norm": NormConfig(),
         }
         references = {"float": int(models.accuracy(None)["correct"])}

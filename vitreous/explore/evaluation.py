@@ -175,7 +175,7 @@ def _graph(what: Numerics) -> Graph:
         name=model.name,
         scheme=scheme,
         softmax=what.config.softmax,
-        gelu=what.config.gelu,
+        activation=what.config.activation,
         norm=what.config.norm,
         preprocessing={"mean": list(model.mean), "std": list(model.std)},
     )

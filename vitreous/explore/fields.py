@@ -19,7 +19,7 @@ CALIBRATION = f"{QUANTIZATION}.calibration_images"
 PROBABILITY = f"{QUANTIZATION}.probability_bits"
 AUTO = "auto"
 """``quantization.probability_bits``: each attention gets what it needs."""
-NUMERIC_PARTS = ("softmax", "gelu", "norm")
+NUMERIC_PARTS = ("softmax", "activation", "norm")
 """The parts of a configuration that change what the model computes; all others change only how fast."""
 
 
@@ -97,9 +97,9 @@ def design(base: AcceleratorConfig, settings: Mapping[str, Value]) -> Design:
 
 def _without_effect(data: dict[str, Any]) -> None:
     """Fields that the chosen variant does not read get their defaults, so that equal hardware is one point."""
-    default, gelu = AcceleratorConfig().gelu, data["gelu"]
-    if gelu["variant"] in ("poly", "shift"):
-        gelu["step_bits"] = default.step_bits
-        gelu["range"] = 8.0 if gelu["function"] == "silu" else default.range
-    if gelu["variant"] != "delta":
-        gelu["interpolate"] = default.interpolate
+    default, activation = AcceleratorConfig().activation, data["activation"]
+    if activation["variant"] in ("poly", "shift"):
+        activation["step_bits"] = default.step_bits
+        activation["range"] = 8.0 if activation["function"] == "silu" else default.range
+    if activation["variant"] != "delta":
+        activation["interpolate"] = default.interpolate

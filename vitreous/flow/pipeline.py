@@ -79,7 +79,12 @@ class Run:
 
     def quantized(self) -> Graph:
         path = self.work / "graph.safetensors"
-        formats = (self.options.probability_bits, self.config.softmax, self.config.gelu, self.config.norm)
+        formats = (
+            self.options.probability_bits,
+            self.config.softmax,
+            self.config.activation,
+            self.config.norm,
+        )
         inputs = {
             "model": self.model_digest,
             "settings": f"{self.options.observer} {self.options.calibration_images} {formats}",

@@ -109,7 +109,7 @@ def quantize(
             name=model.name,
             scheme=QuantScheme(observer=observer, probability_bits=probability_bits),
             softmax=accelerator.softmax,
-            gelu=accelerator.gelu,
+            activation=accelerator.activation,
             norm=accelerator.norm,
             preprocessing={"mean": list(model.mean), "std": list(model.std)},
             progress=progress,

@@ -174,7 +174,9 @@ class _Bench:
 
     def _switched(self, switch: Switch, config: AcceleratorConfig, order: str) -> AblationRow:
         off = switch.off(config)
-        same = all(getattr(off, part) == getattr(self.config, part) for part in ("softmax", "gelu", "norm"))
+        same = all(
+            getattr(off, part) == getattr(self.config, part) for part in ("softmax", "activation", "norm")
+        )
         return self._row(switch.name, switch.change, switch.method, order, same, off)
 
     def _row(
@@ -212,7 +214,7 @@ class _Bench:
         Probabilities are as wide as the machine has them: their width would otherwise follow the softmax and hide what
         a variant costs.
         """
-        key = f"{config.softmax.variant}-{config.gelu.variant}-{config.norm.variant}"
+        key = f"{config.softmax.variant}-{config.activation.variant}-{config.norm.variant}"
         if key not in self._graphs:
             how = pipeline.Options(
                 calibration_images=self.options.calibration_images,

@@ -34,15 +34,15 @@ def _two_pass(config: AcceleratorConfig) -> AcceleratorConfig:
 
 
 def _table(config: AcceleratorConfig) -> AcceleratorConfig:
-    return replace(config, gelu=replace(config.gelu, variant="table", step_bits=8))
+    return replace(config, activation=replace(config.activation, variant="table", step_bits=8))
 
 
 def _poly(config: AcceleratorConfig) -> AcceleratorConfig:
-    return replace(config, gelu=replace(config.gelu, variant="poly"))
+    return replace(config, activation=replace(config.activation, variant="poly"))
 
 
 def _delta(config: AcceleratorConfig) -> bool:
-    return config.gelu.variant == "delta"
+    return config.activation.variant == "delta"
 
 
 DOUBLE_BUFFERING = Switch(
@@ -70,22 +70,22 @@ SINGLE_PASS = Switch(
     lambda config: limits(config.softmax).passes == 1,
     _two_pass,
 )
-LOW_COST_GELU = Switch(
+LOW_COST_ACTIVATION = Switch(
     "low-cost GELU",
     "direct table, steps of 1/256",
-    "gelu.variant = table, step_bits = 8: the finest direct table; quantized again, other numbers",
+    "activation.variant = table, step_bits = 8: the finest direct table; quantized again, other numbers",
     False,
     _delta,
     _table,
 )
-LOW_COST_GELU_POLY = Switch(
+LOW_COST_ACTIVATION_POLY = Switch(
     "low-cost GELU",
     "second-order polynomial (I-BERT)",
-    "gelu.variant = poly: no table; quantized again, other numbers",
+    "activation.variant = poly: no table; quantized again, other numbers",
     False,
-    lambda config: _delta(config) and config.gelu.function == "gelu",
+    lambda config: _delta(config) and config.activation.function == "gelu",
     _poly,
 )
-SWITCHES = (SINGLE_PASS, LOW_COST_GELU, LOW_COST_GELU_POLY, FUSED_ATTENTION, DOUBLE_BUFFERING)
-ORDER = (DOUBLE_BUFFERING, FUSED_ATTENTION, SINGLE_PASS, LOW_COST_GELU)
+SWITCHES = (SINGLE_PASS, LOW_COST_ACTIVATION, LOW_COST_ACTIVATION_POLY, FUSED_ATTENTION, DOUBLE_BUFFERING)
+ORDER = (DOUBLE_BUFFERING, FUSED_ATTENTION, SINGLE_PASS, LOW_COST_ACTIVATION)
 """Of the cumulative rows; dedicated units come last, because they are composed of all the others."""

@@ -4,19 +4,19 @@ import pytest
 import torch
 
 from tests.support.golden import scalar
-from vitreous.golden.activation.activation import gelu
+from vitreous.golden.activation.activation import activation
 from vitreous.golden.activation.exact import smooth_float64
-from vitreous.spec.config import GeluConfig
+from vitreous.spec.config import ActivationConfig
 
 EVERY = torch.arange(-32768, 32768).to(torch.int16)
 
 
-def config_of(variant: str = "delta", function: str = "gelu", **other: object) -> GeluConfig:
-    return GeluConfig(variant=variant, function=function, **other)  # type: ignore[arg-type]
+def config_of(variant: str = "delta", function: str = "gelu", **other: object) -> ActivationConfig:
+    return ActivationConfig(variant=variant, function=function, **other)  # type: ignore[arg-type]
 
 
 CONFIGS = [
-    GeluConfig(),
+    ActivationConfig(),
     config_of("delta", "silu", range=8.0, fraction_bits=16),
     config_of(step_bits=4, range=4.0, fraction_bits=10),
     config_of(step_bits=8, range=5.5, fraction_bits=22),
@@ -32,7 +32,7 @@ CONFIGS = [
 
 # The largest error over all 65536 inputs, in 1/10000 (measured, rounded up), and where it comes from.
 ERRORS = [
-    (GeluConfig(range=4.5, fraction_bits=22), 0.5),  # half the chord's: h*h/16 * 0.798 = 0.49e-4
+    (ActivationConfig(range=4.5, fraction_bits=22), 0.5),  # half the chord's: h*h/16 * 0.798 = 0.49e-4
     (config_of(range=4.5), 1.0),  # and a unit of 2**-14, 0.61e-4: half for the entry, half for the result
     (config_of("delta", "silu", range=16.0, fraction_bits=22), 0.32),  # h*h/16 * 0.5
     (config_of(step_bits=8, interpolate=False, range=4.5, fraction_bits=22), 9.8),  # half a step, slope 0.5
@@ -45,8 +45,8 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("config", "bound"), ERRORS, ids=str)
-def test_error_over_all_inputs_against_float64(config: GeluConfig, bound: float) -> None:
-    y = gelu(EVERY, config).double() / 2**config.fraction_bits
+def test_error_over_all_inputs_against_float64(config: ActivationConfig, bound: float) -> None:
+    y = activation(EVERY, config).double() / 2**config.fraction_bits
     error = 1e4 * float((y - smooth_float64(EVERY, config)).abs().max())
     assert 0.8 * bound < error <= bound
 
@@ -54,7 +54,7 @@ def test_error_over_all_inputs_against_float64(config: GeluConfig, bound: float)
 @pytest.mark.parametrize("function", ["gelu", "silu"])
 @pytest.mark.parametrize("fraction_bits", [10, 14, 22])
 def test_exact_is_the_nearest_integer(function: str, fraction_bits: int) -> None:
-    y = gelu(EVERY, config_of("exact", function, fraction_bits=fraction_bits))
+    y = activation(EVERY, config_of("exact", function, fraction_bits=fraction_bits))
     assert y.dtype == torch.int32
     real = EVERY.double() / 1024
     if function == "gelu":
@@ -65,16 +65,16 @@ def test_exact_is_the_nearest_integer(function: str, fraction_bits: int) -> None
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
-def test_every_input_against_the_definition(config: GeluConfig) -> None:
-    y = gelu(EVERY, config)
+def test_every_input_against_the_definition(config: ActivationConfig) -> None:
+    y = activation(EVERY, config)
     assert y.dtype == torch.int32
-    assert y.tolist() == [scalar.gelu(x, config) for x in range(-32768, 32768)]
+    assert y.tolist() == [scalar.activation(x, config) for x in range(-32768, 32768)]
     assert y.abs().max() < 1 << (config.fraction_bits + 6), "Q6 of the documented width"
 
 
 def test_an_8_bit_setting_is_correctly_rounded_for_nearly_every_input() -> None:
     """A result in steps of 0.05: how many of all inputs round as the exact function does."""
-    config = GeluConfig(fraction_bits=14)
+    config = ActivationConfig(fraction_bits=14)
     real = torch.floor(smooth_float64(EVERY, config) * 20 + 0.5)
-    found = torch.floor(gelu(EVERY, config).double() / 2**14 * 20 + 0.5)
+    found = torch.floor(activation(EVERY, config).double() / 2**14 * 20 + 0.5)
     assert (found == real).double().mean() >= 0.999

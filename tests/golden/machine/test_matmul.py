@@ -9,7 +9,7 @@ from tests.support.golden import scalar
 from vitreous.golden import GoldenError
 from vitreous.golden.machine import Machine, MachineError
 from vitreous.spec import layout
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig, GeluConfig, MemoryConfig, SoftmaxConfig
+from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, MemoryConfig, SoftmaxConfig
 from vitreous.spec.isa import (
     FIELDS,
     Activation,
@@ -35,11 +35,13 @@ def config_of(
     variant: str = "base2",
     fraction_bits: int = 8,
     probability_bits: int = 16,
-    gelu: GeluConfig | None = None,
+    activation: ActivationConfig | None = None,
 ) -> AcceleratorConfig:
     softmax = SoftmaxConfig(variant=variant, fraction_bits=fraction_bits, probability_bits=probability_bits)
     array = ArrayConfig(lanes=lanes, depth=depth)
-    return AcceleratorConfig(array=array, memory=SMALL, softmax=softmax, gelu=gelu or GeluConfig())
+    return AcceleratorConfig(
+        array=array, memory=SMALL, softmax=softmax, activation=activation or ActivationConfig()
+    )
 
 
 def matmul(**fields: int) -> Instruction:
@@ -149,28 +151,28 @@ def test_relu_keeps_the_zero_point() -> None:
     np.testing.assert_array_equal(got, expected)
 
 
-GELUS = [
-    GeluConfig(),
-    GeluConfig(interpolate=False, fraction_bits=10),
-    GeluConfig(variant="table", step_bits=4, range=4.0),
-    GeluConfig(variant="poly", fraction_bits=16),
-    GeluConfig(variant="shift", function="silu"),
+ACTIVATIONS = [
+    ActivationConfig(),
+    ActivationConfig(interpolate=False, fraction_bits=10),
+    ActivationConfig(variant="table", step_bits=4, range=4.0),
+    ActivationConfig(variant="poly", fraction_bits=16),
+    ActivationConfig(variant="shift", function="silu"),
 ]
 
 
-@pytest.mark.parametrize("gelu", GELUS, ids=str)
-def test_gelu_requantizes_twice(gelu: GeluConfig) -> None:
-    bench = Bench(config_of(gelu=gelu), 8, 8, 16)
-    shift = 9 + gelu.fraction_bits
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
+def test_gelu_requantizes_twice(activation: ActivationConfig) -> None:
+    bench = Bench(config_of(activation=activation), 8, 8, 16)
+    shift = 9 + activation.fraction_bits
     bench.machine.execute([
         matmul(
-            **bench.shape, destination=Memory.X, activation=Activation.GELU, zero_point=-100,
+            **bench.shape, destination=Memory.X, activation=Activation.SMOOTH, zero_point=-100,
             multiplier=20000, shift=shift, o_base=1000, o_stride=2,
         )
     ])  # fmt: skip
     got = layout.unpack_panel(bench.machine.x[1000:1002][None], 8, 8)
     for (row, column), x in np.ndenumerate(bench.expected(Scale.COLUMN, 0, INT16)):
-        y = scalar.gelu(int(x), gelu)
+        y = scalar.activation(int(x), activation)
         assert got[row, column] == requantize(y, 20000, shift, -100, INT8)
 
 
@@ -263,11 +265,12 @@ ILLEGAL = [
     {"operands": Operands.SW, "row_tiles": 2},
     {"operands": Operands.SW, "k_words": 17},
     {"destination": Memory.S, "scale": Scale.TENSOR, "columns": 65},
-    {"destination": Memory.R, "activation": Activation.GELU}, {"destination": Memory.S, "activation": Activation.RELU},
+    {"destination": Memory.R, "activation": Activation.SMOOTH}, {"destination": Memory.S, "activation":
+    Activation.RELU},
     {"destination": Memory.S, "scale": Scale.LANE}, {"destination": Memory.S, "scale": Scale.SOFTMAX},
     {"scale": Scale.SOFTMAX},
     {"destination": Memory.S, "multiplier": 0}, {"destination": Memory.S, "shift": 0},
-    {"activation": Activation.GELU, "multiplier": 0}, {"activation": Activation.GELU, "shift": 0},
+    {"activation": Activation.SMOOTH, "multiplier": 0}, {"activation": Activation.SMOOTH, "shift": 0},
     {"operands": Operands.SW, "destination": Memory.S},
     {"wide": 1}, {"wide": 1, "operands": Operands.WX}, {"wide": 1, "destination": Memory.S, "scale": Scale.TENSOR},
 ]  # fmt: skip

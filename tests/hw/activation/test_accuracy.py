@@ -17,8 +17,8 @@ from benchmarks.gelu import (
     truth,
 )
 from tests.support.tree import ROOT
-from vitreous.hw.activation.delta import DeltaGelu
-from vitreous.spec.config import GeluConfig
+from vitreous.hw.activation.delta import DeltaActivation
+from vitreous.spec.config import ActivationConfig
 
 PUBLISHED_BITS = 177 * 22
 
@@ -39,13 +39,13 @@ def test_truth_has_known_values() -> None:
 def test_delta_with_22_bits_errs_by_less_than_half_the_published_with_fewer_bits() -> None:
     assert PRECISE.fraction_bits == 22
     assert np.abs(errors(PRECISE)).max() <= 5e-5
-    assert DeltaGelu.table_bits(PRECISE) <= PUBLISHED_BITS
-    assert DeltaGelu.table_bits(PRECISE) == 137 * 20
+    assert DeltaActivation.table_bits(PRECISE) <= PUBLISHED_BITS
+    assert DeltaActivation.table_bits(PRECISE) == 137 * 20
 
 
 @pytest.mark.parametrize("scale", [1 / 32, 1 / 40, *random_scales()])
-@pytest.mark.parametrize("config", [EIGHT_BITS, GeluConfig()], ids=["8 bits", "default"])
-def test_8_bit_results_are_correctly_rounded(config: GeluConfig, scale: float) -> None:
+@pytest.mark.parametrize("config", [EIGHT_BITS, ActivationConfig()], ids=["8 bits", "default"])
+def test_8_bit_results_are_correctly_rounded(config: ActivationConfig, scale: float) -> None:
     everywhere, near = correctly_rounded(config, scale)
     assert everywhere >= 0.999
     assert near >= (0.997 if config is EIGHT_BITS else 0.9985)
@@ -53,7 +53,7 @@ def test_8_bit_results_are_correctly_rounded(config: GeluConfig, scale: float) -
 
 def test_a_coarse_scale_misses_only_ties() -> None:
     """Scale 1/16, beyond the table: ``16 x`` is a half at every 64th input and exact GELU is less."""
-    everywhere, near = correctly_rounded(GeluConfig(), 1 / 16)
+    everywhere, near = correctly_rounded(ActivationConfig(), 1 / 16)
     ties = sum(1 for x in range(4608, 8128) if x % 64 == 32)
     assert ties == 55
     assert (1 - everywhere) * 65536 == pytest.approx((1 - near) * 8191 + ties, abs=6)
@@ -62,7 +62,7 @@ def test_a_coarse_scale_misses_only_ties() -> None:
 
 def test_a_half_of_the_table_bits_is_not_enough() -> None:
     """The test can fail: 16 steps a unit err by four times as much."""
-    assert np.abs(errors(GeluConfig(step_bits=4, range=4.25, fraction_bits=22))).max() > 1.5e-4
+    assert np.abs(errors(ActivationConfig(step_bits=4, range=4.25, fraction_bits=22))).max() > 1.5e-4
 
 
 def test_page_has_every_setting() -> None:

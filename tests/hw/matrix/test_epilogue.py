@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.hw.activation.test_activation import gelu
+from tests.hw.activation.test_activation import activation
 from tests.support.hw.columns import pack, run_pipeline, unpack
 from vitreous.hw.arith.requantize import Saturation
 from vitreous.hw.matrix.epilogue import Epilogue, EpilogueControl
 from vitreous.spec import numbers
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig, GeluConfig
+from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig
 from vitreous.spec.isa import Activation
 
 
@@ -30,8 +30,8 @@ class Column:
 
     def _lane(self, config: AcceleratorConfig, acc: int, bias: int, m: int, s: int, residual: int) -> int:
         c = self.control
-        if c["activation"] == Activation.GELU:
-            y = gelu(numbers.requantize(acc + bias, m, s, 0, numbers.INT16), config.gelu)
+        if c["activation"] == Activation.SMOOTH:
+            y = activation(numbers.requantize(acc + bias, m, s, 0, numbers.INT16), config.activation)
             return numbers.requantize(y, c["multiplier"], c["shift"], c["zero_point"], numbers.INT8)
         if c["saturation"] != Saturation.INT8:
             fmt = numbers.INT16 if c["saturation"] == Saturation.INT16 else numbers.SCORE
@@ -54,15 +54,15 @@ class Column:
 KINDS: list[tuple[Saturation, Activation, int]] = [
     (Saturation.INT8, Activation.NONE, 0),
     (Saturation.INT8, Activation.RELU, 0),
-    (Saturation.INT8, Activation.GELU, 0),
-    (Saturation.INT16, Activation.GELU, 0),  # GELU makes int8 whatever the saturation says
+    (Saturation.INT8, Activation.SMOOTH, 0),
+    (Saturation.INT16, Activation.SMOOTH, 0),  # GELU makes int8 whatever the saturation says
     (Saturation.INT16, Activation.NONE, 0),
     (Saturation.INT16, Activation.NONE, 1),
     (Saturation.SCORE, Activation.NONE, 0),
 ]
 
 
-def random_column(rng: random.Random, lanes: int, config: GeluConfig) -> Column:
+def random_column(rng: random.Random, lanes: int, config: ActivationConfig) -> Column:
     saturation, activation, residual = rng.choice(KINDS)
     magnitude = rng.choice([8, 16, 24, 30])
 
@@ -87,29 +87,33 @@ def random_column(rng: random.Random, lanes: int, config: GeluConfig) -> Column:
     )
 
 
-GELUS = {
-    "default": GeluConfig(),
-    "delta-22": GeluConfig(range=4.25, fraction_bits=22),
-    "constant-10": GeluConfig(interpolate=False, fraction_bits=10),
-    "poly": GeluConfig(variant="poly", fraction_bits=18),
-    "shift": GeluConfig(variant="shift", function="silu"),
-    "table": GeluConfig(variant="table"),
+ACTIVATIONS = {
+    "default": ActivationConfig(),
+    "delta-22": ActivationConfig(range=4.25, fraction_bits=22),
+    "constant-10": ActivationConfig(interpolate=False, fraction_bits=10),
+    "poly": ActivationConfig(variant="poly", fraction_bits=18),
+    "shift": ActivationConfig(variant="shift", function="silu"),
+    "table": ActivationConfig(variant="table"),
 }
 
 
 @pytest.mark.parametrize(
     ("lanes", "name", "cycles"),
-    [(4, "default", 3000), (8, "default", 1500), *((4, name, 600) for name in GELUS if name != "default")],
+    [
+        (4, "default", 3000),
+        (8, "default", 1500),
+        *((4, name, 600) for name in ACTIVATIONS if name != "default"),
+    ],
 )
 def test_mixed_columns(lanes: int, name: str, cycles: int) -> None:
     """Columns of all kinds, back to back and with gaps; junk at the inputs in the gaps."""
     rng = random.Random(lanes)
-    config = AcceleratorConfig(array=ArrayConfig(lanes=lanes), gelu=GELUS[name])
+    config = AcceleratorConfig(array=ArrayConfig(lanes=lanes), activation=ACTIVATIONS[name])
     dut = Epilogue(config)
     columns: dict[int, Column] = {}
     inputs: list[dict[str, int]] = []
     for cycle in range(cycles):
-        column = random_column(rng, lanes, config.gelu)
+        column = random_column(rng, lanes, config.activation)
         entry = column.inputs()
         if cycle < cycles * 2 // 3 or rng.random() < 0.5:
             columns[cycle] = column

@@ -75,7 +75,7 @@ def test_random_programs(config: AcceleratorConfig) -> None:
         kind: sum(i["columns"] * i["row_tiles"] for i in program if chosen(i))
         for kind, chosen in {
             "readout_column": lambda _: True,
-            "gelu_column": lambda i: i["activation"] == Activation.GELU,
+            "activation_column": lambda i: i["activation"] == Activation.SMOOTH,
             "score_column": lambda i: i["destination"] == Memory.S,
         }.items()
     }
@@ -294,14 +294,14 @@ ILLEGAL = {
     "probability rows": {**LEGAL_FROM_SCORES, "row_tiles": 2},
     "k_words beyond S": {**LEGAL_FROM_SCORES, "k_words": small().s_depth + 1},
     "columns beyond S": {**LEGAL_TO_SCORES, "columns": small().s_depth * 2 + 1},
-    "gelu to R": {"destination": Memory.R, "activation": Activation.GELU},
+    "gelu to R": {"destination": Memory.R, "activation": Activation.SMOOTH},
     "relu to R": {"destination": Memory.R, "activation": Activation.RELU},
     "relu to S": {**LEGAL_TO_SCORES, "activation": Activation.RELU},
     "S by lane": {**LEGAL_TO_SCORES, "scale": Scale.LANE},
     "S by row": {**LEGAL_TO_SCORES, "scale": Scale.SOFTMAX},
     "row scale of no row": {"scale": Scale.SOFTMAX},
-    "gelu multiplier 0": {"activation": Activation.GELU, "multiplier": 0},
-    "gelu shift 0": {"activation": Activation.GELU, "shift": 0},
+    "gelu multiplier 0": {"activation": Activation.SMOOTH, "multiplier": 0},
+    "gelu shift 0": {"activation": Activation.SMOOTH, "shift": 0},
     "S multiplier 0": {**LEGAL_TO_SCORES, "multiplier": 0},
     "S shift 0": {**LEGAL_TO_SCORES, "shift": 0},
     "scores of probabilities": {"operands": Operands.SW, "destination": Memory.S},

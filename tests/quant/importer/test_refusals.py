@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tests.support.quant.zoo import Attention, Block, Shape, Vit, images
 from vitreous.quant import QuantError, QuantScheme, quantize
 from vitreous.quant.pipeline import observe
-from vitreous.spec.config import GeluConfig
+from vitreous.spec.config import ActivationConfig
 
 torch.set_num_threads(1)
 
@@ -86,7 +86,7 @@ def hyperbolic(self: Block, x: Tensor) -> Tensor:
     return x + self.mlp[2](torch.tanh(self.mlp[0](self.norm1(x))))
 
 
-def rough_gelu(self: Block, x: Tensor) -> Tensor:
+def rough_activation(self: Block, x: Tensor) -> Tensor:
     return x + self.mlp[2](F.gelu(self.mlp[0](self.norm1(x)), approximate="tanh"))
 
 
@@ -180,7 +180,7 @@ REFUSED: dict[str, tuple[dict[str, Callable[..., Any]], str]] = {
         {"block": hyperbolic},
         r"Operator 'tanh' is not supported \(.*aten.tanh.default in module 'blocks.0'\).*gelu",
     ),
-    "tanh gelu": ({"block": rough_gelu}, "GELU with approximate='tanh' .*'blocks.0'.*the exact GELU"),
+    "tanh gelu": ({"block": rough_activation}, "GELU with approximate='tanh' .*'blocks.0'.*the exact GELU"),
     "gate of another": (
         {"block": gated_by_another},
         "Two computed tensors are multiplied elementwise .*'blocks.0'",
@@ -226,11 +226,14 @@ def test_refused(name: str) -> None:
 @pytest.mark.parametrize(("model", "unit"), [("gelu", "silu"), ("silu", "gelu"), ("spelled silu", "gelu")])
 def test_another_function_than_the_accelerators_is_refused(model: str, unit: str) -> None:
     wanted = model.removeprefix("spelled ")
-    sentence = (
-        rf"blocks\.0\..*{wanted}: the model's {wanted} needs gelu\.function = {wanted}, but .* is {unit}"
-    )
+    sentence = rf"blocks\.0\..*{wanted}: the model's {wanted} needs activation\.function = {wanted}, but .* is {unit}"
     with pytest.raises(QuantError, match=sentence):
-        quantize(Vit(Shape(activation=model)), images(Shape(), 1), name="v", gelu=GeluConfig(function=unit))
+        quantize(
+            Vit(Shape(activation=model)),
+            images(Shape(), 1),
+            name="v",
+            activation=ActivationConfig(function=unit),
+        )
 
 
 class TwoInputs(nn.Module):

@@ -15,7 +15,7 @@ from vitreous.reports.area.area import COLUMNS, FORMAT, area, measurements, name
 from vitreous.reports.area.fit import Fit, Run
 from vitreous.reports.area.pieces import PIECES, Piece, term_value
 from vitreous.reports.errors import ReportError
-from vitreous.spec.config import AcceleratorConfig, GeluConfig, load_accelerator, named_accelerators
+from vitreous.spec.config import AcceleratorConfig, ActivationConfig, load_accelerator, named_accelerators
 
 FPGA = ("ecp5", "xcup")
 SWEPT = ("xcup",)
@@ -166,8 +166,8 @@ def _variants(base: AcceleratorConfig) -> list[AcceleratorConfig]:
         ("gelu", "silu"), ("delta", "table", "poly", "shift"), (False, True)
     ):
         if (function, variant) != ("silu", "poly"):
-            gelu = GeluConfig(function=function, variant=variant, interpolate=linear, range=8.0)
-            found.append(replace(base, gelu=gelu))
+            activation = ActivationConfig(function=function, variant=variant, interpolate=linear, range=8.0)
+            found.append(replace(base, activation=activation))
     return [*found, *(replace(base, norm=replace(base.norm, variant=v)) for v in ("one_pass", "two_pass"))]
 
 

@@ -23,8 +23,8 @@ from vitreous.reports.energy.technology import ZERO, Range, load_dram, load_tech
 from vitreous.reports.errors import ReportError
 from vitreous.spec.config import (
     AcceleratorConfig,
+    ActivationConfig,
     ArrayConfig,
-    GeluConfig,
     NormConfig,
     SoftmaxConfig,
     load_accelerator,
@@ -159,9 +159,9 @@ def test_a_wait_adds_none(name: str) -> None:
 @pytest.mark.parametrize("variant", ["delta", "table", "poly", "shift"])
 @pytest.mark.parametrize("technology", named_technologies())
 def test_every_gelu_costs_more_than_the_requantization_beside_it(variant: str, technology: str) -> None:
-    config = dataclasses.replace(CONFIG, gelu=GeluConfig(variant=variant))
+    config = dataclasses.replace(CONFIG, activation=ActivationConfig(variant=variant))
     costs = {c.event: c.joules for c in event_costs(config, load_technology(technology))}
-    assert costs["gelu_columns"].typical > 0.5 * costs["readout_columns"].typical
+    assert costs["activation_columns"].typical > 0.5 * costs["readout_columns"].typical
 
 
 @pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
@@ -178,9 +178,9 @@ def test_the_other_variants_cost_something_else() -> None:
         return {c.event: c.joules for c in event_costs(config, BASE)}["norm_columns"]
 
     assert row("one_pass") != row("two_pass")
-    plain = dataclasses.replace(CONFIG, gelu=GeluConfig(interpolate=False))
-    assert {c.event: c.joules for c in event_costs(plain, BASE)}["gelu_columns"] != cost(
-        "GELU", "gelu_columns"
+    plain = dataclasses.replace(CONFIG, activation=ActivationConfig(interpolate=False))
+    assert {c.event: c.joules for c in event_costs(plain, BASE)}["activation_columns"] != cost(
+        "GELU", "activation_columns"
     )
 
 

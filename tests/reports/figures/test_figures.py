@@ -127,7 +127,7 @@ def test_every_counter_of_words_is_a_port() -> None:
     ("instruction", "name"),
     [
         (matmul("", row_tiles=1, columns=1, k_words=1), "linear"),
-        (matmul("", row_tiles=1, columns=1, k_words=1, activation=Activation.GELU), "linear, activation"),
+        (matmul("", row_tiles=1, columns=1, k_words=1, activation=Activation.SMOOTH), "linear, activation"),
         (matmul("", row_tiles=1, columns=1, k_words=1, destination=Memory.R), "linear, residual"),
         (matmul("", row_tiles=1, columns=1, k_words=1, destination=Memory.S), "scores"),
         (matmul("", row_tiles=1, columns=1, k_words=1, operands=Operands.SW), "context"),

@@ -45,11 +45,11 @@ def softmax(
     )  # fmt: skip
 
 
-def gelu(variant: str, lut: float, error: float, rounded: float) -> UnitRow:
+def activation(variant: str, lut: float, error: float, rounded: float) -> UnitRow:
     return UnitRow(
-        name=f"gelu_{variant}", function="gelu", variant=variant, formats="Q6.14", default=False, latency="5",
+        name=f"activation_{variant}", function="gelu", variant=variant, formats="Q6.14", default=False, latency="5",
         throughput="1 a cycle", safe="all", error_unit="the function", largest=error, mean={"uniform": error / 4},
-        rounded=rounded, scores=(), cost=(cost(f"gelu_{variant}", lut, 1),), correct=450, layer=0.001,
+        rounded=rounded, scores=(), cost=(cost(f"activation_{variant}", lut, 1),), correct=450, layer=0.001,
         curve=((-1.0, error), (1.0, error / 2)),
     )  # fmt: skip
 
@@ -62,8 +62,8 @@ UNITS = Units(
         softmax("short", 120, 5e-4, keys=256),
         softmax("inaccurate", 130, 5e-4, correct=440),
         softmax("dear", 301, 1e-5),
-        gelu("rough", 100, 1e-3, 0.9995),
-        gelu("fine", 140, 4e-5, 0.9999),
+        activation("rough", 100, 1e-3, 0.9995),
+        activation("fine", 140, 4e-5, 0.9999),
     ),
     images=500,
     references={"float": 452, "softmax": 451, "gelu": 450},

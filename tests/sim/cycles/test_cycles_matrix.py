@@ -9,7 +9,7 @@ from tests.support.hw.matrix_bench import WAIT, MatrixBench
 from tests.support.hw.matrix_programs import matmul, random_memories, random_program, small
 from vitreous.sim.cycles.matrix import MatrixModel
 from vitreous.sim.cycles.ports import Client
-from vitreous.spec.config import AcceleratorConfig, GeluConfig
+from vitreous.spec.config import AcceleratorConfig, ActivationConfig
 from vitreous.spec.isa import Instruction, Memory, Operands, Scale
 
 DESTINATIONS = (Memory.X, Memory.W, Memory.R, Memory.S, Memory.S)
@@ -75,7 +75,7 @@ def test_score_rows_and_wide_products_in_turn(variant: str) -> None:
     check(config, program, 0)
 
 
-@pytest.mark.parametrize("gelu", ["delta", "poly", "shift", "table"])
-def test_latency_of_every_gelu(gelu: str) -> None:
-    config = small(4, 2, gelu=GeluConfig(variant=gelu))
+@pytest.mark.parametrize("activation", ["delta", "poly", "shift", "table"])
+def test_latency_of_every_gelu(activation: str) -> None:
+    config = small(4, 2, activation=ActivationConfig(variant=activation))
     check(config, [matmul(columns=5, o_base=40, destination=d) for d in (0, 1, 2)], 0)

@@ -9,9 +9,9 @@ import numpy as np
 
 from vitreous.spec.config import (
     AcceleratorConfig,
+    ActivationConfig,
     ArrayConfig,
     BusConfig,
-    GeluConfig,
     MemoryConfig,
     NormConfig,
     QueueConfig,
@@ -35,7 +35,7 @@ def _sizes(pick: np.random.Generator) -> dict[str, Any]:
         "mlp": int(pick.integers(1, 60) if pick.integers(3) else pick.integers(150, 400)),
         "class_token": bool(pick.integers(2)),
         "classes": int(pick.integers(1, 40)),
-        "activation": str(pick.choice(["gelu", "relu"])),
+        "nonlinearity": str(pick.choice(["gelu", "relu"])),
     }
 
 
@@ -71,7 +71,7 @@ def random_case(seed: int) -> tuple[dict[str, Any], AcceleratorConfig]:
             outstanding_reads=int(pick.choice([1, 2, 4, 8, 16])),
         ),
         softmax=units["softmax"],
-        gelu=units["gelu"],
+        activation=units["activation"],
         norm=units["norm"],
         queue=QueueConfig(depth=int(pick.choice([2, 4, 8, 16, 32]))),
     )
@@ -87,7 +87,7 @@ def _units(pick: np.random.Generator) -> dict[str, Any]:
     )
     function = str(pick.choice(["gelu", "silu"]))
     variants = ["delta", "table", "shift"] + ["poly"] * (function == "gelu")
-    gelu = GeluConfig(
+    activation = ActivationConfig(
         function=function,
         variant=str(pick.choice(variants)),
         step_bits=int(pick.integers(2, 9)),
@@ -102,7 +102,7 @@ def _units(pick: np.random.Generator) -> dict[str, Any]:
     )
     return {
         "softmax": softmax,
-        "gelu": gelu,
+        "activation": activation,
         "norm": NormConfig(variant=str(pick.choice(["one_pass", "two_pass"]))),
         "centred": bool(pick.integers(2)),
         "widths": widths,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vitreous.spec.config import (
-    GeluConfig,
+    ActivationConfig,
     NormConfig,
     SoftmaxConfig,
 )
@@ -186,11 +186,17 @@ class GraphBuilder:
         )
 
     def mlp_hidden(
-        self, name: str, source: str, columns: int, activation: str, gelu: GeluConfig, layer: str
+        self,
+        name: str,
+        source: str,
+        columns: int,
+        nonlinearity: str,
+        activation: ActivationConfig,
+        layer: str,
     ) -> str:
         """fc1 with its activation, int8."""
         zero_point = int(self.random.integers(-120, 0))
-        if activation == "relu":
+        if nonlinearity == "relu":
             hidden = self.projected(name, source, columns, 60.0, 8, layer, zero_point=zero_point)
             attributes: dict[str, Any] = {"zero_point": zero_point}
             shape = self.tensors[hidden].shape
@@ -198,11 +204,11 @@ class GraphBuilder:
                 Op.RELU, f"{name}.relu", (hidden,), ("int8",), shape, layer, attributes, None, zero_point
             )
         wide = self.projected(f"{name}.wide", source, columns, 1200.0, 16, layer)
-        attributes = dataclasses.asdict(gelu)
+        attributes = dataclasses.asdict(activation)
         acc = self.node(
-            Op.GELU, f"{name}.gelu", (wide,), ("int32",), self.tensors[wide].shape, layer, attributes
+            Op.ACTIVATION, f"{name}.gelu", (wide,), ("int32",), self.tensors[wide].shape, layer, attributes
         )
-        real = 50.0 / (1 << gelu.fraction_bits)
+        real = 50.0 / (1 << activation.fraction_bits)
         return self.requantize(f"{name}.out", acc, real, 8, layer, zero_point=zero_point, single=True)
 
     def mean(self, source: str) -> str:
@@ -255,18 +261,22 @@ def random_vit_graph(
     mlp: int,
     class_token: bool = True,
     classes: int = 10,
-    activation: str = "gelu",
+    nonlinearity: str = "gelu",
     softmax: SoftmaxConfig | None = None,
-    gelu: GeluConfig | None = None,
+    activation: ActivationConfig | None = None,
     norm: NormConfig | None = None,
     centred: bool = True,
     widths: tuple[int, ...] = (),
 ) -> Graph:
     """A pre-norm vision transformer with random weights. ``image`` is (height, width); without
-    ``class_token`` tokens are averaged before the last layer norm; ``activation`` is "gelu" (the accelerator's smooth
+    ``class_token`` tokens are averaged before the last layer norm; ``nonlinearity`` is "gelu" (the accelerator's smooth
     function, whichever it is) or "relu"; RMS norms unless ``centred``. ``widths``: probability bits of each layer,
     one after another and over again; the widest that ``softmax`` has by default."""
-    softmax, gelu, norm = softmax or SoftmaxConfig(), gelu or GeluConfig(), norm or NormConfig()
+    softmax, activation, norm = (
+        softmax or SoftmaxConfig(),
+        activation or ActivationConfig(),
+        norm or NormConfig(),
+    )
     widths = widths or (softmax.probability_bits,)
     b = GraphBuilder(seed)
     x = _embedding(b, image, patch, channels, dim, class_token)
@@ -278,7 +288,7 @@ def random_vit_graph(
         delta = b.projected(f"{block}.proj", context, dim, STREAM_DEVIATION, 16, f"{block}.attn.proj")
         x = b.add(f"{block}.add1", delta, x, f"{block}.attn.proj")
         normed = b.norm(f"{block}.norm2", x, norm, f"{block}.norm2", centred=centred)
-        hidden = b.mlp_hidden(f"{block}.fc1", normed, mlp, activation, gelu, f"{block}.mlp.fc1")
+        hidden = b.mlp_hidden(f"{block}.fc1", normed, mlp, nonlinearity, activation, f"{block}.mlp.fc1")
         delta = b.projected(f"{block}.fc2", hidden, dim, STREAM_DEVIATION, 16, f"{block}.mlp.fc2")
         x = b.add(f"{block}.add2", delta, x, f"{block}.mlp.fc2")
     if class_token:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import EXACT, ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op, Tensor
 from vitreous.spec.numbers import quantize_multiplier
 from vitreous.spec.softmax import WIDE_BITS, limits
@@ -24,9 +24,9 @@ class Sizes:
     depth: int = 2
     classes: int = 10
     class_token: bool = True
-    activation: str = "gelu"
+    nonlinearity: str = "gelu"
     softmax: SoftmaxConfig = field(default_factory=SoftmaxConfig)
-    gelu: GeluConfig = field(default_factory=GeluConfig)
+    activation: ActivationConfig = field(default_factory=ActivationConfig)
     norm: NormConfig = field(default_factory=NormConfig)
     centred: bool = True
 
@@ -177,7 +177,7 @@ class _Builder:
 
     def mlp(self, x: str, name: str) -> str:
         z = self.sizes
-        if z.activation == "relu":
+        if z.nonlinearity == "relu":
             y = self.linear(x, f"{name}.fc1", z.hidden, 60.0, zero_point=-100)
             hidden = self.node(
                 Op.RELU,
@@ -188,16 +188,20 @@ class _Builder:
             )
         else:
             y = self.linear(x, f"{name}.fc1", z.hidden, 1500.0, bits=16)
-            attributes = dataclasses.asdict(z.gelu)
+            attributes = dataclasses.asdict(z.activation)
             y = self.node(
-                Op.GELU,
+                Op.ACTIVATION,
                 f"{name}.gelu",
                 (y,),
                 {f"{name}.gelu.out": ("int32", (z.tokens, z.hidden))},
                 attributes,
             )
             hidden = self.requantize(
-                y, f"{name}.gelu.requantize", 200 / 4 / 2.0**z.gelu.fraction_bits, bits=8, zero_point=-100
+                y,
+                f"{name}.gelu.requantize",
+                200 / 4 / 2.0**z.activation.fraction_bits,
+                bits=8,
+                zero_point=-100,
             )
         return self.linear(hidden, f"{name}.fc2", z.width, 3000.0, bits=16, input_zero_point=-100)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vitreous.spec import tables
-from vitreous.spec.config import GeluConfig, SoftmaxConfig
+from vitreous.spec.config import ActivationConfig, SoftmaxConfig
 from vitreous.spec.numbers import INT8, normalize_multiplier, round_shift, saturate
 
 
@@ -128,10 +128,10 @@ def row_scale(total: int, m_o: int, s_o: int, config: SoftmaxConfig) -> tuple[in
     return normalize_multiplier(quotient, s_o + e + 1 - ROW_EXPONENT[config.variant])
 
 
-def gelu(x: int, config: GeluConfig) -> int:
+def activation(x: int, config: ActivationConfig) -> int:
     f = config.fraction_bits
     if config.variant == "table":
-        table, i = tables.gelu_table(config), x >> (10 - config.step_bits)
+        table, i = tables.activation_table(config), x >> (10 - config.step_bits)
         if i < -config.entries:
             return 0
         return table[i + config.entries] if i < config.entries else x << (f - 10)
@@ -139,8 +139,8 @@ def gelu(x: int, config: GeluConfig) -> int:
     return (max(x, 0) << (f - 10)) - functions[config.variant](abs(x), config)
 
 
-def _delta(u: int, config: GeluConfig) -> int:
-    table, b = tables.gelu_delta(config), 10 - config.step_bits
+def _delta(u: int, config: ActivationConfig) -> int:
+    table, b = tables.activation_delta(config), 10 - config.step_bits
     i, r = u >> b, u % 2**b
     if i >= config.entries:
         return 0
@@ -149,13 +149,13 @@ def _delta(u: int, config: GeluConfig) -> int:
     return (table[i] * 2**b + (table[i + 1] - table[i]) * r + 2 ** (b - 1)) >> b
 
 
-def _poly(u: int, config: GeluConfig) -> int:
+def _poly(u: int, config: ActivationConfig) -> int:
     edge, bits = tables.GELU_POLY_EDGE, 20 + tables.GELU_POLY_BITS - config.fraction_bits
     w = max(0, edge - u)
     return round_shift((w * w // 1024) * min(u, edge) * tables.GELU_POLY_FACTOR, bits)
 
 
-def _shift(u: int, config: GeluConfig) -> int:
+def _shift(u: int, config: ActivationConfig) -> int:
     k = u + u // 2 + u // 8 + u // 16 if config.function == "gelu" else u
     z, r = divmod(k + k // 2 - k // 16, 1024)
     e = 0 if z >= 16 else ((2048 - r) * 16) >> z

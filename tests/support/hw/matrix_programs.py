@@ -9,7 +9,7 @@ from vitreous.golden.errors import GoldenError
 from vitreous.golden.machine import Memories
 from vitreous.golden.machine.matmul import start
 from vitreous.spec import isa
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig, GeluConfig, MemoryConfig, SoftmaxConfig
+from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, MemoryConfig, SoftmaxConfig
 from vitreous.spec.isa import Activation, Instruction, Memory, Opcode, Operands, Scale
 
 
@@ -20,13 +20,15 @@ def small(
     variant: str = "base2",
     fraction_bits: int = 8,
     probability_bits: int = 16,
-    gelu: GeluConfig | None = None,
+    activation: ActivationConfig | None = None,
 ) -> AcceleratorConfig:
     """A small accelerator whose memories a test can compare as a whole."""
     memory = MemoryConfig(activation_kib=1, weight_kib=1, residual_kib=1, parameter_entries=64, score_keys=32)
     softmax = SoftmaxConfig(variant=variant, fraction_bits=fraction_bits, probability_bits=probability_bits)
     array = ArrayConfig(lanes=lanes, depth=depth)
-    return AcceleratorConfig(array=array, memory=memory, softmax=softmax, gelu=gelu or GeluConfig())
+    return AcceleratorConfig(
+        array=array, memory=memory, softmax=softmax, activation=activation or ActivationConfig()
+    )
 
 
 def parameter(bias: int, multiplier: int, shift: int) -> int:

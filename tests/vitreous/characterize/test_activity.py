@@ -42,7 +42,7 @@ def test_events_are_those_of_the_instructions() -> None:
     program, _ = small_program(TINY, CASE)
     counted = work(program.instructions, TINY)
     assert stimulus.array(fed(), TINY).events == counted["array_busy"]
-    assert stimulus.activation(fed(), TINY).events == counted["gelu_columns"] > 0
+    assert stimulus.activation(fed(), TINY).events == counted["activation_columns"] > 0
     assert stimulus.row_statistics(fed(), TINY).events == counted["score_columns"] > 0
     assert stimulus.probability(fed(), TINY).events == counted["s_reads"] > 0
 

@@ -14,32 +14,32 @@ from vitreous.characterize.errors import (
     softmax_errors,
     worst,
 )
-from vitreous.golden.activation import activation as golden_gelu
-from vitreous.spec.config import GeluConfig, SoftmaxConfig
+from vitreous.golden.activation import activation as golden_activation
+from vitreous.spec.config import ActivationConfig, SoftmaxConfig
 
 
 @pytest.mark.parametrize("function", ["gelu", "silu"])
 def test_exact_activation_errs_by_half_a_step_at_most(function: str) -> None:
-    error = activation_error(GeluConfig(function=function, variant="exact", fraction_bits=12))
+    error = activation_error(ActivationConfig(function=function, variant="exact", fraction_bits=12))
     assert 0.9 * 2**-13 < error.largest <= 2**-13
     assert error.mean["uniform"] <= 2**-13
 
 
 def test_a_wrong_value_is_found_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = golden_gelu.gelu
+    whole = golden_activation.activation
 
-    def broken(x: torch.Tensor, config: GeluConfig) -> torch.Tensor:
+    def broken(x: torch.Tensor, config: ActivationConfig) -> torch.Tensor:
         y = whole(x, config)
         return torch.where(x == 1500, y + 400, y)
 
-    monkeypatch.setattr(golden_gelu, "gelu", broken)
-    error = activation_error(GeluConfig(variant="exact"))
+    monkeypatch.setattr(golden_activation, "activation", broken)
+    error = activation_error(ActivationConfig(variant="exact"))
     assert error.at == 1500 / 1024
     assert error.largest == pytest.approx(400 / 2**14, abs=2**-14)
 
 
 def test_default_delta_keeps_its_bound() -> None:
-    error = activation_error(GeluConfig())
+    error = activation_error(ActivationConfig())
     assert error.largest < 1e-4
     assert error.rounded > 0.99
 

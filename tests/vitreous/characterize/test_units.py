@@ -9,11 +9,11 @@ from vitreous.characterize import units
 from vitreous.characterize.catalog import ALONE, catalogue
 from vitreous.characterize.models import Models
 from vitreous.flow.display import Display
-from vitreous.golden.activation import activation as gelu
+from vitreous.golden.activation import activation as activation
 from vitreous.golden.norm import norm
 from vitreous.golden.softmax import softmax
 from vitreous.reports.units.units import PartCost
-from vitreous.spec.config import EXACT, GeluConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import EXACT, ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.softmax import limits
 
 
@@ -23,13 +23,13 @@ def variants(kind: type) -> set[str]:
 
 def test_every_variant_has_an_entry() -> None:
     assert variants(SoftmaxConfig) == set(softmax.VARIANTS)
-    assert variants(GeluConfig) == (set(gelu.EVEN) | set(gelu.DIRECT)) - {EXACT}
+    assert variants(ActivationConfig) == (set(activation.EVEN) | set(activation.DIRECT)) - {EXACT}
     assert variants(NormConfig) == set(norm.VARIANTS)
 
 
 def test_defaults_are_in_the_catalogue() -> None:
     configs = [entry.config for entry in catalogue()]
-    assert all(default in configs for default in (SoftmaxConfig(), GeluConfig(), NormConfig()))
+    assert all(default in configs for default in (SoftmaxConfig(), ActivationConfig(), NormConfig()))
 
 
 def test_names_are_unique_and_safe_ranges_are_those_of_spec() -> None:
@@ -42,7 +42,7 @@ def test_names_are_unique_and_safe_ranges_are_those_of_spec() -> None:
 
 def test_formats_say_what_the_configuration_has() -> None:
     for entry in catalogue():
-        if isinstance(entry.config, GeluConfig):
+        if isinstance(entry.config, ActivationConfig):
             assert f"Q6.{entry.config.fraction_bits}" in entry.formats
             if entry.config.variant in ("delta", "table"):
                 assert f"1/{1 << entry.config.step_bits}" in entry.formats
@@ -72,19 +72,19 @@ def test_results_of_models_are_kept_by_configuration_and_sources(
 
     monkeypatch.setattr(Models, "_accuracy", accuracy)
     models = Models(tmp_path)
-    first = models.accuracy(GeluConfig())
-    assert Models(tmp_path).accuracy(GeluConfig()) == first
-    assert models.accuracy(GeluConfig(variant="poly")) != first
+    first = models.accuracy(ActivationConfig())
+    assert Models(tmp_path).accuracy(ActivationConfig()) == first
+    assert models.accuracy(ActivationConfig(variant="poly")) != first
     models.sources = "others"
-    assert models.accuracy(GeluConfig()) != first
+    assert models.accuracy(ActivationConfig()) != first
     assert len(made) == 3
 
 
 @pytest.mark.slow
 def test_a_layer_errs_by_nothing_against_itself_and_more_with_a_worse_unit(tmp_path: Path) -> None:
-    models, exact = Models(tmp_path), units.exact(GeluConfig())
+    models, exact = Models(tmp_path), units.exact(ActivationConfig())
     assert models.layer_error(exact, exact) == 0
-    fine, rough = (models.layer_error(GeluConfig(variant=v), exact) for v in ("delta", "shift"))
+    fine, rough = (models.layer_error(ActivationConfig(variant=v), exact) for v in ("delta", "shift"))
     assert 0 < fine < rough < 0.1
 
 

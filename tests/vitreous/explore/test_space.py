@@ -71,7 +71,7 @@ def test_tables_and_dotted_names_are_the_same() -> None:
         ({"space": {"array.lanes": [4, 8, 4]}}, r"array\.lanes has a value twice: 4, 8, 4"),
         ({"space": {"array.lanes": 8}}, r"\[space\] fixes every field that it names"),
         ({"space": {}}, r"\[space\] must name at least one field"),
-        ({"space": {"gelu.range": {"low": 1, "high": 2}}}, r"gelu\.range is no integer, so it takes a list"),
+        ({"space": {"activation.range": {"low": 1, "high": 2}}}, r"activation\.range is no integer, so it takes"),
         ({"space": {"memory.weight_kib": {"low": 8}}}, r"memory\.weight_kib\.high is missing"),
         (
             {"space": {"memory.weight_kib": {"low": 8, "high": 4}}},
@@ -116,16 +116,18 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
 
 
 def test_a_value_that_needs_another_is_no_error() -> None:
-    space = tiny.space(space={"gelu.range": [3.0, 3.015625], "gelu.step_bits": [5, 6]})
+    space = tiny.space(space={"activation.range": [3.0, 3.015625], "activation.step_bits": [5, 6]})
     with pytest.raises(ConfigError, match=r"multiple of the table's step"):
-        design(space.base, {"gelu.range": 3.015625, "gelu.step_bits": 5})
+        design(space.base, {"activation.range": 3.015625, "activation.step_bits": 5})
 
 
 def test_fields_without_effect_make_no_new_design() -> None:
     base = AcceleratorConfig()
-    shift = design(base, {"gelu.variant": "shift", "gelu.step_bits": 6, "gelu.interpolate": False})
-    assert shift.key == design(base, {"gelu.variant": "shift"}).key
-    table = design(base, {"gelu.variant": "table", "gelu.step_bits": 6})
-    assert table.key != design(base, {"gelu.variant": "table"}).key
+    shift = design(
+        base, {"activation.variant": "shift", "activation.step_bits": 6, "activation.interpolate": False}
+    )
+    assert shift.key == design(base, {"activation.variant": "shift"}).key
+    table = design(base, {"activation.variant": "table", "activation.step_bits": 6})
+    assert table.key != design(base, {"activation.variant": "table"}).key
     named = space_of({**tiny.contents(), "accelerator": "edge256"}, "tiny").base
     assert design(named, {}).key == design(base, {}).key

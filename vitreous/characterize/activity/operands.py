@@ -42,7 +42,7 @@ class Product:
     a: Bytes
     b: Bytes
     columns: int
-    gelu: NDArray[np.int16] | None = None
+    activation: NDArray[np.int16] | None = None
     scores: NDArray[np.int16] | None = None
     constants: tuple[int, int] = (0, 0)
     codes: NDArray[np.int64] | None = None
@@ -79,8 +79,8 @@ def _product(i: Instruction, memories: Memories, config: AcceleratorConfig) -> P
     a_words = rows_of_words(i["a_base"], i["a_stride"], i["row_tiles"], i["k_words"])
     panel = memories.array(Memory.W if i["operands"] == Operands.WX else Memory.X)[a_words]
     found = Product(part=part_of(i), a=panel[:, None], b=b, columns=i["columns"])
-    if i["activation"] == Activation.GELU:
-        return Product(**vars(found) | {"gelu": _read_out(i, found, memories, 16)})
+    if i["activation"] == Activation.SMOOTH:
+        return Product(**vars(found) | {"activation": _read_out(i, found, memories, 16)})
     if i["destination"] == Memory.S:
         scores, constants = _read_out(i, found, memories, 15), (i["multiplier"], i["shift"])
         return Product(**vars(found) | {"scores": scores, "constants": constants})
@@ -133,8 +133,8 @@ def random_like(found: Product, source: np.random.Generator, config: Accelerator
     changed = dict(vars(found))
     changed["a"] = source.integers(-128, 128, found.a.shape, np.int8)
     changed["b"] = source.integers(-128, 128, found.b.shape, np.int8)
-    if found.gelu is not None:
-        changed["gelu"] = source.integers(-(1 << 15), 1 << 15, found.gelu.shape, np.int16)
+    if found.activation is not None:
+        changed["activation"] = source.integers(-(1 << 15), 1 << 15, found.activation.shape, np.int16)
     if found.scores is not None:
         changed["scores"] = source.integers(-(1 << 14), 1 << 14, found.scores.shape, np.int16)
     if found.codes is not None:
@@ -149,7 +149,7 @@ def random_like(found: Product, source: np.random.Generator, config: Accelerator
 def zero_like(found: Product, config: AcceleratorConfig) -> Product:
     """The same product with zeros; all keys of a row have the same score, 0."""
     changed = dict(vars(found))
-    for name in ("a", "b", "gelu", "scores"):
+    for name in ("a", "b", "activation", "scores"):
         changed[name] = None if changed[name] is None else np.zeros_like(changed[name])
     if found.codes is not None:
         words, lanes, depth = found.codes.shape

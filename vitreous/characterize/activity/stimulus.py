@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from vitreous.characterize.activity.operands import Product
-from vitreous.golden.activation.activation import gelu
+from vitreous.golden.activation.activation import activation as golden_activation
 from vitreous.golden.ops.context import planes
 from vitreous.golden.softmax.softmax import Statistics, probabilities, statistics
-from vitreous.hw.activation.activation import Gelu
+from vitreous.hw.activation.activation import SmoothActivation
 from vitreous.hw.matrix.array import Array
 from vitreous.hw.softmax.rowscale import FACTOR_BITS
 from vitreous.hw.softmax.softmax import VARIANTS, SoftmaxStatistics, recurrence
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.numbers import ACCUMULATOR_BITS, GELU_INPUT, MULTIPLIER_BITS
+from vitreous.spec.numbers import ACCUMULATOR_BITS, ACTIVATION_INPUT, MULTIPLIER_BITS
 
 Words = NDArray[np.uint8]
 Values = NDArray[np.int64]
@@ -138,23 +138,23 @@ def array_row(products: Sequence[Product], config: AcceleratorConfig) -> Stimulu
 
 def activation(products: Sequence[Product], config: AcceleratorConfig) -> Stimulus:
     """Columns of N values, without a gap."""
-    lanes, latency = config.array.lanes, Gelu.latency(config.gelu)
+    lanes, latency = config.array.lanes, SmoothActivation.latency(config.activation)
     x = np.concatenate(
         [
-            p.gelu.reshape(-1, lanes, p.columns).transpose(0, 2, 1).reshape(-1, lanes)
+            p.activation.reshape(-1, lanes, p.columns).transpose(0, 2, 1).reshape(-1, lanes)
             for p in products
-            if p.gelu is not None
+            if p.activation is not None
         ]
     )
-    y = gelu(torch.from_numpy(x), config.gelu).numpy().astype(np.int64)
+    y = golden_activation(torch.from_numpy(x), config.activation).numpy().astype(np.int64)
     return Stimulus(
         inputs={
             "enable": _flag(np.ones(len(x) + latency, bool)),
-            "x": _then_hold(pack(x.astype(np.int64), GELU_INPUT.width), latency),
+            "x": _then_hold(pack(x.astype(np.int64), ACTIVATION_INPUT.width), latency),
         },
         events=len(x),
         output="y",
-        bits=GELU_INPUT.width + config.gelu.fraction_bits - GELU_INPUT.fraction,
+        bits=ACTIVATION_INPUT.width + config.activation.fraction_bits - ACTIVATION_INPUT.fraction,
         at=np.arange(len(x)) + latency,
         expected=y,
     )

@@ -12,7 +12,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.characterize.activity import stimulus
-from vitreous.hw.activation.activation import Gelu
+from vitreous.hw.activation.activation import SmoothActivation
 from vitreous.hw.matrix.array import Array
 from vitreous.hw.softmax.softmax import SoftmaxStatistics, prologue
 from vitreous.reports.synthesis.nets import GATES, WORDS, Net
@@ -131,9 +131,9 @@ UNITS: tuple[Unit, ...] = (
     Unit(
         name="gelu-delta",
         title="GELU delta, 8 lanes",
-        event="gelu_columns",
+        event="activation_columns",
         accelerator="edge256",
-        component=lambda config: Gelu(config.gelu, lanes=config.array.lanes),
+        component=lambda config: SmoothActivation(config.activation, lanes=config.array.lanes),
         stimulus=stimulus.activation,
     ),
 )
