@@ -19,8 +19,8 @@ from typing import assert_never
 import numpy as np
 
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import PARAMETER_BYTES, Memory
 from vitreous.spec.limits import SCORE_SLOTS
+from vitreous.spec.opcodes.kinds import PARAMETER_BYTES, Memory
 
 DRAM_ALIGN = 64
 """Every region and tensor in DRAM starts at a multiple of this many bytes."""
