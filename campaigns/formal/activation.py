@@ -206,7 +206,7 @@ def _proof(name: str, config: ActivationConfig, statement: str, top: object, bug
     unit = VARIANTS[config.variant]
     return Proof(
         name=name,
-        unit=f"hw.{unit.__module__.rpartition('.')[2]}.{unit.__name__}",
+        unit=f"{unit.__module__.removeprefix('vitreous.')}.{unit.__name__}",
         statement=f"{statement}; a value passes where not enabled",
         top=lambda: top(config),  # type: ignore[operator]
         mode="bmc",
@@ -256,7 +256,7 @@ PROOFS = (
     ),
     Proof(
         name="activation_shift_power",
-        unit="hw.gelu_shift.ShiftActivation",
+        unit="hw.activation.shift.ShiftActivation",
         statement="`e` of `shift` is the formula of `x`, 0 where not enabled, for all 2**16 inputs; `u` is whole where "
         "`e` is not 0",
         top=lambda: ShiftPowerTop(_SHIFT),
@@ -269,7 +269,7 @@ PROOFS = (
     ),
     Proof(
         name="activation_shift",
-        unit="hw.gelu_shift.ShiftActivation",
+        unit="hw.activation.shift.ShiftActivation",
         statement="each of the 15 steps keeps `q * (2**15 + e) + r = e * 2**step` and `r < 2**15 + e`; then "
         "`y = relu(x) - round_shift(u * q, 25 - f)`, halves modulo 2**14 (that none is larger is tested)",
         top=lambda: ShiftTop(_SHIFT),
