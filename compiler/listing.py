@@ -71,7 +71,7 @@ def _matmul(i: Mapping[str, int], config: AcceleratorConfig) -> str:
         smooth = i["activation"] == Activation.SMOOTH
         words.append(config.activation.function.upper() if smooth else Activation(i["activation"]).name)
     if i["wide"]:
-        words.append("two planes")
+        words.append("two passes")
     if i["residual"]:
         words.append("residual")
     if i["zero_point"]:
@@ -106,7 +106,7 @@ def _summary(program: Program, config: AcceleratorConfig) -> list[str]:
 
 
 def matrix_cycles(program: Program) -> int:
-    """Cycles in which the array is busy or drains, without any waiting: ``max(k_words, N)`` for each tile and plane."""
+    """Cycles in which the array is busy or read out, without waiting: ``max(k_words, N)`` for each tile and pass."""
     lanes = int(program.config["array"]["lanes"])
     return sum(
         i["row_tiles"] * ceil_div(i["columns"], lanes) * max(i["k_words"], lanes) * (1 + i["wide"])

@@ -93,7 +93,7 @@ class Accelerator(wiring.Component):
         return m
 
     def _part(self, m: Module, name: str, part: Elaboratable) -> Elaboratable:
-        """A submodule that ``flush`` brings back to its reset state; memories are no such parts and keep their
+        """A submodule that ``flush`` brings back to its reset state; memories are not such parts and keep their
         contents."""
         m.submodules[name] = ResetInserter(self._flush)(part)
         return part

@@ -109,7 +109,7 @@ class SoftmaxConfig:
         ``ibert`` (second-order polynomial, two passes), ``ita`` (shifts only, 8 bits), or ``exact`` (float64, in
         ``golden`` only).
     fraction_bits : fraction bits of a score, a logarithm to base 2.
-    probability_bits : the widest probabilities that the machine multiplies: 8 (one plane of 7 bits) or 16 (two planes,
+    probability_bits : the most that the machine multiplies: 8 (7 bits in one pass) or 16 (two byte planes, two passes,
         14 bits; each layer chooses).
     """
 

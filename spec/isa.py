@@ -358,7 +358,7 @@ COUNTERS: tuple[tuple[str, str], ...] = (
     ("matrix_wait_store", "array idle: the next matrix instruction waits for a token of the store queue"),
     (
         "matrix_stall_readout",
-        "an instruction is active but the accumulators of the tile before are still draining",
+        "an instruction is active but the accumulators of the previous tile are still being read out",
     ),
     ("matrix_stall_parameters", "an instruction is active but lane parameters are still being read"),
     ("matrix_empty", "no matrix instruction is queued or active"),
@@ -383,7 +383,7 @@ COUNTERS: tuple[tuple[str, str], ...] = (
     ("p_reads", "words read from P"),
     (
         "readout_columns",
-        "columns drained through the epilogue, the first planes of wide products not counted",
+        "columns read out through the epilogue, first passes of two-pass operands not counted",
     ),
     ("activation_columns", "columns that passed through GELU or SiLU"),
     ("score_columns", "columns that passed through the softmax statistics"),

@@ -1,4 +1,4 @@
-"""What follows from the formulas of each softmax (docs/numerics.md, Attention): the facts that rooms must agree on."""
+"""What follows from the formulas of each softmax (docs/numerics.md, Attention): the limits that rooms must agree on."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from vitreous.spec.config import SoftmaxConfig
 MASKED_CODE = 0x8000
 """The stored 16-bit code of a key that does not exist; no score has it, and its probability is 0."""
 PROBABILITY_MAXIMUM = 127 * 256 + 127
-"""The largest probability of two planes of signed bytes, ``256 * high + low`` with ``low`` in -128..127."""
+"""The largest probability of two byte planes, signed, ``256 * high + low`` with ``low`` in -128..127."""
 WIDE_BITS = 4
-"""Accumulators of two planes are ``2**WIDE_BITS`` times those of one: what a wide layer adds to ``s_o``."""
+"""Accumulators of a two-pass operand are ``2**WIDE_BITS`` times those of one pass: what it adds to ``s_o``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxLimits:
     """row_exponent : ``C`` of the row scale. least, largest : what ``s - s_o`` can be, over all rows.
 
-    row_factor : what ``m_o / 2**s_o`` is multiplied by, because level and sum have different units.
+    row_factor : what ``m_o / 2**s_o`` is multiplied by, because unnormalized probability and sum have different units.
     passes : over the scores until the sum is final. max_keys : the longest row for which no sum, inverse or
     accumulator leaves its range.
     """

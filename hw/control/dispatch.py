@@ -22,7 +22,7 @@ class Dispatch(wiring.Component):
     Members
     -------
     i : In(stream.Signature(Command())).
-    load, matrix, row, store : Out(stream.Signature(Command())).
+    load, matrix, vector, store : Out(stream.Signature(Command())).
     exhausted : In(1), fetch has no more instructions and the last one has been taken.
     heads : In(64), 16 bits for each queue: the program counter of its head.
     queued, waiting : In(4), a queue has an instruction; its head misses a token.

@@ -1,4 +1,4 @@
-"""In-order completion of instructions whose last effects come out of two pipelines of different length."""
+"""In-order retirement of instructions whose last effects come out of two pipelines of different length."""
 
 from __future__ import annotations
 

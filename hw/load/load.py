@@ -1,7 +1,7 @@
 """The load unit: LOAD, LOAD_PATCHES and FILL (docs/machine.md).
 
-Its two halves work on different instructions: the front asks for DRAM data, the back, one or more instructions
-behind, writes what arrives. So the latency of DRAM is paid once and not for each instruction.
+Its two halves work on different instructions: the front half asks for DRAM data, the back half, one or more
+instructions later, writes what arrives. So the latency of DRAM is paid once and not for each instruction.
 
     i -> LoadFront -> BurstGenerator -> bus.burst
              |                          bus.beat -> queue -> LoadBack -> xo, wo, ro, po

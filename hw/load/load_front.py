@@ -19,7 +19,7 @@ class LoadFront(wiring.Component):
     """LOAD, LOAD_PATCHES, FILL -> rows to read.
 
     Latency: 3 cycles to the first row. Throughput: one row a cycle. Back-pressure: holds its row; takes no
-    command while rows of the one before are left.
+    command while rows of the previous one are left.
 
     Members
     -------

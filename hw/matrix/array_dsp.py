@@ -3,7 +3,7 @@
 Column j works j cycles later than column 0, so its sums are final when the readout wants them and need no shadow.
 Where the j cycles come from (j = 3 g + r; every third one is free, because a shift register of 3 is a LUT):
     3 g    operands wait in shift registers, one line of A for each g
-    r      0: nothing; 1: the DSP blocks' second operand registers; 2: these, and a register behind the sums
+    r      0: nothing; 1: the DSP blocks' second operand registers; 2: these, and a register after the sums
 
 Stages of column 0 (cycle 0 has the words at ``a`` and ``b``), j cycles later in column j:
     1  operand registers

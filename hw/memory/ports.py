@@ -43,7 +43,7 @@ class ErrorReport(data.StructLayout):
 
 
 def unit_members(events: Iterable[str]) -> dict[str, wiring.Member]:
-    """The side that each of the four units (matrix, row, load, store) turns to its queue and to control.
+    """The side that each of the four units (matrix, vector, load, store) turns to its queue and to control.
 
     i : In, stream of ``Command``, of the unit's queue.
     done : Out, pulse: the oldest instruction is complete, its last write made.

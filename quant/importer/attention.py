@@ -1,4 +1,4 @@
-"""Import of attention: fused or spelled out, heads split and merged in whatever way."""
+"""Import of attention: fused or decomposed, heads split and merged in any way."""
 
 from __future__ import annotations
 

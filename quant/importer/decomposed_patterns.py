@@ -1,4 +1,4 @@
-"""Import of functions that a model spells out, or that ``run_decompositions`` has taken apart: SiLU and RMS norm.
+"""Import of decomposed patterns, written out by the model or by ``run_decompositions``: SiLU and RMS norm.
 
     x * sigmoid(x)
     x * rsqrt(mean(x * x) + eps),   x / sqrt(mean(x * x) + eps),   with square(x), pow(x, 2), pow(., -0.5), reciprocal

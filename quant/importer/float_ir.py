@@ -152,7 +152,7 @@ class Softmax(Source):
 
 @dataclass(eq=False, kw_only=True)
 class Part(Source):
-    """A part of a function that the model spells out (``decomposed``), taken from the view ``argument``."""
+    """A part of a decomposed function (``decomposed``), taken from the view ``argument``."""
 
     argument: Any
 

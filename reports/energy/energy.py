@@ -3,7 +3,7 @@
     energy = sum over events (count * joules) + DRAM bits * joules + static power * cycles / clock
 
 Counts are the hardware's counters, measured in RTL or predicted by the cycle model. Every counter has a cost or is
-declared to be no event (``event_costs.NO_ENERGY``); one that is neither is an error. Without host, regulators, I/O
+declared not to be an event (``event_costs.NO_ENERGY``); one that is neither is an error. Without host, regulators, I/O
 pads and DRAM that idles (docs/energy.md).
 """
 

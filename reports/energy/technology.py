@@ -93,7 +93,7 @@ class MemoryCost:
     def at(self, kib: float) -> Range:
         """Energy in pJ of 64 bits of a memory of ``kib``: a power of the capacity between two points.
 
-        Beyond the last point the same power goes on; below the first one its energy holds.
+        Beyond the last point the same power continues; below the first one its energy holds.
         """
         first = self.points[0]
         if kib <= first[0] or len(self.points) == 1:

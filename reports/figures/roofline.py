@@ -91,7 +91,7 @@ def dram_bytes(counts: Counter[str], config: AcceleratorConfig) -> int:
 
 
 def _panel_bytes(counts: Counter[str], config: AcceleratorConfig) -> int:
-    # A word of S holds 16-bit scores, of which the array gets one word of 8-bit probabilities for each plane.
+    # A word of S holds 16-bit scores, of which the array gets one word of 8-bit probabilities for each pass.
     return 2 * counts["array_busy"] * word_bytes(config, Memory.X)
 
 

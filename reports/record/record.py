@@ -36,7 +36,7 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class WidthRecord:
-    """Probabilities of one width in one attention.
+    """Probabilities of one precision in one attention.
 
     cycles : of the array for probabilities times values of one image, without waiting.
     error : the largest of a probability; mass, worst : root mean square and largest of ``|1 - sum|`` of a row; all
@@ -52,7 +52,7 @@ class WidthRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionRecord:
-    """One attention: its size, the width of its probabilities, and what each width would cost and bring."""
+    """One attention: its size, the precision of its probabilities, and what each precision would cost and give."""
 
     name: str
     layer: str
@@ -103,7 +103,7 @@ class SimulationRecord:
     """The simulation of the program.
 
     seconds : wall time of the simulation process, its start included.
-    spans : (queue, program counter, cycle of issue, cycle of completion) of each instruction of the first image.
+    spans : (queue, program counter, cycle of issue, cycle of retirement) of each instruction of the first image.
     memory_latency : cycles; memory_throughput : beats for every 100 cycles.
     """
 

@@ -170,7 +170,7 @@ def _number(cell: Mapping[str, Any], parameter: str) -> int:
 
 
 def _read(path: Path) -> CellCost | None:
-    """A kept result, or None where there is none or it is damaged: then it is made anew."""
+    """A kept result, or None where there is none or it is damaged: then it is made again."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data.pop("format") != FORMAT:

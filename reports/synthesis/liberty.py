@@ -76,7 +76,9 @@ def parse(text: str, where: str) -> Group:
     ]
     if tokens[:2] != ["library", "("]:
         begin = " ".join(tokens[:2]) or "nothing"
-        raise ReportError(f"{where} is no Liberty file: it begins with {begin[:40]!r}, not with 'library ('")
+        raise ReportError(
+            f"{where} is not a Liberty file: it begins with {begin[:40]!r}, not with 'library ('"
+        )
     root = Group("", ())
     open_, index = [root], 0
     while index < len(tokens):

@@ -184,7 +184,7 @@ def _node(cell: Mapping[str, Any], cost: Cell, chained: set[int]) -> _Node | Non
             return None
         case Kind.DSP:
             operands, result = cost.registers(cell["parameters"])
-            # With both registered, what goes on beside them (C, D, modes) begins no path of its own.
+            # With both registered, what happens beside them (C, D, modes) begins no path of its own.
             open_ = (
                 ()
                 if operands == "AB"

@@ -260,7 +260,7 @@ def as_dict(placed: Placed) -> dict[str, object]:
 
 
 def _read(folder: Path) -> Placed | None:
-    """A kept result, or None where there is none or it is damaged: then it is made anew."""
+    """A kept result, or None where there is none or it is damaged: then it is made again."""
     try:
         data = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         if data.pop("format") != FORMAT or not (folder / BITSTREAM).is_file():
@@ -277,7 +277,7 @@ def _keep(work: Path, folder: Path, placed: Placed) -> None:
     for name in (
         "design.il",
         "mapped.json",
-    ):  # as large as everything else together, and made anew by this version
+    ):  # as large as everything else together, and made again by this version
         (work / name).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     os.rename(work, folder)

@@ -269,7 +269,7 @@ def _run(command: tuple[str, ...], folder: Path, timeout: float = 60) -> str:
 
 
 def _read(path: Path) -> Resources | None:
-    """A kept result, or None where there is none or it is damaged: then it is made anew."""
+    """A kept result, or None where there is none or it is damaged: then it is made again."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data.pop("format") != FORMAT:

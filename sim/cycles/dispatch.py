@@ -79,7 +79,7 @@ class Front:
         return self._arrived[-1]
 
     def _gather(self) -> bool:
-        """Beats of the next instruction into the output register, from the cycle in which the one before leaves it."""
+        """Beats of the next instruction into the output register, from the cycle in which the previous one leaves."""
         first, count = self._next * self._per_instruction, self._per_instruction
         if len(self._arrived) < first + count:
             return False

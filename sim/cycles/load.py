@@ -1,4 +1,4 @@
-"""The load unit: its front asks for bursts, its back writes their words, some instructions behind (hw.load*)."""
+"""The load unit: its front half asks for bursts, its back half writes their words some instructions later (hw.load)."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class LoadModel:
 
     # ------------------------------------------------------------------------------------------ back
     def _take(self) -> None:
-        """The back takes commands in order, each a cycle after the one before is done; FILL it does by itself."""
+        """The back half takes commands in order, each a cycle after the previous one; FILL it does by itself."""
         while self._current is None and self._pending:
             command = self._pending.popleft()
             taken = max(command.checked + 1, self._done + 1)

@@ -62,7 +62,7 @@ def register_request(register: Register, value: int) -> bytes:
 
 
 def window_base(program: Program) -> int:
-    """Where the write window begins: behind the read window, which begins at 0."""
+    """Where the write window begins: after the read window, which begins at 0."""
     return layout.align(program.read_size, layout.DRAM_ALIGN)
 
 

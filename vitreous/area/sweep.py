@@ -191,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except RunError as error:
         sys.exit(f"vitreous.area.sweep: {error}")
     except KeyboardInterrupt:
-        sys.exit("vitreous.area.sweep: interrupted; the same command goes on where it stopped")
+        sys.exit("vitreous.area.sweep: interrupted; the same command resumes where it stopped")
 
 
 if __name__ == "__main__":

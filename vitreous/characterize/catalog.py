@@ -70,7 +70,7 @@ def _activation_entry(name: str, formats: str, config: ActivationConfig) -> Entr
     safe = (
         "all 65536 inputs"
         if config.variant != "poly"
-        else "all 65536 inputs; GELU only (enforced by GeluConfig)"
+        else "all 65536 inputs; GELU only (enforced by ActivationConfig)"
     )
     return Entry(
         name=name,

@@ -79,7 +79,7 @@ class _OnCluster:
             raise RunError(f"{LOST_TOO_OFTEN} workers died while they computed {error.task}") from None
         except CancelledError:
             raise RunError(
-                f"The scheduler {self._address} is gone; the same command goes on with another"
+                f"The scheduler {self._address} is gone; the same command resumes with another"
             ) from None
 
 

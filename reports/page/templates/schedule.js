@@ -1,5 +1,5 @@
 "use strict";
-// Draws the schedule again at the width of the screen and zoomed; the same picture as reports/draw/timeline.py.
+// Draws the schedule again at the width of the screen and zoomed; the same timeline as reports/draw/timeline.py.
 (() => {
   const data = JSON.parse(document.getElementById("schedule-data").textContent);
   const svg = document.getElementById("schedule"), tip = document.getElementById("tip");

@@ -108,7 +108,7 @@ def test_scores_reach_memory_through_an_identity() -> None:
 
 @pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
 def test_wide_and_narrow_products_follow_each_other(variant: str) -> None:
-    """Both planes of every tile, last tiles of one column, one word and whole rows, by row, column, lane and tensor;
+    """Both passes of every tile, last tiles of one column, one word and whole rows, by row, column, lane and tensor;
     to X, W and R; between narrow products of the same slot."""
     config = small(4, 2, variant=variant)
     keys = config.s_depth * config.array.depth
@@ -159,7 +159,7 @@ def test_wide_tiles_take_twice_the_cycles() -> None:
     outcome = run(config, [scores, matmul(**values, k_words=6, wait=WAIT)])
     assert np.diff(outcome.words[3:]).tolist() == [1] * (6 * 3 * 2 - 1)
     latency = MatrixUnit.latency(config)
-    # The low plane of the last tile ends the instruction, with column 0 of the tile.
+    # The low byte plane of the last tile ends the instruction, with column 0 of the tile.
     assert outcome.done[1] == outcome.words[-1] + latency
     outcome = run(config, [scores, matmul(**values, k_words=1, wait=WAIT)])
     assert np.diff(outcome.words[3:]).tolist() == [4] * 5
@@ -359,7 +359,7 @@ FAULTS = {
         "b_stride": 1,
         "wide": 1,
     },
-    "X written after two planes": {"operands": Operands.SW, "o_base": _X, "columns": 3, "wide": 1},
+    "X written after two passes": {"operands": Operands.SW, "o_base": _X, "columns": 3, "wide": 1},
     "parameters": {"p_base": _P - 1, "scale": Scale.COLUMN, "columns": 2},
     "lane parameters": {"p_base": _P - 3, "scale": Scale.LANE},
     "X written": {"o_base": _X - 1, "columns": 3},

@@ -1,4 +1,4 @@
-"""What the importer accepts, folds exactly, and refuses in so many words."""
+"""What the importer accepts, folds exactly, and refuses, with the exact sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the importer refuses, in so many words: what is wrong, where, and what would be accepted."""
+"""What the importer refuses, with the exact sentence: what is wrong, where, and what would be accepted."""
 
 from __future__ import annotations
 

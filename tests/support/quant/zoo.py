@@ -1,4 +1,4 @@
-"""Small vision transformers spelled in many ways, with random weights of the size that training gives."""
+"""Small vision transformers written in many ways, with random weights of the size that training gives."""
 
 from __future__ import annotations
 
