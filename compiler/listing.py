@@ -116,7 +116,7 @@ def matrix_cycles(program: Program) -> int:
 
 
 def _attention(program: Program) -> list[str]:
-    """A line for each attention: its width, what that costs, and how far 8 bits were off on calibration images."""
+    """A line for each attention: its precision, what that costs, and how far 8 bits were off on calibration images."""
     lines = [
         f"{'attention':<28} {'bits':>4} {'cycles of P V':>14} {'with 8':>9} {'with 16':>9}  8 bits on calibration"
     ]

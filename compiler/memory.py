@@ -127,7 +127,7 @@ def _refusal(buffer: Buffer, used: np.ndarray, first: int, config: AcceleratorCo
 
     return (
         f"Layer {buffer.layer}: {buffer.name} needs {size(buffer.words)} of {memory.name}; of {size(used.size)} "
-        f"{free} are free then, {largest} in one piece ({field})"
+        f"{free} are free at that point, {largest} contiguous ({field})"
     )
 
 

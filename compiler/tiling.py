@@ -18,7 +18,7 @@ programs short."""
 
 @dataclass(frozen=True)
 class MemoryBudget:
-    """How sparing a plan is with memory. Each step of it costs some overlap or some weight traffic.
+    """How much memory a plan may use. Each smaller budget costs some overlap or some weight traffic.
 
     weight_parts : a chunk of weights takes at most this part of the free W (and P).
     early_norm : a layer norm writes its panel while the previous product still runs.

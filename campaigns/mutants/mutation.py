@@ -27,9 +27,7 @@ class Mutation:
         path = hw / self.file
         text = path.read_text()
         if text.count(self.old) != 1:
-            raise ValueError(
-                f"{self.file}: {self.old!r} is there {text.count(self.old)} times, expected once"
-            )
+            raise ValueError(f"{self.file}: {self.old!r} occurs {text.count(self.old)} times, not once")
         path.write_text(text.replace(self.old, self.new))
 
 

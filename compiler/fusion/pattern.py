@@ -66,7 +66,7 @@ class Pattern:
         self.take(add)
         first, second = add.inputs
         if first == second:
-            raise CompileError(f"{checks.where(add)}: adds {tensor} to itself, which the machine cannot")
+            raise CompileError(f"{checks.where(add)}: adds {tensor} to itself, which is not supported")
         return second if first == tensor else first
 
     def consumed_in_place(self, add: Node, residual: str) -> None:

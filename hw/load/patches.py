@@ -42,7 +42,7 @@ class PatchUnfolder(wiring.Component):
 
     Members
     -------
-    command : In(stream.Signature(LOAD_PATCHES)), taken when the instruction before is done.
+    command : In(stream.Signature(LOAD_PATCHES)), taken when the previous instruction is done.
     i : In(stream.Signature(data_bits)), the beats of the pixel rows in the order of ``PixelRows``; a row
         starts with a new beat.
     o : Out(stream.Signature(MaskedWord(config))).

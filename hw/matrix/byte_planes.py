@@ -1,7 +1,7 @@
 """The two byte planes of a two-pass operand: columns of the high one wait beside the readout for those of the low one.
 
 Stages (cycle 0: the column out of the array):
-    0  the high column is kept, or comes out of the hold and is added
+    0  the high column is kept, or comes out of the buffer and is added
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ _EVENTS = (
 
 
 class MatrixUnit(wiring.Component):
-    """MATMUL of docs/machine.md: ``column(r, c*N + j) = sum_k A[r][k] . B[c][k]``, fused, to X, W, R or S.
+    """MATMUL of docs/machine.md: ``column(r, c*N + j) = sum_k A[r][k] . B[c][k]``, by the epilogue to X, W, R or S.
 
     Latency: ``latency(config)`` cycles from the word that ends a tile to the write of a word of X or W that its
     column 0 ends.

@@ -92,7 +92,7 @@ class ItaRecurrence(OnePassRecurrence):
 
 
 class RowInverse(wiring.Component):
-    """``I = floor(65280 / S)`` and ``(m_o, s_o + 7)``: what ``RowScale`` gives, for probabilities divided already.
+    """``I = floor(65280 / S)`` and ``(m_o, s_o + 7)``: what ``RowScale`` gives, for probabilities already divided.
 
     Latency: ``LATENCY`` cycles, that of ``RowScale``.
     Throughput: one sum a cycle.

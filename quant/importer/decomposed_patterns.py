@@ -3,8 +3,8 @@
     x * sigmoid(x)
     x * rsqrt(mean(x * x) + eps),   x / sqrt(mean(x * x) + eps),   with square(x), pow(x, 2), pow(., -0.5), reciprocal
 
-Each part becomes a source that remembers what it was taken from; the last product or quotient recognizes the whole.
-A part that is used in any other way is refused where it is used.
+Each part becomes a value of the float IR that remembers what it was computed from; the last product or quotient
+recognizes the pattern. A part that is used in any other way is refused where it is used.
 """
 
 from __future__ import annotations

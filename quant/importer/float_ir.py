@@ -1,4 +1,4 @@
-"""What the importer recognizes: a float encoder as a chain of a few logical operations, each over ``[tokens, width]``.
+"""The float IR: what the importer recognizes, an encoder as a chain of logical operations over ``[tokens, width]``.
 
 A source is one logical tensor of one image together with the operation that computes it. Their creation order is an
 execution order. ``observe`` is the node of the exported graph whose output holds the tensor's values, the

@@ -132,7 +132,7 @@ def _candidates(ablation: Ablation) -> str:
     names = "".join(f"<th>{_UNITS[c]}</th>" for c in columns)
     return (
         "<h2>Dedicated units that were compared</h2><p>Overlapped: the projections of one head run beside the "
-        'attention of the head before.</p><div class="wide"><table><thead><tr><th class="words">linear layers</th>'
+        'attention of the previous head.</p><div class="wide"><table><thead><tr><th class="words">linear layers</th>'
         '<th class="words">attention</th><th class="words">heads</th><th>cycles</th>'
         f"{names}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )

@@ -150,7 +150,7 @@ def compare(runs: Sequence[tuple[str, Report]]) -> Comparison:
     """``runs``: (name, report), two or more. Raises ReportError for fewer, or when two have the same name."""
     names, reports = tuple(name for name, _ in runs), [report for _, report in runs]
     if len(runs) < 2:
-        raise ReportError(f"A comparison needs two runs or more, not {len(runs)}")
+        raise ReportError(f"A comparison needs at least two runs, not {len(runs)}")
     if len(set(names)) < len(names):
         raise ReportError(f"The runs must have different names, not {', '.join(names)}")
     flat = [_flat(report) for report in reports]

@@ -90,7 +90,7 @@ def _check_counters(counters: Mapping[str, int], costed: set[str]) -> None:
     if missing:
         raise ReportError(f"The counters lack {', '.join(missing)}: their energy would be missing")
     if counters["cycles"] <= 0:
-        raise ReportError(f"A run has at least one cycle, not {counters['cycles']}")
+        raise ReportError(f"A run must have at least one cycle, not {counters['cycles']}")
 
 
 def _check_clock(clock_mhz: float) -> None:

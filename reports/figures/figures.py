@@ -145,7 +145,7 @@ def matrix_retirements(record: Record) -> tuple[tuple[int, int], ...]:
     spans = [span for span in record.simulation.spans if span[0] == Queue.MATRIX]
     ends = [end for _, _, _, end in spans]
     if ends != sorted(ends):
-        raise ReportError("The matrix spans of the record do not complete in the order of their issue")
+        raise ReportError("The matrix spans of the record do not retire in the order of their issue")
     return tuple((pc, end) for _, pc, _, end in spans)
 
 
@@ -178,7 +178,7 @@ def _check_array_words(record: Record) -> None:
         if counted != asked:
             raise ReportError(
                 f"Image {image.index}: the array was busy for {counted} cycles, "
-                f"but the program's instructions feed it {asked} words"
+                f"but the program's instructions give it {asked} words"
             )
 
 

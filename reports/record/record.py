@@ -64,7 +64,7 @@ class AttentionRecord:
 
     def __post_init__(self) -> None:
         if self.probability_bits not in [width.bits for width in self.widths]:
-            raise ReportError(f"Attention {self.name}: nothing is recorded of {self.probability_bits} bits")
+            raise ReportError(f"Attention {self.name}: nothing is recorded for {self.probability_bits} bits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class ImageRecord:
         known = {name for name, _ in COUNTERS}
         unknown, missing = sorted(set(self.counters) - known), sorted(known - set(self.counters))
         if unknown:
-            raise ReportError(f"Image {self.index}: counters without a meaning: {', '.join(unknown)}")
+            raise ReportError(f"Image {self.index}: unknown counters: {', '.join(unknown)}")
         if missing:
             raise ReportError(f"Image {self.index}: counters are missing: {', '.join(missing)}")
         if self.counters["cycles"] < 1:
@@ -118,7 +118,7 @@ class SimulationRecord:
             raise ReportError("The record has no simulated image")
         for queue, pc, start, end in self.spans:
             if queue not in tuple(Queue) or not 0 <= start <= end:
-                raise ReportError(f"Span {(queue, pc, start, end)} has no meaning")
+                raise ReportError(f"Span {(queue, pc, start, end)} is not valid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,7 +266,7 @@ def _check_format(data: Any) -> None:
     if isinstance(found, str) and found.rpartition("-")[0] == family:
         raise ReportError(
             f"The record has format {found!r}, written by another version of Vitreous; this one reads {FORMAT!r}: "
-            "do the run again"
+            "repeat the run"
         )
     raise ReportError(f"The record has format {found!r}; expected {FORMAT!r}")
 

@@ -110,7 +110,7 @@ class CellCost:
 
 
 def library(path: str | Path, *, name: str = "") -> Library:
-    """A Liberty file. Raises ReportError that says what is wrong: missing, no Liberty, cut short, no flip-flop."""
+    """A Liberty file. Raises ReportError that says what is wrong: missing, not Liberty, truncated, no flip-flop."""
     path = Path(path)
     own, cells = read_cells(path)
     return Library(_NAME.sub("_", name or own), path, cells)

@@ -68,7 +68,7 @@ def read_cells(path: Path) -> tuple[str, dict[str, StandardCell]]:
 
 
 def parse(text: str, where: str) -> Group:
-    """The one ``library`` group of a Liberty text. Raises ReportError on another kind of file or one cut short."""
+    """The one ``library`` group of a Liberty text. Raises ReportError on another kind of file or a truncated one."""
     tokens = [
         found[0]
         for found in _TOKEN.finditer(_CONTINUED.sub(" ", text))
@@ -87,7 +87,7 @@ def parse(text: str, where: str) -> Group:
         inside = open_[-1]
         place = f"{inside.kind} ({', '.join(inside.names)})"
         raise ReportError(
-            f"{where} is cut short: it ends inside {place}, with {len(open_) - 1} groups not closed"
+            f"{where} is truncated: it ends inside {place}, with {len(open_) - 1} groups not closed"
         )
     return root.groups[0]
 

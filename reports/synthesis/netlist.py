@@ -246,5 +246,5 @@ def _longest(nodes: list[_Node], level: dict[int, int]) -> int:
             if waits[user] == 0:
                 ready.append(user)
     if done != len(nodes):
-        raise ReportError("The netlist has a combinational loop; its depth has no meaning")
+        raise ReportError("The netlist has a combinational loop; its depth is undefined")
     return longest

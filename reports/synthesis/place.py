@@ -110,7 +110,7 @@ def tools() -> Mapping[str, str]:
     done = subprocess.run((*_tool("nextpnr-ecp5"), "--version"), capture_output=True, text=True, check=False)
     found = re.search(r"Version ([\w.+-]+)", done.stdout + done.stderr)
     if found is None:
-        raise ReportError(f"nextpnr-ecp5 does not say its version: {(done.stdout + done.stderr).strip()!r}")
+        raise ReportError(f"nextpnr-ecp5 reports no version: {(done.stdout + done.stderr).strip()!r}")
     _tool("ecppack")
     return {"yosys": synthesis.tool(), "nextpnr-ecp5": found[1]}
 
@@ -236,7 +236,7 @@ def _result(folder: Path, part: Part, seed: int, clock_mhz: float, seconds: floa
     try:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ReportError(f"nextpnr wrote no report that can be read: {error}") from None
+        raise ReportError(f"nextpnr wrote no readable report: {error}") from None
     clock, reached = clock_of(report)
     return Placed(
         clock=clock,

@@ -108,7 +108,7 @@ def tool() -> str:
     text = _run((*command(), "--version"), Path.cwd())
     found = re.search(r"Yosys [\w.+-]+(?: \(git sha1 \w+)?", text)
     if found is None:
-        raise ReportError(f"Yosys does not say its version: {text.strip()!r}")
+        raise ReportError(f"Yosys reports no version: {text.strip()!r}")
     return found[0].replace(" (git sha1 ", " ")
 
 

@@ -45,7 +45,7 @@ class Prediction:
 def predict(program: Program, config: AcceleratorConfig, timing: MemoryTiming) -> Prediction:
     """Execute ``program`` on the cycle model of ``config`` with a memory of ``timing``; the data do not matter.
 
-    Raises SimulationError when the program is for another accelerator or does not come to its END.
+    Raises SimulationError when the program is for another accelerator or does not reach its END.
     """
     check_program(program, config)
     with _collector_at_rest():
@@ -120,9 +120,7 @@ class _Machine:
     def run(self) -> Prediction:
         self._clock.run()
         if self._front.end is None or not all(line.idle for line in self._queues.values()):
-            raise SimulationError(
-                "The program does not come to its END in the cycle model: a token is missing"
-            )
+            raise SimulationError("The program does not reach its END in the cycle model: a token is missing")
         spans = sorted(
             (span for line in self._queues.values() for span in line.spans),
             key=attrgetter("start", "queue"),

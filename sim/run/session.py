@@ -101,7 +101,7 @@ async def _prepare(host: Host, plan: dict[str, Any]) -> None:
     if await host.read(Register.MAGIC) != isa.MAGIC_VALUE:
         raise AssertionError("The MAGIC register does not answer")
     if await host.read(Register.CONFIG) != plan["config"]:
-        raise AssertionError("The simulated accelerator has another configuration than the program")
+        raise AssertionError("The simulated accelerator and the program have different configurations")
     settings = {
         Register.READ_BASE: READ_BASE,
         Register.READ_SIZE: plan["read_size"],

@@ -178,7 +178,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.liberty is not None and chosen.liberty.exists():
         targets.append(library(chosen.liberty, name=chosen.name))
     elif chosen.liberty is not None:
-        print(f"vitreous.area.sweep: {chosen.liberty} is not there: no standard cells", file=sys.stderr)
+        print(
+            f"vitreous.area.sweep: {chosen.liberty} does not exist: standard cells are not measured",
+            file=sys.stderr,
+        )
     try:
         sweep(
             targets,

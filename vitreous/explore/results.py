@@ -107,7 +107,9 @@ def _measured_on(trials: Sequence[FrozenTrial]) -> str:
     if found["correct"] is None:
         return f"agreement with the float model on {found['images']} test images without labels"
     share = found["correct_float"] / found["images"]
-    return f"{found['images']} labelled test images, of which the float model has {share:.2%} right"
+    return (
+        f"{found['images']} labelled test images, of which the float model classifies {share:.2%} correctly"
+    )
 
 
 def write(found: Exploration, folder: Path) -> None:

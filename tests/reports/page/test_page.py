@@ -106,7 +106,7 @@ def test_an_exploration_has_its_front_and_marks_this_accelerator() -> None:
     page = Page(render(made))
     assert page.open == []
     text = " ".join(page.text.split())
-    assert "40 designs estimated, 4 on the front" in text
+    assert "40 designs estimated, 4 on the Pareto front" in text
     assert "3 (this accelerator)" in text
     assert text.count("(this accelerator)") == 1
     # The model says 3 % less than the RTL.

@@ -88,7 +88,7 @@ def test_distributed_memory_is_read_through_but_written_at_the_clock() -> None:
 
 
 def test_a_loop_is_refused() -> None:
-    with pytest.raises(ReportError, match="The netlist has a combinational loop; its depth has no meaning"):
+    with pytest.raises(ReportError, match="The netlist has a combinational loop; its depth is undefined"):
         depth(lut(2, 3), lut(3, 2))
 
 

@@ -115,7 +115,7 @@ def accumulators(found: Product) -> torch.Tensor:
 def _read_out(i: Instruction, found: Product, memories: Memories, bits: int) -> NDArray[np.int16]:
     """What leaves the first requantization. Raises ValueError for parameters by lane, which neither use has."""
     if i["scale"] not in (Scale.COLUMN, Scale.TENSOR):
-        raise ValueError(f"{i.label}: scale {Scale(i['scale']).name} on the way to a nonlinear unit")
+        raise ValueError(f"{i.label}: scale {Scale(i['scale']).name} with a nonlinear unit")
     count = i["columns"] if i["scale"] == Scale.COLUMN else 1
     bias, multiplier, shift = (
         torch.from_numpy(v)[None] for v in memories.parameters(i["p_base"] + np.arange(count), 0)
