@@ -44,7 +44,7 @@ def memory_words(config: AcceleratorConfig) -> dict[Memory, int]:
 
 
 def accesses(instruction: Instruction, config: AcceleratorConfig, slot: int | None = None) -> Accesses:
-    """(reads, writes). ``slot`` of S is what a STORE or a LOAD stands for beside its own words: ``lowering.spill``."""
+    """(reads, writes). ``slot`` of S is what a STORE or a LOAD represents besides its own words: ``lowering.spill``."""
     i, opcode = instruction.fields, instruction.opcode
     if opcode is Opcode.MATMUL:
         return _matmul(instruction, config)

@@ -66,8 +66,8 @@ def dependencies(
 ) -> list[Edge]:
     """The tokens that the program needs, in program order of the waiting instruction.
 
-    slots : position of a transfer that stands for a slot of S (``lowering.spill``) to the slot. Without
-    ``schedule.double_buffer`` a load also waits for all that is computed before it.
+    slots : position of a transfer that represents a slot of S (``lowering.spill``) to the slot. Without
+    ``schedule.double_buffer`` a load also waits for everything computed before it.
     """
     order, written, read = _Order(), WordMap(config, QUEUES), WordMap(config, QUEUES)
     for position, instruction in enumerate(instructions):

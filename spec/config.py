@@ -198,9 +198,9 @@ class QueueConfig:
 class ScheduleConfig:
     """What the compiler makes of the machine; the hardware is the same, so this is not part of the digest.
 
-    double_buffer : the operands of a product arrive while the product before it runs; else after it, in the same words.
+    double_buffer : the operands of a product arrive while the previous product runs; else after it, in the same words.
     fused_attention : a row of scores stays on chip; else it goes to DRAM and back before the values are multiplied
-        (docs/compiler.md says what stands in for that).
+        (docs/compiler.md says what represents that).
     """
 
     double_buffer: bool = True

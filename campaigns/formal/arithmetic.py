@@ -177,7 +177,7 @@ class ReciprocalTop(wiring.Component):
         divisor: Value,
         exponent: Value,
     ) -> Value:
-        """Returns ``q * Sn`` by Horner's rule: twice the product of the step before, and Sn for the new bit of q."""
+        """Returns ``q * Sn`` by Horner's rule: twice the product of the previous step, and Sn for the new bit of q."""
         product = Signal(34, name=f"q_times_divisor_{step}")
         bit = state.quotient[0]
         m.d.comb += product.eq((before[0] << 1) + Mux(bit, divisor, 0) if step else 0)
@@ -245,7 +245,7 @@ class ReciprocalRootTop(wiring.Component):
         )
         seed = Signal(16)
         m.d.comb += seed.eq(Array(rsqrt_seed())[(number >> RSQRT_SEED_SHIFT) - 32])
-        # Each register is compared with the formula of the registers before it; together they are the whole formula.
+        # Each register is compared with the formula of the previous registers; together they are the whole formula.
         r = registers
         formulas = (
             (3, "normalized_1", past(m, number, 3, name="number")),

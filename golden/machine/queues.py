@@ -125,7 +125,7 @@ def _rank(order: str) -> Callable[[Step], tuple[int, ...]]:
 class Sequencer:
     """Runs one program: dispatches, issues and completes until END.
 
-    program : None stands for an opcode that does not exist.
+    program : None represents an opcode that does not exist.
     start : reads an instruction's operands and returns the call that writes its results.
     """
 

@@ -28,7 +28,7 @@ class Dispatch(wiring.Component):
     queued, waiting : In(4), a queue has an instruction; its head misses a token.
     idle : In(1), nothing is in flight and all units are idle.
     halt : In(1), nothing is dispatched.
-    finished : Out(1), END is reached and everything before it is complete.
+    finished : Out(1), END is reached and all previous instructions have retired.
     dispatched : Out(1), an instruction leaves in this cycle (for END: the cycle in which it is finished).
     error : Out(ErrorReport()), UNKNOWN_OPCODE, NO_END (pc: the last instruction) or DEADLOCK (pc: the lowest
         that waits).

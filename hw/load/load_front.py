@@ -69,7 +69,7 @@ class LoadFront(wiring.Component):
                     self.o.valid.eq(legal & aligned & ~self.halt),
                 ]
                 with m.If(self.o.valid & self.o.ready):
-                    # Both walkers are idle: "Walk" has waited for the one that was used before.
+                    # Both walkers are idle: "Walk" has waited for the one that was used last.
                     m.d.comb += [
                         rows.i.valid.eq(load.opcode == Opcode.LOAD),
                         pixels.i.valid.eq(load.opcode == Opcode.LOAD_PATCHES),

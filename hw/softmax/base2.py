@@ -100,7 +100,7 @@ class Base2Recurrence(OnePassRecurrence):
         whole = Cat(Const(0, TERM_BITS + 1 - len(mantissa)), mantissa)
         m.d.sync += [
             term.eq(whole >> Mux(rises, 0, places)),
-            # The first term of a row leaves nothing of the sum before.
+            # The first term of a row leaves nothing of the previous sum.
             drop.eq(Mux(first, 1 << (_PLACES - 1), Mux(rises, places, 0))),
         ]
         # Cycle 4

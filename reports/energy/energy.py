@@ -135,7 +135,7 @@ def energy(
 
 
 def fetch_beats(instructions: int, config: AcceleratorConfig) -> int:
-    """Beats that bring so many instructions: a beat holds a part of one, or one."""
+    """Beats that bring this many instructions: a beat holds a part of one, or one."""
     return instructions * ceil_div(INSTRUCTION_BYTES, config.bus.beat_bytes)
 
 

@@ -201,7 +201,7 @@ def _memory(data: Any, where: str) -> MemoryCost:
         _exactly(point, ("kib", *(key for key in _keys(point) if key in ("value", *_RANGE))), place)
         kib, energy = _number(point, "kib", place), _range(point, place)
         if not kib > (points[-1][0] if points else 0):
-            raise ReportError(f"{place}.kib must be positive and above the point before, not {kib:g}")
+            raise ReportError(f"{place}.kib must be positive and above the previous point, not {kib:g}")
         if not energy.low > 0:
             raise ReportError(f"{place} must be above zero: an access of a memory costs energy")
         points.append((kib, energy))

@@ -1,7 +1,7 @@
 """Recorded data: what the pipeline measured, as one JSON file, and its check on reading.
 
 Nothing here computes a figure. Every entry is required, none has a default, and an entry that this version does
-not know is an error: a number that nobody can explain must not reach a report.
+not know is an error: a number without an explanation must not reach a report.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ from vitreous.reports.synthesis.synthesis import TIMEOUT_SECONDS, Part
 
 FORMAT = "vitreous.cells/1"
 MACRO_WORDS = 64
-"""A writable memory of so many words is a macro."""
+"""A writable memory of this many words is a macro."""
 LOADS = 4
 """Smallest buffers that an output drives."""
 _MACRO = "macro_memory"

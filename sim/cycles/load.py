@@ -70,7 +70,7 @@ class LoadModel:
             [(None, 0, 0, 0)] * self._lag, self._lag
         )  # the last bursts of streams
         self._streak = self._pace = (
-            0  # bursts that were like those before, and the cycles of ``_lag`` of them
+            0  # bursts that were like the previous ones, and the cycles of ``_lag`` of them
         )
         self.left = 0  # when the last beat of the burst that was looked at is taken
         self._settled = max(places, BEAT_QUEUE) + 1
@@ -109,7 +109,7 @@ class LoadModel:
         self._clock.at(max(cycle, self._clock.now), self.release)
 
     def _walk(self) -> None:
-        """Take the first row of the next command, as soon as the last burst before is in the generator's register."""
+        """Take the first row of the next command, as soon as the previous last burst is in the generator's register."""
         if self._walks:
             command = self._walks.popleft()
             self._row = max(command.checked + 1, self._moved)
@@ -284,7 +284,7 @@ class LoadModel:
                 if end < written - 1:
                     end = written - 1
                 else:
-                    free = busy  # nobody was in the way
+                    free = busy  # no other client was in the way
             left = 1 + (end - burst.queued if late >= 0 else self._place(end, burst.beats, steps))
             if left < arrived:
                 left = arrived

@@ -49,7 +49,7 @@ class MatrixModel:
     Each pass of a tile counts as a tile, but only the last one has columns. The last tile of a score row is later
     where the softmax still goes through the previous row.
 
-    stored : memories that a STORE reads: who reads X and W matters to nobody else.
+    stored : memories that a STORE reads: who reads X and W matters to nothing else.
     reads, writes, fed : the cycles in which it uses the memories' ports and its array.
     """
 

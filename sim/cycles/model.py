@@ -29,7 +29,7 @@ from vitreous.spec.program import Program
 from vitreous.spec.work import work
 
 FOREVER = 1 << 40
-"""Cycles in which nobody else will ever use a port of one client."""
+"""Cycles in which no other client will ever use a port of one client."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ class _Machine:
         queues[Queue.MATRIX].on_waited = self._idle.waited
 
     def part(self) -> None:
-        """Let go of all parts, which know each other, so that nobody has to find out that none is needed."""
+        """Release all parts, which refer to each other, so that no garbage collection is needed."""
         for part in (*self._queues.values(), *self._parts):
             vars(part).clear()
 

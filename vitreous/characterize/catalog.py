@@ -18,7 +18,7 @@ WIDTHS = (2, 4)
 SOFTMAX_WIDTHS = (4, 8)
 """The same for a unit whose lanes are those of the array, which has at least 4."""
 ALONE = (1, 1)
-"""Widths of a part of which there is one, whatever the lanes are."""
+"""Widths of a part of which there is one, for any number of lanes."""
 Config = ActivationConfig | SoftmaxConfig | NormConfig
 
 

@@ -52,7 +52,7 @@ class Options:
 
 
 class Graphs:
-    """The quantized models of an exploration: each is made once, kept on disk, and handed to whoever needs it."""
+    """The quantized models of an exploration: each is made once, kept on disk, and handed to those that need it."""
 
     def __init__(self, folder: Path, pool: Workers, sources: str) -> None:
         self._folder, self._pool, self._sources = folder, pool, sources
@@ -247,7 +247,7 @@ def _check_models(space: Space, checkpoint: Path | None) -> None:
 
 
 def _check_areas(space: Space) -> None:
-    """Raises RunError for a value whose circuit nobody has measured: no design that has it could be costed."""
+    """Raises RunError for a value whose circuit was not measured: no design that has it could be costed."""
     family = space.targets[0].area
     for dimension in space.dimensions:
         for value in dimension.values[:64]:

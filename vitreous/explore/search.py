@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 UNDER_WAY = 8
 """Points that are asked for before the first of them is told. More would feed more workers and learn later."""
 DUPLICATES = 4
-"""After so many points in a row that were there already, the next one is drawn from those that were not."""
+"""After this many repeated points in a row, the next one is drawn from those not seen yet."""
 DRAWS = 256
 LARGEST_LISTED = 1 << 18
 """Combinations that are gone through one by one when random draws find nothing new."""

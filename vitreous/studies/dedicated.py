@@ -9,7 +9,7 @@ of one array shared out, and every matrix instruction takes the time that it has
 ``A``: Q K^T and P V of a layer with ``H`` heads on the attention unit; ``P``: its q, k, v projections on the linear
 unit; ``rest``: everything else on the linear unit. An instruction's time is from the retirement of the matrix
 instruction before it to its own, so waiting for loads is in it. Layouts of unlike arrays convert for nothing, and both
-units share the memories without conflict: all of it in favour of dedicated units.
+units share the memories without conflict: both in favour of dedicated units.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
   const shown = document.getElementById("zoom-range");
   const LANE = 30, GAP = 8, BAND = 18, TOP = BAND + GAP, HEIGHT = TOP + 4 * (LANE + GAP) + 22;
   const PAPER = 760, EMPTY = data.causes.length - 1;
-  // A bar begins at its issue (s[2]), or when the instruction before it in its queue is complete: s[6].
+  // A bar begins at its issue (s[2]), or when the previous instruction of its queue retires: s[6].
   const lanes = data.queues.map((_, q) => {
     let complete = 0;
     return data.spans.filter((s) => s[0] === q).map((s) => {
