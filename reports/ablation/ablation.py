@@ -23,7 +23,7 @@ FILE = "ablation.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One way to build dedicated units that was looked at. ``overlapped``: one head's projections beside the attention
+    """One way to build dedicated units that was considered. ``overlapped``: one head's projections beside the attention
     of the previous head. area : of the whole accelerator, by column; empty where it is a bound, not an accelerator."""
 
     linear: str

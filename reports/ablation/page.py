@@ -48,7 +48,7 @@ def page(ablation: Ablation) -> str:
 
 
 def section(ablation: Ablation) -> str:
-    """Facts, bars and tables, as a part of HTML."""
+    """Settings, bars and tables, as a part of HTML."""
     clock = f"{ablation.clock_mhz:g} MHz ({ablation.clock_source})"
     parts = [
         f"<p>{escape(ablation.model)} ({escape(ablation.model_source)}) on {escape(ablation.accelerator)}, one image, "
@@ -115,7 +115,7 @@ def _row(ablation: Ablation, row: AblationRow, columns: Sequence[str]) -> str:
 
 
 def _candidates(ablation: Ablation) -> str:
-    """Every pair of dedicated units that was looked at, each once."""
+    """Every pair of dedicated units that was considered, each once."""
     columns = list(ablation.baseline.area)
     lines = []
     for row in ablation.rows:

@@ -1,4 +1,4 @@
-"""Area of a whole accelerator, put together from measured pieces in a few milliseconds and without any tool.
+"""Area of a whole accelerator, composed of measured pieces in a few milliseconds and without any tool.
 
 The measurements come with the project: ``measured/TARGET.json``, written by `make area`. A piece that was measured
 with the same variant and the same sizes counts as measured; any other one is taken from the least-squares fit of its

@@ -1,4 +1,4 @@
-"""The pieces that an accelerator's area is put together from: what each one's cost depends on, and by which formula.
+"""The pieces of which an accelerator's area is composed: what each one's cost depends on, and by which formula.
 
 A piece is one instance of the RTL and everything below it that is not a piece itself. ``variant`` are the choices that
 make it another circuit, ``sizes`` the numbers that scale it; ``terms`` is the form of its cost that follows from its
@@ -30,7 +30,7 @@ class Piece:
     """One piece. ``group``: the block of the table that it belongs to; ``path``: its module below the top.
 
     copies : instances that are the same circuit, of which one is measured: the paths of the others.
-    core : so many leading terms are certain; more of them are used where they foretell runs that are left out better.
+    core : so many leading terms are always used; more of them where they predict runs that are left out better.
     optional : some configurations have no such piece.
     memory : it holds an on-chip memory, of ``width`` and ``words`` in ``sizes``; ``masked``: written by parts.
     """

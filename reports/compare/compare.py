@@ -1,7 +1,7 @@
-"""Two or more runs side by side: the same figures, ratios to the first run, and in what the machines differ.
+"""Two or more runs side by side: the same figures, ratios to the first run, and how the machines differ.
 
-Layers are matched by label; layers that differ by a number only (``blocks.3.mlp``) also as one group, so that models of
-different depth can be compared. What a run does not have is None, and no ratio is made of it.
+Layers are matched by label; layers whose names differ only by a number (``blocks.3.mlp``) also as one group, so that
+models of different depth can be compared. What a run does not have is None, and no ratio is made of it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 Counts are the hardware's counters, measured in RTL or predicted by the cycle model. Every counter has a cost or is
 declared not to be an event (``event_costs.NO_ENERGY``); one that is neither is an error. Without host, regulators, I/O
-pads and DRAM that idles (docs/energy.md).
+pads and idle DRAM (docs/energy.md).
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def energy(
     """Energy of a run with these ``counters`` (all of ``isa.COUNTERS``) on ``config``.
 
     dram : a name of ``named_drams`` or a TOML file. Raises ReportError for an event without a cost, a counter that is
-    missing, or a clock that is none.
+    missing, or an invalid clock.
     """
     _check_clock(clock_mhz)
     costs = event_costs(config, technology)

@@ -55,7 +55,7 @@ def _panel(axes: Any, across: Goal, up: Goal, points: Sequence[ExploredPoint]) -
             [p for p in known if not p.feasible],
             {"color": _OVER, "marker": "x", "s": 16, "lw": 0.8},
         ),
-        ("beaten in every objective", [p for p in feasible if not p.front], {"color": _OTHER, "s": 14}),
+        ("dominated in every objective", [p for p in feasible if not p.front], {"color": _OTHER, "s": 14}),
         (
             "on the Pareto front",
             [p for p in feasible if p.front],

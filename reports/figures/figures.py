@@ -162,7 +162,7 @@ def _owned_cycles(record: Record) -> dict[str, int]:
 
 
 def _queue_cycles(record: Record) -> dict[tuple[int, str], int]:
-    """Cycles by queue and label. A queue completes in order: of overlapping spans the first one has the cycles."""
+    """Cycles by queue and label. A queue retires in order: of overlapping spans the first one has the cycles."""
     cycles: dict[tuple[int, str], int] = defaultdict(int)
     complete: dict[int, int] = defaultdict(int)
     for queue, pc, start, end in record.simulation.spans:

@@ -2,7 +2,7 @@
 
     library (name) { cell (NAND2X1) { area : 24; pin (A) { direction : input; capacitance : 0.009; } ... } ... }
 
-A group has a kind, names in parentheses, attributes and groups inside. Timing tables are read over: ABC reads them.
+A group has a kind, names in parentheses, attributes and groups inside. Timing tables are skipped: ABC reads them.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         choices=FAMILIES,
         help="may be repeated (default: xcup, ecp5, the library)",
     )
-    parser.add_argument("--liberty", type=Path, help="a standard-cell library to measure too, if it is there")
+    parser.add_argument("--liberty", type=Path, help="a standard-cell library to measure too, if it exists")
     parser.add_argument("--name", default="", help="its name (default: that of the library)")
     parser.add_argument("--piece", action="append", choices=ALL, help="only this piece; may be repeated")
     parser.add_argument("--skip", action="append", choices=ALL, help="all but this piece; may be repeated")

@@ -119,7 +119,7 @@
     if (!lanes[q]) return "";
     const hit = lanes[q].findLast((s) => s[6] - slack <= cycle && cycle <= s[3] + slack);
     if (hit) return `<b>${escape(data.labels[hit[5]]) || "(no layer)"}</b><br>${escape(data.kinds[hit[4]])}, instruction ${hit[1]}<br>` +
-      `issued ${group(hit[2])}, complete ${group(hit[3])}`;
+      `issued ${group(hit[2])}, retired ${group(hit[3])}`;
     const wait = waits[q].find((w) => w[1] <= cycle && cycle < w[2]);
     return wait ? `<b>${escape(data.causes[wait[3]])}</b><br>${group(wait[1])} – ${group(wait[2])}: ${group(wait[2] - wait[1])} cycles` : "";
   }
