@@ -68,7 +68,7 @@ def _check_issue_order(m: Module, unit: Any, registers: dict[str, Signal], free:
         Assume(
             unit.i.payload.word[32:] == 0
         ),  # operands are stored like the bits before them, and nothing else
-        # Tokens that are there stay until this queue takes them, and the unit completes only what it was given.
+        # Tokens that are there stay until this queue takes them, and the unit retires only what it was given.
         Assume((held & ~past(m, unit.take, name="taken") & ~unit.available) == 0),
         Assume(~unit.done | unit.active),
     ]

@@ -21,7 +21,7 @@ class Mutation:
     new: str
 
     def apply(self, hw: Path) -> None:
-        """Raises ValueError unless ``old`` is there exactly once, so that a stale entry of the catalogue is
+        """Raises ValueError unless ``old`` occurs exactly once, so that a stale entry of the catalogue is
         noticed.
         """
         path = hw / self.file

@@ -29,7 +29,7 @@ def _least(config: SoftmaxConfig) -> int:
 
 
 def _codes(config: SoftmaxConfig) -> np.ndarray:
-    """All codes that a recurrence makes, and that of a masked key, in ascending order of what they stand for."""
+    """All codes that a recurrence makes, and that of a masked key, in ascending order of what they represent."""
     found = np.arange(_least(config), _largest(config) + 1)
     if config.variant == "base2":
         # Mantissas of the table only: there is none that would round to more than the largest probability.
@@ -60,7 +60,7 @@ def _block(
 
 
 def _totals(config: SoftmaxConfig, rng: np.random.Generator, size: int) -> np.ndarray:
-    """``ita``: a sum for every inverse, alike; of the others junk, which is the factor and not looked at."""
+    """``ita``: a sum for every inverse, alike; of the others junk, which is the factor and is ignored."""
     if config.variant != "ita":
         return rng.integers(0, 256, size)
     sums = np.arange(256, 65282)

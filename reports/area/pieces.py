@@ -273,7 +273,7 @@ PIECES: tuple[Piece, ...] = (
         lambda c: {"depth": c.queue.depth},
         "1",
         "depth",
-        copies=("queue_matrix", "queue_row", "queue_store"),
+        copies=("queue_matrix", "queue_vector", "queue_store"),
     ),
     _piece("registers", "control", "registers", _none, _nothing, "1"),
     _piece("control", "control", "control", _none, _nothing, "1"),

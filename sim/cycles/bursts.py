@@ -16,7 +16,7 @@ from vitreous.spec.patches import pixel_rows, steps_of_beats
 
 @dataclass(eq=False, slots=True)
 class Burst:
-    """``beats`` that the back works through in ``steps`` cycles, the last of them in ``tail``; every ``gather`` steps
+    """``beats`` that the back half processes in ``steps`` cycles, the last of them in ``tail``; every ``gather`` steps
     make a word. ``late``: beats that find the queue full; ``queued``: steps of those that it holds at the end."""
 
     beats: int

@@ -39,7 +39,7 @@ class Throttle:
         return first, later
 
     def delayed(self, cycles: int) -> None:
-        """The last beats came so much later."""
+        """The last beats came this much later."""
         self._at += cycles
 
 

@@ -18,7 +18,7 @@ FIRST_BURST = 3
 
 
 class Front:
-    """Fetch and dispatch. Both go ahead of the clock as far as their times are known, so they are no events of their
+    """Fetch and dispatch. Both run ahead of the clock as far as their times are known, so they are not events of their
     own. ``end``: the cycle in which END is there, once it is."""
 
     def __init__(

@@ -21,7 +21,7 @@ UNFOLD = 2
 
 
 class Command(NamedTuple):
-    """An instruction between front and back, and when it was handed over."""
+    """An instruction between the front and the back half, and when it was handed over."""
 
     instruction: Instruction
     checked: int
@@ -43,7 +43,7 @@ class LoadModel:
         self._lane = bus.lane(self, self.stream)
         self.release: Callable[[int], None]
         self.ready: int | None = 0
-        self._front: tuple[int, Instruction] | None = None  # waits for a place between front and back
+        self._front: tuple[int, Instruction] | None = None  # waits for a place between the two halves
         self._walks: deque[Command] = deque()  # their rows are still to be taken
         self._bursts: tuple[Burst, ...] = ()
         self._alike: tuple[int, ...] = ()
@@ -59,7 +59,7 @@ class LoadModel:
         self._pending: deque[Command] = deque()
         self._current: Command | None = None
         self._checked = 0
-        self._taken: list[int] = []  # when the back took each command
+        self._taken: list[int] = []  # when the back half took each command
         self._done = -1
         self._step = 0  # the first cycle in which the back can work on the next beat
         self._history: deque[tuple[int, int, int]] = deque(maxlen=BEAT_QUEUE)
@@ -82,7 +82,7 @@ class LoadModel:
         self._check()
 
     def _check(self) -> None:
-        """The command goes on when there is a place for it; its rows are then taken."""
+        """The command proceeds when there is a place for it; its rows are then taken."""
         if self._front is None:
             return
         cycle, instruction = self._front
@@ -350,7 +350,7 @@ class LoadModel:
         return pace if self._streak > self._settled else 0
 
     def _shift(self, ahead: int) -> None:
-        """Go on by as many equal bursts as take ``ahead`` cycles."""
+        """Advance by as many equal bursts as take ``ahead`` cycles."""
         asked, history, past = self._lane.asked, self._history, self._past
         for place, (cycle, beats) in enumerate(asked):
             asked[place] = (cycle + ahead, beats)
@@ -372,7 +372,7 @@ class LoadModel:
         return True
 
     def _flow(self, burst: Burst, left: int, end: int, pace: int, times: int) -> None:
-        """Go on by as many bursts; each asks for another one when it has left."""
+        """Advance by as many bursts; each asks for another one when it has left."""
         asked, beats = self._lane.asked, burst.beats
         for time in range(max(1, times - len(asked) + 1), times + 1):
             asked.popleft()

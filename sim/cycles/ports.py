@@ -1,4 +1,4 @@
-"""Memory ports: when the clients that go first use them, and how long a later client then takes."""
+"""Memory ports: when the clients of higher priority use them, and how long a later client then takes."""
 
 from __future__ import annotations
 

@@ -246,7 +246,7 @@ def _shared_entries() -> tuple[Entry, ...]:
 def catalogue() -> tuple[Entry, ...]:
     """Every entry, in the order of the table."""
     activations = (
-        ("activation_delta", "Q6.14, steps of 1/32 to 4.5", ActivationConfig()),
+        ("gelu_delta", "Q6.14, steps of 1/32 to 4.5", ActivationConfig()),
         ("gelu_delta_22", "Q6.22, steps of 1/32 to 4.5", ActivationConfig(fraction_bits=22)),
         (
             "gelu_delta_8",
