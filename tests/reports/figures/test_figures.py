@@ -34,7 +34,7 @@ def test_layers_share_out_every_cycle_once() -> None:
 
 def test_an_instruction_that_issues_early_owns_nothing_before_the_retire() -> None:
     data = record_data()
-    # The second product issues at 30, while the first still feeds the array until 42.
+    # The second product issues at 30, while the array works on the first until 42.
     data["simulation"]["spans"][3] = [1, 3, 30, 85]
     rows = {row.label: row.cycles for row in figures.layers(from_dict(data))}
     assert rows == {"first": 42, "norm": 0, "second": 43, figures.TAIL: 15}
