@@ -152,7 +152,7 @@ def mac_only(stages: list[Stage]) -> int:
 
 
 def weights_alone(port: Port) -> int:
-    """Cycles more where the dense weights are not loaded beside the stage before."""
+    """Cycles more where the dense weights are not loaded during the previous stage."""
     dense = 4 * LAYERS * port.cycles(weight_blocks(DIM, DIM))
     return dense + 2 * (LAYERS - LAYERS // 2) * port.cycles(weight_blocks(DIM, HIDDEN))
 

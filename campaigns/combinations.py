@@ -106,7 +106,7 @@ def main() -> int:
     """Exit status 1 where a combination differs from golden."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--first", type=int, help="only so many combinations, and no page")
+    parser.add_argument("--first", type=int, help="only the first N combinations, and no page")
     arguments = parser.parse_args()
     cases = combinations()[: arguments.first]
     start, rows = time.monotonic(), []

@@ -108,7 +108,7 @@ def norm_matches(node: Node, config: AcceleratorConfig) -> None:
 
 
 def softmax_matches(node: Node, config: AcceleratorConfig) -> None:
-    """The graph's softmax must be the one that this accelerator has, and its probabilities not wider."""
+    """The graph's softmax must be the one that this accelerator has, and its probabilities not more precise."""
     _matches(node, config, "softmax", ("variant", "fraction_bits"))
     wanted, built = node.integer("probability_bits"), config.softmax.probability_bits
     if wanted not in (8, 16):

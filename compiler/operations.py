@@ -98,7 +98,7 @@ class Attention:
     ``value`` to W.
 
     score : (multiplier, shift) from accumulator to score; row : (m_o, s_o) of the row scale (docs/numerics.md).
-    wide : probabilities have 16 bits and are multiplied in two planes.
+    wide : probabilities have 16 bits: a two-pass operand.
     """
 
     query: Linear

@@ -1,4 +1,4 @@
-"""What the width of probabilities costs and brings, for each attention: the data of a report's table."""
+"""What the precision of probabilities costs and is worth, for each attention: the data of a report's table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vitreous.spec.layout import ceil_div
 def context_cycles(attention: Attention, config: AcceleratorConfig, *, wide: bool) -> int:
     """Cycles of the array for probabilities times values, all heads and query tiles, without any waiting.
 
-    ``passes * heads * query tiles * ceil(d / N) * max(ceil(keys / V), N)``; two planes are two passes.
+    ``passes * heads * query tiles * ceil(d / N) * max(ceil(keys / V), N)``; 16 bits are two passes.
     """
     lanes, depth = config.array.lanes, config.array.depth
     tiles = ceil_div(attention.query.rows, lanes) * ceil_div(attention.head_columns, lanes)
@@ -24,9 +24,9 @@ def context_cycles(attention: Attention, config: AcceleratorConfig, *, wide: boo
 def attention_widths(
     operations: tuple[Operation, ...], graph: Graph, config: AcceleratorConfig
 ) -> list[dict[str, Any]]:
-    """One entry for each attention, in order: its width, its cycles with 8 and 16 bits, what calibration measured.
+    """One entry for each attention, in order: its precision, its cycles with 8 and 16 bits, what calibration measured.
 
-    ``measured`` is what ``quant.calibrate.precision`` left in the graph's notes, by width; empty where nothing is.
+    ``measured`` is what ``quant.calibrate.precision`` left in the graph's notes, by precision; empty where nothing is.
     """
     known = {entry["name"]: entry["measured"] for entry in graph.notes.get("attention", {}).get("layers", ())}
     return [

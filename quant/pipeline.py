@@ -52,7 +52,7 @@ def quantize(
     calibration : float32 ``[n, C, H, W]``, normalised as the module expects.
     name : the graph's name.
     scheme : settings; ``QuantScheme()`` when None.
-    softmax, gelu, norm : the parts of the accelerator's configuration that fix number formats; the defaults when
+    softmax, activation, norm : the parts of the accelerator's configuration that fix number formats; the defaults when
         None. A variant may be ``exact``, float64 in ``golden``: the truth for that function, which no accelerator has.
     preprocessing : ``mean`` and ``std`` of the normalisation, kept in the graph.
     progress : called with a stage's name and how much of it is done, ``(stage, done, total)``.

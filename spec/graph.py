@@ -87,7 +87,7 @@ SIGNATURES: dict[Op, Signature] = {
     ),  # int16 -> p int8, or int16 with 16 probability bits (int32 if exact), m, s int32 [heads, T]
     Op.CONTEXT: Signature(
         2, ("heads",)
-    ),  # p [heads, T, T], v int8 [T, heads*d] -> int32 [T, heads*d]; the dtype of p says how wide it is
+    ),  # p [heads, T, T], v int8 [T, heads*d] -> int32 [T, heads*d]; the dtype of p is its precision
     Op.REQUANTIZE_ROWS: Signature(3, ("heads", "zero_point")),  # int32 [T, heads*d], m, s [heads, T] -> int8
     Op.SELECT_TOKEN: Signature(1, ("index",)),  # [T, D] -> [1, D]
     Op.MEAN_TOKENS: Signature(1, ("multiplier", "shift")),  # int16 [T, D] -> int16 [1, D]

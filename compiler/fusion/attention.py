@@ -38,8 +38,8 @@ def match_attention(pattern: Pattern, scores: Node, projections: dict[str, Linea
     wide = softmax.integer("probability_bits") == 16
     if pattern.dtype(softmax.outputs[0]) != ("int16" if wide else "int8"):
         raise CompileError(
-            f"{checks.where(softmax)}: {softmax.outputs[0]} is {pattern.dtype(softmax.outputs[0])}, which is not "
-            f"what {softmax.integer('probability_bits')} probability bits are"
+            f"{checks.where(softmax)}: {softmax.outputs[0]} is {pattern.dtype(softmax.outputs[0])}, which does "
+            f"not match {softmax.integer('probability_bits')} probability bits"
         )
     checks.attention_fits(scores, key.rows, query.columns // heads, pattern.config, wide=wide)
     return Attention(

@@ -54,7 +54,7 @@ def _narrow(pattern: Pattern, linear: Linear, requantize: Node) -> Linear:
 
 
 def _wide(pattern: Pattern, linear: Linear, requantize: Node) -> Linear:
-    """16 bits: GELU's input, a residual addition, or the result."""
+    """16 bits: the input of GELU or SiLU, a residual addition, or the result."""
     smooth = pattern.only_consumer(requantize, Op.ACTIVATION)
     if smooth is not None:
         checks.activation_matches(smooth, pattern.config)

@@ -66,7 +66,7 @@ class Pattern:
         self.take(add)
         first, second = add.inputs
         if first == second:
-            raise CompileError(f"{checks.where(add)}: adds {tensor} to itself, which the machine cannot")
+            raise CompileError(f"{checks.where(add)}: adds {tensor} to itself, which is not supported")
         return second if first == tensor else first
 
     def consumed_in_place(self, add: Node, residual: str) -> None:
@@ -74,7 +74,7 @@ class Pattern:
         source = self.producer(residual)
         if source.op not in (Op.ADD, Op.PAD_TOKENS, Op.REQUANTIZE):
             raise CompileError(
-                f"{checks.where(add)}: its operand {residual} ({source.op}) is no residual stream"
+                f"{checks.where(add)}: its operand {residual} ({source.op}) is not a residual stream"
             )
         for user in self._readers(residual):
             if self._position[user.name] > self._position[add.name]:

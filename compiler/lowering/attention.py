@@ -1,5 +1,5 @@
 """Lowering attention: head after head; within a head the scores of one query tile run before the context of
-the one before."""
+the previous one."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class LoadBack(wiring.Component):
     xo (masked), wo, ro, po : Out(WritePort).
     halt : In(1), nothing is taken or written. busy : Out(1).
     done : Out(1), the last write of a command is made.
-    bad_read, bad_address : Out(1), the command ``pc`` met this error; what it was about is not written.
+    bad_read, bad_address : Out(1), the command ``pc`` met this error; its data is not written.
     pc : Out, of the command that is being written.
     """
 
@@ -60,7 +60,7 @@ class LoadBack(wiring.Component):
         m.submodules.unfolder = self._unfolder = PatchUnfolder(self._config)
         self._command = Signal(Command(), reset_less=True)
         self._load = data.View(instruction_layout(Opcode.LOAD), self._command.word)
-        # Registers, of which one is high while a command is written, and one for each memory; an idle back has none.
+        # Registers: one is high while a command is written, and one for each memory; none in an idle back half.
         self._loading, self._unfolding, self._filling = Signal(), Signal(), Signal()
         self._chosen = {memory: Signal(name=f"to_{memory.name.lower()}") for memory in DESTINATIONS}
         self._last_row = Signal()  # _left == 1

@@ -22,7 +22,7 @@ class Descriptor(data.StructLayout):
 
 class ColumnFlags(data.StructLayout):
     """``valid``: a column; ``emit``: it completes a word; ``done``: it is the last of its instruction; ``hold``: a
-    column of a high plane, and nothing else."""
+    column of a high byte plane, and nothing else."""
 
     def __init__(self) -> None:
         super().__init__({"valid": 1, "emit": 1, "done": 1, "hold": 1})
@@ -30,7 +30,7 @@ class ColumnFlags(data.StructLayout):
 
 class ColumnTag(data.StructLayout):
     """What a column carries: ``first`` and ``last`` of a row of tiles, ``index`` in its word, ``select``: its place
-    in the tile, ``low``: it is of a low plane, where the word goes, and how it is scaled."""
+    in the tile, ``low``: it is of a low byte plane, where the word goes, and how it is scaled."""
 
     def __init__(self, config: AcceleratorConfig) -> None:
         super().__init__(
@@ -57,11 +57,11 @@ class ColumnTag(data.StructLayout):
 class Readout(wiring.Component):
     """``for j in range(N) while c*N + j < columns``: column ``j`` of each tile, its parameter address and its tag.
 
-    The columns of high planes come first, with nothing but their place; those of the low ones are like any other.
+    The columns of high byte planes come first, with nothing but their place; those of the low ones are like any other.
 
     Latency: 1 cycle from ``start`` to column 0.
     Throughput: one column a cycle, N cycles a tile.
-    Back-pressure: none; ``start`` comes at least N cycles after the one before, and the descriptor is there when
+    Back-pressure: none; ``start`` comes at least N cycles after the previous one, and the descriptor is there when
     a tile starts an instruction.
 
     Parameters

@@ -48,7 +48,7 @@ def probability_dtype(config: SoftmaxConfig, bits: int) -> str:
 
 
 def row_constants(name: str, config: SoftmaxConfig, bits: int, factor: float) -> tuple[int, int]:
-    """``m_o / 2**s_o ~ factor`` (``scale_v / scale_out``) in the units of the variant's levels and of its planes."""
+    """``m_o / 2**s_o ~ factor`` (``scale_v / scale_out``) in the units of the variant's ``L`` and passes."""
     known = limits(config)
     planes = WIDE_BITS if bits == 16 and known.planes else 0
     return output_factor(name, factor * known.row_factor / 2**planes, known.least, known.largest)

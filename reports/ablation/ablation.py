@@ -23,8 +23,8 @@ FILE = "ablation.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One way to build dedicated units that was looked at. ``overlapped``: one head's projections beside the attention
-    of the head before. area : of the whole accelerator, by column; empty where it is a bound and no accelerator."""
+    """One way to build dedicated units that was considered. ``overlapped``: one head's projections beside the attention
+    of the previous head. area : of the whole accelerator, by column; empty where it is a bound, not an accelerator."""
 
     linear: str
     attention: str
@@ -38,10 +38,10 @@ class AblationRow:
     """One accelerator of the table, with what its numbers mean.
 
     name : the optimization that is off; ``change`` what is there instead; ``order``: ``baseline``, ``alone``, or
-    ``cumulative``, where it is off together with those of the rows before.
+    ``cumulative``, where it is off together with those of the previous rows.
     cycles : of one image, from the RTL where ``cycles_how`` is measured. predicted : by the cycle model, or composed
-    from it. energy : in joules. area : by column (``reports.area.area.COLUMNS``), empty where nobody
-    measured it. dram_bytes : that the bus moved.
+    from it. energy : in joules. area : by column (``reports.area.area.COLUMNS``), empty where it was not
+    measured. dram_bytes : that the bus moved.
     same_results : the same bits as the baseline. compared, different : values of the RTL's result against golden.
     Every row has the same clock: what a unit does to the critical path is not in the table.
     """

@@ -1,6 +1,6 @@
-"""Area of a whole accelerator, put together from measured pieces in a few milliseconds and without any tool.
+"""Area of a whole accelerator, composed of measured pieces in a few milliseconds and without any tool.
 
-The measurements come with the project: ``reports/area/TARGET.json``, written by `make area`. A piece that was measured
+The measurements come with the project: ``measured/TARGET.json``, written by `make area`. A piece that was measured
 with the same variant and the same sizes counts as measured; any other one is taken from the least-squares fit of its
 formula (``reports.area.pieces``) over the runs of the same variant. Block memory is counted by the family's documented
 geometry (``reports.area.block_memory``).

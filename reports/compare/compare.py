@@ -1,7 +1,7 @@
-"""Two or more runs side by side: the same figures, ratios to the first run, and in what the machines differ.
+"""Two or more runs side by side: the same figures, ratios to the first run, and how the machines differ.
 
-Layers are matched by label; layers that differ by a number only (``blocks.3.mlp``) also as one group, so that models of
-different depth can be compared. What a run does not have is None, and no ratio is made of it.
+Layers are matched by label; layers whose names differ only by a number (``blocks.3.mlp``) also as one group, so that
+models of different depth can be compared. What a run does not have is None, and no ratio is made of it.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def compare(runs: Sequence[tuple[str, Report]]) -> Comparison:
     """``runs``: (name, report), two or more. Raises ReportError for fewer, or when two have the same name."""
     names, reports = tuple(name for name, _ in runs), [report for _, report in runs]
     if len(runs) < 2:
-        raise ReportError(f"A comparison needs two runs or more, not {len(runs)}")
+        raise ReportError(f"A comparison needs at least two runs, not {len(runs)}")
     if len(set(names)) < len(names):
         raise ReportError(f"The runs must have different names, not {', '.join(names)}")
     flat = [_flat(report) for report in reports]

@@ -1,4 +1,4 @@
-"""An exploration as data: every point that was estimated, the front, and what the RTL said about it.
+"""An exploration as data: every point that was estimated, the Pareto front, and what the RTL said about it.
 
 ``vitreous explore`` writes ``exploration.json``; this module is its one reader and writer.
 """
@@ -83,8 +83,8 @@ def _relative(measured: int, model: int) -> float:
 class ExploredPoint:
     """One design of a search.
 
-    settings : the searched fields by dotted name. figures : by name, empty for a design that cannot be.
-    refusal : why it cannot be, or which limits it breaks; empty when it keeps all of them.
+    settings : the searched fields by dotted name. figures : by name, empty for an infeasible design.
+    refusal : why it is infeasible, or which limits it breaks; empty when it keeps all of them.
     front : no other point within the limits is at least as good in every objective and better in one.
     config : the whole accelerator (``AcceleratorConfig.as_dict``), for points of the front.
     """
@@ -212,7 +212,7 @@ def load(path: str | Path) -> Exploration:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ReportError(f"{path} is not valid JSON: {error}") from None
     if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
-        raise ReportError(f"{path} is no exploration in the format {FORMAT}")
+        raise ReportError(f"{path} is not an exploration in the format {FORMAT}")
     try:
         goals = tuple(Goal(**goal) for goal in data.pop("goals"))
         searches = tuple(_search(entry) for entry in data.pop("searches"))

@@ -1,4 +1,4 @@
-"""The front of points that no other point beats, and its picture: error against area, one picture for each function."""
+"""The Pareto front, of points that no other dominates, and its picture: error against area, one for each function."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def best(items: Iterable[tuple[_T, float, float]]) -> list[_T]:
 
 
 def draw(points: Sequence[Point], path: Path, *, title: str, area: str) -> None:
-    """Write a picture of ``points``, the front as a line; its format by the suffix of ``path`` (.svg, .png)."""
+    """Write a picture of ``points``, the Pareto front as a line; its format by the suffix of ``path`` (.svg, .png)."""
     import matplotlib
 
     matplotlib.use("Agg")

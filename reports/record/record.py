@@ -1,7 +1,7 @@
 """Recorded data: what the pipeline measured, as one JSON file, and its check on reading.
 
 Nothing here computes a figure. Every entry is required, none has a default, and an entry that this version does
-not know is an error: a number that nobody can explain must not reach a report.
+not know is an error: a number without an explanation must not reach a report.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class WidthRecord:
-    """Probabilities of one width in one attention.
+    """Probabilities of one precision in one attention.
 
     cycles : of the array for probabilities times values of one image, without waiting.
     error : the largest of a probability; mass, worst : root mean square and largest of ``|1 - sum|`` of a row; all
@@ -52,7 +52,7 @@ class WidthRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionRecord:
-    """One attention: its size, the width of its probabilities, and what each width would cost and bring."""
+    """One attention: its size, the precision of its probabilities, and what each precision would cost and give."""
 
     name: str
     layer: str
@@ -64,7 +64,7 @@ class AttentionRecord:
 
     def __post_init__(self) -> None:
         if self.probability_bits not in [width.bits for width in self.widths]:
-            raise ReportError(f"Attention {self.name}: nothing is recorded of {self.probability_bits} bits")
+            raise ReportError(f"Attention {self.name}: nothing is recorded for {self.probability_bits} bits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class ImageRecord:
         known = {name for name, _ in COUNTERS}
         unknown, missing = sorted(set(self.counters) - known), sorted(known - set(self.counters))
         if unknown:
-            raise ReportError(f"Image {self.index}: counters without a meaning: {', '.join(unknown)}")
+            raise ReportError(f"Image {self.index}: unknown counters: {', '.join(unknown)}")
         if missing:
             raise ReportError(f"Image {self.index}: counters are missing: {', '.join(missing)}")
         if self.counters["cycles"] < 1:
@@ -103,7 +103,7 @@ class SimulationRecord:
     """The simulation of the program.
 
     seconds : wall time of the simulation process, its start included.
-    spans : (queue, program counter, cycle of issue, cycle of completion) of each instruction of the first image.
+    spans : (queue, program counter, cycle of issue, cycle of retirement) of each instruction of the first image.
     memory_latency : cycles; memory_throughput : beats for every 100 cycles.
     """
 
@@ -118,7 +118,7 @@ class SimulationRecord:
             raise ReportError("The record has no simulated image")
         for queue, pc, start, end in self.spans:
             if queue not in tuple(Queue) or not 0 <= start <= end:
-                raise ReportError(f"Span {(queue, pc, start, end)} has no meaning")
+                raise ReportError(f"Span {(queue, pc, start, end)} is not valid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,7 +266,7 @@ def _check_format(data: Any) -> None:
     if isinstance(found, str) and found.rpartition("-")[0] == family:
         raise ReportError(
             f"The record has format {found!r}, written by another version of Vitreous; this one reads {FORMAT!r}: "
-            "do the run again"
+            "repeat the run"
         )
     raise ReportError(f"The record has format {found!r}; expected {FORMAT!r}")
 

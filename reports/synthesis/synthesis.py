@@ -108,7 +108,7 @@ def tool() -> str:
     text = _run((*command(), "--version"), Path.cwd())
     found = re.search(r"Yosys [\w.+-]+(?: \(git sha1 \w+)?", text)
     if found is None:
-        raise ReportError(f"Yosys does not say its version: {text.strip()!r}")
+        raise ReportError(f"Yosys reports no version: {text.strip()!r}")
     return found[0].replace(" (git sha1 ", " ")
 
 
@@ -269,7 +269,7 @@ def _run(command: tuple[str, ...], folder: Path, timeout: float = 60) -> str:
 
 
 def _read(path: Path) -> Resources | None:
-    """A kept result, or None where there is none or it is damaged: then it is made anew."""
+    """A kept result, or None where there is none or it is damaged: then it is made again."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data.pop("format") != FORMAT:

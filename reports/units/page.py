@@ -22,7 +22,7 @@ POINTS_LIMIT = 0.2
 """Points of accuracy that an advised variant may lose against the same function in float64."""
 _IDS = re.compile(r"""(\bid="|xlink:href="\#|url\(\#)""")
 _FOREIGN = re.compile(r"<metadata>.*?</metadata>| xmlns(:\w+)?=\"[^\"]*\"", re.DOTALL)
-"""What names addresses, which a page does without."""
+"""Metadata and namespaces, which a page does without."""
 _COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#805ad5", "#b83280", "#4a5568", "#0987a0", "#744210")
 
 

@@ -35,7 +35,7 @@ class Block:
     """Some cycles. Arrays of integers [cycles] or [cycles, values]; a member wider than 64 bits is a row of bytes.
 
     stimulus : of every input. expected : of every output, as the answer to the stimulus of the same row: the bench
-    moves it by the latency. check : bool [cycles] for an output that is not looked at in every cycle.
+    moves it by the latency. check : bool [cycles] for an output that is not checked in every cycle.
     """
 
     stimulus: Mapping[str, np.ndarray]

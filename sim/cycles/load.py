@@ -1,4 +1,4 @@
-"""The load unit: its front asks for bursts, its back writes their words, some instructions behind (hw.load*)."""
+"""The load unit: its front half asks for bursts, its back half writes their words some instructions later (hw.load)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNFOLD = 2
 
 
 class Command(NamedTuple):
-    """An instruction between front and back, and when it was handed over."""
+    """An instruction between the front and the back half, and when it was handed over."""
 
     instruction: Instruction
     checked: int
@@ -43,7 +43,7 @@ class LoadModel:
         self._lane = bus.lane(self, self.stream)
         self.release: Callable[[int], None]
         self.ready: int | None = 0
-        self._front: tuple[int, Instruction] | None = None  # waits for a place between front and back
+        self._front: tuple[int, Instruction] | None = None  # waits for a place between the two halves
         self._walks: deque[Command] = deque()  # their rows are still to be taken
         self._bursts: tuple[Burst, ...] = ()
         self._alike: tuple[int, ...] = ()
@@ -59,7 +59,7 @@ class LoadModel:
         self._pending: deque[Command] = deque()
         self._current: Command | None = None
         self._checked = 0
-        self._taken: list[int] = []  # when the back took each command
+        self._taken: list[int] = []  # when the back half took each command
         self._done = -1
         self._step = 0  # the first cycle in which the back can work on the next beat
         self._history: deque[tuple[int, int, int]] = deque(maxlen=BEAT_QUEUE)
@@ -70,7 +70,7 @@ class LoadModel:
             [(None, 0, 0, 0)] * self._lag, self._lag
         )  # the last bursts of streams
         self._streak = self._pace = (
-            0  # bursts that were like those before, and the cycles of ``_lag`` of them
+            0  # bursts that were like the previous ones, and the cycles of ``_lag`` of them
         )
         self.left = 0  # when the last beat of the burst that was looked at is taken
         self._settled = max(places, BEAT_QUEUE) + 1
@@ -82,7 +82,7 @@ class LoadModel:
         self._check()
 
     def _check(self) -> None:
-        """The command goes on when there is a place for it; its rows are then taken."""
+        """The command proceeds when there is a place for it; its rows are then taken."""
         if self._front is None:
             return
         cycle, instruction = self._front
@@ -109,7 +109,7 @@ class LoadModel:
         self._clock.at(max(cycle, self._clock.now), self.release)
 
     def _walk(self) -> None:
-        """Take the first row of the next command, as soon as the last burst before is in the generator's register."""
+        """Take the first row of the next command, as soon as the previous last burst is in the generator's register."""
         if self._walks:
             command = self._walks.popleft()
             self._row = max(command.checked + 1, self._moved)
@@ -156,7 +156,7 @@ class LoadModel:
 
     # ------------------------------------------------------------------------------------------ back
     def _take(self) -> None:
-        """The back takes commands in order, each a cycle after the one before is done; FILL it does by itself."""
+        """The back half takes commands in order, each a cycle after the previous one; FILL it does by itself."""
         while self._current is None and self._pending:
             command = self._pending.popleft()
             taken = max(command.checked + 1, self._done + 1)
@@ -284,7 +284,7 @@ class LoadModel:
                 if end < written - 1:
                     end = written - 1
                 else:
-                    free = busy  # nobody was in the way
+                    free = busy  # no other client was in the way
             left = 1 + (end - burst.queued if late >= 0 else self._place(end, burst.beats, steps))
             if left < arrived:
                 left = arrived
@@ -350,7 +350,7 @@ class LoadModel:
         return pace if self._streak > self._settled else 0
 
     def _shift(self, ahead: int) -> None:
-        """Go on by as many equal bursts as take ``ahead`` cycles."""
+        """Advance by as many equal bursts as take ``ahead`` cycles."""
         asked, history, past = self._lane.asked, self._history, self._past
         for place, (cycle, beats) in enumerate(asked):
             asked[place] = (cycle + ahead, beats)
@@ -372,7 +372,7 @@ class LoadModel:
         return True
 
     def _flow(self, burst: Burst, left: int, end: int, pace: int, times: int) -> None:
-        """Go on by as many bursts; each asks for another one when it has left."""
+        """Advance by as many bursts; each asks for another one when it has left."""
         asked, beats = self._lane.asked, burst.beats
         for time in range(max(1, times - len(asked) + 1), times + 1):
             asked.popleft()

@@ -85,7 +85,7 @@ class SimulationRun:
 def _prepare_folder(
     folder: Path, plan: dict[str, Any], program: Program, inputs: Sequence[np.ndarray]
 ) -> None:
-    """Keep the results of an identical earlier plan, throw away those of any other."""
+    """Keep the results of an identical earlier plan, delete those of any other."""
     state = hashlib.sha256(
         json.dumps({k: v for k, v in plan.items() if k != "images"}, sort_keys=True).encode()
     )
@@ -162,7 +162,7 @@ def simulate(
 
 
 def clear(folder: str | Path) -> None:
-    """Forget the results in ``folder``, so that the next run simulates everything anew."""
+    """Forget the results in ``folder``, so that the next run simulates everything again."""
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -101,7 +101,7 @@ async def _prepare(host: Host, plan: dict[str, Any]) -> None:
     if await host.read(Register.MAGIC) != isa.MAGIC_VALUE:
         raise AssertionError("The MAGIC register does not answer")
     if await host.read(Register.CONFIG) != plan["config"]:
-        raise AssertionError("The simulated accelerator has another configuration than the program")
+        raise AssertionError("The simulated accelerator and the program have different configurations")
     settings = {
         Register.READ_BASE: READ_BASE,
         Register.READ_SIZE: plan["read_size"],
@@ -133,7 +133,7 @@ async def _run_image(host: Host, plan: dict[str, Any], index: int) -> bool:
         np.save(file, window)
     os.replace(host.folder / "window.partial", host.folder / f"window-{index:04d}.npy")
     if plan["trace"]:
-        # One file for each image: a process that goes on after an interruption starts trace.txt and its cycles anew.
+        # One file for each image: a process that resumes after an interruption starts trace.txt and its cycles again.
         _write(host.folder / f"trace-{index:04d}.txt", host.take_trace())
     result = {
         "status": status,

@@ -158,7 +158,7 @@ def test_wide_probabilities_need_a_machine_of_two_planes() -> None:
 
 def test_a_width_that_contradicts_its_tensor_is_refused() -> None:
     graph = edited(vit(widths=(16,)), "blocks.0.attn.softmax", attributes(probability_bits=8))
-    refused(graph, "blocks.0.attn.softmax.0 is int16, which is not what 8 probability bits are")
+    refused(graph, "blocks.0.attn.softmax.0 is int16, which does not match 8 probability bits")
 
 
 def test_width_and_norm_are_in_the_instructions() -> None:
@@ -203,7 +203,7 @@ def test_an_operation_in_no_chain_is_refused() -> None:
     nodes = (*graph.nodes[: index + 1], relu, *graph.nodes[index + 1 :])
     refused(
         dataclasses.replace(graph, nodes=nodes, tensors=tensors),
-        r"Node odd \(relu\) of layer blocks.0.odd: is in no chain of operations that the machine can fuse",
+        r"Node odd \(relu\) of layer blocks.0.odd: is not in a chain of operations that the machine can fuse",
     )
 
 

@@ -126,7 +126,7 @@ def test_gelu_has_every_attribute_of_its_node() -> None:
 
 
 def test_exact_probabilities_are_the_truth_that_the_others_approach() -> None:
-    """Contexts of the same scores: two planes are nearer to exact than one."""
+    """Contexts of the same scores: two passes are nearer to exact than one."""
     found = {}
     for name, softmax in {
         "exact": SoftmaxConfig(variant=EXACT),

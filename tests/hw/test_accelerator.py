@@ -53,7 +53,7 @@ def test_relay(data_bits: int, stall: float) -> None:
     silent = [
         name
         for name, value in counters.items()
-        if value and name.startswith(("matrix_wait", "row", "s_", "w_", "p_"))
+        if value and name.startswith(("matrix_wait", "vector", "s_", "w_", "p_"))
     ]
     assert not silent
 

@@ -51,8 +51,8 @@ SHAPES = {
     "one class, wide": Shape(classes=1, dim=33, heads=11, hidden=5),
     "one hidden channel": Shape(hidden=1, image=(1, 6, 6), patch=2),
     "rms norm, silu": Shape(norm="rms", activation="silu"),
-    "rms norm and silu spelled out": Shape(
-        norm="spelled rms", activation="spelled silu", class_token=False, layer_scale=True
+    "rms norm and silu decomposed": Shape(
+        norm="decomposed rms", activation="decomposed silu", class_token=False, layer_scale=True
     ),
     "many tokens": Shape(image=(1, 18, 16), patch=2, dim=8, class_token=False),
 }

@@ -60,7 +60,7 @@ def cut(text: str, names: Sequence[str] | None = None) -> dict[str, Part]:
 
     Raises RunError where the RTL has no module of a piece that every accelerator has.
 
-    The numbers that Amaranth gives to its names depend on what else is in the machine: they are counted anew, so that
+    The numbers that Amaranth gives to its names depend on what else is in the machine: they are counted again, so that
     the same circuit has the same text.
     """
     modules = {found["name"]: found[0] for found in MODULE.finditer(text)}

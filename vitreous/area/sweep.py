@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         choices=FAMILIES,
         help="may be repeated (default: xcup, ecp5, the library)",
     )
-    parser.add_argument("--liberty", type=Path, help="a standard-cell library to measure too, if it is there")
+    parser.add_argument("--liberty", type=Path, help="a standard-cell library to measure too, if it exists")
     parser.add_argument("--name", default="", help="its name (default: that of the library)")
     parser.add_argument("--piece", action="append", choices=ALL, help="only this piece; may be repeated")
     parser.add_argument("--skip", action="append", choices=ALL, help="all but this piece; may be repeated")
@@ -178,7 +178,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.liberty is not None and chosen.liberty.exists():
         targets.append(library(chosen.liberty, name=chosen.name))
     elif chosen.liberty is not None:
-        print(f"vitreous.area.sweep: {chosen.liberty} is not there: no standard cells", file=sys.stderr)
+        print(
+            f"vitreous.area.sweep: {chosen.liberty} does not exist: standard cells are not measured",
+            file=sys.stderr,
+        )
     try:
         sweep(
             targets,
@@ -191,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except RunError as error:
         sys.exit(f"vitreous.area.sweep: {error}")
     except KeyboardInterrupt:
-        sys.exit("vitreous.area.sweep: interrupted; the same command goes on where it stopped")
+        sys.exit("vitreous.area.sweep: interrupted; the same command resumes where it stopped")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ WIDTHS = (2, 4)
 SOFTMAX_WIDTHS = (4, 8)
 """The same for a unit whose lanes are those of the array, which has at least 4."""
 ALONE = (1, 1)
-"""Widths of a part of which there is one, whatever the lanes are."""
+"""Widths of a part of which there is one, for any number of lanes."""
 Config = ActivationConfig | SoftmaxConfig | NormConfig
 
 
@@ -253,7 +253,7 @@ def _shared_entries() -> tuple[Entry, ...]:
 def catalogue() -> tuple[Entry, ...]:
     """Every entry, in the order of the table."""
     activations = (
-        ("activation_delta", "Q6.14, steps of 1/32 to 4.5", ActivationConfig()),
+        ("gelu_delta", "Q6.14, steps of 1/32 to 4.5", ActivationConfig()),
         ("gelu_delta_22", "Q6.22, steps of 1/32 to 4.5", ActivationConfig(fraction_bits=22)),
         (
             "gelu_delta_8",

@@ -242,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         units = collect(chosen.cache, chosen.family or FAMILIES, display)
     except KeyboardInterrupt:
-        sys.exit("vitreous.characterize.units: interrupted; the same command goes on where it stopped")
+        sys.exit("vitreous.characterize.units: interrupted; the same command resumes where it stopped")
     write_text(chosen.data, json.dumps(units.as_dict(), indent=1) + "\n")
     for path in unit_page.write(units, chosen.docs):
         display.line(str(path))

@@ -61,7 +61,7 @@ def area_command(
     if quick and full:
         raise RunError("--quick runs no synthesis and --full does: choose one")
     if quick and liberty is not None:
-        raise RunError("--quick reads no library; --target names one that was measured, as osu018")
+        raise RunError("--quick reads no library; --target names one that was measured, such as osu018")
     if bit_um2 is not None and target != "cells":
         raise RunError("--bit-um2 is for --target cells: a memory block of an FPGA is counted, not measured")
     if quick:

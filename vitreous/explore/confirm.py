@@ -1,4 +1,4 @@
-"""The points of a front in RTL: one image each, every stored value against golden, every counter against the model."""
+"""Points of a Pareto front in RTL: one image each, stored values against golden, counters against the model."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def confirm(
             worst = max((abs(c.deviation) for c in seen.values()), default=0.0)
             different = sum(c.different for c in seen.values())
             stage.note(
-                f"{len(seen)} of {len(searched.front)} points of the front; cycles within {worst:.2%} of the model, "
-                f"{sum(c.compared for c in seen.values()):,} values compared, {different:,} differ"
+                f"{len(seen)} of {len(searched.front)} points of the Pareto front; cycles within {worst:.2%} of the "
+                f"model, {sum(c.compared for c in seen.values()):,} values compared, {different:,} differ"
             )
         points = tuple(dataclasses.replace(p, confirmation=seen.get(p.number)) for p in searched.points)
         searches.append(dataclasses.replace(searched, points=points))

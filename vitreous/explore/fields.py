@@ -86,7 +86,7 @@ class Design:
 
 
 def design(base: AcceleratorConfig, settings: Mapping[str, Value]) -> Design:
-    """``base`` with ``settings`` by dotted name. Raises ConfigError for a configuration that cannot be."""
+    """``base`` with ``settings`` by dotted name. Raises ConfigError for a contradictory configuration."""
     data = base.as_dict()
     quantization: dict[str, Value] = {}
     for name, value in settings.items():

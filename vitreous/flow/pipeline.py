@@ -1,4 +1,4 @@
-"""A whole run: model to integer graph to programs to simulated RTL to report, in one folder that it can go on from."""
+"""A whole run: model to integer graph, programs, simulated RTL and report, in one folder from which it can resume."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def build_record(build: Build) -> BuildRecord:
 def simulation_seconds(run: SimulationRun) -> float:
     """Wall seconds of all simulation processes that worked on the run's folder.
 
-    Kept beside the results, because a run that goes on after an interruption starts another process; never less
+    Kept beside the results, because a run that resumes after an interruption starts another process; never less
     than the images' own seconds.
     """
     path = run.folder / "seconds.json"

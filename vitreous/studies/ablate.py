@@ -210,7 +210,7 @@ class _Bench:
             )
 
     def _graph(self, config: AcceleratorConfig) -> Graph:
-        """Quantized once for every set of softmax, GELU and norm.
+        """Quantized once for every set of softmax, activation and norm.
 
         Probabilities are as wide as the machine has them: their width would otherwise follow the softmax and hide what
         a variant costs.

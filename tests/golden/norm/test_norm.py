@@ -126,7 +126,7 @@ def test_a_constant_row_gives_the_zero_point(variant: str) -> None:
         (8, 1 << 15, 10, 1, r"A norm needs 2\*\*14 <= multiplier < 2\*\*15, not 32768"),
         (8, 20000, 10, 0, r"A norm needs 1 <= epsilon < 2\*\*32, not 0"),
         (8, 20000, 10, 1 << 32, r"A norm needs 1 <= epsilon < 2\*\*32, not 4294967296"),
-        (8, 20000, 47, 1, "A norm's row needs a shift outside 1..47"),
+        (8, 20000, 47, 1, "A row of a norm needs a shift outside 1..47"),
     ],
 )
 def test_outside_the_contract(

@@ -253,7 +253,7 @@ def test_prologue_all_codes_and_distances(variant: str, bits: int) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(("lanes", "depth", "probability_bits"), [(4, 1, 16), (8, 4, 8), (4, 8, 16)])
 def test_prologue_places(variant: str, lanes: int, depth: int, probability_bits: int) -> None:
-    """Element ``lane*V + v`` is of its lane's row; planes of adjacent words differ."""
+    """Element ``lane*V + v`` is of its lane's row; byte planes of adjacent words differ."""
     config = make_config(variant, 8, lanes, depth, probability_bits=probability_bits)
     rng, softmax = random.Random(lanes * depth), config.softmax
     dut = prologue(config)

@@ -241,7 +241,7 @@ def test_a_missing_token_is_an_error() -> None:
     program, _ = small_program(TINY, "one token, one head, pooled")
     waits = matmul(TINY).with_tokens(wait=1 << Queue.VECTOR, signal=0)
     broken = Program(**{**vars(program), "instructions": (waits, *program.instructions)})
-    with pytest.raises(SimulationError, match="does not come to its END in the cycle model"):
+    with pytest.raises(SimulationError, match="does not reach its END in the cycle model"):
         predict(broken, TINY, FAST)
 
 

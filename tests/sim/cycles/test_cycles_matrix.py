@@ -20,7 +20,7 @@ def busy(client: Client, end: int) -> set[int]:
 
 
 def check(config: AcceleratorConfig, program: list[Instruction], seed: int) -> None:
-    """Completions, stalls, all writes of words and all reads."""
+    """Retirements, stalls, all writes of words and all reads."""
     bench = MatrixBench(config)
     outcome = bench.run(program, random_memories(config, np.random.default_rng(seed)))
     assert outcome.errors == []

@@ -78,6 +78,6 @@ def test_a_line_that_loses_bytes() -> None:
 
 
 def test_whole_words() -> None:
-    with pytest.raises(SimulationError, match="A request is of whole words, not of 3 bytes at 0"):
+    with pytest.raises(SimulationError, match="A request must be of whole words, not of 3 bytes at 0"):
         write_request(0, b"123")
     assert read_request(8, 2) == b"R" + struct.pack("<II", 8, 2)

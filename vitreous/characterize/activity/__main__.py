@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 )
                 stage.note(f"{sum(row['cycles'] for row in rows)} cycles of {sum(made.nets().values())} nets")
     except KeyboardInterrupt:
-        sys.exit("vitreous.characterize.activity: interrupted; the same command goes on where it stopped")
+        sys.exit("vitreous.characterize.activity: interrupted; the same command resumes where it stopped")
     display.line(str(activity_page.write(chosen.data, chosen.docs)))
 
 
