@@ -222,7 +222,11 @@ def all_roots(rng: np.random.Generator, count: int) -> Iterator[Block]:
 
 def cases() -> list[Case]:
     """Of this file."""
-    found = [
+    return [*_requantize_cases(), *_leading_one_cases(), *_reciprocal_cases(), *_root_cases()]
+
+
+def _requantize_cases() -> list[Case]:
+    return [
         Case(
             unit="Requantize",
             variant=f"{width} bits",
@@ -232,7 +236,10 @@ def cases() -> list[Case]:
         )
         for width in (32, 30)
     ]
-    found += [
+
+
+def _leading_one_cases() -> list[Case]:
+    return [
         Case(
             unit="LeadingOne",
             variant=f"{width} bits",
@@ -243,16 +250,18 @@ def cases() -> list[Case]:
         )
         for width in (16, 32, 64)
     ]
-    found.append(
-        Case(
-            unit="Reciprocal",
-            variant="",
-            space="numbers of 32 bits, numerators",
-            make=copies(Reciprocal),
-            blocks=reciprocal_blocks,
-        )
+
+
+def _reciprocal_cases() -> list[Case]:
+    """Reciprocals of counts, and what softmax multiplies a row by: 1 over the sum of its numerators."""
+    reciprocal = Case(
+        unit="Reciprocal",
+        variant="",
+        space="numbers of 32 bits, numerators",
+        make=copies(Reciprocal),
+        blocks=reciprocal_blocks,
     )
-    found += [
+    scales = [
         Case(
             unit="RowScale",
             variant=variant,
@@ -262,15 +271,19 @@ def cases() -> list[Case]:
         )
         for variant in ("base2", "online")
     ]
-    found += [
-        Case(
-            unit="RowInverse",
-            variant="ita",
-            space="all sums 256..2**20 - 1",
-            make=copies(RowInverse),
-            blocks=row_inverse_blocks,
-            exhaustive=True,
-        ),
+    inverse = Case(
+        unit="RowInverse",
+        variant="ita",
+        space="all sums 256..2**20 - 1",
+        make=copies(RowInverse),
+        blocks=row_inverse_blocks,
+        exhaustive=True,
+    )
+    return [reciprocal, *scales, inverse]
+
+
+def _root_cases() -> list[Case]:
+    return [
         Case(
             unit="ReciprocalRoot",
             variant="",
@@ -287,4 +300,3 @@ def cases() -> list[Case]:
             blocks=root_blocks,
         ),
     ]
-    return found
