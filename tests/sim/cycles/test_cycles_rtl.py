@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.sim.small import CASES, CONFIGURATIONS, TIMINGS, small_program
 from vitreous.sim.cycles import predict
-from vitreous.sim.run.runtime import MemoryTiming, simulate
+from vitreous.sim.dram import MemoryTiming
+from vitreous.sim.run.runtime import simulate
 from vitreous.spec.work import work
 
 pytestmark = pytest.mark.slow
