@@ -1,7 +1,7 @@
 """``python -m benchmarks``: utilization and simulation speed on one DeiT-Tiny layer, beside cocotb's default
 runner.
 
-For each accelerator the same program runs on two builds of the same RTL: ours (sim.build.build) to its end, and
+For each accelerator the same program runs on two builds of the same RTL: ours (sim.run.build) to its end, and
 the one that
 cocotb's runner makes by itself, with cocotb's clock, for as many cycles as ``--default-cycles`` allows. The
 ratio of their

@@ -11,7 +11,7 @@ Stages of a lane after a mean pass:
 Stages of a lane after a statistics pass:
     1        its sum of squares
     2        variance
-    3 - 11   row scale (hw.norm_scale)
+    3 - 11   row scale (hw.norm.scale)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The AXI port and the simulated DRAM behind it (hw.axi, hw.bursts, sim/run/bench.sv): bursts, latency, throughput."""
+"""The AXI port and the simulated DRAM behind it (hw.axi, sim/run/bench.sv): bursts, latency, throughput."""
 
 from __future__ import annotations
 

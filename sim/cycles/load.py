@@ -1,4 +1,4 @@
-"""The load unit: its front asks for bursts, its back writes their words, some instructions behind (hw.load*)."""
+"""The load unit: its front asks for bursts, its back writes their words, some instructions behind (hw.load)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens, and the four in-order queues between dispatch and the units (hw.tokens, hw.issue)."""
+"""Tokens, and the four in-order queues between dispatch and the units (hw.control.tokens, hw.control.issue)."""
 
 from __future__ import annotations
 
