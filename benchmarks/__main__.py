@@ -26,6 +26,7 @@ from vitreous.compiler import compile
 from vitreous.golden.interpreter import quantize_image
 from vitreous.models.vit import VisionTransformer, ViTConfig
 from vitreous.quant import quantize
+from vitreous.sim.dram import MemoryTiming
 from vitreous.sim.run import runtime
 from vitreous.sim.run.build import build, build_default
 from vitreous.sim.run.toolchain import verilator
@@ -73,7 +74,7 @@ def _default_speed(
 ) -> float:
     made = build_default(config)
     plan = runtime.make_plan(
-        program, config, made, runtime.MemoryTiming(), trace=False, external_clock=True, maximum_cycles=cycles
+        program, config, made, MemoryTiming(), trace=False, external_clock=True, maximum_cycles=cycles
     )
     target = folder.absolute() / f"default-{config.name}"
     runtime.clear(target)

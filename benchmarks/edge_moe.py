@@ -19,7 +19,7 @@ from tests.support.compiler.graphs import random_vit_graph
 from vitreous.compiler import compile
 from vitreous.flow.workspace import write_text
 from vitreous.sim.cycles import predict
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.layout import ceil_div
 

@@ -25,7 +25,8 @@ from benchmarks.validation_page import page
 from tests.support.sim.small import CONFIGURATIONS
 from vitreous.flow.workspace import write_text
 from vitreous.sim.cycles import predict
-from vitreous.sim.run.runtime import MemoryTiming, simulate
+from vitreous.sim.dram import MemoryTiming
+from vitreous.sim.run.runtime import simulate
 
 LIMIT = 0.01
 SPEED_UP = 50

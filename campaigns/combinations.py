@@ -4,7 +4,7 @@ The product of softmax, smooth activation and norm variants on one small array; 
 so a Verilator build, too long for ``make test`` (there ``tests.support.sim.small`` has each variant at least once).
 The model
 is one encoder layer with 8-bit probabilities and one with 16; every second combination has RMS norm. Prints a line
-for each, writes docs/results/combinations.md, and exits with status 1 when a byte differs.
+for each, and exits with status 1 when a byte differs.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from tests.support.compiler.cases import random_case
 from tests.support.compiler.graphs import random_image, random_vit_graph
 from tests.support.sim.small import TIMINGS, golden_window
 from vitreous.compiler import CompileError, compile
-from vitreous.sim.run.build import SimulationError
+from vitreous.sim.errors import SimulationError
 from vitreous.sim.run.runtime import simulate
 
 

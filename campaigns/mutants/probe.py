@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vitreous.sim.run.build import SimulationError, build
+from vitreous.sim.errors import SimulationError
+from vitreous.sim.run.build import build
 from vitreous.sim.run.runtime import simulate
 from vitreous.spec import program
 from vitreous.spec.config import AcceleratorConfig

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from campaigns.vectors.campaign import GROUPS, Group, Row, run_group
 from vitreous.sim.bench.vectors import VectorError
-from vitreous.sim.run.build import SimulationError
+from vitreous.sim.errors import SimulationError
 from vitreous.sim.run.toolchain import verilator
 
 

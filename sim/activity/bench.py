@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitreous.sim.activity.saif import read_saif
+from vitreous.sim.errors import SimulationError
 from vitreous.sim.run import toolchain
-from vitreous.sim.run.build import SimulationError
 
 DEFAULT_FOLDER = Path("build/activity")
 UNIT = "unit"

@@ -22,7 +22,8 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
 from vitreous.sim.bench.vector_units import TOP, Layout, Port, VectorError, emit, layout
-from vitreous.sim.run.build import DEFAULT_FOLDER, Build, SimulationError, build_bench
+from vitreous.sim.errors import SimulationError
+from vitreous.sim.run.build import DEFAULT_FOLDER, Build, build_bench
 from vitreous.sim.run.runtime import failure_text
 
 __all__ = ["Block", "Mismatch", "VectorBench", "VectorError", "VectorResult", "compare"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vitreous.sim.cycles.events import NEVER, Clock, Phase
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.layout import ceil_div
 
 FULL = 100

@@ -19,8 +19,8 @@ from vitreous.sim.cycles.ports import Port
 from vitreous.sim.cycles.queues import IssueQueue, Tokens
 from vitreous.sim.cycles.store import StoreModel
 from vitreous.sim.cycles.vector import VectorModel
-from vitreous.sim.run.build import SimulationError
-from vitreous.sim.run.runtime import MemoryTiming, check_program
+from vitreous.sim.dram import MemoryTiming, check_program
+from vitreous.sim.errors import SimulationError
 from vitreous.sim.run.trace import Span
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig

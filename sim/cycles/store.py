@@ -12,7 +12,7 @@ from vitreous.sim.cycles.bus import FULL
 from vitreous.sim.cycles.events import Clock, Phase
 from vitreous.sim.cycles.ports import Port
 from vitreous.sim.cycles.timing import OUTSTANDING_WRITES, READ_AHEAD
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory
 from vitreous.spec.layout import ceil_div, word_bytes

@@ -16,7 +16,7 @@ import numpy as np
 
 from vitreous.hw.board.host_bus import REGISTERS_BIT, WORD_BYTES
 from vitreous.hw.board.loader import READ, WRITE
-from vitreous.sim.run.build import SimulationError
+from vitreous.sim.errors import SimulationError
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Register

@@ -74,7 +74,8 @@ ERRORS = {
 }
 
 
-@pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
+@pytest.mark.slow
+@pytest.mark.parametrize("stall", [0.0, 0.4])
 def test_errors(stall: float) -> None:
     """One after the other, with a reset between; after the last the machine still works."""
     m = machine(seed=3, stall=stall)
@@ -109,6 +110,7 @@ def test_unknown_opcode_and_empty_program() -> None:
     assert m.simulate(host).error[0] == ErrorCode.NO_END
 
 
+@pytest.mark.slow
 def test_program_beyond_the_window() -> None:
     m = machine(read_size=0x1800)
     outcome = m.run([END], length=0x1800)
@@ -144,6 +146,7 @@ def test_bus_errors() -> None:
     assert not any(m.written[1024:])
 
 
+@pytest.mark.slow
 def test_reset_after_an_error_and_second_run() -> None:
     """A token left by the failed program would let the store of the next one run too early."""
     m = machine(seed=11, stall=0.2)
@@ -173,6 +176,7 @@ def test_reset_after_an_error_and_second_run() -> None:
     assert outcome.counters["instructions"] == len(RELAY), "start clears the counters"
 
 
+@pytest.mark.slow
 def test_leftover_tokens_stay_for_the_next_program() -> None:
     m = machine()
 

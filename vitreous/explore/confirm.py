@@ -26,7 +26,7 @@ from vitreous.spec.graph import Graph
 if TYPE_CHECKING:
     from vitreous.explore.run import Graphs, Options
     from vitreous.explore.space import Space
-    from vitreous.sim.run.runtime import MemoryTiming
+    from vitreous.sim.dram import MemoryTiming
 
 ROOMS = ("quant", "golden", "spec", "compiler", "hw", "sim", "models")
 
@@ -83,7 +83,7 @@ def _confirmed(
     point: ExploredPoint, searched: Searched, space: Space, store: Graphs, options: Options, folder: Path
 ) -> Confirmation:
     """From the folder, when it was measured already with these sources."""
-    from vitreous.sim.run.runtime import MemoryTiming
+    from vitreous.sim.dram import MemoryTiming
 
     made = design(space.base, {**space.fixed, **point.settings})
     checkpoint = None if options.checkpoint is None else str(options.checkpoint.absolute())

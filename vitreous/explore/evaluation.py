@@ -211,7 +211,7 @@ def predicted(
     from vitreous.compiler import compile as compile_graph
     from vitreous.compiler.errors import CompileError
     from vitreous.sim.cycles import predict
-    from vitreous.sim.run.runtime import MemoryTiming
+    from vitreous.sim.dram import MemoryTiming
 
     require_same(sources)
     if isinstance(model, Refused):

@@ -29,8 +29,9 @@ from vitreous.spec.program import Program
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel
     from vitreous.reports import EnergyChoice
+    from vitreous.sim.dram import MemoryTiming
     from vitreous.sim.run.build import Build
-    from vitreous.sim.run.runtime import MemoryTiming, SimulationRun
+    from vitreous.sim.run.runtime import SimulationRun
 
 OBSERVED_LIMIT = 16 << 20
 """Bytes of stored intermediates over all images up to which every image is also run with the observed program;
@@ -74,7 +75,7 @@ class Run:
         self.model_digest = steps.model_digest(model)
 
     def timing(self) -> MemoryTiming:
-        from vitreous.sim.run.runtime import MemoryTiming
+        from vitreous.sim.dram import MemoryTiming
 
         return MemoryTiming(latency=self.options.memory_latency, throughput=self.options.memory_throughput)
 

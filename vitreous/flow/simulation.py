@@ -80,7 +80,8 @@ def _inputs(program: Program, graph: Graph | None, images: np.ndarray) -> np.nda
 
 def simulate_program(path: Path, folder: Path, options: SimulateOptions) -> bool:
     """Simulate, compare, record in ``folder``. True when nothing differs, or when only waves were asked for."""
-    from vitreous.sim.run.runtime import MemoryTiming, simulate
+    from vitreous.sim.dram import MemoryTiming
+    from vitreous.sim.run.runtime import simulate
 
     steps.require_toolchain()
     program = programs.load(path)

@@ -31,7 +31,7 @@ from vitreous.reports.energy.technology import (
 )
 from vitreous.reports.errors import ReportError
 from vitreous.reports.report import ASSUMED_CLOCK_MHZ
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 from vitreous.spec.graph import Graph
 from vitreous.spec.limits import MEMORY_LATENCY

@@ -27,7 +27,7 @@ from vitreous.reports.energy.event_costs import SHARED_REGISTERS, register_bits
 from vitreous.reports.energy.technology import ZERO, Range, load_technology
 from vitreous.reports.errors import ReportError
 from vitreous.sim.cycles import Prediction, predict
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, ConfigError
 from vitreous.spec.graph import Graph
 from vitreous.spec.isa import COUNTERS, Instruction, Memory, Opcode, Operands, Queue

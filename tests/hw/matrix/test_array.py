@@ -37,7 +37,9 @@ def stimulus(
 
 @pytest.mark.parametrize("gap", [False, True])
 @pytest.mark.parametrize("multiplier", MULTIPLIERS)
-@pytest.mark.parametrize(("lanes", "depth"), [(4, 1), (4, 2), (4, 8), (8, 4)])
+@pytest.mark.parametrize(
+    ("lanes", "depth"), [(4, 1), (4, 2), (4, 8), pytest.param(8, 4, marks=pytest.mark.slow)]
+)
 def test_tiles(lanes: int, depth: int, multiplier: str, gap: bool) -> None:
     rng = np.random.default_rng(lanes * depth)
     config = AcceleratorConfig(array=ArrayConfig(lanes=lanes, depth=depth, multiplier=multiplier))

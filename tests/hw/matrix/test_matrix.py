@@ -48,7 +48,7 @@ def run(config: AcceleratorConfig, program: list[Instruction], seed: int = 0) ->
         small(4, 4, variant="online"),
         small(4, 2, variant="ibert"),
         small(4, 4, variant="ita", fraction_bits=7),
-        multiplied(small(4, 4), "packed"),
+        pytest.param(multiplied(small(4, 4), "packed"), marks=pytest.mark.slow),
         pytest.param(multiplied(small(4, 8), "accumulate"), marks=pytest.mark.slow),
         pytest.param(multiplied(small(8, 4), "packed"), marks=pytest.mark.slow),
         pytest.param(small(4, 1), marks=pytest.mark.slow),

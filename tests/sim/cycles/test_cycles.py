@@ -14,8 +14,8 @@ from vitreous.sim.cycles.counters import MatrixIdle, covered
 from vitreous.sim.cycles.matrix import MatrixModel
 from vitreous.sim.cycles.ports import Client, Follower, Port
 from vitreous.sim.cycles.store import Pace
-from vitreous.sim.run.build import SimulationError
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
+from vitreous.sim.errors import SimulationError
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 from vitreous.spec.isa import COUNTERS, Instruction, Memory, Opcode, Queue, make
 from vitreous.spec.program import Program

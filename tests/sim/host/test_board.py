@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from vitreous.hw.board.loader import READ, WRITE
+from vitreous.sim.errors import SimulationError
 from vitreous.sim.host.board import (
     HEADER_BYTES,
     REGISTERS,
@@ -16,7 +17,6 @@ from vitreous.sim.host.board import (
     read_request,
     write_request,
 )
-from vitreous.sim.run.build import SimulationError
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Register
