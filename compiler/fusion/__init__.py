@@ -2,7 +2,7 @@
 
     patches . linear . requantize(16) [. pad_tokens] [. add(constant)]      Embedding
     linear . requantize(8) [. relu]                                         Linear to X
-    linear . requantize(16) . gelu . requantize(8)                          Linear to X
+    linear . requantize(16) . activation . requantize(8)                    Linear to X
     linear . requantize(16) . add(residual)                                 Linear to R, in place
     linear . requantize(16) . output                                        Linear to R
     three linears . scores . requantize(15) . softmax . context . requantize_rows    Attention
