@@ -46,8 +46,8 @@ def _temporary(path: Path) -> Path:
     return path.with_name(path.name + ".partial")
 
 
-def read_pair(path: str | Path, expected_format: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Raises StorageError that says which file is wrong and how."""
+def read_pair(path: str | Path, *formats: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and text of files of one of ``formats``. Raises StorageError that says which file is wrong and how."""
     path = Path(path)
     side = path.with_suffix(".json")
     for file in (path, side):
@@ -58,8 +58,8 @@ def read_pair(path: str | Path, expected_format: str) -> tuple[dict[str, np.ndar
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise StorageError(f"{side} is truncated or not JSON: {error}") from None
     found = text.get("format") if isinstance(text, dict) else None
-    if found != expected_format:
-        raise StorageError(f"{side} has format {found!r}; expected {expected_format!r}")
+    if found not in formats:
+        raise StorageError(f"{side} has format {found!r}; expected {' or '.join(map(repr, formats))}")
     try:
         return load_file(path), text
     except (SafetensorError, OSError) as error:

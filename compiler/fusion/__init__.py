@@ -52,8 +52,6 @@ def _match_norm(pattern: Pattern, node: Node) -> Norm:
 
 def _match_pool(pattern: Pattern, node: Node) -> Pool:
     rows, channels = pattern.shape(node.inputs[0])
-    if pattern.dtype(node.inputs[0]) != "int16":
-        raise CompileError(f"{checks.where(node)}: takes the 16-bit residual stream only")
     checks.at_most(node, "tokens", rows, POOL_TOKENS)
     multiplier, shift = node.integer("multiplier"), node.integer("shift")
     if not (1 <= multiplier < 1 << 15 and 1 <= shift <= 47):
@@ -86,6 +84,7 @@ def _match_select(pattern: Pattern, node: Node) -> Select:
 
 def fuse(graph: Graph, config: AcceleratorConfig) -> tuple[Operation, ...]:
     """The graph's operations in execution order. Raises CompileError that names what has no fused form."""
+    checks.graph_fits(graph)
     pattern = Pattern(graph, config)
     operations: list[Operation] = []
     projections: dict[str, Linear] = {}

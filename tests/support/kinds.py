@@ -284,7 +284,8 @@ KINDS: Mapping[str, tuple[Place, ...]] = {
         Place("docs/machine.md", lambda: words("docs/machine.md", Opcode), lambda: Opcode),
     ),
     "operation": (
-        Place("spec/graph.py", lambda: SIGNATURES, lambda: Op),
+        Place("spec/graph/node.py", lambda: SIGNATURES, lambda: Op),
+        Place("spec/graph/infer.py", lambda: _inferred(), lambda: Op),
         Place("golden/interpreter.py", _operations, lambda: Op),
         Place("quant/emit", lambda: named("quant/emit", Op), lambda: Op),
         Place("compiler", lambda: named("compiler", Op), lambda: Op),
@@ -364,3 +365,9 @@ def _coloured() -> Iterable[str]:
     from vitreous.reports.draw.colours import QUEUES
 
     return QUEUES
+
+
+def _inferred() -> Iterable[Op]:
+    from vitreous.spec.graph.infer import INFER
+
+    return INFER
