@@ -171,20 +171,3 @@ def run_batch(
     shape = graph.output.shape[1:] if graph.output.shape[0] == 1 else graph.output.shape
     whole = np.concatenate(parts) if parts else np.zeros(0, graph.output.dtype)
     return whole.reshape(len(checked), *shape)
-
-
-def quantize_image(graph: Graph, image: np.ndarray) -> np.ndarray:
-    """``clamp8(rint(x / scale) + zero_point)``: normalised real image [..., C, H, W] -> int8 of the same shape."""
-    entry = graph.input
-    if not entry.scale > 0:
-        raise GoldenError(f"Tensor {entry.name}: the input needs a positive scale, not {entry.scale}")
-    quantized = np.rint(np.asarray(image, np.float64) / entry.scale) + entry.zero_point
-    return np.clip(quantized, -128, 127).astype(np.int8)
-
-
-def logits_to_real(graph: Graph, logits: np.ndarray) -> np.ndarray:
-    """``scale * (integer - zero_point)`` of the output tensor, float64 of the same shape."""
-    entry = graph.output
-    if not entry.scale > 0:
-        raise GoldenError(f"Tensor {entry.name}: the output needs a positive scale, not {entry.scale}")
-    return entry.scale * (np.asarray(logits, np.float64) - entry.zero_point)
