@@ -52,12 +52,7 @@ def expected_part(placement: Placement, values: Mapping[str, np.ndarray]) -> np.
     if placement.tensor not in values:
         raise RunError(f"The program stores {placement.tensor!r}, which the graph does not compute")
     whole = values[placement.tensor]
-    matrix = whole.reshape(-1, whole.shape[-1])
-    rows, columns = placement.shape
-    return matrix[
-        placement.row_start : placement.row_start + rows,
-        placement.column_start : placement.column_start + columns,
-    ]
+    return whole.reshape(-1, whole.shape[-1])[placement.area]
 
 
 def compare_tensors(
@@ -73,19 +68,6 @@ def compare_tensors(
         found = placement.read(window, lanes, depth)
         tally.count(placement.tensor, placement.layer, found, expected_part(placement, values))
     tally.image_done()
-
-
-def output(program: Program, config: AcceleratorConfig, window: np.ndarray) -> np.ndarray:
-    """The program's result in ``window``, [rows, columns], put together from its parts."""
-    parts = [p for p in program.placements if p.tensor == program.output_tensor]
-    read = [p.read(window, config.array.lanes, config.array.depth) for p in parts]
-    rows = max(p.row_start + p.shape[0] for p in parts)
-    columns = max(p.column_start + p.shape[1] for p in parts)
-    whole = np.zeros((rows, columns), read[0].dtype)
-    for placement, part in zip(parts, read, strict=True):
-        row, column = placement.row_start, placement.column_start
-        whole[row : row + part.shape[0], column : column + part.shape[1]] = part
-    return whole
 
 
 def accuracy(
