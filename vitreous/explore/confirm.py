@@ -115,7 +115,6 @@ def measured(
 ) -> Confirmation:
     """Compile, predict, and simulate the model's first test image."""
     from vitreous.compiler import compile as compile_graph
-    from vitreous.golden import interpreter
     from vitreous.sim.cycles import predict
     from vitreous.sim.run.runtime import simulate
 
@@ -126,15 +125,11 @@ def measured(
         program, [image], config, folder=folder / "rtl", timing=timing, build_root=build_root, trace=False
     ).images[0]
     predicted = predict(program, config, timing).counters
-    tally = comparison.Tally("outputs", "golden.interpreter", "value")
-    with steps.one_thread():
-        values = interpreter.run(graph, image, keep=False)
-    comparison.compare_tensors(tally, program, config, run.window, values)
-    check = tally.check()
+    (check,) = comparison.compare(graph, config, [image], [(program, [run.window])], machine=False)
     return Confirmation(
         cycles=run.counters["cycles"],
         counters={name: (count, predicted[name]) for name, count in run.counters.items()},
-        compared=sum(tensor.compared for tensor in check.tensors),
-        different=sum(tensor.different for tensor in check.tensors),
+        compared=check.compared,
+        different=check.different,
         seconds=time.monotonic() - started,
     )

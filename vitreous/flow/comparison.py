@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from vitreous.errors import RunError
+from vitreous.flow.steps import one_thread
 from vitreous.reports.record.record import AccuracyRecord, Check, TensorCheck
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.graph import Graph
 from vitreous.spec.program import Placement, Program
 
 
@@ -68,6 +70,51 @@ def compare_tensors(
         found = placement.read(window, lanes, depth)
         tally.count(placement.tensor, placement.layer, found, expected_part(placement, values))
     tally.image_done()
+
+
+def compare(
+    graph: Graph | None,
+    config: AcceleratorConfig,
+    inputs: Sequence[np.ndarray],
+    stored: Sequence[tuple[Program, Sequence[np.ndarray]]],
+    *,
+    machine: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Check, ...]:
+    """What the simulated machine stored, against golden: a check for each program, and one of whole write windows.
+
+    graph : every stored tensor is compared with the interpreter's; None: none is.
+    inputs : int8 [n, C, H, W]. stored : programs, each with the uint8 write windows of the first images; one program
+    may have fewer than another.
+    machine : compare every byte with the functional machine's too; an observed program's only where there is no graph.
+    progress : called with (images done, all).
+    """
+    from vitreous.golden import interpreter
+    from vitreous.golden.machine import Machine
+
+    names = {False: "outputs", True: "intermediates"}
+    tallies = [Tally(names[program.observed], "golden.interpreter", "value") for program, _ in stored]
+    whole = Tally("write window", "golden.machine", "byte")
+    with one_thread():
+        for index, image in enumerate(inputs):
+            present = [
+                (program, windows[index], tally)
+                for (program, windows), tally in zip(stored, tallies, strict=True)
+                if index < len(windows)
+            ]
+            if graph is not None:
+                values = interpreter.run(graph, image, keep=any(p.observed for p, _, _ in present))
+                for program, window, tally in present:
+                    compare_tensors(tally, program, config, window, values)
+            for program, window, _ in present if machine else ():
+                if graph is None or not program.observed:
+                    expected = Machine(config).run(program, image).window
+                    whole.count(program.output_tensor, "", window, expected)
+                    whole.image_done()
+            if progress:
+                progress(index + 1, len(inputs))
+    checks = [*(tallies if graph is not None else ()), *([whole] if machine else ())]
+    return tuple(tally.check() for tally in checks)
 
 
 def accuracy(

@@ -191,7 +191,8 @@ class Run:
                 checks = comparison.checks_from(self.work.read_json(path.name))
                 stage.unchanged()
             else:
-                checks = compare(graph, self.config, inputs, pairs, stage.update)
+                stored = [(program, run.windows) for program, run in pairs]
+                checks = comparison.compare(graph, self.config, list(inputs), stored, progress=stage.update)
                 write_text(path, json.dumps([dataclasses.asdict(check) for check in checks], indent=1))
                 self.work.stamp("checks", digests, [path])
             stage.text = "; ".join(
@@ -232,42 +233,6 @@ def accuracy_line(a: AccuracyRecord) -> str:
         return f"{same}no accuracy: {a.reason}"
     shares = f"float {a.correct_float / a.images:.2%}, integer {a.correct_int / a.images:.2%}"
     return f"{shares} of {a.images} images"
-
-
-def compare(
-    graph: Graph,
-    config: AcceleratorConfig,
-    inputs: np.ndarray,
-    pairs: list[tuple[Program, SimulationRun]],
-    progress: steps.Progress | None = None,
-) -> tuple[Check, ...]:
-    """Every stored tensor against the interpreter, every byte of the production run against the functional machine.
-
-    inputs : int8 [n, C, H, W]. pairs : programs with their simulations of the first images; an observed program
-    may have fewer images than the production one.
-    """
-    from vitreous.golden import interpreter
-    from vitreous.golden.machine import Machine
-
-    names = {False: "outputs", True: "intermediates"}
-    tallies = [comparison.Tally(names[p.observed], "golden.interpreter", "value") for p, _ in pairs]
-    whole = comparison.Tally("write window", "golden.machine", "byte")
-    with steps.one_thread():
-        for index, image in enumerate(inputs):
-            keep = any(len(run.images) > index and program.observed for program, run in pairs)
-            values = interpreter.run(graph, image, keep=keep)
-            for (program, run), tally in zip(pairs, tallies, strict=True):
-                if index >= len(run.images):
-                    continue
-                window = run.images[index].window
-                comparison.compare_tensors(tally, program, config, window, values)
-                if not program.observed:
-                    expected = Machine(config).run(program, image).window
-                    whole.count(program.output_tensor, "", window, expected)
-                    whole.image_done()
-            if progress:
-                progress(index + 1, len(inputs))
-    return (*(tally.check() for tally in tallies), whole.check())
 
 
 def run(
