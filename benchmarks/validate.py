@@ -23,9 +23,9 @@ from pathlib import Path
 from benchmarks import programs
 from benchmarks.validation_page import page
 from tests.support.sim.small import CONFIGURATIONS
-from vitreous.flow.workspace import write_text
 from vitreous.sim.cycles import predict
 from vitreous.sim.run.runtime import MemoryTiming, simulate
+from vitreous.spec.storage import write_text
 
 LIMIT = 0.01
 SPEED_UP = 50

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from vitreous.reports.energy.technology import Range
 from vitreous.reports.errors import ReportError
+from vitreous.spec.storage import write_text
 
 FORMAT = "vitreous.ablation/1"
 FILE = "ablation.json"
@@ -192,10 +192,4 @@ def write(ablation: Ablation, folder: Path, page: str) -> list[Path]:
         "ablation.csv": csv_text(ablation),
         "ablation.html": page,
     }
-    written = []
-    for name, text in texts.items():
-        temporary = folder / f"{name}.partial"
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, folder / name)
-        written.append(folder / name)
-    return written
+    return [write_text(folder / name, text) for name, text in texts.items()]

@@ -9,7 +9,6 @@ import csv
 import io
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from vitreous.reports.energy.event_costs import NO_ENERGY
 from vitreous.reports.errors import ReportError
 from vitreous.spec.isa import COUNTERS
+from vitreous.spec.storage import write_text
 
 FORMAT = "vitreous.exploration/1"
 FILE = "exploration.json"
@@ -163,10 +163,9 @@ def nondominated(losses: Sequence[Sequence[float]]) -> list[bool]:
 
 def save(exploration: Exploration, folder: Path) -> tuple[Path, Path]:
     """Write ``exploration.json`` and ``points.csv``, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     as_json, as_csv = folder / FILE, folder / "points.csv"
-    _replace(as_json, json.dumps({"format": FORMAT, **asdict(exploration)}, indent=1) + "\n")
-    _replace(as_csv, _table(exploration))
+    write_text(as_json, json.dumps({"format": FORMAT, **asdict(exploration)}, indent=1) + "\n")
+    write_text(as_csv, _table(exploration))
     return as_json, as_csv
 
 
@@ -193,12 +192,6 @@ def _table(exploration: Exploration) -> str:
                 ]
             )
     return text.getvalue()
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def load(path: str | Path) -> Exploration:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from vitreous.reports.errors import ReportError
 from vitreous.reports.record.memory import BufferRecord, MemoryRecord, StoredRecord
 from vitreous.spec.config import AcceleratorConfig, ConfigError
 from vitreous.spec.isa import COUNTERS, Instruction, ProgramError, Queue, decode
+from vitreous.spec.storage import write_text
 
 FORMAT = "vitreous-record-3"
 FILE_NAME = "recorded.json"
@@ -306,10 +306,7 @@ def from_dict(data: Mapping[str, Any]) -> Record:
 def save(record: Record, folder: str | Path) -> Path:
     """Write ``recorded.json`` into ``folder``, whole or not at all."""
     path = Path(folder) / FILE_NAME
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(json.dumps(record.as_dict(), separators=(",", ":")))
-    os.replace(temporary, path)
-    return path
+    return write_text(path, json.dumps(record.as_dict(), separators=(",", ":")))
 
 
 def load(folder: str | Path) -> Record:

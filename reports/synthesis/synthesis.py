@@ -25,7 +25,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -41,6 +40,7 @@ from typing import Any, Literal, get_args
 
 from vitreous.reports.errors import ReportError
 from vitreous.reports.synthesis import netlist
+from vitreous.spec.storage import write_text
 
 Family = Literal["xcup", "ecp5", "ice40"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
@@ -286,12 +286,4 @@ def _write(path: Path, resources: Resources) -> None:
 
 def write_kept(path: Path, data: Mapping[str, Any]) -> None:
     """Write a result to the cache, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_text(path, json.dumps(data, indent=1))

@@ -17,11 +17,11 @@ from vitreous.explore.evaluation import Quantized, numerics
 from vitreous.explore.fields import design
 from vitreous.flow import comparison, steps
 from vitreous.flow.display import Display
-from vitreous.flow.workspace import write_text
 from vitreous.reports.exploration.exploration import Confirmation, Exploration, ExploredPoint, Goal, Searched
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import code_digest
 from vitreous.spec.graph import Graph
+from vitreous.spec.storage import write_text
 
 if TYPE_CHECKING:
     from vitreous.explore.run import Graphs, Options

@@ -13,7 +13,7 @@ import numpy as np
 from vitreous.errors import RunError
 from vitreous.flow import comparison, recording, steps
 from vitreous.flow.display import Display
-from vitreous.flow.workspace import Workspace, write_text
+from vitreous.flow.workspace import Workspace
 from vitreous.reports import report as reports
 from vitreous.reports.record import record as records
 from vitreous.reports.record.record import AccuracyRecord, Check
@@ -24,6 +24,7 @@ from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.digest import file_digest, source_digest
 from vitreous.spec.graph import Graph
 from vitreous.spec.program import Program
+from vitreous.spec.storage import write_text
 
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitreous.errors import RunError
-from vitreous.flow.workspace import write_text
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph
 from vitreous.spec.images import quantize_images
 from vitreous.spec.program import Program
+from vitreous.spec.storage import write_text
 
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel
