@@ -29,7 +29,7 @@ FOREIGN: dict[str, set[str]] = {
     "compiler": {"numpy"},
     "hw": {"numpy", "amaranth"},
     "sim": {"numpy", "torch", "amaranth", "cocotb", "cocotb_tools", "cocotbext", "find_libpython", "rich"},
-    "reports": {"numpy", "jinja2", "matplotlib", "rich"},
+    "reports": {"numpy", "cattrs", "jinja2", "matplotlib", "rich"},
     "models": {"numpy", "torch", "safetensors", "safer", "rich"},
 }
 ROOMS = sorted(LAYERS)

@@ -15,6 +15,7 @@ from typing import Any
 
 from vitreous.reports.energy.technology import Range
 from vitreous.reports.errors import ReportError
+from vitreous.reports.json_file import check_format, structured
 from vitreous.spec.storage import write_text
 
 FORMAT = "vitreous.ablation/1"
@@ -110,20 +111,15 @@ class Ablation:
 
 def from_dict(data: Any) -> Ablation:
     """The inverse of ``as_dict``. Raises ReportError on data of another kind."""
-    found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
-    if found != FORMAT:
-        raise ReportError(f"The ablation has format {found!r}; expected {FORMAT!r}")
+    check_format(data, FORMAT, "The ablation has")
+    computed = ("deviation", "factors")
     try:
-        fields = {key: value for key, value in data.items() if key != "format"}
-        return Ablation(**{**fields, "rows": tuple(_row(row) for row in data["rows"])})
-    except (KeyError, TypeError, ValueError) as error:
+        rows = [{key: value for key, value in row.items() if key not in computed} for row in data["rows"]]
+        return structured(Ablation, {**data, "rows": rows}, "it")
+    except (KeyError, TypeError, AttributeError) as error:
         raise ReportError(f"The ablation is damaged: {error!r}") from None
-
-
-def _row(data: Mapping[str, Any]) -> AblationRow:
-    fields = {key: value for key, value in data.items() if key not in ("deviation", "factors")}
-    candidates = tuple(Candidate(**candidate) for candidate in fields["candidates"])
-    return AblationRow(**{**fields, "energy": Range(**fields["energy"]), "candidates": candidates})
+    except ReportError as error:
+        raise ReportError(f"The ablation is damaged: {error}") from None
 
 
 def load(path: Path) -> Ablation:

@@ -16,6 +16,7 @@ from typing import Any
 
 from vitreous.reports.energy.event_costs import NO_ENERGY
 from vitreous.reports.errors import ReportError
+from vitreous.reports.json_file import structured
 from vitreous.spec.isa import COUNTERS
 from vitreous.spec.storage import write_text
 
@@ -204,24 +205,9 @@ def load(path: str | Path) -> Exploration:
         raise ReportError(f"Cannot read the exploration {path}: {error.strerror}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ReportError(f"{path} is not valid JSON: {error}") from None
-    if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ReportError(f"{path} is no exploration in the format {FORMAT}")
     try:
-        goals = tuple(Goal(**goal) for goal in data.pop("goals"))
-        searches = tuple(_search(entry) for entry in data.pop("searches"))
-        return Exploration(goals=goals, searches=searches, **data)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ReportError(f"{path} is not a complete exploration: {error!r}") from None
-
-
-def _search(entry: dict[str, Any]) -> Searched:
-    points = tuple(_point(point) for point in entry.pop("points"))
-    return Searched(points=points, **entry)
-
-
-def _point(entry: dict[str, Any]) -> ExploredPoint:
-    seen = entry.pop("confirmation")
-    if seen is not None:
-        counters = {name: (int(pair[0]), int(pair[1])) for name, pair in seen.pop("counters").items()}
-        seen = Confirmation(counters=counters, **seen)
-    return ExploredPoint(confirmation=seen, **entry)
+        return structured(Exploration, data, "it")
+    except ReportError as error:
+        raise ReportError(f"{path} is not a complete exploration: {error}") from None

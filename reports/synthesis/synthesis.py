@@ -39,6 +39,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vitreous.reports.errors import ReportError
+from vitreous.reports.json_file import check_format, structured
 from vitreous.reports.synthesis import netlist
 from vitreous.spec.storage import write_text
 
@@ -272,11 +273,9 @@ def _read(path: Path) -> Resources | None:
     """A kept result, or None where there is none or it is damaged: then it is made anew."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if data.pop("format") != FORMAT:
-            return None
-        data["cells"] = tuple((str(name), int(n)) for name, n in data["cells"])
-        return Resources(**data)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        check_format(data, FORMAT, f"{path} has")
+        return structured(Resources, data, str(path))
+    except (OSError, ValueError):
         return None
 
 

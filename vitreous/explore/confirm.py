@@ -18,6 +18,7 @@ from vitreous.explore.fields import design
 from vitreous.flow import comparison, steps
 from vitreous.flow.display import Display
 from vitreous.reports.exploration.exploration import Confirmation, Exploration, ExploredPoint, Goal, Searched
+from vitreous.reports.json_file import structured
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import code_digest
 from vitreous.spec.graph import Graph
@@ -93,9 +94,7 @@ def _confirmed(
     place = folder / "confirmed" / hashlib.sha256(facts.encode()).hexdigest()[:16]
     path = place / "confirmed.json"
     if path.is_file():
-        data = json.loads(path.read_text())
-        counters = {name: (pair[0], pair[1]) for name, pair in data.pop("counters").items()}
-        return Confirmation(counters=counters, **data)
+        return structured(Confirmation, json.loads(path.read_text()), path.name)
     model = store.result(what)
     if not isinstance(model, Quantized):
         raise RunError(f"Point {point.number} of {searched.model} can no longer be quantized: {model.reason}")

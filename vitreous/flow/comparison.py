@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -128,13 +127,6 @@ def accuracy(
         correct_int=None if labels is None else int((by_integer == labels).sum()),
         agree=int((by_float == by_integer).sum()),
         reason="" if labels is not None else reason,
-    )
-
-
-def checks_from(data: Iterable[Mapping[str, Any]]) -> tuple[Check, ...]:
-    """Checks as ``dataclasses.asdict`` wrote them."""
-    return tuple(
-        Check(**{**entry, "tensors": tuple(TensorCheck(**t) for t in entry["tensors"])}) for entry in data
     )
 
 

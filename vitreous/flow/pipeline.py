@@ -15,6 +15,7 @@ from vitreous.flow import comparison, recording, steps
 from vitreous.flow.display import Display
 from vitreous.flow.workspace import Workspace
 from vitreous.reports import report as reports
+from vitreous.reports.json_file import structured
 from vitreous.reports.record import record as records
 from vitreous.reports.record.record import AccuracyRecord, Check
 from vitreous.reports.report import Report
@@ -189,7 +190,7 @@ class Run:
         }
         with self.display.stage("compare with golden") as stage:
             if self.work.fresh("checks", digests):
-                checks = comparison.checks_from(self.work.read_json(path.name))
+                checks = structured(tuple[Check, ...], self.work.read_json(path.name), path.name)
                 stage.unchanged()
             else:
                 stored = [(program, run.windows) for program, run in pairs]
@@ -210,7 +211,7 @@ class Run:
         }
         with self.display.stage("accuracy") as stage:
             if self.work.fresh("accuracy", inputs):
-                result = AccuracyRecord(**self.work.read_json(path.name))
+                result = structured(AccuracyRecord, self.work.read_json(path.name), path.name)
                 stage.unchanged()
             else:
                 labels = self.model.test_labels
