@@ -221,7 +221,9 @@ class _Bench:
                 probability_bits=config.softmax.probability_bits,
             )
             folder = Workspace(self.work / "graphs" / key)
-            self._graphs[key] = pipeline.Run(self.model, config, folder, how, self.display).quantized()
+            run = pipeline.Run(self.model, config, folder, how, self.display)
+            run.carry_out(pipeline.QUANTIZE)
+            self._graphs[key] = run.graph
         return self._graphs[key]
 
     def _run(self, graph: Graph, config: AcceleratorConfig) -> _Run:
