@@ -1,6 +1,6 @@
 """Dataclasses in JSON files: what is read is what the dataclass says, or a sentence names the entry that is not.
 
-Written are they by ``dataclasses.asdict``; their format, with its version, stands beside their fields.
+They are written by ``dataclasses.asdict``, with ``format``, which has a version, beside their fields.
 """
 
 from __future__ import annotations

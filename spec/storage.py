@@ -55,7 +55,9 @@ def write_pair(path: str | Path, arrays: Mapping[str, np.ndarray], text: Mapping
     try:
         with ExitStack() as files:  # both are written before either takes its name
             for name, data in contents.items():
-                files.enter_context(_whole(name)).write(data)
+                file = files.enter_context(_whole(name))
+                file.write(data)
+                file.flush()
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}") from None
     return path
