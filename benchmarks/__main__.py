@@ -23,7 +23,6 @@ from rich.console import Console
 from rich.table import Table
 
 from vitreous.compiler import compile
-from vitreous.golden.interpreter import quantize_image
 from vitreous.models.vit import VisionTransformer, ViTConfig
 from vitreous.quant import quantize
 from vitreous.sim.dram import MemoryTiming
@@ -32,6 +31,7 @@ from vitreous.sim.run.build import build, build_default
 from vitreous.sim.run.toolchain import verilator
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.graph import Graph
+from vitreous.spec.images import quantize_images
 from vitreous.spec.program import Program
 
 ACCELERATORS = ("edge64", "edge256", "edge1024", "square256")
@@ -66,7 +66,7 @@ def deit_tiny_layer(config: AcceleratorConfig) -> tuple[Graph, np.ndarray]:
         softmax=config.softmax,
         activation=config.activation,
     )
-    return graph, quantize_image(graph, images[:1].numpy())[0]
+    return graph, quantize_images(graph, images[:1].numpy())[0]
 
 
 def _default_speed(

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from tests.support.compiler.graphs import random_vit_graph
 from vitreous.compiler import compile
-from vitreous.flow.workspace import write_text
 from vitreous.sim.cycles import predict
 from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.layout import ceil_div
+from vitreous.spec.storage import write_text
 
 PUBLISHED_MS = 34.64
 CLOCK_MHZ = 300.0

@@ -231,20 +231,3 @@ def run_batch(
             progress(min(start + batch, len(checked)), len(checked))
     whole = np.concatenate(parts) if parts else np.zeros((0, *entry.shape), entry.dtype)
     return whole[:, 0] if entry.shape[0] == 1 and entry.rows_from is None else whole
-
-
-def quantize_image(graph: Graph, image: np.ndarray) -> np.ndarray:
-    """``clamp8(rint(x / scale) + zero_point)``: normalised real image [..., C, H, W] -> int8 of the same shape."""
-    entry = graph.input
-    if not entry.scale > 0:
-        raise GoldenError(f"Tensor {entry.name}: the input needs a positive scale, not {entry.scale}")
-    quantized = np.rint(np.asarray(image, np.float64) / entry.scale) + entry.zero_point
-    return np.clip(quantized, -128, 127).astype(np.int8)
-
-
-def logits_to_real(graph: Graph, logits: np.ndarray) -> np.ndarray:
-    """``scale * (integer - zero_point)`` of the output tensor, float64 of the same shape."""
-    entry = graph.output
-    if not entry.scale > 0:
-        raise GoldenError(f"Tensor {entry.name}: the output needs a positive scale, not {entry.scale}")
-    return entry.scale * (np.asarray(logits, np.float64) - entry.zero_point)

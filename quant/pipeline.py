@@ -19,11 +19,11 @@ from vitreous.quant.calibrate.quantizer import Calibrated, calibrate
 from vitreous.quant.calibrate.scales import choose_scales
 from vitreous.quant.emit.lowering import Lowering, Units
 from vitreous.quant.errors import QuantError
-from vitreous.quant.images import quantize_images
 from vitreous.quant.importer.float_ir import Attention, macs
 from vitreous.quant.scheme import QuantScheme
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph
+from vitreous.spec.images import quantize_images
 from vitreous.spec.variants import SoftmaxVariant
 
 Progress = Callable[[str, int, int], None]
@@ -97,7 +97,9 @@ def _with_widths(
             progress("attention", done, total)
 
     chosen = widths.chosen_images(len(calibration))
-    found = widths.measure(graph, softmax, quantize_images(graph, calibration[chosen]), report)
+    found = widths.measure(
+        graph, softmax, quantize_images(graph, calibration[chosen].detach().numpy()), report
+    )
     bits = {part.name: scheme.probability_bits or part.needed for part in found}
     if scheme.probability_bits is None and set(bits.values()) != {softmax.probability_bits}:
         graph = lower(

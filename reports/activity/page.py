@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vitreous.reports.activity import activity
 from vitreous.reports.activity.activity import COMBINATIONAL, WHOLE, Activity
+from vitreous.spec.storage import write_text
 
 _HEAD = """# Switching activity: the event model against real data
 
@@ -49,11 +49,7 @@ def write(data: Path, docs: Path) -> Path:
     """Write ``activity.md`` from the files in ``data``. Raises ReportError where one is damaged."""
     files = [activity.load(path) for path in sorted(data.glob("*.json"))]
     path = docs / "activity.md"
-    docs.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text(files), encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+    return write_text(path, text(files))
 
 
 def text(files: Sequence[Mapping[str, Any]]) -> str:

@@ -15,7 +15,8 @@ from typing import Any
 
 from vitreous.reports.errors import ReportError
 from vitreous.reports.formatting import group_name
-from vitreous.reports.report import Report, replace_whole
+from vitreous.reports.report import Report
+from vitreous.spec.storage import write_text
 
 FORMAT = "vitreous-comparison-1"
 PAGE_NAME, DATA_NAME = "comparison.html", "comparison.json"
@@ -203,4 +204,4 @@ def write(comparison: Comparison, folder: str | Path) -> tuple[Path, Path]:
 
     folder = Path(folder)
     page, data = render(comparison), json.dumps(comparison.as_dict(), indent=1)
-    return replace_whole(folder / PAGE_NAME, page), replace_whole(folder / DATA_NAME, data)
+    return write_text(folder / PAGE_NAME, page), write_text(folder / DATA_NAME, data)

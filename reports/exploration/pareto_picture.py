@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from vitreous.reports.exploration.exploration import Exploration, ExploredPoint, Goal, Searched
 from vitreous.reports.exploration.pareto import COLOURS, best
+from vitreous.spec.storage import write_bytes
 
 _OTHER, _OVER = "#a0aec0", "#e2b4ae"
 
@@ -38,10 +39,10 @@ def _draw(found: Exploration, searched: Searched, path: Path) -> None:
     )
     figure.tight_layout(rect=(0, 0.06, 1, 1))
     metadata = {"Date": None} if path.suffix == ".svg" else None
-    temporary = path.with_name(f".partial-{path.name}")
-    figure.savefig(temporary, metadata=metadata, dpi=120)
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix.removeprefix("."), metadata=metadata, dpi=120)
     pyplot.close(figure)
-    os.replace(temporary, path)
+    write_bytes(path, picture.getvalue())
 
 
 def _panel(axes: Any, across: Goal, up: Goal, points: Sequence[ExploredPoint]) -> None:

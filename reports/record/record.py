@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from vitreous.reports.errors import ReportError
-from vitreous.reports.record.memory import BufferRecord, MemoryRecord, StoredRecord
+from vitreous.reports.json_file import check_format, structured
+from vitreous.reports.record.memory import MemoryRecord
 from vitreous.spec.config import AcceleratorConfig, ConfigError
 from vitreous.spec.isa import COUNTERS, Instruction, ProgramError, Queue, decode
+from vitreous.spec.storage import write_text
 
 FORMAT = "vitreous-record-3"
 FILE_NAME = "recorded.json"
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,88 +227,27 @@ class Record:
         return {"format": FORMAT, **dataclasses.asdict(self)}
 
 
-def _build(cls: type[_T], data: Any, where: str) -> dict[str, Any]:
-    """The entries of ``data`` as arguments of ``cls``, when they are exactly its fields."""
-    if not isinstance(data, Mapping):
-        raise ReportError(f"{where} must be a table, not {type(data).__name__}")
-    known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown, missing = sorted(set(data) - known), sorted(known - set(data))
-    if unknown:
-        raise ReportError(f"{where} has unknown entries: {', '.join(unknown)}")
-    if missing:
-        raise ReportError(f"{where} lacks {', '.join(missing)}")
-    return dict(data)
-
-
-def _attention(data: Any) -> AttentionRecord:
-    entry = _build(AttentionRecord, data, "model.attention")
-    entry["widths"] = tuple(
-        WidthRecord(**_build(WidthRecord, x, "model.attention.widths")) for x in entry["widths"]
-    )
-    return AttentionRecord(**entry)
-
-
-def _memory(data: Any) -> MemoryRecord:
-    entry = _build(MemoryRecord, data, "memory")
-    entry["stored"] = tuple(StoredRecord(**_build(StoredRecord, x, "memory.stored")) for x in entry["stored"])
-    entry["buffers"] = tuple(
-        BufferRecord(**_build(BufferRecord, x, "memory.buffers")) for x in entry["buffers"]
-    )
-    return MemoryRecord(**entry)
-
-
 def _check_format(data: Any) -> None:
-    found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
-    if found == FORMAT:
-        return
+    found = data.get("format") if isinstance(data, Mapping) else None
     family = FORMAT.rpartition("-")[0]
-    if isinstance(found, str) and found.rpartition("-")[0] == family:
+    if isinstance(found, str) and found != FORMAT and found.rpartition("-")[0] == family:
         raise ReportError(
             f"The record has format {found!r}, written by another version of Vitreous; this one reads {FORMAT!r}: "
             "repeat the run"
         )
-    raise ReportError(f"The record has format {found!r}; expected {FORMAT!r}")
+    check_format(data, FORMAT, "The record has")
 
 
 def from_dict(data: Mapping[str, Any]) -> Record:
     """The inverse of ``Record.as_dict``. Raises ReportError that names what is wrong."""
     _check_format(data)
-    top = _build(Record, {k: v for k, v in data.items() if k != "format"}, "The record")
-    model = _build(ModelRecord, top["model"], "model")
-    model["layers"] = tuple(Layer(**_build(Layer, x, "model.layers")) for x in model["layers"])
-    model["attention"] = tuple(_attention(x) for x in model["attention"])
-    simulation = _build(SimulationRecord, top["simulation"], "simulation")
-    simulation["images"] = tuple(
-        ImageRecord(**_build(ImageRecord, x, "simulation.images")) for x in simulation["images"]
-    )
-    simulation["spans"] = tuple(tuple(span) for span in simulation["spans"])
-    checks = []
-    for entry in top["checks"]:
-        check = _build(Check, entry, "checks")
-        check["tensors"] = tuple(
-            TensorCheck(**_build(TensorCheck, x, "checks.tensors")) for x in check["tensors"]
-        )
-        checks.append(Check(**check))
-    return Record(
-        model=ModelRecord(**model),
-        config=top["config"],
-        instructions=tuple((str(code), str(label)) for code, label in top["instructions"]),
-        memory=_memory(top["memory"]),
-        simulation=SimulationRecord(**simulation),
-        build=BuildRecord(**_build(BuildRecord, top["build"], "build")),
-        checks=tuple(checks),
-        accuracy=AccuracyRecord(**_build(AccuracyRecord, top["accuracy"], "accuracy")),
-        versions=top["versions"],
-    )
+    return structured(Record, data, "The record")
 
 
 def save(record: Record, folder: str | Path) -> Path:
     """Write ``recorded.json`` into ``folder``, whole or not at all."""
     path = Path(folder) / FILE_NAME
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(json.dumps(record.as_dict(), separators=(",", ":")))
-    os.replace(temporary, path)
-    return path
+    return write_text(path, json.dumps(record.as_dict(), separators=(",", ":")))
 
 
 def load(folder: str | Path) -> Record:

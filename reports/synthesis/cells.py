@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from vitreous.reports.errors import ReportError
+from vitreous.reports.json_file import check_format, structured
 from vitreous.reports.synthesis import netlist, synthesis
 from vitreous.reports.synthesis.liberty import StandardCell, read_cells
 from vitreous.reports.synthesis.synthesis import TIMEOUT_SECONDS, Part
@@ -173,9 +174,7 @@ def _read(path: Path) -> CellCost | None:
     """A kept result, or None where there is none or it is damaged: then it is made again."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if data.pop("format") != FORMAT:
-            return None
-        data["types"] = tuple((str(name), int(n)) for name, n in data["types"])
-        return CellCost(**data)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        check_format(data, FORMAT, f"{path} has")
+        return structured(CellCost, data, str(path))
+    except (OSError, ValueError):
         return None

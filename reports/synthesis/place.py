@@ -23,6 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from vitreous.reports.errors import ReportError
+from vitreous.reports.json_file import check_format, structured
 from vitreous.reports.synthesis import synthesis
 from vitreous.reports.synthesis.timing import Step, Utilization, clock_of, critical_path, utilization
 
@@ -263,13 +264,11 @@ def _read(folder: Path) -> Placed | None:
     """A kept result, or None where there is none or it is damaged: then it is made again."""
     try:
         data = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        if data.pop("format") != FORMAT or not (folder / BITSTREAM).is_file():
-            return None
-        data["path"] = tuple(Step(**step) for step in data["path"])
-        data["use"] = tuple(Utilization(**entry) for entry in data["use"])
-        return Placed(**{**data, "part": Part(**data["part"]), "folder": folder})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        check_format(data, FORMAT, f"{folder / RECORD} has")
+        placed = structured(Placed, {**data, "folder": str(folder)}, RECORD)
+    except (OSError, ValueError):
         return None
+    return placed if placed.bitstream.is_file() else None
 
 
 def _keep(work: Path, folder: Path, placed: Placed) -> None:

@@ -61,6 +61,11 @@ class SimulationRun:
     folder: Path
 
     @property
+    def windows(self) -> list[np.ndarray]:
+        """What each image left in the write window, uint8."""
+        return [image.window for image in self.images]
+
+    @property
     def cycles_per_second(self) -> float:
         """Simulated clock cycles per second of wall time while images ran."""
         return sum(i.simulated_cycles for i in self.images) / max(sum(i.seconds for i in self.images), 1e-9)

@@ -24,14 +24,14 @@ LAYERS: dict[str, set[str]] = {
 }
 # room: the packages of others that it may import, beside the standard library
 FOREIGN: dict[str, set[str]] = {
-    "spec": {"numpy", "safetensors"},
+    "spec": {"numpy", "safetensors", "safer"},
     "golden": {"numpy", "torch"},
     "quant": {"numpy", "torch", "torchao", "safetensors", "rich"},
     "compiler": {"numpy"},
     "hw": {"numpy", "amaranth"},
     "sim": {"numpy", "torch", "amaranth", "cocotb", "cocotb_tools", "cocotbext", "find_libpython", "rich"},
-    "reports": {"numpy", "jinja2", "matplotlib", "rich"},
-    "models": {"numpy", "torch", "safetensors", "rich"},
+    "reports": {"numpy", "cattrs", "jinja2", "matplotlib", "rich"},
+    "models": {"numpy", "torch", "safetensors", "safer", "rich"},
 }
 # Needs no simulator: neither its packages nor the modules that start one. Amaranth stays allowed, because the model
 # takes its latencies from the constants of the hardware's units.

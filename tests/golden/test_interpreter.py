@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.support.golden.random_graph import Sizes, random_graph, random_image
-from vitreous.golden import GoldenError, logits_to_real, quantize_image, run, run_batch
+from vitreous.golden import GoldenError, run, run_batch
 from vitreous.golden.interpreter import OPERATIONS
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, GraphError, Node, Op, Tensor
@@ -345,23 +345,3 @@ def test_an_output_of_constants_alone() -> None:
     batched = run_batch(graph, np.stack([rows(2, seed) for seed in range(5)]), batch=3)
     np.testing.assert_array_equal(batched, np.stack([rows(2, 0)] * 5))
     np.testing.assert_array_equal(run(graph, rows(2, 1))["y"], rows(2, 0))
-
-
-def test_quantize_image_and_back() -> None:
-    graph = random_graph(Sizes())
-    entry = Tensor(name="image", dtype="int8", shape=graph.input.shape, scale=0.02, zero_point=-10)
-    logits = Tensor(name="logits", dtype="int16", shape=(1, 10), scale=0.5, zero_point=3)
-    graph = dataclasses.replace(graph, tensors={**graph.tensors, "image": entry, "logits": logits})
-    real = np.linspace(-3, 3, 144).reshape(1, 12, 12)
-    quantized = quantize_image(graph, real)
-    assert quantized.dtype == np.int8
-    inside = (quantized > -128) & (quantized < 127)
-    assert inside.any()
-    assert (np.abs(0.02 * (quantized.astype(int) + 10) - real)[inside] <= 0.01 + 1e-12).all()
-    assert (quantized.min(), quantized.max()) == (-128, 127)
-    assert logits_to_real(graph, np.array([[3, 5]], np.int16)).tolist() == [[0.0, 1.0]]
-    without = dataclasses.replace(
-        graph, tensors={**graph.tensors, "image": dataclasses.replace(entry, scale=0.0)}
-    )
-    with pytest.raises(GoldenError, match="Tensor image: the input needs a positive scale"):
-        quantize_image(without, real)

@@ -14,11 +14,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from vitreous.errors import RunError
-from vitreous.flow.workspace import write_text
 from vitreous.reports.area.pieces import PIECES, Piece
 from vitreous.reports.synthesis.synthesis import MODULE, Part
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
+from vitreous.spec.storage import write_text
 from vitreous.spec.variants import MULTIPLIERS
 
 TOP = "accelerator"

@@ -23,13 +23,13 @@ from vitreous.area.points import ALL, points
 from vitreous.characterize.cost import DEFAULT_CACHE
 from vitreous.errors import RunError
 from vitreous.flow.display import Display
-from vitreous.flow.workspace import write_text
 from vitreous.reports.area.area import FOLDER, FORMAT
 from vitreous.reports.area.pieces import PIECES, Piece
 from vitreous.reports.errors import ReportError
 from vitreous.reports.synthesis.cells import Library, library
 from vitreous.reports.synthesis.synthesis import FAMILIES, Part, tool
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.storage import write_text
 
 BATCH = 12
 """Pieces that one run of Yosys maps: what an interruption can lose."""

@@ -26,12 +26,12 @@ from vitreous.characterize.distributions import Shipped
 from vitreous.characterize.models import Models
 from vitreous.flow import recording
 from vitreous.flow.display import Display
-from vitreous.flow.workspace import write_text
 from vitreous.reports.synthesis.netlist import DEPTH_RULE
 from vitreous.reports.synthesis.synthesis import FAMILIES, Family, tool
 from vitreous.reports.units import page as unit_page
 from vitreous.reports.units.units import COLUMNS, FILE, PartCost, ScoreError, UnitRow, Units
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.storage import write_text
 from vitreous.spec.variants import ActivationVariant, NormVariant, SoftmaxVariant
 
 SOURCES = {

@@ -165,6 +165,6 @@ def _lines(table: Area, data: Mapping[str, Any]) -> list[str]:
 def _write(out: Path, data: Mapping[str, Any]) -> None:
     import json
 
-    from vitreous.flow.workspace import write_text
+    from vitreous.spec.storage import write_text
 
     write_text(out, json.dumps(data, indent=1) + "\n")

@@ -12,10 +12,10 @@ from vitreous.explore.fields import design
 from vitreous.explore.objectives import OBJECTIVES, area_unit
 from vitreous.explore.space import Space
 from vitreous.flow import recording
-from vitreous.flow.workspace import write_text
 from vitreous.reports.exploration import exploration, pareto_picture
 from vitreous.reports.exploration.exploration import Exploration, ExploredPoint, Goal, Searched, nondominated
 from vitreous.reports.exploration.page import page
+from vitreous.spec.storage import write_text
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

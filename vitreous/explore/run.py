@@ -22,12 +22,14 @@ from vitreous.explore.study import open_study
 from vitreous.explore.workers import Alone, Pending, Workers, workers
 from vitreous.flow import steps
 from vitreous.flow.display import Display
-from vitreous.flow.workspace import Workspace, write_text
+from vitreous.flow.workspace import Workspace
 from vitreous.reports.errors import ReportError
 from vitreous.reports.exploration.exploration import Exploration
+from vitreous.reports.json_file import structured
 from vitreous.spec import graph as graphs
 from vitreous.spec.config import ConfigError
 from vitreous.spec.digest import code_digest
+from vitreous.spec.storage import write_text
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -87,7 +89,7 @@ class Graphs:
         path = self._folder / f"{key}.accuracy.json"
         if not path.is_file():
             return None
-        accuracy = Accuracy(**json.loads(path.read_text()))
+        accuracy = structured(Accuracy, json.loads(path.read_text()), path.name)
         return Quantized(graph=graphs.load(self._folder / f"{key}.safetensors"), accuracy=accuracy)
 
     def _save(self, key: str, result: Quantized) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from tests.support.quant.zoo import Shape, Vit, images
 from vitreous.golden.interpreter import run
-from vitreous.quant import QuantError, QuantScheme, quantize, quantize_images
+from vitreous.quant import QuantError, QuantScheme, quantize
 from vitreous.quant.calibrate import precision as widths
 from vitreous.quant.calibrate.precision import (
     LARGEST_ERROR,
@@ -23,6 +23,7 @@ from vitreous.quant.calibrate.precision import (
 )
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.graph import Graph, Op, save
+from vitreous.spec.images import quantize_images
 
 torch.set_num_threads(1)
 
@@ -54,7 +55,7 @@ def test_probabilities_are_those_that_the_context_is_made_of(variant: str, bits:
     scheme = QuantScheme(probability_bits=bits)
     graph = quantize(Vit(shape), pixels, name="v", softmax=softmax, scheme=scheme)
     node = next(node for node in graph if node.op is Op.SOFTMAX)
-    values = run(graph, quantize_images(graph, pixels)[0], keep=True)
+    values = run(graph, quantize_images(graph, pixels.numpy())[0], keep=True)
     t = torch.from_numpy(values[node.inputs[0]])
     p, m, s = (values[name].astype(np.float64) for name in node.outputs)
     v = values[next(n for n in graph if n.op is Op.CONTEXT).inputs[1]].astype(np.float64)

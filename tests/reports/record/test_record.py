@@ -53,7 +53,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (lambda d: d.update(extra=1), "The record has unknown entries: extra"),
         (lambda d: d.pop("build"), "The record lacks build"),
         (lambda d: d["model"].pop("macs"), "model lacks macs"),
-        (lambda d: d["model"]["attention"][1].pop("keys"), "model.attention lacks keys"),
+        (lambda d: d["model"]["attention"][1].pop("keys"), r"model.attention\[1\] lacks keys"),
         (
             lambda d: d["model"]["attention"][0]["widths"].pop(),
             "Attention first.out: nothing is recorded for 16 bits",

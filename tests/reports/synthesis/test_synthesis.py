@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def test_an_interrupted_write_leaves_nothing(
     def stop(*_: Any, **__: Any) -> None:
         raise failure
 
-    monkeypatch.setattr(synthesis.json, "dump", stop)
+    monkeypatch.setattr(os, "replace", stop)
     with pytest.raises(failure):
         synthesis._write(
             tmp_path / "x.json",

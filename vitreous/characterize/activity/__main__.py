@@ -19,12 +19,12 @@ from vitreous.characterize.activity.measure import MODEL, Bench, Network, measur
 from vitreous.characterize.activity.units import UNITS, Unit
 from vitreous.flow.display import Display
 from vitreous.flow.steps import require_toolchain
-from vitreous.flow.workspace import write_text
 from vitreous.reports.activity import activity
 from vitreous.reports.activity import page as activity_page
 from vitreous.reports.synthesis.synthesis import tool
 from vitreous.sim.activity.bench import DEFAULT_FOLDER
 from vitreous.sim.run.toolchain import verilator
+from vitreous.spec.storage import write_text
 
 COMMAND = "make activity"
 
