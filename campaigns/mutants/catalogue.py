@@ -141,9 +141,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "packer.index.eq(tags[-2].position)",
         "packer.index.eq(tags[-1].position)",
     ),
-    Mutation(
-        ADDRESS, "vector/vector_unit.py", "Mux(last, base + 1, self._address", "Mux(last, base, self._address"
-    ),
+    Mutation(ADDRESS, "vector/vector_unit.py", "Mux(last, walk.base + 1, walk", "Mux(last, walk.base, walk"),
     Mutation(
         ADDRESS,
         "vector/words.py",
