@@ -174,7 +174,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         OFF, "store/store_words.py", "reading_last.eq(words_left == 1)", "reading_last.eq(words_left == 2)"
     ),
     Mutation(
-        OFF, "load/load_back.py", "self._address.eq(self._address + 1)", "self._address.eq(self._address + 2)"
+        OFF, "load/load_back.py", "place.address.eq(place.address + 1)", "place.address.eq(place.address + 2)"
     ),
     Mutation(TOKEN, "control/issue.py", "header.wait & ~self.available", "header.wait & self.available"),
     Mutation(TOKEN, "control/retire.py", "kinds.bit_select(head, 1)", "kinds.bit_select(tail, 1)"),
