@@ -139,8 +139,8 @@ class LoadBack(wiring.Component):
             == instruction_layout(Opcode.LOAD)["memory"].offset
         )
         arriving = data.View(instruction_layout(Opcode.LOAD), self.i.payload.word)
-        m.d.comb += unfolder.command.valid.eq(arriving.opcode == Opcode.LOAD_PATCHES)
         patches = arriving.opcode == Opcode.LOAD_PATCHES
+        m.d.comb += unfolder.command.valid.eq(patches)
         m.d.sync += [
             kind.loading.eq(arriving.opcode == Opcode.LOAD),
             kind.unfolding.eq(patches),
