@@ -9,6 +9,7 @@ from amaranth.hdl import Cat, Module, ResetInserter, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from vitreous.hw import checks
 from vitreous.hw.axi.axi import Axi4, Axi4Lite, ReadChannel
 from vitreous.hw.control.control import Control
 from vitreous.hw.control.counters import Counters
@@ -67,7 +68,7 @@ class Accelerator(wiring.Component):
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
-        self._config = config
+        self._config = checks.accelerator(config)
         super().__init__(top_members(config))
 
     def elaborate(self, platform: object) -> Module:

@@ -21,6 +21,7 @@ from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Out
 
+from vitreous.hw import checks
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.arith.gating import gated
 from vitreous.hw.control.retire import Retire
@@ -96,7 +97,7 @@ class MatrixUnit(wiring.Component):
         return MatrixUnit.column_latency(config) + MatrixUnit.result_latency(config) + Packer.LATENCY
 
     def __init__(self, config: AcceleratorConfig) -> None:
-        self.config = config
+        self.config = checks.accelerator(config)
         self._operand_stage = Scores.read_latency(config)
         self._start_stage = self._operand_stage + Array.SHADOW_LATENCY - 2
         self._result_stage = self.result_latency(config)

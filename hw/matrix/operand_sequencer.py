@@ -8,6 +8,7 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vitreous.hw.checks import positive
 from vitreous.hw.control.decode_checks import illegal
 from vitreous.hw.matrix.tile_walk import Addresses, Current, Held, current_instruction, short, walk
 from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, Command, ErrorReport, instruction_layout
@@ -86,7 +87,8 @@ class OperandSequencer(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig, *, readout_latency: int, in_flight: int) -> None:
         self.config, self.lanes = config, config.array.lanes
-        self.readout_latency, self.in_flight = readout_latency, in_flight
+        self.readout_latency = positive("Readout latency", readout_latency)
+        self.in_flight = positive("In flight", in_flight)
         self.layout = instruction_layout(isa.Opcode.MATMUL)
         super().__init__(
             {

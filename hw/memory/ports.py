@@ -11,6 +11,7 @@ from amaranth.hdl import Module, Shape, Value, ValueLike, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vitreous.hw.checks import positive
 from vitreous.spec import isa
 
 WORD_ADDRESS_BITS = isa.ADDRESS_BITS + 2
@@ -88,6 +89,7 @@ class ReadPort(wiring.Signature):
     """
 
     def __init__(self, width: int) -> None:
+        positive("Width", width)
         super().__init__(
             {
                 "valid": Out(1),
@@ -107,6 +109,9 @@ class WritePort(wiring.Signature):
     """
 
     def __init__(self, width: int, *, masked: bool = False) -> None:
+        positive("Width", width)
+        if masked and width % 8:
+            raise ValueError(f"Width must be a multiple of 8 where words are masked, not {width!r}")
         members = {
             "valid": Out(1),
             "addr": Out(WORD_ADDRESS_BITS),

@@ -13,6 +13,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 from amaranth.utils import exact_log2
 
+from vitreous.hw import checks
 from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, ReadPort, WritePort, instruction_layout, unit_members
 from vitreous.hw.norm.interface import CHANNELS_MAXIMUM, NormPass
 from vitreous.hw.vector.pipeline import VARIANTS, NormPipeline, NormTag, NormTask, norm_latency
@@ -114,7 +115,7 @@ class VectorUnit(wiring.Component):
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
-        self.config = config
+        self.config = checks.accelerator(config)
         self.lanes, self.depth = config.array.lanes, config.array.depth
         self._has_mean = VARIANTS[config.norm.variant].MEAN
         super().__init__(
