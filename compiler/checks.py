@@ -13,8 +13,6 @@ from vitreous.spec.graph import Node
 from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS, SHIFT_MAX, SHIFT_MIN
 from vitreous.spec.softmax import WIDE_BITS, limits
 
-NORM_CHANNELS = 4096
-POOL_TOKENS = 4096
 OPERAND_MAXIMUM = 128
 PROBABILITY_MAXIMUM = 127
 PLANE_MAXIMUM = 128

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vitreous.compiler.accesses import Region, WordMap, accesses
+from vitreous.compiler.accesses import WordMap, accesses
 from vitreous.compiler.steps import Step
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import QUEUE_OF, Opcode, Queue
+from vitreous.spec.opcodes.opcode import Region
 
 
 def hoist(steps: Sequence[Step], config: AcceleratorConfig) -> list[Step]:

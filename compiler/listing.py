@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from vitreous.compiler.accesses import Region, accesses, memory_words
+from vitreous.compiler.accesses import memory_words
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Activation, Instruction, Memory, Opcode, Operands, Queue, Scale
+from vitreous.spec.isa import OPCODES, Instruction, Memory, Opcode, Queue
 from vitreous.spec.layout import ceil_div
 from vitreous.spec.program import Program
 
@@ -39,52 +37,8 @@ def listing(program: Program) -> str:
 
 def describe(instruction: Instruction, config: AcceleratorConfig) -> str:
     """What an instruction does, with the words that it reads and writes."""
-    i = instruction.fields
-    reads, writes = accesses(instruction, config)
-    moved = f"{' '.join(map(_words, reads)) or 'DRAM'} -> {' '.join(map(_words, writes)) or 'DRAM'}"
-    if instruction.opcode is Opcode.END:
-        return "all queues empty: done"
-    if instruction.opcode is Opcode.MATMUL:
-        return f"{moved}; {_matmul(i, config)}"
-    if instruction.opcode in (Opcode.LOAD, Opcode.STORE):
-        return f"{moved}; DRAM +0x{i['dram_offset']:x}"
-    if instruction.opcode is Opcode.LOAD_PATCHES:
-        patch = (
-            f"{i['grid_rows']} x {i['grid_columns']} patches of {i['channels']} x {i['patch']} x {i['patch']}"
-        )
-        return f"{moved}; {patch} from token {i['first_token']}, DRAM +0x{i['dram_offset']:x}"
-    if instruction.opcode is Opcode.FILL:
-        return f"0 -> {_words(writes[0])}"
-    scale = f"m {i['multiplier']} s {i['shift']}"
-    if instruction.opcode is Opcode.POOL:
-        return f"{moved}; mean of {i['tokens']} tokens, {scale}"
-    kind = "channels" if i["centred"] else "channels (RMS)"
-    return f"{moved}; {i['channels']} {kind}, {scale} epsilon {i['epsilon']} zero {i['zero_point']}"
-
-
-def _matmul(i: Mapping[str, int], config: AcceleratorConfig) -> str:
-    words = [
-        f"{Operands(i['operands']).name} {i['row_tiles']} tiles x {i['columns']} columns, k {i['k_words']} words"
-    ]
-    words.append(f"scale {Scale(i['scale']).name}")
-    if i["activation"]:
-        smooth = i["activation"] == Activation.SMOOTH
-        words.append(config.activation.function.upper() if smooth else Activation(i["activation"]).name)
-    if i["wide"]:
-        words.append("two planes")
-    if i["residual"]:
-        words.append("residual")
-    if i["zero_point"]:
-        words.append(f"zero {i['zero_point']}")
-    if i["multiplier"]:
-        words.append(f"m {i['multiplier']} s {i['shift']}")
-    return ", ".join(words)
-
-
-def _words(region: Region) -> str:
-    """``W[0:64]``, with rows ``X[0:48]x25+96``: 25 rows, 96 words apart."""
-    name = f"{region.memory.name}[{region.base}:{region.base + region.words}]"
-    return name if region.rows == 1 else f"{name}x{region.rows}+{region.stride}"
+    spec = OPCODES[instruction.opcode]
+    return spec.line(instruction.fields, config, spec.accesses(instruction.fields, config))
 
 
 def _tokens(mask: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from vitreous.golden.ops.select_token import select_token
 from vitreous.golden.softmax.softmax import softmax
 from vitreous.spec.config import ActivationConfig, ConfigError, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op
+from vitreous.spec.variants import ActivationFunction, ActivationVariant, NormVariant, SoftmaxVariant
 
 Execute = Callable[[Node, Sequence[Tensor]], Tensor | tuple[Tensor, ...]]
 
@@ -34,11 +36,12 @@ def _constant(node: Node, name: str) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(node.constants[name]))
 
 
+# Attributes are words; the configuration refuses those that it does not know.
 def _activation(node: Node, x: Tensor) -> Tensor:
     a = node.attributes
     config = ActivationConfig(
-        function=str(a["function"]),
-        variant=str(a["variant"]),
+        function=cast(ActivationFunction, a["function"]),
+        variant=cast(ActivationVariant, a["variant"]),
         step_bits=node.integer("step_bits"),
         range=float(a["range"]),
         fraction_bits=node.integer("fraction_bits"),
@@ -49,7 +52,7 @@ def _activation(node: Node, x: Tensor) -> Tensor:
 
 def _softmax(node: Node, t: Tensor) -> tuple[Tensor, ...]:
     config = SoftmaxConfig(
-        variant=str(node.attributes["variant"]),
+        variant=cast(SoftmaxVariant, node.attributes["variant"]),
         fraction_bits=node.integer("fraction_bits"),
         probability_bits=node.integer("probability_bits"),
     )
@@ -62,7 +65,7 @@ def _requantize(node: Node, acc: Tensor) -> Tensor:
 
 
 def _norm(node: Node, x: Tensor, function: Callable[..., Tensor]) -> Tensor:
-    config = NormConfig(variant=str(node.attributes["variant"]))
+    config = NormConfig(variant=cast(NormVariant, node.attributes["variant"]))
     i = node.integer
     return function(x, config, i("multiplier"), i("shift"), i("epsilon"), i("zero_point"))
 

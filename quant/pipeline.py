@@ -22,8 +22,9 @@ from vitreous.quant.errors import QuantError
 from vitreous.quant.images import quantize_images
 from vitreous.quant.importer.float_ir import Attention, macs
 from vitreous.quant.scheme import QuantScheme
-from vitreous.spec.config import EXACT, ActivationConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph
+from vitreous.spec.variants import SoftmaxVariant
 
 Progress = Callable[[str, int, int], None]
 # Larger batches calibrate no faster on a CPU, and the importer's element numbers grow with them.
@@ -88,7 +89,7 @@ def _with_widths(
     """The graph with the probability bits that each attention needs or the scheme says, and what was measured."""
     softmax, activation, norm = units.softmax, units.activation, units.norm
     graph = lower(calibrated, name=name, scheme=scheme, softmax=softmax, activation=activation, norm=norm)
-    if softmax.variant == EXACT:
+    if softmax.variant is SoftmaxVariant.EXACT:
         return graph, {}
 
     def report(done: int, total: int) -> None:
@@ -139,7 +140,7 @@ def lower(
 def _widest(scheme: QuantScheme, softmax: SoftmaxConfig) -> int:
     """The widest probabilities that scheme and accelerator allow. Raises QuantError where they contradict."""
     wanted, has = scheme.probability_bits, softmax.probability_bits
-    if wanted is not None and wanted > has and softmax.variant != EXACT:
+    if wanted is not None and wanted > has and softmax.variant is not SoftmaxVariant.EXACT:
         raise QuantError(
             f"probability_bits {wanted} needs softmax.probability_bits = {wanted}, but the accelerator's is {has}"
         )

@@ -13,8 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-EXACT = "exact"
-"""The variant that is float64: the truth that the others are measured against, in ``golden`` only."""
+from vitreous.spec.limits import ATTENTION_KEYS
+from vitreous.spec.variants import (
+    ACTIVATIONS,
+    EXACT,
+    FUNCTIONS,
+    NORMS,
+    ActivationFunction,
+    ActivationVariant,
+    Kind,
+    Multiplier,
+    NormVariant,
+    SoftmaxVariant,
+    in_hardware,
+)
 
 
 class ConfigError(ValueError):
@@ -25,6 +37,15 @@ def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
     # By type too: Python holds 8.0 and True for integers, the hardware does not.
     if not any(type(value) is type(choice) and value == choice for choice in allowed):
         raise ConfigError(f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}")
+
+
+def _member(part: object, name: str, field_: str, kind: type[Kind]) -> Kind:
+    """Field ``field_`` of a frozen ``part`` as a member of ``kind``, put in its place there: TOML holds words."""
+    value = getattr(part, field_)
+    _choice(name, str(value) if isinstance(value, kind) else value, tuple(str(member) for member in kind))
+    member = kind(value)
+    object.__setattr__(part, field_, member)
+    return member
 
 
 def _within(name: str, value: object, low: int, high: int) -> None:
@@ -44,13 +65,13 @@ class ArrayConfig:
     lanes: int = 8
     depth: int = 4
     groups: int = 1
-    multiplier: str = "plain"
+    multiplier: Multiplier = Multiplier.PLAIN
 
     def __post_init__(self) -> None:
         _choice("array.lanes", self.lanes, (4, 8, 16, 32))
         _choice("array.depth", self.depth, (1, 2, 4, 8))
         _choice("array.groups", self.groups, (1,))
-        _choice("array.multiplier", self.multiplier, ("plain", "accumulate", "packed"))
+        _member(self, "array.multiplier", "multiplier", Multiplier)
 
     @property
     def macs_per_cycle(self) -> int:
@@ -78,7 +99,7 @@ class MemoryConfig:
         for name in ("activation_kib", "weight_kib", "residual_kib"):
             _within(f"memory.{name}", getattr(self, name), 1, 16384)
         _within("memory.parameter_entries", self.parameter_entries, 32, 65536)
-        _within("memory.score_keys", self.score_keys, 8, 4096)
+        _within("memory.score_keys", self.score_keys, 8, ATTENTION_KEYS)
         if self.score_keys % 8:
             raise ConfigError(f"memory.score_keys must be a multiple of 8, not {self.score_keys}")
 
@@ -113,12 +134,12 @@ class SoftmaxConfig:
         14 bits; each layer chooses).
     """
 
-    variant: str = "base2"
+    variant: SoftmaxVariant = SoftmaxVariant.BASE2
     fraction_bits: int = 9
     probability_bits: int = 16
 
     def __post_init__(self) -> None:
-        _choice("softmax.variant", self.variant, ("base2", "online", "ibert", "ita", EXACT))
+        _member(self, "softmax.variant", "variant", SoftmaxVariant)
         _within("softmax.fraction_bits", self.fraction_bits, 6, 9)
         _choice("softmax.probability_bits", self.probability_bits, (8, 16))
 
@@ -135,19 +156,26 @@ class ActivationConfig:
     interpolate : ``delta`` is linear between two values of its table, or else constant over a step.
     """
 
-    function: str = "gelu"
-    variant: str = "delta"
+    function: ActivationFunction = ActivationFunction.GELU
+    variant: ActivationVariant = ActivationVariant.DELTA
     step_bits: int = 5
     range: float = 4.5
     fraction_bits: int = 14
     interpolate: bool = True
 
     def __post_init__(self) -> None:
-        _choice("activation.function", self.function, ("gelu", "silu"))
-        _choice("activation.variant", self.variant, ("delta", "table", "poly", "shift", EXACT))
-        if self.variant == "poly" and self.function == "silu":
+        function = _member(self, "activation.function", "function", ActivationFunction)
+        variant = _member(self, "activation.variant", "variant", ActivationVariant)
+        if function not in ACTIVATIONS[variant].functions:
+            known = " and ".join(member.upper() for member in ACTIVATIONS[variant].functions)
+            others = [
+                str(other)
+                for other in in_hardware(ActivationVariant)
+                if function in ACTIVATIONS[other].functions
+            ]
             raise ConfigError(
-                "activation.variant poly approximates GELU only; for silu use delta, table or shift"
+                f"activation.variant {variant} approximates {known} only; for {function} use "
+                f"{', '.join(others[:-1])} or {others[-1]}"
             )
         _within("activation.step_bits", self.step_bits, 2, 8)
         _within("activation.fraction_bits", self.fraction_bits, 10, 22)
@@ -173,15 +201,15 @@ class NormConfig:
     ``exact`` (float64, in ``golden`` only).
     """
 
-    variant: str = "one_pass"
+    variant: NormVariant = NormVariant.ONE_PASS
 
     def __post_init__(self) -> None:
-        _choice("norm.variant", self.variant, ("one_pass", "two_pass", EXACT))
+        _member(self, "norm.variant", "variant", NormVariant)
 
     @property
     def mean_pass(self) -> bool:
         """Whether a layer norm reads each row once more, for its mean (RMS norm never does)."""
-        return self.variant == "two_pass"
+        return NORMS[self.variant].mean_pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,9 +238,6 @@ class ScheduleConfig:
         _choice("schedule.double_buffer", self.double_buffer, (False, True))
         _choice("schedule.fused_attention", self.fused_attention, (False, True))
 
-
-_LEAST_RANGE = {"gelu": 3.0, "silu": 8.0}
-"""From here on either function is within 0.0041 of relu, a quarter of a step of most 8-bit results."""
 
 _PARTS: dict[str, type] = {
     "array": ArrayConfig,
@@ -244,8 +269,8 @@ class AcceleratorConfig:
         for label, part in (("softmax", self.softmax), ("activation", self.activation), ("norm", self.norm)):
             if part.variant == EXACT:
                 raise ConfigError(f"{label}.variant exact is float64: golden computes it, no hardware does")
-        least = _LEAST_RANGE[self.activation.function]
-        if self.activation.variant in ("delta", "table") and self.activation.range < least:
+        least = FUNCTIONS[self.activation.function].least_range
+        if ACTIVATIONS[self.activation.variant].tabulated and self.activation.range < least:
             raise ConfigError(
                 f"activation.range must be at least {least:g} for {self.activation.function}, "
                 f"not {self.activation.range:g}: beyond it the result is relu"

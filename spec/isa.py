@@ -1,16 +1,66 @@
 """The instruction set: 256-bit instructions, queues, tokens, register map, counters and error codes.
 docs/machine.md gives the semantics.
 
-Hardware and software both derive their layouts from the field tables of this file; nothing else states a width
-or an offset.
+Hardware and software both derive their layouts from the field tables of ``spec.opcodes`` and of this file; nothing
+else states a width or an offset.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, ClassVar
+
+from vitreous.spec.counters import COUNTER_BITS, HardwareCounter
+from vitreous.spec.opcodes.kinds import (
+    PARAMETER_BYTES,
+    Activation,
+    Field,
+    Memory,
+    Opcode,
+    Operands,
+    Queue,
+    Scale,
+)
+from vitreous.spec.opcodes.table import OPCODES
+
+__all__ = [
+    "ADDRESS_BITS",
+    "CONTROL_CLEAR_INTERRUPT",
+    "CONTROL_RESET",
+    "CONTROL_START",
+    "COUNTERS",
+    "COUNTER_BITS",
+    "FIELDS",
+    "INSTRUCTION_BYTES",
+    "MAGIC_VALUE",
+    "OPCODES",
+    "PARAMETER_BYTES",
+    "PARAMETER_FIELDS",
+    "PC_BITS",
+    "QUEUE_OF",
+    "STATUS_BUSY",
+    "STATUS_DONE",
+    "STATUS_ERROR",
+    "TOKEN_BITS",
+    "Activation",
+    "ErrorCode",
+    "Field",
+    "HardwareCounter",
+    "Instruction",
+    "Memory",
+    "Opcode",
+    "Operands",
+    "ProgramError",
+    "Queue",
+    "Register",
+    "Scale",
+    "decode",
+    "layout",
+    "make",
+]
 
 INSTRUCTION_BYTES = 32
 ADDRESS_BITS = 16
@@ -20,68 +70,6 @@ PC_BITS = 16
 
 class ProgramError(ValueError):
     """An instruction or a program that the machine would refuse."""
-
-
-class Queue(IntEnum):
-    """The four in-order queues; also the bit number in ``wait`` and ``signal`` masks."""
-
-    LOAD = 0
-    MATRIX = 1
-    VECTOR = 2
-    STORE = 3
-
-
-class Opcode(IntEnum):
-    """What an instruction does; docs/machine.md has the semantics."""
-
-    END = 0
-    LOAD = 1
-    LOAD_PATCHES = 2
-    FILL = 3
-    MATMUL = 4
-    NORM = 5
-    POOL = 6
-    STORE = 7
-
-
-class Memory(IntEnum):
-    """On-chip memories that an instruction can name. P only in LOAD; S only as a MATMUL destination."""
-
-    X = 0
-    W = 1
-    R = 2
-    P = 3
-    S = 4
-
-
-class Operands(IntEnum):
-    """Where a MATMUL reads its A and B panels."""
-
-    XW = 0
-    WX = 1
-    SW = 2
-
-
-class Scale(IntEnum):
-    """Which requantization parameters a MATMUL's readout uses."""
-
-    COLUMN = 0
-    """P[p_base + column]: one set for each output column."""
-    TENSOR = 1
-    """P[p_base]: one set for all."""
-    LANE = 2
-    """P[p_base + row_tile * lanes + lane]: one set for each lane of A."""
-    SOFTMAX = 3
-    """Bias 0 and the multiplier and shift of each lane's softmax row in the slot."""
-
-
-class Activation(IntEnum):
-    """The nonlinear function of a MATMUL's readout."""
-
-    NONE = 0
-    SMOOTH = 1
-    """The accelerator's smooth function, ``activation.function``: GELU or SiLU."""
-    RELU = 2
 
 
 class ErrorCode(IntEnum):
@@ -103,100 +91,11 @@ class ErrorCode(IntEnum):
     TOKEN_OVERFLOW = 10
 
 
-@dataclass(frozen=True)
-class Field:
-    """A field of an instruction or of a parameter word: its name, width in bits and signedness."""
-
-    name: str
-    width: int
-    signed: bool = False
-
-
 _HEADER = (Field("opcode", 4), Field("wait", 4), Field("signal", 4), Field("reserved", 4))
 
-_TRANSFER = (
-    Field("memory", 3),
-    Field("base", 16),
-    Field("words", 16),
-    Field("rows", 16),
-    Field("stride", 16),
-    Field("dram_offset", 32),
-    Field("dram_stride", 32),
-)
-"""Rows of words between DRAM and an on-chip memory; LOAD and STORE differ in direction only."""
-
-FIELDS: dict[Opcode, tuple[Field, ...]] = {
-    Opcode.END: (),
-    Opcode.LOAD: _TRANSFER,
-    Opcode.LOAD_PATCHES: (
-        Field("base", 16),
-        Field("stride", 16),
-        Field("first_token", 16),
-        Field("patch", 8),
-        Field("grid_columns", 16),
-        Field("grid_rows", 16),
-        Field("channels", 8),
-        Field("dram_offset", 32),
-        Field("row_stride", 16),
-        Field("channel_stride", 32),
-    ),
-    Opcode.FILL: (Field("memory", 3), Field("base", 16), Field("words", 16)),
-    Opcode.MATMUL: (
-        Field("operands", 2),
-        Field("destination", 3),
-        Field("scale", 2),
-        Field("activation", 2),
-        Field("residual", 1),
-        Field("slot", 1),
-        Field("a_base", 16),
-        Field("a_stride", 16),
-        Field("b_base", 16),
-        Field("b_stride", 16),
-        Field("k_words", 16),
-        Field("row_tiles", 12),
-        Field("columns", 16),
-        Field("o_base", 16),
-        Field("o_stride", 16),
-        Field("p_base", 16),
-        Field("zero_point", 8, signed=True),
-        Field("multiplier", 15),
-        Field("shift", 6),
-        Field("wide", 1),
-    ),
-    Opcode.NORM: (
-        Field("r_base", 16),
-        Field("r_stride", 16),
-        Field("channels", 16),
-        Field("row_tiles", 12),
-        Field("x_base", 16),
-        Field("x_stride", 16),
-        Field("epsilon", 32),
-        Field("multiplier", 15),
-        Field("shift", 6),
-        Field("zero_point", 8, signed=True),
-        Field("centred", 1),
-    ),
-    Opcode.POOL: (
-        Field("r_base", 16),
-        Field("r_stride", 16),
-        Field("channels", 16),
-        Field("row_tiles", 12),
-        Field("tokens", 16),
-        Field("o_base", 16),
-        Field("multiplier", 15),
-        Field("shift", 6),
-    ),
-    Opcode.STORE: _TRANSFER,
-}
-
-QUEUE_OF: dict[Opcode, Queue] = {
-    Opcode.LOAD: Queue.LOAD,
-    Opcode.LOAD_PATCHES: Queue.LOAD,
-    Opcode.FILL: Queue.LOAD,
-    Opcode.MATMUL: Queue.MATRIX,
-    Opcode.NORM: Queue.VECTOR,
-    Opcode.POOL: Queue.VECTOR,
-    Opcode.STORE: Queue.STORE,
+FIELDS: Mapping[Opcode, tuple[Field, ...]] = {opcode: spec.fields for opcode, spec in OPCODES.items()}
+QUEUE_OF: Mapping[Opcode, Queue] = {
+    opcode: spec.queue for opcode, spec in OPCODES.items() if spec.queue is not None
 }
 
 
@@ -306,7 +205,6 @@ def decode(data: bytes, *, label: str = "") -> Instruction:
     )
 
 
-PARAMETER_BYTES = 8
 PARAMETER_FIELDS = (Field("bias", 32, signed=True), Field("multiplier", 15), Field("shift", 6))
 """A word of P, from bit 0 upwards; bits 53 to 63 are zero."""
 
@@ -338,7 +236,6 @@ class Register(IntEnum):
 
 
 MAGIC_VALUE = 0x56545231
-COUNTER_BITS = 48
 
 CONTROL_START = 1
 CONTROL_RESET = 2
@@ -347,45 +244,7 @@ STATUS_BUSY = 1
 STATUS_DONE = 2
 STATUS_ERROR = 4
 
-# Of array_busy and the matrix_* counters at most one counts in a cycle; where an instruction waits for several
-# queues, the lowest does.
-COUNTERS: tuple[tuple[str, str], ...] = (
-    ("cycles", "clock cycles from start to done"),
-    ("array_busy", "cycles in which the array took a word of A and a word of B"),
-    ("matrix_wait_load", "array idle: the next matrix instruction waits for a token of the load queue"),
-    ("matrix_wait_matrix", "array idle: the next matrix instruction waits for an earlier matrix instruction"),
-    ("matrix_wait_vector", "array idle: the next matrix instruction waits for a token of the vector queue"),
-    ("matrix_wait_store", "array idle: the next matrix instruction waits for a token of the store queue"),
-    (
-        "matrix_stall_readout",
-        "an instruction is active but the accumulators of the tile before are still draining",
-    ),
-    ("matrix_stall_parameters", "an instruction is active but lane parameters are still being read"),
-    ("matrix_empty", "no matrix instruction is queued or active"),
-    ("load_busy", "cycles in which a load instruction is active"),
-    ("load_wait_token", "load queue: head waits for a token"),
-    ("vector_busy", "cycles in which a NORM or POOL is active"),
-    ("vector_wait_token", "vector queue: head waits for a token"),
-    ("store_busy", "cycles in which a store is active"),
-    ("store_wait_token", "store queue: head waits for a token"),
-    ("instructions", "instructions dispatched, END included"),
-    ("load_beats", "AXI read beats of the load queue"),
-    ("fetch_beats", "AXI read beats of instruction fetch"),
-    ("store_beats", "AXI write beats"),
-    ("x_reads", "words read from X"),
-    ("x_writes", "words written to X"),
-    ("w_reads", "words read from W"),
-    ("w_writes", "words written to W"),
-    ("r_reads", "words read from R"),
-    ("r_writes", "words written to R"),
-    ("s_reads", "words read from S"),
-    ("s_writes", "words written to S"),
-    ("p_reads", "words read from P"),
-    (
-        "readout_columns",
-        "columns drained through the epilogue, the first planes of wide products not counted",
-    ),
-    ("activation_columns", "columns that passed through GELU or SiLU"),
-    ("score_columns", "columns that passed through the softmax statistics"),
-    ("norm_columns", "columns normalized by the vector unit"),
+COUNTERS: tuple[tuple[str, str], ...] = tuple(
+    (str(counter), counter.description) for counter in HardwareCounter
 )
+"""Name and description of each counter, in the order of their registers."""

@@ -14,10 +14,13 @@ Image (DRAM): int8 ``[channel][row][column]``, each row padded to a multiple of 
 
 from __future__ import annotations
 
+from typing import assert_never
+
 import numpy as np
 
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import PARAMETER_BYTES, Memory
+from vitreous.spec.limits import SCORE_SLOTS
+from vitreous.spec.opcodes.kinds import PARAMETER_BYTES, Memory
 
 DRAM_ALIGN = 64
 """Every region and tensor in DRAM starts at a multiple of this many bytes."""
@@ -37,11 +40,34 @@ def align(value: int, unit: int) -> int:
 
 def word_bytes(config: AcceleratorConfig, memory: Memory) -> int:
     """Bytes of one word of ``memory``: ``N V`` of X and W, ``2 N`` of R, ``2 N V`` of S (16-bit codes), 8 of P."""
-    if memory is Memory.P:
-        return PARAMETER_BYTES
-    if memory is Memory.R:
-        return config.residual_word_bytes
-    return config.panel_word_bytes * (2 if memory is Memory.S else 1)
+    match memory:
+        case Memory.X | Memory.W:
+            return config.panel_word_bytes
+        case Memory.R:
+            return config.residual_word_bytes
+        case Memory.P:
+            return PARAMETER_BYTES
+        case Memory.S:
+            return 2 * config.panel_word_bytes
+        case _:
+            assert_never(memory)
+
+
+def memory_words(config: AcceleratorConfig, memory: Memory) -> int:
+    """Words of ``memory``, of both slots of S."""
+    match memory:
+        case Memory.X:
+            return config.x_depth
+        case Memory.W:
+            return config.w_depth
+        case Memory.R:
+            return config.r_depth
+        case Memory.P:
+            return config.p_depth
+        case Memory.S:
+            return SCORE_SLOTS * config.s_depth
+        case _:
+            assert_never(memory)
 
 
 def pack_panel(matrix: np.ndarray, lanes: int, depth: int) -> np.ndarray:

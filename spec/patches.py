@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from vitreous.spec.config import AcceleratorConfig
 
 
-def pixel_rows(i: dict[str, int]) -> list[tuple[int, int]]:
+def pixel_rows(i: Mapping[str, int]) -> list[tuple[int, int]]:
     """(DRAM offset, k of the row's first byte in its patch) of each pixel row in order."""
     patch = i["patch"]
     return [
@@ -21,7 +22,7 @@ def pixel_rows(i: dict[str, int]) -> list[tuple[int, int]]:
     ]
 
 
-def steps_of_beats(i: dict[str, int], k: int, config: AcceleratorConfig) -> list[int]:
+def steps_of_beats(i: Mapping[str, int], k: int, config: AcceleratorConfig) -> list[int]:
     """Writes of each beat of a pixel row: one ends where the patch row, the panel word or the beat ends."""
     depth = config.array.depth
     return _steps(i["patch"], i["grid_columns"], k % depth, depth, config.bus.beat_bytes)

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import assert_never
 
 from vitreous.spec.config import ActivationConfig, SoftmaxConfig
-from vitreous.spec.softmax import PROBABILITY_MAXIMUM
+from vitreous.spec.limits import PROBABILITY_MAXIMUM
+from vitreous.spec.variants import ActivationFunction
 
 
 def _gauss(u: float) -> float:
@@ -19,20 +21,30 @@ def _sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
-def smooth_delta(function: str, u: float) -> float:
+def smooth_delta(function: ActivationFunction, u: float) -> float:
     """``delta(u) = relu(u) - f(u)`` for ``u >= 0``; it is even, so ``f(x) = relu(x) - delta(|x|)``.
 
     ``gelu``: ``u * Phi(-u)``. ``silu``: ``u * sigmoid(-u)``.
     """
-    return u * 0.5 * math.erfc(u / math.sqrt(2)) if function == "gelu" else u * _sigmoid(-u)
+    match function:
+        case ActivationFunction.GELU:
+            return u * 0.5 * math.erfc(u / math.sqrt(2))
+        case ActivationFunction.SILU:
+            return u * _sigmoid(-u)
+        case _:
+            assert_never(function)
 
 
-def _curvature(function: str, u: float) -> float:
+def _curvature(function: ActivationFunction, u: float) -> float:
     """The second derivative of ``smooth_delta``."""
-    if function == "gelu":
-        return _gauss(u) * (u * u - 2)
-    s = _sigmoid(-u)
-    return s * (1 - s) * (u * (1 - 2 * s) - 2)
+    match function:
+        case ActivationFunction.GELU:
+            return _gauss(u) * (u * u - 2)
+        case ActivationFunction.SILU:
+            s = _sigmoid(-u)
+            return s * (1 - s) * (u * (1 - 2 * s) - 2)
+        case _:
+            assert_never(function)
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import assert_never
 
 import numpy as np
 
@@ -13,25 +14,36 @@ from vitreous.golden.softmax.softmax import levels, narrow_probabilities, wide_p
 from vitreous.hw.softmax.softmax import prologue
 from vitreous.sim.bench.vectors import Block
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, SoftmaxConfig
-from vitreous.spec.softmax import LIMITS, MASKED_CODE, least_integer
+from vitreous.spec.softmax import MASKED_CODE, least_integer, limits
 from vitreous.spec.tables import exp2_mantissa
+from vitreous.spec.variants import SoftmaxVariant, in_hardware
 
 _MASKED = MASKED_CODE - (1 << 16)
 
 
 def _largest(config: SoftmaxConfig) -> int:
     """Of a maximum; the least one is its negative, or one less."""
-    return {"base2": (1 << (14 - config.fraction_bits)) - 1, "ita": 127}.get(config.variant, (1 << 14) - 1)
+    match config.variant:
+        case SoftmaxVariant.BASE2:
+            return (1 << (14 - config.fraction_bits)) - 1
+        case SoftmaxVariant.ITA:
+            return 127
+        case SoftmaxVariant.ONLINE | SoftmaxVariant.IBERT:
+            return (1 << 14) - 1
+        case SoftmaxVariant.EXACT:
+            raise ValueError("no hardware has exact")
+        case _:
+            assert_never(config.variant)
 
 
 def _least(config: SoftmaxConfig) -> int:
-    return least_integer(config) if config.variant == "base2" else -1 - _largest(config)
+    return least_integer(config) if config.variant is SoftmaxVariant.BASE2 else -1 - _largest(config)
 
 
 def _codes(config: SoftmaxConfig) -> np.ndarray:
     """All codes that a recurrence makes, and that of a masked key, in ascending order of what they stand for."""
     found = np.arange(_least(config), _largest(config) + 1)
-    if config.variant == "base2":
+    if config.variant is SoftmaxVariant.BASE2:
         # Mantissas of the table only: there is none that would round to more than the largest probability.
         stored = np.unique(exp2_mantissa(config)) - exp2_mantissa(config)[0]
         found = (found[:, None] << (config.fraction_bits + 1) | stored).ravel()
@@ -46,7 +58,7 @@ def _block(
     wide = config.probability_bits == 16 and plane > 0
     o = planes(wide_probabilities(level))[plane - 1] if wide else narrow_probabilities(level)
     cycles = len(code) // LANES
-    factor = np.where(total > 0, 65280 // np.maximum(total, 1), 0) if config.variant == "ita" else total
+    factor = np.where(total > 0, 65280 // np.maximum(total, 1), 0) if limits(config).divided else total
     return Block(
         stimulus={
             "code": lanes(code & 0xFFFF),
@@ -61,18 +73,33 @@ def _block(
 
 def _totals(config: SoftmaxConfig, rng: np.random.Generator, size: int) -> np.ndarray:
     """``ita``: a sum for every inverse, alike; of the others junk, which is the factor and not looked at."""
-    if config.variant != "ita":
+    if not limits(config).divided:
         return rng.integers(0, 256, size)
     sums = np.arange(256, 65282)
     first = np.unique(65280 // sums, return_index=True)[1]
     return sums[rng.choice(first, size)]
 
 
+def _near(config: SoftmaxConfig, step: int) -> int:
+    """Codes below the maximum whose probability is not 0."""
+    match config.variant:
+        case SoftmaxVariant.BASE2:
+            return 17 * step
+        case SoftmaxVariant.ITA:
+            return 256
+        case SoftmaxVariant.ONLINE | SoftmaxVariant.IBERT:
+            return 17 << config.fraction_bits
+        case SoftmaxVariant.EXACT:
+            raise ValueError("no hardware has exact")
+        case _:
+            assert_never(config.variant)
+
+
 def random_blocks(config: SoftmaxConfig, rng: np.random.Generator, count: int) -> Iterator[Block]:
     """Mostly codes whose probability is not 0, of all distances alike; a tenth anywhere, some above, some masked."""
     codes, low, high = _codes(config), _least(config), _largest(config)
     step = (len(codes) - 1) // (high + 1 - low)  # codes for each value that a maximum can have
-    near = {"base2": 17 * step, "ita": 256}.get(config.variant, 17 << config.fraction_bits)
+    near = _near(config, step)
     for number, size in enumerate(chunks(count)):
         maximum = rng.integers(low, high + 1, size)
         place = (maximum + 1 - low) * step - 1 - rng.integers(0, near, size)
@@ -86,7 +113,7 @@ def all_distances(config: SoftmaxConfig, rng: np.random.Generator, count: int) -
     codes = _codes(config)
     codes = np.append(codes, np.full(-len(codes) % LANES, _MASKED))
     sums = np.arange(256, 65282)
-    totals = sums[np.unique(65280 // sums, return_index=True)[1]] if config.variant == "ita" else np.zeros(1)
+    totals = sums[np.unique(65280 // sums, return_index=True)[1]] if limits(config).divided else np.zeros(1)
     for maximum in (_largest(config), 0, _least(config)):
         for plane in range(3):
             every = np.tile(codes, len(totals))
@@ -97,9 +124,7 @@ def all_distances(config: SoftmaxConfig, rng: np.random.Generator, count: int) -
 def cases() -> list[Case]:
     """Of this file."""
     found = []
-    for variant in LIMITS:
-        if variant == "exact":
-            continue
+    for variant in in_hardware(SoftmaxVariant):
         for bits, width in ((8, 16), (8, 8), (6, 16), (9, 16)):
             softmax = SoftmaxConfig(variant=variant, fraction_bits=bits, probability_bits=width)
             config = AcceleratorConfig(array=ArrayConfig(lanes=LANES, depth=1), softmax=softmax)

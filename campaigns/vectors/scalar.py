@@ -23,7 +23,8 @@ from vitreous.hw.softmax.rowscale import RowScale
 from vitreous.sim.bench.vector_units import Copies
 from vitreous.sim.bench.vectors import Block
 from vitreous.spec.config import SoftmaxConfig
-from vitreous.spec.softmax import LIMITS
+from vitreous.spec.softmax import limits
+from vitreous.spec.variants import SOFTMAXES, SoftmaxVariant
 
 _RESULT_BITS = {Saturation.INT8: 8, Saturation.INT16: 16, Saturation.SCORE: 15}
 COPIES = 4
@@ -149,7 +150,7 @@ def reciprocal_blocks(rng: np.random.Generator, count: int) -> Iterator[Block]:
 
 def row_scale_blocks(config: SoftmaxConfig, rng: np.random.Generator, count: int) -> Iterator[Block]:
     """Sums of every magnitude with every exponent, as the softmax of ``config`` gives them to the row scale."""
-    offset = LIMITS[config.variant].row_exponent
+    offset = limits(config).row_exponent
     for number, size in enumerate(chunks(count, 1 << 14)):
         multiplier = _NUMERATORS[number // 2 % 5] if number % 2 else int(rng.integers(1 << 14, 1 << 15))
         shift = int(rng.integers(offset + 1, 47 - 31 + offset))  # so that every row's is in 1..47
@@ -163,7 +164,10 @@ def row_inverse_blocks(rng: np.random.Generator, count: int) -> Iterator[Block]:
     for start in range(256, 1 << 20, 1 << 16):
         total = np.arange(start, columns(min(start + (1 << 16), 1 << 20) - start) + start)
         multiplier, shift = int(rng.integers(1 << 14, 1 << 15)), int(rng.integers(1, 41))
-        m, s = np.full_like(total, multiplier), np.full_like(total, shift + LIMITS["ita"].least)
+        m, s = (
+            np.full_like(total, multiplier),
+            np.full_like(total, shift + SOFTMAXES[SoftmaxVariant.ITA].least),
+        )
         yield _row_block(rng, total, multiplier, shift, m, s, o_factor=65280 // total)
 
 
@@ -257,10 +261,10 @@ def cases() -> list[Case]:
             unit="RowScale",
             variant=variant,
             space="sums of 32 bits, m_o, s_o",
-            make=copies(partial(RowScale, offset=LIMITS[variant].row_exponent)),
+            make=copies(partial(RowScale, offset=SOFTMAXES[variant].row_exponent)),
             blocks=partial(row_scale_blocks, SoftmaxConfig(variant=variant)),
         )
-        for variant in ("base2", "online")
+        for variant in (SoftmaxVariant.BASE2, SoftmaxVariant.ONLINE)
     ]
     found += [
         Case(

@@ -13,7 +13,8 @@ from vitreous.hw.softmax.softmax import recurrence
 from vitreous.sim.bench.vectors import Block
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig, SoftmaxConfig
 from vitreous.spec.numbers import SCORE
-from vitreous.spec.softmax import LIMITS, limits
+from vitreous.spec.softmax import limits
+from vitreous.spec.variants import SoftmaxVariant, in_hardware
 
 _LOW, _HIGH = SCORE.minimum, SCORE.maximum
 _LENGTHS = (1, 2, 3, 4, 5, 7, 8, 9, 16, 33, 64, 129, 197, 254, 255, 256, 257, 1000, 2047, 4095, 4096)
@@ -167,10 +168,8 @@ def _row_block(config: SoftmaxConfig, rng: np.random.Generator, rows: int, keys:
 def cases() -> list[Case]:
     """Of this file."""
     found = []
-    for variant in LIMITS:
+    for variant in in_hardware(SoftmaxVariant):
         for bits in (8, 6, 9):
-            if variant == "exact":
-                continue
             softmax = SoftmaxConfig(variant=variant, fraction_bits=bits)
             unit = recurrence(softmax)
             config = AcceleratorConfig(
@@ -188,7 +187,7 @@ def cases() -> list[Case]:
                 Case(
                     unit="SoftmaxRecurrence",
                     variant=f"{variant}, F = {bits}",
-                    space=f"scores in rows of 1 to {LIMITS[variant].max_keys} keys",
+                    space=f"scores in rows of 1 to {limits(softmax).max_keys} keys",
                     make=partial(unit, config),
                     blocks=partial(recurrence_blocks, softmax),
                     latency=latency,

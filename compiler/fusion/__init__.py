@@ -22,13 +22,14 @@ from vitreous.compiler.fusion.pattern import Pattern
 from vitreous.compiler.operations import Linear, Norm, Operation, Output, Pool, Select
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph, Node, Op
+from vitreous.spec.limits import NORM_CHANNELS, POOL_TOKENS
 
 MATRIX_RESULTS = (Op.SCORES, Op.CONTEXT)
 
 
 def _match_norm(pattern: Pattern, node: Node) -> Norm:
     rows, channels = pattern.shape(node.inputs[0])
-    checks.at_most(node, "channels", channels, checks.NORM_CHANNELS)
+    checks.at_most(node, "channels", channels, NORM_CHANNELS)
     checks.norm_matches(node, pattern.config)
     multiplier, shift = checks.row_constants(node)
     if not 1 <= node.integer("epsilon") < 1 << 32:
@@ -53,7 +54,7 @@ def _match_pool(pattern: Pattern, node: Node) -> Pool:
     rows, channels = pattern.shape(node.inputs[0])
     if pattern.dtype(node.inputs[0]) != "int16":
         raise CompileError(f"{checks.where(node)}: takes the 16-bit residual stream only")
-    checks.at_most(node, "tokens", rows, checks.POOL_TOKENS)
+    checks.at_most(node, "tokens", rows, POOL_TOKENS)
     multiplier, shift = node.integer("multiplier"), node.integer("shift")
     if not (1 <= multiplier < 1 << 15 and 1 <= shift <= 47):
         raise CompileError(f"{checks.where(node)}: multiplier {multiplier} or shift {shift} is out of range")

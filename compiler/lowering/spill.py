@@ -13,9 +13,7 @@ from vitreous.compiler.operations import Attention
 from vitreous.compiler.steps import Buffer
 from vitreous.spec.isa import Memory, Opcode
 from vitreous.spec.layout import DRAM_ALIGN, align
-
-SLOTS = 2
-"""Query tiles in flight, as in S."""
+from vitreous.spec.limits import SCORE_SLOTS
 
 
 def spill_scores(plan: Plan, attention: Attention, slot: int) -> None:
@@ -41,8 +39,8 @@ def _room(plan: Plan, attention: Attention) -> Spill:
     """Made at the first attention with so many keys, and kept. It begins as zeros, so every run stores the same."""
     keys = attention.key.rows
     if keys not in plan.spills:
-        buffer = Buffer(f"spilled scores of {keys} keys", Memory.R, SLOTS * keys, attention.layer)
-        emitter, size = plan.emitter, SLOTS * _bytes(plan, keys)
+        buffer = Buffer(f"spilled scores of {keys} keys", Memory.R, SCORE_SLOTS * keys, attention.layer)
+        emitter, size = plan.emitter, SCORE_SLOTS * _bytes(plan, keys)
         plan.spills[keys] = Spill(buffer, keys, emitter.image.reserve(size), emitter.write_size)
         emitter.write_size += size
         emitter.emit(

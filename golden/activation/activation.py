@@ -5,23 +5,24 @@ Each variant is a file of its own, named after it: some give ``delta(|x|)``, som
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
 from vitreous.golden.activation import delta, exact, poly, shift, table
 from vitreous.spec.config import ActivationConfig
+from vitreous.spec.variants import ActivationVariant
 
-EVEN: dict[str, Callable[[Tensor, ActivationConfig], Tensor]] = {
-    "delta": delta.delta,
-    "poly": poly.delta,
-    "shift": shift.delta,
+EVEN: Mapping[ActivationVariant, Callable[[Tensor, ActivationConfig], Tensor]] = {
+    ActivationVariant.DELTA: delta.delta,
+    ActivationVariant.POLY: poly.delta,
+    ActivationVariant.SHIFT: shift.delta,
 }
 """Variants that are relu minus an even function of ``u = |x|``."""
-DIRECT: dict[str, Callable[[Tensor, ActivationConfig], Tensor]] = {
-    "table": table.value,
-    "exact": exact.value,
+DIRECT: Mapping[ActivationVariant, Callable[[Tensor, ActivationConfig], Tensor]] = {
+    ActivationVariant.TABLE: table.value,
+    ActivationVariant.EXACT: exact.value,
 }
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from torch import Tensor
 from torch.nn.functional import gelu, silu
 
 from vitreous.spec.config import ActivationConfig
+from vitreous.spec.variants import ActivationFunction
+
+FUNCTIONS: Mapping[ActivationFunction, Callable[[Tensor], Tensor]] = {
+    ActivationFunction.GELU: gelu,
+    ActivationFunction.SILU: silu,
+}
+"""In float, as PyTorch has them."""
 
 
 def smooth_float64(x: Tensor, config: ActivationConfig) -> Tensor:
     """GELU or SiLU of Q6.10 integers, in float64."""
-    real = x.double() / 1024
-    return gelu(real) if config.function == "gelu" else silu(real)
+    return FUNCTIONS[config.function](x.double() / 1024)
 
 
 def value(x: Tensor, config: ActivationConfig) -> Tensor:

@@ -8,9 +8,7 @@ from vitreous.golden.machine.errors import MachineError
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, ErrorCode, Instruction, Memory, Opcode, Operands, Scale
 from vitreous.spec.layout import ceil_div
-
-MAXIMUM_ROWS = 4096
-"""Channels of a NORM and tokens of a POOL: what keeps their sums exact."""
+from vitreous.spec.limits import NORM_CHANNELS, POOL_TOKENS
 
 _PANELS = (Memory.X, Memory.W)
 _STREAMS = (Memory.X, Memory.W, Memory.R)
@@ -55,13 +53,13 @@ def _matmul(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:
 
 
 def _norm(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:
-    if not 0 < i["channels"] <= MAXIMUM_ROWS or not i["row_tiles"] or not i["epsilon"]:
+    if not 0 < i["channels"] <= NORM_CHANNELS or not i["row_tiles"] or not i["epsilon"]:
         yield f"channels {i['channels']}, row_tiles {i['row_tiles']}, epsilon {i['epsilon']}"
     yield from _scale_constants(i)
 
 
 def _pool(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:
-    if not i["channels"] or not 0 < i["tokens"] <= MAXIMUM_ROWS:
+    if not i["channels"] or not 0 < i["tokens"] <= POOL_TOKENS:
         yield f"channels {i['channels']}, tokens {i['tokens']}"
     if i["row_tiles"] != ceil_div(i["tokens"], config.array.lanes):
         yield f"{i['tokens']} tokens do not end in tile {i['row_tiles']}"

@@ -6,7 +6,7 @@ own, named after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -15,13 +15,13 @@ from vitreous.golden.arith.integers import normalize_multiplier, round_shift_, s
 from vitreous.golden.arith.rsqrt import reciprocal_root
 from vitreous.golden.errors import GoldenError
 from vitreous.golden.norm import exact, one_pass, two_pass
-from vitreous.spec.config import EXACT, NormConfig
+from vitreous.spec.config import NormConfig
+from vitreous.spec.limits import NORM_CHANNELS
+from vitreous.spec.variants import NormVariant
 
-MAXIMUM_CHANNELS = 4096
-
-VARIANTS: dict[str, Callable[[Tensor, int, bool], tuple[Tensor, Tensor]]] = {
-    "one_pass": one_pass.centre,
-    "two_pass": two_pass.centre,
+VARIANTS: Mapping[NormVariant, Callable[[Tensor, int, bool], tuple[Tensor, Tensor]]] = {
+    NormVariant.ONE_PASS: one_pass.centre,
+    NormVariant.TWO_PASS: two_pass.centre,
 }
 """What is normalized and its variance, from x, epsilon and whether there is a mean to take off."""
 
@@ -42,14 +42,14 @@ def norm(
     Raises GoldenError when D or a constant is outside its range or a row's shift leaves 1..47.
     """
     channels = x.shape[-1]
-    if not 1 <= channels <= MAXIMUM_CHANNELS:
-        raise GoldenError(f"A norm takes 1 to {MAXIMUM_CHANNELS} channels, not {channels}")
+    if not 1 <= channels <= NORM_CHANNELS:
+        raise GoldenError(f"A norm takes 1 to {NORM_CHANNELS} channels, not {channels}")
     if not 1 << 14 <= multiplier < 1 << 15:
         raise GoldenError(f"A norm needs 2**14 <= multiplier < 2**15, not {multiplier}")
     if not 1 <= epsilon < 1 << 32:
         raise GoldenError(f"A norm needs 1 <= epsilon < 2**32, not {epsilon}")
     wide = x.to(torch.int64)
-    if config.variant == EXACT:
+    if config.variant is NormVariant.EXACT:
         return exact.normalize(wide, multiplier, shift, epsilon, zero_point, centred)
     u, variance = VARIANTS[config.variant](wide, epsilon, centred)
     root, e = reciprocal_root(variance)

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from vitreous.golden.errors import GoldenError
 from vitreous.golden.ops.requantize import requantize
-
-MAXIMUM_TOKENS = 4096
+from vitreous.spec.limits import POOL_TOKENS
 
 
 def mean_tokens(x: Tensor, multiplier: int, shift: int) -> Tensor:
@@ -16,7 +15,7 @@ def mean_tokens(x: Tensor, multiplier: int, shift: int) -> Tensor:
 
     Raises GoldenError on more than 4096 tokens, or on a multiplier or a shift outside its range.
     """
-    if x.shape[-2] > MAXIMUM_TOKENS:
-        raise GoldenError(f"A mean takes at most {MAXIMUM_TOKENS} tokens, not {x.shape[-2]}")
+    if x.shape[-2] > POOL_TOKENS:
+        raise GoldenError(f"A mean takes at most {POOL_TOKENS} tokens, not {x.shape[-2]}")
     total = x.to(torch.int64).sum(dim=-2, keepdim=True)
     return requantize(total, torch.tensor(multiplier), torch.tensor(shift), 0, 16)

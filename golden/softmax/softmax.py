@@ -5,6 +5,7 @@ Each variant is a file of its own, named after it, with ``statistics`` and ``lev
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import ModuleType
 from typing import NamedTuple
 
@@ -15,14 +16,16 @@ from vitreous.golden.arith.integers import normalize_multiplier
 from vitreous.golden.arith.reciprocal import reciprocal
 from vitreous.golden.errors import GoldenError
 from vitreous.golden.softmax import base2, exact, ibert, ita, online
-from vitreous.spec.config import EXACT, SoftmaxConfig
-from vitreous.spec.softmax import MASKED_CODE, PROBABILITY_MAXIMUM, limits
+from vitreous.spec.config import SoftmaxConfig
+from vitreous.spec.limits import PROBABILITY_MAXIMUM
+from vitreous.spec.softmax import MASKED_CODE, limits
+from vitreous.spec.variants import SoftmaxVariant
 
-VARIANTS: dict[str, ModuleType] = {
-    "base2": base2,
-    "online": online,
-    "ibert": ibert,
-    "ita": ita,
+VARIANTS: Mapping[SoftmaxVariant, ModuleType] = {
+    SoftmaxVariant.BASE2: base2,
+    SoftmaxVariant.ONLINE: online,
+    SoftmaxVariant.IBERT: ibert,
+    SoftmaxVariant.ITA: ita,
 }
 MASKED = MASKED_CODE - (1 << 16)
 """The code of a key that does not exist, as the int64 that ``statistics`` would give."""
@@ -88,7 +91,7 @@ def row_scale(total: Tensor, multiplier: int, shift: int, config: SoftmaxConfig)
     if not 1 << 14 <= multiplier < 1 << 15:
         raise GoldenError(f"Softmax needs 2**14 <= multiplier < 2**15, not {multiplier}")
     known = limits(config)
-    if config.variant in ("ita", EXACT):
+    if known.divided:
         m, s = torch.full_like(total, multiplier), torch.full_like(total, shift + known.least)
     else:
         quotient, e = reciprocal(multiplier, total)
@@ -105,7 +108,7 @@ def softmax(t: Tensor, config: SoftmaxConfig, multiplier: int, shift: int) -> tu
     the softmax average of ``v`` in the output's scale. Probabilities are int8 with ``probability_bits`` 8, int16 with
     16, int32 in ``exact``. Raises GoldenError as ``statistics`` and ``row_scale`` do.
     """
-    if config.variant == EXACT:
+    if config.variant is SoftmaxVariant.EXACT:
         _check_keys(t.shape[-1], config)
         p = exact.probabilities(t, config)
         total = p.new_ones(t.shape[:-1], dtype=torch.int64)

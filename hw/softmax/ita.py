@@ -25,7 +25,7 @@ from vitreous.hw.softmax.recurrence import OnePassRecurrence
 from vitreous.hw.softmax.rowscale import FACTOR_BITS, SUM_BITS, RowScale
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.numbers import INT8, MULTIPLIER_BITS, SCORE, SHIFT_BITS
-from vitreous.spec.softmax import LIMITS
+from vitreous.spec.variants import SOFTMAXES, SoftmaxVariant
 
 _FRACTION_BITS = 5
 _TERM_BITS = 8
@@ -132,7 +132,9 @@ class RowInverse(wiring.Component):
         m.submodules.reciprocal = reciprocal = Reciprocal(tag_bits=travels.size)
         m.d.comb += [
             reciprocal.valid.eq(self.valid),
-            reciprocal.tag.eq(Cat(self.tag, self.multiplier, self.shift + LIMITS["ita"].least)),
+            reciprocal.tag.eq(
+                Cat(self.tag, self.multiplier, self.shift + SOFTMAXES[SoftmaxVariant.ITA].least)
+            ),
             reciprocal.numerator.eq(_INVERSE >> 2),
             reciprocal.number.eq(self.sum),
         ]

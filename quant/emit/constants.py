@@ -6,9 +6,10 @@ import math
 from typing import NamedTuple
 
 from vitreous.quant.errors import QuantError
-from vitreous.spec.config import EXACT, NormConfig, SoftmaxConfig
+from vitreous.spec.config import NormConfig, SoftmaxConfig
 from vitreous.spec.numbers import SHIFT_MAX, SHIFT_MIN, NumberError, quantize_multiplier
 from vitreous.spec.softmax import WIDE_BITS, limits
+from vitreous.spec.variants import NORMS
 
 PROBABILITY_DTYPES = {8: "int8", 16: "int16"}
 """What the integer graph keeps a probability in; float64 ones become int32."""
@@ -43,13 +44,13 @@ def output_factor(name: str, factor: float, least: int, most: int) -> tuple[int,
 
 def probability_dtype(config: SoftmaxConfig, bits: int) -> str:
     """The dtype of probabilities of ``bits`` bits."""
-    return "int32" if config.variant == EXACT else PROBABILITY_DTYPES[bits]
+    return PROBABILITY_DTYPES[bits] if limits(config).planes else "int32"
 
 
 def row_constants(name: str, config: SoftmaxConfig, bits: int, factor: float) -> tuple[int, int]:
     """``m_o / 2**s_o ~ factor`` (``scale_v / scale_out``) in the units of the variant's levels and of its planes."""
     known = limits(config)
-    planes = WIDE_BITS if bits == 16 and config.variant != EXACT else 0
+    planes = WIDE_BITS if bits == 16 and known.planes else 0
     return output_factor(name, factor * known.row_factor / 2**planes, known.least, known.largest)
 
 
@@ -70,14 +71,12 @@ def norm_constants(
     ``one_pass``: ``1 / output`` and ``eps * width**2 / stream**2``; the other variants ``sqrt(width) / output`` and
     ``eps * width * 2**8 / stream**2``. Raises QuantError when one does not fit its field.
     """
-    # The row's shift is s_o + e/2 + 1 or one less; e/2 reaches 27 where V < 2**55, 26 where V < 2**53.
-    if config.variant == "one_pass":
-        factor, largest, scaled = 1 / output, 28, eps * width**2
+    traits = NORMS[config.variant]
+    if traits.by_sum:
+        factor, scaled = 1 / output, eps * width**2
     else:
-        factor, largest, scaled = math.sqrt(width) / output, 27, eps * width * 4**_MEAN_BITS
-    if config.variant == EXACT:
-        largest = 0
-    multiplier, shift = output_factor(name, factor, 0, largest)
+        factor, scaled = math.sqrt(width) / output, eps * width * 4**_MEAN_BITS
+    multiplier, shift = output_factor(name, factor, 0, traits.largest)
     epsilon = max(1, round(scaled / stream**2))
     if epsilon >= 2**32:
         raise QuantError(f"{name}: eps {eps:g} is too large for the residual stream's scale")

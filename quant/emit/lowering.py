@@ -37,6 +37,7 @@ from vitreous.quant.importer.float_ir import (
 from vitreous.quant.scheme import QuantScheme
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Op
+from vitreous.spec.limits import NORM_CHANNELS, POOL_TOKENS
 from vitreous.spec.numbers import ACCUMULATOR, ACTIVATION_INPUT, INT16, quantize_multiplier
 
 # A factor below this gives 0 or -1 for every 32-bit accumulator: raising it to here changes nothing and keeps
@@ -44,7 +45,6 @@ from vitreous.spec.numbers import ACCUMULATOR, ACTIVATION_INPUT, INT16, quantize
 _LEAST_FACTOR = 2.0**-31
 # A bias may fill this much of the accumulator; a larger one raises its channel's scale.
 _LARGEST_BIAS = 2**29
-_LONGEST = 4096  # channels of a layer norm, tokens of a mean: what their exact sums are sized for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,9 +159,9 @@ class Lowering(Builder):
         return self.node(Op.ADD, name, source.layer, inputs, (output,))
 
     def _norm(self, source: Norm, name: str) -> str:
-        if source.width > _LONGEST:
+        if source.width > NORM_CHANNELS:
             raise QuantError(
-                f"{name}: layer norm over {source.width} channels; at most {_LONGEST} are supported"
+                f"{name}: layer norm over {source.width} channels; at most {NORM_CHANNELS} are supported"
             )
         scale, config = self.scales.of(source), self.units.norm
         constants = norm_constants(name, config, source.width, source.eps, self.stream.step, scale.step)
@@ -262,8 +262,8 @@ class Lowering(Builder):
 
     def _mean(self, source: Mean, name: str) -> str:
         tokens = source.input.tokens
-        if tokens > _LONGEST:
-            raise QuantError(f"{name}: mean over {tokens} tokens; at most {_LONGEST} are supported")
+        if tokens > POOL_TOKENS:
+            raise QuantError(f"{name}: mean over {tokens} tokens; at most {POOL_TOKENS} are supported")
         multiplier, shift = quantize_multiplier(1 / tokens)
         output = self.tensor(name, "int16", (1, source.width), self.stream)
         inputs = (self.encoder.name(source.input),)

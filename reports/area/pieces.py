@@ -20,6 +20,9 @@ from math import prod
 from vitreous.reports.area.block_memory import GEOMETRIES, block_memories
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import Queue
+from vitreous.spec.softmax import limits
+from vitreous.spec.variants import ACTIVATIONS, MULTIPLIERS, ActivationVariant, SoftmaxVariant, in_hardware
 
 Variant = tuple[str, ...]
 Sizes = dict[str, float]
@@ -91,7 +94,7 @@ def _array(config: AcceleratorConfig) -> Variant:
 
 def _array_sizes(config: AcceleratorConfig) -> Sizes:
     """A sum in a DSP block is as wide as the depth of W can make it."""
-    wide = {"W": config.memory.weight_kib} if config.array.multiplier != "plain" else {}
+    wide = {"W": config.memory.weight_kib} if MULTIPLIERS[config.array.multiplier].in_blocks else {}
     return {**_words(config), **wide}
 
 
@@ -101,13 +104,14 @@ def _planes(config: AcceleratorConfig) -> Variant:
 
 def _activation(config: AcceleratorConfig) -> Variant:
     activation = config.activation
-    kind = ("linear",) if activation.variant == "delta" and activation.interpolate else ()
+    traits = ACTIVATIONS[activation.variant]
+    kind = ("linear",) if traits.interpolates and activation.interpolate else ()
     return (activation.function, activation.variant, *kind)
 
 
 def _activation_sizes(config: AcceleratorConfig) -> Sizes:
     activation = config.activation
-    table = {"entries": activation.entries} if activation.variant in ("delta", "table") else {}
+    table = {"entries": activation.entries} if ACTIVATIONS[activation.variant].tabulated else {}
     return {"N": config.array.lanes, "fraction": activation.fraction_bits, **table}
 
 
@@ -120,7 +124,7 @@ def _softmax(config: AcceleratorConfig) -> Variant:
 
 
 def _statistics_sizes(config: AcceleratorConfig) -> Sizes:
-    row = {"keys": config.memory.score_keys} if config.softmax.variant == "ibert" else {}
+    row = {"keys": config.memory.score_keys} if limits(config.softmax).passes > 1 else {}
     return {"N": config.array.lanes, "fraction": config.softmax.fraction_bits, **row}
 
 
@@ -132,15 +136,16 @@ def _prologue_sizes(config: AcceleratorConfig) -> Sizes:
     return {**_words(config), "fraction": config.softmax.fraction_bits}
 
 
+# Beside the variants of which most runs are.
+_OTHER_ACTIVATIONS = [m for m in in_hardware(ActivationVariant) if m is not ActivationVariant.DELTA]
+_OTHER_SOFTMAXES = [m for m in in_hardware(SoftmaxVariant) if m is not SoftmaxVariant.BASE2]
+
+
 def _matrix_sizes(config: AcceleratorConfig) -> Sizes:
     """How long the units' pipelines are, and so the delay lines beside them, depends on the variants."""
     longer = {
-        "poly": config.activation.variant == "poly",
-        "shift": config.activation.variant == "shift",
-        "table": config.activation.variant == "table",
-        "online": config.softmax.variant == "online",
-        "ibert": config.softmax.variant == "ibert",
-        "ita": config.softmax.variant == "ita",
+        **{str(member): config.activation.variant is member for member in _OTHER_ACTIVATIONS},
+        **{str(member): config.softmax.variant is member for member in _OTHER_SOFTMAXES},
         "narrow": config.softmax.probability_bits == 8,
     }
     return {**_words(config), **{name: float(on) for name, on in longer.items()}}
@@ -214,7 +219,7 @@ def _nothing(_: AcceleratorConfig) -> Sizes:
 
 
 _GEAR = ("1", "N*V", "B", "N")
-_LATENCIES = ("narrow", "shift", "poly", "table", "online", "ibert", "ita")
+_LATENCIES = ("narrow", *map(str, (*_OTHER_ACTIVATIONS, *_OTHER_SOFTMAXES)))
 PIECES: tuple[Piece, ...] = (
     # Multipliers, accumulators with shadow and column select, operand registers.
     _piece("array", "array", "matrix.array", _array, _array_sizes, "N*N*V", "N*N", "N*V", "N", "1"),
@@ -269,7 +274,7 @@ PIECES: tuple[Piece, ...] = (
         lambda c: {"depth": c.queue.depth},
         "1",
         "depth",
-        copies=("queue_matrix", "queue_row", "queue_store"),
+        copies=tuple(f"queue_{queue.name.lower()}" for queue in Queue if queue is not Queue.LOAD),
     ),
     _piece("registers", "control", "registers", _none, _nothing, "1"),
     _piece("control", "control", "control", _none, _nothing, "1"),

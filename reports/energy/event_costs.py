@@ -11,14 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log2
+from typing import assert_never
 
 from vitreous.reports.energy.technology import ZERO, MemoryCost, Range, Technology
+from vitreous.reports.errors import ReportError
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import INSTRUCTION_BYTES, Memory
-from vitreous.spec.layout import word_bytes
+from vitreous.spec.layout import memory_words, word_bytes
 from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS
+from vitreous.spec.variants import ActivationVariant, NormVariant, SoftmaxVariant
 
 PJ = 1e-12
+NO_COST = "exact is float64: no hardware has it, so nothing is known of its energy"
 
 NO_ENERGY: Mapping[str, str] = dict.fromkeys(
     (
@@ -89,15 +93,8 @@ class Primitives:
 
 def memory_shape(config: AcceleratorConfig, memory: Memory) -> tuple[float, int]:
     """(KiB, bits of a word) of an on-chip memory; S is both of its slots."""
-    depth = {
-        Memory.X: config.x_depth,
-        Memory.W: config.w_depth,
-        Memory.R: config.r_depth,
-        Memory.P: config.p_depth,
-        Memory.S: 2 * config.s_depth,
-    }[memory]
     size = word_bytes(config, memory)
-    return depth * size / 1024, 8 * size
+    return memory_words(config, memory) * size / 1024, 8 * size
 
 
 def memory_access(cost: MemoryCost, config: AcceleratorConfig, memory: Memory) -> Range:
@@ -111,49 +108,71 @@ def _smooth(config: AcceleratorConfig, p: Primitives) -> Range:
     """GELU or SiLU of one lane; ``f``: fraction bits, ``b``: bits within a step of the table."""
     f, b = config.activation.fraction_bits, max(10 - config.activation.step_bits, 1)
     match config.activation.variant:
-        case "delta" if config.activation.interpolate:
+        case ActivationVariant.DELTA if config.activation.interpolate:
             return p.table(2 * f) + p.add(f) + p.mul(f, b) + p.add(17 + f) + p.reg(84)
-        case "delta":
+        case ActivationVariant.DELTA:
             return p.table(f) + p.add(17 + f) + p.reg(84)
-        case "table":
+        case ActivationVariant.TABLE:
             return p.table(f + 5) + p.reg(50)
-        case "poly":
+        case ActivationVariant.POLY:
             return p.mul(13, 13) + p.mul(16, 13) + p.mul(29, 13) + p.add(64) + p.reg(107)
-    return 16 * p.add(17) + 4 * p.add(17) + p.mul(16, 16) + p.reg(546)  # shift: a division of 16 steps
+        case ActivationVariant.SHIFT:  # a division of 16 steps
+            return 16 * p.add(17) + 4 * p.add(17) + p.mul(16, 16) + p.reg(546)
+        case ActivationVariant.EXACT:
+            raise ReportError(NO_COST)
+        case _:
+            assert_never(config.activation.variant)
 
 
 def _statistics(config: AcceleratorConfig, p: Primitives) -> Range:
     """One score of one lane on its way into the running maximum and sum."""
     fraction = config.softmax.fraction_bits
     match config.softmax.variant:
-        case "base2":
+        case SoftmaxVariant.BASE2:
             return p.table(fraction + 2) + 2 * p.shift(20, 5) + p.add(15) + p.add(32) + p.reg(132)
-        case "online":
+        case SoftmaxVariant.ONLINE:
             return p.table(16) + p.mul(32, 16) + p.shift(20, 4) + p.add(15) + p.add(32) + p.reg(153)
-        case "ibert":
+        case SoftmaxVariant.IBERT:
             return p.mul(10, 10) + p.shift(19, 4) + 2 * p.add(15) + p.add(32) + p.reg(184)
-    return p.shift(9, 3) + p.add(8) + p.add(17) + p.reg(77)  # ita
+        case SoftmaxVariant.ITA:
+            return p.shift(9, 3) + p.add(8) + p.add(17) + p.reg(77)
+        case SoftmaxVariant.EXACT:
+            raise ReportError(NO_COST)
+        case _:
+            assert_never(config.softmax.variant)
 
 
 def _probability(config: AcceleratorConfig, p: Primitives) -> Range:
     """A stored score that becomes a probability."""
     match config.softmax.variant:
-        case "base2":
+        case SoftmaxVariant.BASE2:
             return p.shift(16, 4) + 2 * p.add(16) + p.reg(15)
-        case "online":
+        case SoftmaxVariant.ONLINE:
             return p.table(16) + p.shift(16, 4) + 2 * p.add(16) + p.reg(21)
-        case "ibert":
+        case SoftmaxVariant.IBERT:
             return p.mul(10, 10) + p.shift(16, 4) + 2 * p.add(16) + p.reg(36)
-    return p.shift(8, 3) + 2 * p.add(16) + p.reg(12)  # ita
+        case SoftmaxVariant.ITA:
+            return p.shift(8, 3) + 2 * p.add(16) + p.reg(12)
+        case SoftmaxVariant.EXACT:
+            raise ReportError(NO_COST)
+        case _:
+            assert_never(config.softmax.variant)
 
 
 def _norm(config: AcceleratorConfig, p: Primitives) -> Range:
     """One channel of one lane through all passes of a layer norm."""
-    if config.norm.variant == "one_pass":
-        gather = p.mul(16, 16) + p.add(48) + p.add(28)
-        return gather + p.mul(16, 13) + p.add(29) + p.mul(30, 16) + p.shift(46, 6) + p.add(8) + 2 * p.reg(198)
-    centred = p.add(28) + 2 * p.add(21) + p.mul(21, 21) + p.add(53)
-    return centred + p.mul(21, 16) + p.shift(37, 6) + p.add(8) + 3 * p.reg(157)
+    match config.norm.variant:
+        case NormVariant.ONE_PASS:
+            gather = p.mul(16, 16) + p.add(48) + p.add(28)
+            scale = p.mul(16, 13) + p.add(29) + p.mul(30, 16) + p.shift(46, 6) + p.add(8)
+            return gather + scale + 2 * p.reg(198)
+        case NormVariant.TWO_PASS:
+            centred = p.add(28) + 2 * p.add(21) + p.mul(21, 21) + p.add(53)
+            return centred + p.mul(21, 16) + p.shift(37, 6) + p.add(8) + 3 * p.reg(157)
+        case NormVariant.EXACT:
+            raise ReportError(NO_COST)
+        case _:
+            assert_never(config.norm.variant)
 
 
 def _requantize(p: Primitives) -> Range:

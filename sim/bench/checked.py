@@ -17,6 +17,7 @@ from vitreous.sim.run.build import DEFAULT_FOLDER, Build, SimulationError, build
 from vitreous.sim.run.runtime import failure_text
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.limits import WINDOW_ALIGN
 from vitreous.spec.program import Program
 
 STALLS = ("none", "regular", "random", "bursts")
@@ -72,7 +73,7 @@ def simulate_checked(
     folder = Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     read_base = 0x3000
-    write_base = layout.align(read_base + program.read_size, 4096) + 4096
+    write_base = layout.align(read_base + program.read_size, WINDOW_ALIGN) + WINDOW_ALIGN
     plan: dict[str, Any] = {
         "config": config.digest32,
         "READ_BASE": read_base,
@@ -81,7 +82,7 @@ def simulate_checked(
         "WRITE_SIZE": program.write_size,
         "PROGRAM_OFFSET": program.program_offset,
         "PROGRAM_LENGTH": len(program.instructions),
-        "memory_size": layout.align(write_base + program.write_size, 4096) + 4096,
+        "memory_size": layout.align(write_base + program.write_size, WINDOW_ALIGN) + WINDOW_ALIGN,
         "read_error": None if read_error is None else read_base + read_error,
         "write_error": None if write_error is None else write_base + write_error,
         "stalls": stalls,

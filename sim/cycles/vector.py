@@ -13,7 +13,7 @@ from vitreous.sim.cycles.timing import row_timing
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Opcode
 from vitreous.spec.layout import ceil_div
-from vitreous.spec.work import has_mean_pass
+from vitreous.spec.opcodes.norm import has_mean_pass
 
 
 class _Pass(Enum):

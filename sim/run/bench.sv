@@ -94,8 +94,8 @@ module bench #(
 
   // -------------------------------------------------------------------------------------------- time and settings
   reg [8*512-1:0] folder;
-  integer latency = 40;
-  integer throughput = 100;
+  integer latency;
+  integer throughput;
   integer trace = 0;
   integer trace_file = 0;
   initial begin
@@ -104,8 +104,10 @@ module bench #(
     host_acknowledge = 0;
     file_acknowledge = 0;
     if (!$value$plusargs("folder=%s", folder)) folder = ".";
-    if ($value$plusargs("latency=%d", latency)) ;
-    if ($value$plusargs("throughput=%d", throughput)) ;
+    if (!$value$plusargs("latency=%d", latency) || !$value$plusargs("throughput=%d", throughput)) begin
+      $display("bench: +latency and +throughput must be given");
+      $finish;
+    end
     if ($value$plusargs("trace=%d", trace)) ;
     if (trace != 0) trace_file = $fopen({folder, "/trace.txt"}, "w");
   end

@@ -22,10 +22,10 @@ from vitreous.sim.run.build import DEFAULT_FOLDER, TOP, Build, SimulationError, 
 from vitreous.sim.run.trace import Span, read_trace
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.limits import MEMORY_LATENCY, WINDOW_ALIGN
 from vitreous.spec.program import Program
 
 DRAM_BYTES = 1 << 26
-WINDOW_ALIGN = 4096
 MAXIMUM_CYCLES = 2_000_000_000
 """A bound far above any program; the machine itself reports a deadlock long before."""
 
@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 class MemoryTiming:
     """The simulated DRAM: cycles from an accepted address to its first beat, and beats for every 100 cycles."""
 
-    latency: int = 40
+    latency: int = MEMORY_LATENCY
     throughput: int = 100
 
     def __post_init__(self) -> None:

@@ -1,8 +1,9 @@
 import pytest
 
-from vitreous.compiler.accesses import Region, WordMap, accesses
+from vitreous.compiler.accesses import WordMap, accesses
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig
 from vitreous.spec.isa import Memory, Opcode, Operands, Scale, make
+from vitreous.spec.opcodes.opcode import Region
 
 CONFIG = AcceleratorConfig(array=ArrayConfig(lanes=8, depth=4))
 MATMUL = {

@@ -5,10 +5,11 @@ import pytest
 from tests.support.compiler.cases import random_case
 from tests.support.compiler.graphs import random_vit_graph
 from vitreous.compiler import CompileError, compile
-from vitreous.compiler.accesses import Region, accesses
+from vitreous.compiler.accesses import accesses
 from vitreous.compiler.tokens import place_tokens
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode, Queue, make
+from vitreous.spec.opcodes.opcode import Region
 
 Edges = set[tuple[int, int]]
 

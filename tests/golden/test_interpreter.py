@@ -11,8 +11,9 @@ import torch
 from tests.support.golden.random_graph import Sizes, random_graph, random_image
 from vitreous.golden import GoldenError, logits_to_real, quantize_image, run, run_batch
 from vitreous.golden.interpreter import OPERATIONS
-from vitreous.spec.config import EXACT, ActivationConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Op, Tensor
+from vitreous.spec.variants import EXACT
 
 SIZES = [
     Sizes(),

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from vitreous.spec.config import (
-    EXACT,
     AcceleratorConfig,
     ActivationConfig,
     ArrayConfig,
@@ -19,6 +18,7 @@ from vitreous.spec.config import (
     load_accelerator,
     named_accelerators,
 )
+from vitreous.spec.variants import EXACT
 
 MACS = {"edge64": 64, "edge64-ecp5": 64, "edge256": 256, "edge1024": 1024, "edge4096": 4096, "square256": 256}
 

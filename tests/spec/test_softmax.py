@@ -5,23 +5,17 @@ from __future__ import annotations
 import pytest
 
 from vitreous.spec.config import SoftmaxConfig
-from vitreous.spec.softmax import (
-    LIMITS,
-    MASKED_CODE,
-    PROBABILITY_MAXIMUM,
-    WIDE_BITS,
-    least_integer,
-    limits,
-    mantissa_bits,
-)
+from vitreous.spec.limits import ATTENTION_KEYS, PROBABILITY_MAXIMUM
+from vitreous.spec.softmax import MASKED_CODE, WIDE_BITS, least_integer, limits, mantissa_bits
 from vitreous.spec.tables import exp2_mantissa, ibert_exponential
+from vitreous.spec.variants import SOFTMAXES, SoftmaxVariant, in_hardware
 
 BITS = (6, 7, 8, 9)
 
 
-def test_every_variant_has_its_facts() -> None:
-    for variant in ("base2", "online", "ibert", "ita", "exact"):
-        assert limits(SoftmaxConfig(variant=variant)) is LIMITS[variant]
+def test_every_variant_has_its_limits() -> None:
+    for variant in SoftmaxVariant:
+        assert limits(SoftmaxConfig(variant=variant)) is SOFTMAXES[variant]
 
 
 def largest_term(variant: str, bits: int) -> int:
@@ -43,10 +37,10 @@ def smallest_sum(variant: str, bits: int) -> int:
     return largest_term(variant, bits)
 
 
-@pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
+@pytest.mark.parametrize("variant", in_hardware(SoftmaxVariant))
 @pytest.mark.parametrize("bits", BITS)
 def test_sums_and_row_shifts(variant: str, bits: int) -> None:
-    known = LIMITS[variant]
+    known = SOFTMAXES[variant]
     largest = known.max_keys * largest_term(variant, bits)
     assert largest < 1 << 32
     if variant == "ita":
@@ -73,4 +67,4 @@ def test_codes_of_base2(bits: int) -> None:
 def test_planes_of_signed_bytes() -> None:
     assert PROBABILITY_MAXIMUM == 127 * 256 + 127
     # 4096 keys with the largest probability and value stay in an accumulator of 32 bits.
-    assert 4096 * 128 * PROBABILITY_MAXIMUM >> (8 - WIDE_BITS) < 1 << 31
+    assert ATTENTION_KEYS * 128 * PROBABILITY_MAXIMUM >> (8 - WIDE_BITS) < 1 << 31

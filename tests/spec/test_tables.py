@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from vitreous.spec.config import ActivationConfig, SoftmaxConfig
-from vitreous.spec.softmax import PROBABILITY_MAXIMUM
+from vitreous.spec.limits import PROBABILITY_MAXIMUM
 from vitreous.spec.tables import (
     GELU_POLY_BITS,
     GELU_POLY_EDGE,

@@ -8,7 +8,8 @@ from vitreous.hw.vector.pipeline import VARIANTS
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig, NormConfig
 from vitreous.spec.isa import COUNTERS, Activation, Instruction, Memory, Opcode, Operands, Scale, make
 from vitreous.spec.layout import word_bytes
-from vitreous.spec.work import has_mean_pass, work
+from vitreous.spec.opcodes.norm import has_mean_pass
+from vitreous.spec.work import work
 
 CONFIG = AcceleratorConfig(array=ArrayConfig(lanes=4, depth=2), bus=BusConfig(data_bits=64))
 """Words: X and W 8 bytes, R 8, S 16, P 8; a beat has 8 bytes."""

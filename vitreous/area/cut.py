@@ -19,6 +19,7 @@ from vitreous.reports.area.pieces import PIECES, Piece
 from vitreous.reports.synthesis.synthesis import MODULE, Part
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
+from vitreous.spec.variants import MULTIPLIERS
 
 TOP = "accelerator"
 BOX = "box."
@@ -38,7 +39,7 @@ def whole(config: AcceleratorConfig, cache: str | Path | None = None, *, target:
     from vitreous.hw.accelerator import Accelerator
     from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
 
-    named = target == "xcup" and config.array.multiplier != "plain"
+    named = target == "xcup" and MULTIPLIERS[config.array.multiplier].in_blocks
     platform = UltraScalePlus() if named else None
     if cache is None:
         return rtlil(Accelerator(config), TOP, platform)

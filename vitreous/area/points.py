@@ -12,6 +12,7 @@ from typing import Any
 
 from vitreous.reports.area.pieces import PIECES
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
+from vitreous.spec.variants import MULTIPLIERS, Multiplier, NormVariant
 
 Point = tuple[AcceleratorConfig, tuple[str, ...]]
 ALL = tuple(piece.name for piece in PIECES)
@@ -61,14 +62,16 @@ def _point(
 ) -> AcceleratorConfig:
     base = load_accelerator("edge64")
     # A sum in a DSP block is as wide as the depth of W can make it.
-    memory = _SMALL if multiplier == "plain" else {**_SMALL, "weight_kib": base.memory.weight_kib}
+    kind = Multiplier(multiplier)
+    deep = {"weight_kib": base.memory.weight_kib} if MULTIPLIERS[kind].in_blocks else {}
+    memory = {**_SMALL, **deep}
     return replace(
         base,
-        array=replace(base.array, lanes=lanes, depth=depth, multiplier=multiplier),
+        array=replace(base.array, lanes=lanes, depth=depth, multiplier=kind),
         memory=replace(base.memory, **memory),
         softmax=replace(base.softmax, **(softmax or {})),
         activation=replace(base.activation, **(activation or {})),
-        norm=replace(base.norm, variant=norm),
+        norm=replace(base.norm, variant=NormVariant(norm)),
         bus=replace(base.bus, **(bus or {})),
         queue=replace(base.queue, depth=queue),
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from vitreous.characterize.cost import per_lane, unit_cost
 from vitreous.characterize.distributions import Shipped
@@ -20,8 +20,15 @@ from vitreous.reports.exploration.pareto import Point, best, draw, save
 from vitreous.reports.synthesis.synthesis import Family, tool
 from vitreous.spec import tables
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, SoftmaxConfig
+from vitreous.spec.variants import (
+    ACTIVATIONS,
+    ActivationFunction,
+    ActivationVariant,
+    SoftmaxVariant,
+    in_hardware,
+)
 
-FUNCTIONS = ("gelu", "silu", "softmax", "reciprocal", "rsqrt")
+FUNCTIONS = (*map(str, ActivationFunction), "softmax", "reciprocal", "rsqrt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +68,14 @@ class Candidate:
     parts: Sequence[tuple[str, Callable[[int], Any], tuple[int, int]]]
 
 
-def _activation_settings(function: str) -> Iterator[ActivationConfig]:
-    ranges = (3.0, 3.5, 4.0, 4.5, 5.0) if function == "gelu" else (5.0, 6.0, 8.0, 10.0, 12.0)
+_RANGES: Mapping[ActivationFunction, tuple[float, ...]] = {
+    ActivationFunction.GELU: (3.0, 3.5, 4.0, 4.5, 5.0),
+    ActivationFunction.SILU: (5.0, 6.0, 8.0, 10.0, 12.0),
+}
+
+
+def _activation_settings(function: ActivationFunction) -> Iterator[ActivationConfig]:
+    ranges = _RANGES[function]
     for interpolate in (True, False):
         for step_bits in range(2, 7):
             for limit in ranges:
@@ -78,30 +91,37 @@ def _activation_settings(function: str) -> Iterator[ActivationConfig]:
         for limit in ranges:
             yield ActivationConfig(
                 function=function,
-                variant="table",
+                variant=ActivationVariant.TABLE,
                 step_bits=step_bits,
                 range=limit,
                 fraction_bits=10 + step_bits,
             )
-    for variant in ("poly", "shift") if function == "gelu" else ("shift",):
-        yield ActivationConfig(function=function, variant=variant, fraction_bits=14)
+    for variant in in_hardware(ActivationVariant):
+        traits = ACTIVATIONS[variant]
+        if function in traits.functions and not traits.tabulated:
+            yield ActivationConfig(function=function, variant=variant, fraction_bits=14)
 
 
 def _activation_table_bits(config: ActivationConfig) -> int:
     """Bits of the table: each value once, also where two of them are interpolated between."""
-    if config.variant == "delta":
-        table = tables.activation_delta(config)
-        return len(table) * max(table).bit_length()
-    if config.variant == "table":
-        table = tables.activation_table(config)
-        return len(table) * (max(max(table).bit_length(), (-min(table) - 1).bit_length()) + 1)
-    return 0
+    match config.variant:
+        case ActivationVariant.DELTA:
+            table = tables.activation_delta(config)
+            return len(table) * max(table).bit_length()
+        case ActivationVariant.TABLE:
+            table = tables.activation_table(config)
+            return len(table) * (max(max(table).bit_length(), (-min(table) - 1).bit_length()) + 1)
+        case ActivationVariant.POLY | ActivationVariant.SHIFT | ActivationVariant.EXACT:
+            return 0
+        case _:
+            assert_never(config.variant)
 
 
 def _activation_label(config: ActivationConfig) -> str:
-    if config.variant in ("poly", "shift"):
+    traits = ACTIVATIONS[config.variant]
+    if not traits.tabulated:
         return f"{config.variant} f{config.fraction_bits}"
-    kind = config.variant if config.interpolate or config.variant == "table" else "delta, steps"
+    kind = f"{config.variant}, steps" if traits.interpolates and not config.interpolate else config.variant
     return f"{kind} 1/{1 << config.step_bits} to {config.range:g} f{config.fraction_bits}"
 
 
@@ -128,18 +148,19 @@ def _prologue_unit(config: SoftmaxConfig, lanes: int) -> Any:
     return prologue(_softmax_machine(config, lanes))
 
 
-def activation_candidates(function: str, shipped: Shipped | None) -> list[Candidate]:
+def activation_candidates(function: ActivationFunction, shipped: Shipped | None) -> list[Candidate]:
     """GELU or SiLU: every setting that no other of its group beats in error and table bits."""
     from vitreous.characterize.errors import activation_error
 
     found: dict[str, list[Candidate]] = {}
     for config in _activation_settings(function):
         error = activation_error(config, shipped)
-        group = (
-            config.variant if config.variant != "delta" or config.interpolate else "delta, no interpolation"
-        )
-        kept = {"delta": 5, "table": 4}.get(config.variant, 2)  # the fields that a variant has
-        names = ("variant", "fraction_bits", "step_bits", "range", "interpolate")[:kept]
+        traits = ACTIVATIONS[config.variant]
+        stepped = traits.interpolates and not config.interpolate
+        group = f"{config.variant}, no interpolation" if stepped else str(config.variant)
+        names: tuple[str, ...] = ("variant", "fraction_bits")
+        names += ("step_bits", "range") if traits.tabulated else ()
+        names += ("interpolate",) if traits.interpolates else ()
         settings = {name: getattr(config, name) for name in names}
         found.setdefault(group, []).append(
             Candidate(
@@ -164,7 +185,7 @@ def softmax_candidates(shipped: Shipped | None) -> list[Candidate]:
     from vitreous.characterize.errors import softmax_errors, worst
 
     candidates = []
-    for variant in ("base2", "online", "ibert", "ita"):
+    for variant in in_hardware(SoftmaxVariant):
         for fraction in range(6, 10):
             for bits in (8, 16):
                 config = SoftmaxConfig(variant=variant, fraction_bits=fraction, probability_bits=bits)
@@ -190,7 +211,15 @@ def softmax_candidates(shipped: Shipped | None) -> list[Candidate]:
 
 def _softmax_table_bits(config: SoftmaxConfig) -> int:
     steps = 1 << config.fraction_bits
-    return {"base2": steps * (config.fraction_bits + 2), "online": 2 * 16 * steps}.get(config.variant, 0)
+    match config.variant:
+        case SoftmaxVariant.BASE2:
+            return steps * (config.fraction_bits + 2)
+        case SoftmaxVariant.ONLINE:
+            return 2 * 16 * steps
+        case SoftmaxVariant.IBERT | SoftmaxVariant.ITA | SoftmaxVariant.EXACT:
+            return 0
+        case _:
+            assert_never(config.variant)
 
 
 def division_candidates(function: str) -> list[Candidate]:
@@ -219,8 +248,8 @@ def division_candidates(function: str) -> list[Candidate]:
 
 def candidates(function: str, shipped: Shipped | None) -> list[Candidate]:
     """All settings of a function of ``FUNCTIONS`` that are worth a synthesis."""
-    if function in ("gelu", "silu"):
-        return activation_candidates(function, shipped)
+    if function in list(ActivationFunction):
+        return activation_candidates(ActivationFunction(function), shipped)
     if function == "softmax":
         return softmax_candidates(shipped)
     return division_candidates(function)

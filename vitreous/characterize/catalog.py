@@ -12,6 +12,15 @@ from typing import Any
 
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.softmax import limits
+from vitreous.spec.variants import (
+    ACTIVATIONS,
+    NORMS,
+    ActivationFunction,
+    ActivationVariant,
+    NormVariant,
+    SoftmaxVariant,
+    in_hardware,
+)
 
 WIDTHS = (2, 4)
 """The two numbers of lanes from which the cost of a lane is taken; not 1, because a memory block serves two lanes."""
@@ -67,11 +76,10 @@ def _activation_latency(config: ActivationConfig) -> str:
 
 
 def _activation_entry(name: str, formats: str, config: ActivationConfig) -> Entry:
-    safe = (
-        "all 65536 inputs"
-        if config.variant != "poly"
-        else "all 65536 inputs; GELU only (enforced by GeluConfig)"
-    )
+    functions = ACTIVATIONS[config.variant].functions
+    safe = "all 65536 inputs"
+    if len(functions) < len(ActivationFunction):
+        safe += f"; {' and '.join(f.upper() for f in functions)} only (enforced by ActivationConfig)"
     return Entry(
         name=name,
         function=config.function,
@@ -114,7 +122,7 @@ def _softmax_latency(config: SoftmaxConfig) -> str:
 def _softmax_entry(config: SoftmaxConfig) -> Entry:
     known = limits(config)
     reach = f"rows of 1 to {known.max_keys} keys (enforced by quant, compiler and golden)"
-    if config.variant == "ita":
+    if config.variant is SoftmaxVariant.ITA:
         reach += "; scores within 4 octaves of 0, beyond they saturate"
     return Entry(
         name=f"softmax_{config.variant}_{config.probability_bits}",
@@ -138,13 +146,13 @@ def _softmax_entry(config: SoftmaxConfig) -> Entry:
     )
 
 
-def _norm(variant: str, lanes: int) -> Any:
+def _norm(variant: NormVariant, lanes: int) -> Any:
     from vitreous.hw.vector.pipeline import VARIANTS
 
     return VARIANTS[variant](lanes=lanes)
 
 
-def _norm_latency(variant: str) -> str:
+def _norm_latency(variant: NormVariant) -> str:
     from vitreous.hw.vector.pipeline import VARIANTS
 
     unit = VARIANTS[variant]
@@ -152,8 +160,7 @@ def _norm_latency(variant: str) -> str:
     return f"{mean}scale {unit.SCALE_LATENCY} + N, column {unit.LATENCY}"
 
 
-def _norm_entry(variant: str) -> Entry:
-    passes = 2 if variant == "one_pass" else 3
+def _norm_entry(variant: NormVariant) -> Entry:
     return Entry(
         name=f"norm_{variant}",
         function="layer norm",
@@ -161,7 +168,7 @@ def _norm_entry(variant: str) -> Entry:
         formats="int16 stream, up to 4096 channels; RMS norm too",
         parts=(Part(name=f"norm_{variant}", make=partial(_norm, variant)),),
         latency=partial(_norm_latency, variant),
-        throughput=f"1 column a cycle, {passes} times",
+        throughput=f"1 column a cycle, {NORMS[variant].passes} times",
         safe="1 to 4096 channels of int16 (enforced by quant, compiler and golden)",
         config=NormConfig(variant=variant),
     )
@@ -256,25 +263,29 @@ def catalogue() -> tuple[Entry, ...]:
         (
             "activation_table",
             "Q6.12, steps of 1/16 over [-4, 4)",
-            ActivationConfig(variant="table", step_bits=4, range=4.0, fraction_bits=12),
+            ActivationConfig(variant=ActivationVariant.TABLE, step_bits=4, range=4.0, fraction_bits=12),
         ),
-        ("gelu_poly", "Q6.14", ActivationConfig(variant="poly")),
-        ("gelu_shift", "Q6.14", ActivationConfig(variant="shift")),
+        ("gelu_poly", "Q6.14", ActivationConfig(variant=ActivationVariant.POLY)),
+        ("gelu_shift", "Q6.14", ActivationConfig(variant=ActivationVariant.SHIFT)),
         (
             "silu_delta",
             "Q6.14, steps of 1/16 to 10",
-            ActivationConfig(function="silu", step_bits=4, range=10.0),
+            ActivationConfig(function=ActivationFunction.SILU, step_bits=4, range=10.0),
         ),
-        ("silu_shift", "Q6.14", ActivationConfig(function="silu", variant="shift")),
+        (
+            "silu_shift",
+            "Q6.14",
+            ActivationConfig(function=ActivationFunction.SILU, variant=ActivationVariant.SHIFT),
+        ),
     )
     softmax = [
         SoftmaxConfig(variant=variant, probability_bits=bits)
-        for variant in ("base2", "online", "ibert", "ita")
+        for variant in in_hardware(SoftmaxVariant)
         for bits in (16, 8)
     ]
     return (
         *(_activation_entry(*activation) for activation in activations),
         *(_softmax_entry(config) for config in softmax),
-        *(_norm_entry(variant) for variant in ("one_pass", "two_pass")),
+        *(_norm_entry(variant) for variant in in_hardware(NormVariant)),
         *_shared_entries(),
     )

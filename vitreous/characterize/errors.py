@@ -9,6 +9,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cache
+from typing import assert_never
 
 import numpy as np
 import torch
@@ -17,9 +18,10 @@ from torch import Tensor
 
 from vitreous.characterize import distributions
 from vitreous.characterize.distributions import Rows, Shipped
-from vitreous.spec.config import EXACT, ActivationConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.numbers import ACTIVATION_INPUT, SCORE, quantize_multiplier
 from vitreous.spec.softmax import WIDE_BITS, limits
+from vitreous.spec.variants import ActivationFunction
 
 Values = NDArray[np.float64]
 OUTPUT_STEP = 8 / 127
@@ -70,14 +72,18 @@ class RelativeError:
 
 
 @cache
-def _activation_truth(function: str) -> Values:
+def _activation_truth(function: ActivationFunction) -> Values:
     """The function at every Q6.10 value, ascending, in float64."""
     x = torch.arange(ACTIVATION_INPUT.minimum, ACTIVATION_INPUT.maximum + 1, dtype=torch.float64) / (
         1 << ACTIVATION_INPUT.fraction
     )
-    if function == "gelu":
-        return np.asarray((x * 0.5 * torch.special.erfc(-x / math.sqrt(2))).numpy())
-    return np.asarray((x * torch.sigmoid(x)).numpy())
+    match function:
+        case ActivationFunction.GELU:
+            return np.asarray((x * 0.5 * torch.special.erfc(-x / math.sqrt(2))).numpy())
+        case ActivationFunction.SILU:
+            return np.asarray((x * torch.sigmoid(x)).numpy())
+        case _:
+            assert_never(function)
 
 
 def activation_values(config: ActivationConfig) -> tuple[Values, Values, Values]:
@@ -123,7 +129,7 @@ def probabilities(logits: Values, config: SoftmaxConfig) -> Values:
 
     t = scores(logits, config)
     known = limits(config)
-    planes = WIDE_BITS if config.probability_bits == 16 and config.variant != EXACT else 0
+    planes = WIDE_BITS if config.probability_bits == 16 and known.planes else 0
     real = 2.0**-4  # any factor with shifts inside their field gives the same
     m_o, s_o = quantize_multiplier(real * known.row_factor / 2**planes)
     p, m, s = softmax(torch.from_numpy(t), config, m_o, s_o)

@@ -31,7 +31,8 @@ from vitreous.reports.synthesis.netlist import DEPTH_RULE
 from vitreous.reports.synthesis.synthesis import FAMILIES, Family, tool
 from vitreous.reports.units import page as unit_page
 from vitreous.reports.units.units import COLUMNS, FILE, PartCost, ScoreError, UnitRow, Units
-from vitreous.spec.config import EXACT, AcceleratorConfig, ActivationConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import AcceleratorConfig, ActivationConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.variants import ActivationVariant, NormVariant, SoftmaxVariant
 
 SOURCES = {
     "largest, mean, own, rounded, row sums": "golden against float64 (vitreous/characterize/errors.py) on "
@@ -139,8 +140,12 @@ def errors(entry: Entry, shipped: Shipped) -> dict[str, Any]:
 def exact(config: Config) -> Config:
     """The same function in float64."""
     if isinstance(config, ActivationConfig):
-        return ActivationConfig(function=config.function, variant=EXACT, fraction_bits=16)
-    return SoftmaxConfig(variant=EXACT) if isinstance(config, SoftmaxConfig) else NormConfig(variant=EXACT)
+        return ActivationConfig(function=config.function, variant=ActivationVariant.EXACT, fraction_bits=16)
+    return (
+        SoftmaxConfig(variant=SoftmaxVariant.EXACT)
+        if isinstance(config, SoftmaxConfig)
+        else NormConfig(variant=NormVariant.EXACT)
+    )
 
 
 def _judged(entry: Entry, models: Models) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from vitreous.commands.arguments import (
     energy_choice,
     folder_path,
 )
+from vitreous.spec.limits import MEMORY_LATENCY
 
 
 def ablate_command(
@@ -42,7 +43,7 @@ def ablate_command(
     ] = False,
     calibration: Calibration = None,
     checkpoint: Checkpoint = None,
-    memory_latency: Latency = 40,
+    memory_latency: Latency = MEMORY_LATENCY,
     memory_throughput: Throughput = 100,
     build_dir: BuildDir = DEFAULT_BUILDS,
 ) -> None:

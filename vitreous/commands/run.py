@@ -26,6 +26,7 @@ from vitreous.commands.arguments import (
     folder_path,
     width_of,
 )
+from vitreous.spec.limits import MEMORY_LATENCY
 
 
 def run_command(
@@ -42,7 +43,7 @@ def run_command(
     clock: Clock = None,
     technology: Technology = None,
     dram: Dram = None,
-    memory_latency: Latency = 40,
+    memory_latency: Latency = MEMORY_LATENCY,
     memory_throughput: Throughput = 100,
     build_dir: BuildDir = DEFAULT_BUILDS,
 ) -> None:

@@ -15,6 +15,7 @@ from vitreous.commands.arguments import (
     cycle_window,
     folder_path,
 )
+from vitreous.spec.limits import MEMORY_LATENCY
 
 
 def simulate(
@@ -40,7 +41,7 @@ def simulate(
     waves: Annotated[
         str | None, typer.Option(metavar="FIRST:LAST", help="Record waves.vcd of these cycles, and stop.")
     ] = None,
-    memory_latency: Latency = 40,
+    memory_latency: Latency = MEMORY_LATENCY,
     memory_throughput: Throughput = 100,
     build_dir: BuildDir = DEFAULT_BUILDS,
 ) -> None:

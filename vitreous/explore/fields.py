@@ -11,6 +11,7 @@ from typing import Any
 
 from vitreous.errors import RunError
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.variants import ACTIVATIONS, FUNCTIONS, ActivationFunction, ActivationVariant
 
 Value = int | float | bool | str
 
@@ -34,13 +35,18 @@ def known_fields() -> dict[str, type]:
         inner = getattr(default, part.name)
         if dataclasses.is_dataclass(inner):
             for field in dataclasses.fields(inner):
-                found[f"{part.name}.{field.name}"] = type(getattr(inner, field.name))
+                found[f"{part.name}.{field.name}"] = _type(getattr(inner, field.name))
     for field in dataclasses.fields(QuantScheme):
-        found[f"{QUANTIZATION}.{field.name}"] = type(getattr(QuantScheme(), field.name))
+        found[f"{QUANTIZATION}.{field.name}"] = _type(getattr(QuantScheme(), field.name))
     # Not of one plain type: auto, 8 or 16. And not of the scheme: how many images.
     found[PROBABILITY] = object
     found[CALIBRATION] = int
     return found
+
+
+def _type(value: object) -> type:
+    """Of what a space may write: the member of a kind is a word there."""
+    return str if isinstance(value, str) else type(value)
 
 
 def neighbours(name: str) -> str:
@@ -98,8 +104,9 @@ def design(base: AcceleratorConfig, settings: Mapping[str, Value]) -> Design:
 def _without_effect(data: dict[str, Any]) -> None:
     """Fields that the chosen variant does not read get their defaults, so that equal hardware is one point."""
     default, activation = AcceleratorConfig().activation, data["activation"]
-    if activation["variant"] in ("poly", "shift"):
+    variant, function = ActivationVariant(activation["variant"]), ActivationFunction(activation["function"])
+    if not ACTIVATIONS[variant].tabulated:
         activation["step_bits"] = default.step_bits
-        activation["range"] = 8.0 if activation["function"] == "silu" else default.range
-    if activation["variant"] != "delta":
+        activation["range"] = max(default.range, FUNCTIONS[function].least_range)
+    if not ACTIVATIONS[variant].interpolates:
         activation["interpolate"] = default.interpolate

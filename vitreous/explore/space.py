@@ -16,6 +16,7 @@ from vitreous.explore.fields import CALIBRATION, QUANTIZATION, Value, known_fiel
 from vitreous.explore.limits import Limits, read_limits
 from vitreous.explore.objectives import OBJECTIVES
 from vitreous.spec.config import AcceleratorConfig, ConfigError, load_accelerator
+from vitreous.spec.limits import MEMORY_LATENCY
 
 LARGEST_RANGE = 1 << 20
 
@@ -36,7 +37,7 @@ class Target:
     dram: str
     clock_mhz: float
     area: str = "xcup"
-    memory_latency: int = 40
+    memory_latency: int = MEMORY_LATENCY
     memory_throughput: int = 100
 
     @property
@@ -128,7 +129,7 @@ def _targets(entries: object) -> tuple[Target, ...]:
             dram=text(entry, "dram", None),
             clock_mhz=number(entry, "clock_mhz", float, low=1.0, where="technology."),
             area=text(entry, "area", "xcup"),
-            memory_latency=number(entry, "memory_latency", int, 40, low=1, where="technology."),
+            memory_latency=number(entry, "memory_latency", int, MEMORY_LATENCY, low=1, where="technology."),
             memory_throughput=number(
                 entry, "memory_throughput", int, 100, low=1, high=100, where="technology."
             ),

@@ -23,6 +23,7 @@ from vitreous.spec import program as programs
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.digest import file_digest, source_digest
 from vitreous.spec.graph import Graph
+from vitreous.spec.limits import MEMORY_LATENCY
 from vitreous.spec.program import Program
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Options:
     calibration_images: int | None = None
     probability_bits: int | None = None
     checkpoint: Path | None = None
-    memory_latency: int = 40
+    memory_latency: int = MEMORY_LATENCY
     memory_throughput: int = 100
     clock_mhz: float | None = None
     energy: EnergyChoice | None = None

@@ -18,6 +18,7 @@ from vitreous.spec import graph as graphs
 from vitreous.spec import program as programs
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph
+from vitreous.spec.limits import MEMORY_LATENCY
 from vitreous.spec.program import Program
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class SimulateOptions:
     count: int = 1
     graph: Path | None = None
     waves: tuple[int, int] | None = None
-    memory_latency: int = 40
+    memory_latency: int = MEMORY_LATENCY
     memory_throughput: int = 100
     build_root: Path = Path("build/sim")
 

@@ -34,6 +34,7 @@ from vitreous.reports.report import ASSUMED_CLOCK_MHZ
 from vitreous.sim.run.runtime import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 from vitreous.spec.graph import Graph
+from vitreous.spec.limits import MEMORY_LATENCY
 from vitreous.studies.dedicated import Dedicated, Workbench, shape, splits, with_an_eighth
 from vitreous.studies.switches import ORDER, SWITCHES, Switch
 
@@ -61,7 +62,7 @@ class Options:
     rtl: bool = False
     checkpoint: Path | None = None
     calibration_images: int | None = None
-    memory_latency: int = 40
+    memory_latency: int = MEMORY_LATENCY
     memory_throughput: int = 100
     build_root: Path = Path("build/sim")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.softmax import limits
+from vitreous.spec.variants import ACTIVATIONS, ActivationVariant, SoftmaxVariant
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,21 @@ def _spilling(config: AcceleratorConfig) -> AcceleratorConfig:
 
 
 def _two_pass(config: AcceleratorConfig) -> AcceleratorConfig:
-    return replace(config, softmax=replace(config.softmax, variant="ibert"))
+    return replace(config, softmax=replace(config.softmax, variant=SoftmaxVariant.IBERT))
 
 
 def _table(config: AcceleratorConfig) -> AcceleratorConfig:
-    return replace(config, activation=replace(config.activation, variant="table", step_bits=8))
+    return replace(
+        config, activation=replace(config.activation, variant=ActivationVariant.TABLE, step_bits=8)
+    )
 
 
 def _poly(config: AcceleratorConfig) -> AcceleratorConfig:
-    return replace(config, activation=replace(config.activation, variant="poly"))
+    return replace(config, activation=replace(config.activation, variant=ActivationVariant.POLY))
 
 
 def _delta(config: AcceleratorConfig) -> bool:
-    return config.activation.variant == "delta"
+    return config.activation.variant is ActivationVariant.DELTA
 
 
 DOUBLE_BUFFERING = Switch(
@@ -83,7 +86,9 @@ LOW_COST_ACTIVATION_POLY = Switch(
     "second-order polynomial (I-BERT)",
     "activation.variant = poly: no table; quantized again, other numbers",
     False,
-    lambda config: _delta(config) and config.activation.function == "gelu",
+    lambda config: (
+        _delta(config) and config.activation.function in ACTIVATIONS[ActivationVariant.POLY].functions
+    ),
     _poly,
 )
 SWITCHES = (SINGLE_PASS, LOW_COST_ACTIVATION, LOW_COST_ACTIVATION_POLY, FUSED_ATTENTION, DOUBLE_BUFFERING)

@@ -13,8 +13,9 @@ from vitreous.golden.norm.norm import VARIANTS
 from vitreous.golden.norm.two_pass import centre
 from vitreous.golden.ops.layernorm import layernorm
 from vitreous.golden.ops.rmsnorm import rmsnorm
-from vitreous.spec.config import EXACT, NormConfig
+from vitreous.spec.config import NormConfig
 from vitreous.spec.numbers import quantize_multiplier
+from vitreous.spec.variants import EXACT
 
 STEP = 4 / 127
 FUNCTIONS: dict[bool, Callable[..., torch.Tensor]] = {True: layernorm, False: rmsnorm}

@@ -20,8 +20,10 @@ from vitreous.golden.softmax.softmax import (
     statistics,
     wide_probabilities,
 )
-from vitreous.spec.config import EXACT, SoftmaxConfig
-from vitreous.spec.softmax import LIMITS, PROBABILITY_MAXIMUM, limits
+from vitreous.spec.config import SoftmaxConfig
+from vitreous.spec.limits import PROBABILITY_MAXIMUM
+from vitreous.spec.softmax import limits
+from vitreous.spec.variants import EXACT
 
 CONFIGS = [SoftmaxConfig(variant=v, fraction_bits=f) for v in VARIANTS for f in (6, 7, 8, 9)]
 SMOOTH = [config for config in CONFIGS if config.variant != "ita"]
@@ -190,7 +192,7 @@ def test_row_scale_divides(config: SoftmaxConfig) -> None:
     total = torch.from_numpy(totals)
     for m_o in (1 << 14, 20000, (1 << 15) - 1):
         m, s = row_scale(total, m_o, 14, config)
-        real = m_o / 2**14 * 2.0 ** LIMITS[config.variant].row_exponent / total.double()
+        real = m_o / 2**14 * 2.0 ** limits(config).row_exponent / total.double()
         assert ((m >= 1 << 14) & (m < 1 << 15)).all()
         # Floors of a 17-bit sum, of a quotient of at least 15 bits, and its halving.
         assert ((m / 2.0**s) / real - 1).abs().max() < 2e-4

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vitreous.spec.config import EXACT, ActivationConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op, Tensor
 from vitreous.spec.numbers import quantize_multiplier
 from vitreous.spec.softmax import WIDE_BITS, limits
+from vitreous.spec.variants import EXACT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,9 @@ from vitreous.golden.activation import activation as activation
 from vitreous.golden.norm import norm
 from vitreous.golden.softmax import softmax
 from vitreous.reports.units.units import PartCost
-from vitreous.spec.config import EXACT, ActivationConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.softmax import limits
+from vitreous.spec.variants import EXACT
 
 
 def variants(kind: type) -> set[str]:

@@ -1,0 +1,28 @@
+"""What the machine and its arithmetic are sized for, each figure once; ``spec.config`` has what can be chosen."""
+
+from __future__ import annotations
+
+ATTENTION_KEYS = 4096
+"""The longest row of scores: what sums of probabilities and 32-bit accumulators of P times V are sized for."""
+NORM_CHANNELS = 4096
+"""The most channels of a layer norm or RMS norm: what its exact sums are sized for."""
+POOL_TOKENS = 4096
+"""The most tokens of a mean: what its exact sum is sized for."""
+PROBABILITY_MAXIMUM = 127 * 256 + 127
+"""The largest probability of two planes of signed bytes, ``256 * high + low`` with ``low`` in -128..127."""
+
+SCORE_SLOTS = 2
+"""Query tiles whose scores S holds: one is written while the other is read."""
+ISSUED_INSTRUCTIONS = 16
+"""Instructions of a queue, and of the matrix unit, that may be issued and not retired."""
+PENDING_LOADS = 4
+"""Loads whose requests may be out before their words are written."""
+DEADLOCK_CYCLES = 16
+"""Cycles without any way forward before DEADLOCK: longer than what any unit needs to show that it is busy or done."""
+
+AXI_PAGE_BYTES = 4096
+"""No AXI burst crosses a multiple of this: a rule of AXI."""
+WINDOW_ALIGN = 4096
+"""The simulated host's windows begin at multiples of this."""
+MEMORY_LATENCY = 40
+"""Cycles from a read request to its first beat in the simulated DRAM, unless a run says otherwise."""

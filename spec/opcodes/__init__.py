@@ -1,0 +1,1 @@
+"""The opcodes, a file for each: fields, queue, regions, event counts and line of a listing."""
