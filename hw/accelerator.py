@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Elaboratable, Module, ResetInserter, Signal, Value
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from amaranth.hdl import Cat, Module, ResetInserter, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from vitreous.hw import checks
 from vitreous.hw.axi.axi import Axi4, Axi4Lite, ReadChannel
 from vitreous.hw.control.control import Control
 from vitreous.hw.control.counters import Counters
@@ -23,6 +27,8 @@ from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Queue
 
+T = TypeVar("T")
+Unit = LoadUnit | MatrixUnit | VectorUnit | StoreUnit
 _AXI_LITE = Axi4Lite(BUS_ADDRESS_BITS)
 
 
@@ -36,6 +42,13 @@ def top_members(config: AcceleratorConfig) -> dict[str, wiring.Member]:
         "trace_issue_pc": Out(len(Queue) * isa.PC_BITS),
         "trace_done": Out(len(Queue)),
     }
+
+
+class Stop(NamedTuple):
+    """What control says to the others. ``halt``: nothing starts any more; ``flush``: back to the reset state."""
+
+    halt: Signal
+    flush: Signal
 
 
 class Accelerator(wiring.Component):
@@ -55,75 +68,88 @@ class Accelerator(wiring.Component):
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
-        self._config = config
+        self._config = checks.accelerator(config)
         super().__init__(top_members(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        self._flush, self._halt = Signal(), Signal()
-        m.submodules.registers = self._registers = Registers(config)
-        m.submodules.control = self._control = Control(sources=2 + 2 * len(Queue))
-        m.submodules.counters = self._counters = Counters()
-        self._fetch = self._part(m, "fetch", Fetch(config))
-        self._dispatch = self._part(m, "dispatch", Dispatch())
-        self._tokens = Tokens()
+        stop = Stop(halt=Signal(), flush=Signal())
+        m.submodules.registers = registers = Registers(config)
+        m.submodules.control = control = Control(sources=2 + 2 * len(Queue))
+        m.submodules.counters = counters = Counters()
+        fetch = self._part(m, stop, "fetch", Fetch(config))
+        dispatch = self._part(m, stop, "dispatch", Dispatch())
+        tokens = Tokens()
         # A program's leftover tokens are the next one's: only a reset by the host takes them away.
-        m.submodules.tokens = ResetInserter(self._flush & ~self._control.clear)(self._tokens)
-        self._channel = self._part(m, "channel", ReadChannel(data_bits=config.bus.data_bits))
-        self._load = self._part(m, "load", LoadUnit(config))
-        self._matrix = self._part(m, "matrix", MatrixUnit(config))
-        self._vector = self._part(m, "vector", VectorUnit(config))
-        self._store = self._part(m, "store", StoreUnit(config))
-        self._units = {
-            Queue.LOAD: self._load,
-            Queue.MATRIX: self._matrix,
-            Queue.VECTOR: self._vector,
-            Queue.STORE: self._store,
+        m.submodules.tokens = ResetInserter(stop.flush & ~control.clear)(tokens)
+        channel = self._part(m, stop, "channel", ReadChannel(data_bits=config.bus.data_bits))
+        load = self._part(m, stop, "load", LoadUnit(config))
+        matrix = self._part(m, stop, "matrix", MatrixUnit(config))
+        vector = self._part(m, stop, "vector", VectorUnit(config))
+        store = self._part(m, stop, "store", StoreUnit(config))
+        units: dict[Queue, Unit] = {
+            Queue.LOAD: load,
+            Queue.MATRIX: matrix,
+            Queue.VECTOR: vector,
+            Queue.STORE: store,
         }
-        self._queues = {
-            queue: self._part(m, f"queue_{queue.name.lower()}", IssueQueue(config)) for queue in Queue
+        lines = {
+            queue: self._part(m, stop, f"queue_{queue.name.lower()}", IssueQueue(config)) for queue in Queue
         }
-        self._build_host(m)
-        self._build_bus(m)
-        self._build_memories(m)
-        self._build_queues(m)
-        self._build_control(m)
-        self._build_counters(m)
+        self._build_host(m, registers)
+        self._build_bus(m, registers, channel, fetch, load, store)
+        memories = self._build_memories(m, units)
+        self._build_queues(m, fetch, dispatch, lines, units, tokens, stop.halt)
+        self._build_idle(m, fetch, dispatch, lines, units, stop.halt)
+        self._build_commands(m, registers, control)
+        self._build_errors(m, control, stop.flush, [*units.values(), fetch, dispatch, *lines.values()])
+        drained = fetch.drained & load.drained & store.drained
+        self._build_control(m, control, registers, counters, fetch, dispatch.finished, drained, stop)
+        events = self._events(control, fetch, dispatch, load, matrix, vector, store, lines, memories)
+        self._build_counters(m, counters, events)
         return m
 
-    def _part(self, m: Module, name: str, part: Elaboratable) -> Elaboratable:
+    def _part(self, m: Module, stop: Stop, name: str, part: T) -> T:
         """A submodule that ``flush`` brings back to its reset state; memories are not such parts and keep their
         contents."""
-        m.submodules[name] = ResetInserter(self._flush)(part)
+        wrapped: Any = ResetInserter(stop.flush)(part)
+        m.submodules[name] = wrapped
         return part
 
-    def _build_host(self, m: Module) -> None:
+    def _build_host(self, m: Module, registers: Registers) -> None:
         for name, member in _AXI_LITE.members.items():
-            port, inner = getattr(self, f"s_axil_{name}"), getattr(self._registers.bus, name)
+            port, inner = getattr(self, f"s_axil_{name}"), getattr(registers.bus, name)
             m.d.comb += port.eq(inner) if member.flow is In else inner.eq(port)
 
-    def _build_bus(self, m: Module) -> None:
+    def _build_bus(
+        self,
+        m: Module,
+        registers: Registers,
+        channel: ReadChannel,
+        fetch: Fetch,
+        load: LoadUnit,
+        store: StoreUnit,
+    ) -> None:
         """The read channels belong to fetch and load, the write channels to store."""
         for name, member in Axi4(self._config.bus.data_bits).members.items():
-            owner = self._channel if name.startswith(("ar", "r")) else self._store
+            owner = channel if name.startswith(("ar", "r")) else store
             port, inner = getattr(self, f"m_axi_{name}"), getattr(owner.bus, name)
             m.d.comb += port.eq(inner) if member.flow is Out else inner.eq(port)
-        registers = self._registers
-        wiring.connect(m, self._fetch.bus, self._channel.fetch)
-        wiring.connect(m, self._load.bus, self._channel.load)
+        wiring.connect(m, fetch.bus, channel.fetch)
+        wiring.connect(m, load.bus, channel.load)
         m.d.comb += [
-            self._fetch.base.eq(registers.read_base),
-            self._fetch.size.eq(registers.read_size),
-            self._fetch.offset.eq(registers.program_offset),
-            self._fetch.length.eq(registers.program_length),
-            self._load.base.eq(registers.read_base),
-            self._load.size.eq(registers.read_size),
-            self._store.base.eq(registers.write_base),
-            self._store.size.eq(registers.write_size),
+            fetch.base.eq(registers.read_base),
+            fetch.size.eq(registers.read_size),
+            fetch.offset.eq(registers.program_offset),
+            fetch.length.eq(registers.program_length),
+            load.base.eq(registers.read_base),
+            load.size.eq(registers.read_size),
+            store.base.eq(registers.write_base),
+            store.size.eq(registers.write_size),
         ]
 
-    def _build_memories(self, m: Module) -> None:
+    def _build_memories(self, m: Module, units: Mapping[Queue, Unit]) -> dict[str, Scratchpad]:
         """The table of docs/machine.md: who reads and who writes, the first named first served."""
         config = self._config
         panel, residual = 8 * config.panel_word_bytes, 8 * config.residual_word_bytes
@@ -146,112 +172,162 @@ class Accelerator(wiring.Component):
         m.submodules.memory_p = p = Scratchpad(
             width=8 * isa.PARAMETER_BYTES, depth=config.p_depth, reads=("matrix",), writes=("load",)
         )
-        self._memories = {"x": x, "w": w, "r": r, "p": p}
-        for name, memory in self._memories.items():
-            for queue, unit in self._units.items():
+        memories = {"x": x, "w": w, "r": r, "p": p}
+        for name, memory in memories.items():
+            for queue, unit in units.items():
                 client = queue.name.lower()
                 for port, side in ((name, f"read_{client}"), (f"{name}o", f"write_{client}")):
                     if hasattr(memory, side):
                         wiring.connect(m, getattr(unit, port), getattr(memory, side))
+        return memories
 
-    def _build_queues(self, m: Module) -> None:
+    def _build_queues(
+        self,
+        m: Module,
+        fetch: Fetch,
+        dispatch: Dispatch,
+        lines: Mapping[Queue, IssueQueue],
+        units: Mapping[Queue, Unit],
+        tokens: Tokens,
+        halt: Value,
+    ) -> None:
         """Fetch -> dispatch -> queue -> unit, and the tokens between the queues."""
-        wiring.connect(m, self._fetch.o, self._dispatch.i)
-        for queue, line in self._queues.items():
-            name, unit = queue.name.lower(), self._units[queue]
-            wiring.connect(m, getattr(self._dispatch, name), line.i)
+        wiring.connect(m, fetch.o, dispatch.i)
+        for queue, line in lines.items():
+            name, unit = queue.name.lower(), units[queue]
+            wiring.connect(m, getattr(dispatch, name), line.i)
             wiring.connect(m, line.o, unit.i)
             m.d.comb += [
                 line.done.eq(unit.done),
-                line.halt.eq(self._halt),
-                unit.halt.eq(self._halt),
-                line.available.eq(getattr(self._tokens, f"available_{name}")),
-                line.overflow.eq(getattr(self._tokens, f"overflow_{name}")),
-                getattr(self._tokens, f"take_{name}").eq(line.take),
-                getattr(self._tokens, f"give_{name}").eq(line.give),
+                line.halt.eq(halt),
+                unit.halt.eq(halt),
+                line.available.eq(getattr(tokens, f"available_{name}")),
+                line.overflow.eq(getattr(tokens, f"overflow_{name}")),
+                getattr(tokens, f"take_{name}").eq(line.take),
+                getattr(tokens, f"give_{name}").eq(line.give),
                 self.trace_issue[queue].eq(line.issue),
                 self.trace_issue_pc.word_select(int(queue), isa.PC_BITS).eq(line.head_pc),
                 self.trace_done[queue].eq(line.complete),
             ]
-        lines = self._queues.values()
+
+    def _build_idle(
+        self,
+        m: Module,
+        fetch: Fetch,
+        dispatch: Dispatch,
+        lines: Mapping[Queue, IssueQueue],
+        units: Mapping[Queue, Unit],
+        halt: Value,
+    ) -> None:
+        """From what dispatch sees that the program is done, or that no queue will ever move again."""
+        queues = lines.values()
         m.d.comb += [
-            self._dispatch.exhausted.eq(self._fetch.finished),
-            self._dispatch.queued.eq(Cat(line.queued for line in lines)),
-            self._dispatch.waiting.eq(Cat(line.missing.any() for line in lines)),
-            self._dispatch.idle.eq(
-                ~Cat(*(line.active for line in lines), *(unit.busy for unit in self._units.values())).any()
+            dispatch.exhausted.eq(fetch.finished),
+            dispatch.queued.eq(Cat(line.queued for line in queues)),
+            dispatch.waiting.eq(Cat(line.missing.any() for line in queues)),
+            dispatch.idle.eq(
+                ~Cat(*(line.active for line in queues), *(unit.busy for unit in units.values())).any()
             ),
-            self._dispatch.heads.eq(Cat(line.head_pc for line in lines)),
-            self._dispatch.halt.eq(self._halt),
-            self._fetch.halt.eq(self._halt),
+            dispatch.heads.eq(Cat(line.head_pc for line in queues)),
+            dispatch.halt.eq(halt),
+            fetch.halt.eq(halt),
         ]
 
-    def _build_control(self, m: Module) -> None:
-        control, registers = self._control, self._registers
+    def _build_commands(self, m: Module, registers: Registers, control: Control) -> None:
         for name in ("start", "reset", "clear_interrupt", "interrupt_enable"):
             m.d.comb += getattr(control, name).eq(getattr(registers, name))
-        reports = [
-            *(unit.error for unit in self._units.values()),
-            self._fetch.error,
-            self._dispatch.error,
-            *(line.error for line in self._queues.values()),
-        ]
-        # One cycle later: some reports come at the end of long paths, and a unit that met an error stops by itself.
-        for number, report in enumerate(reports):
+
+    def _build_errors(
+        self,
+        m: Module,
+        control: Control,
+        flush: Value,
+        sources: Sequence[Unit | Fetch | Dispatch | IssueQueue],
+    ) -> None:
+        """One cycle later: some reports come at the end of long paths, and a unit that met an error stops by itself."""
+        for number, source in enumerate(sources):
+            report = source.error
             kept = Signal.like(report, name=f"error_{number}", reset_less=True)
-            m.d.sync += [kept.eq(report), kept.valid.eq(report.valid & ~self._flush)]
+            m.d.sync += [kept.eq(report), kept.valid.eq(report.valid & ~flush)]
             m.d.comb += getattr(control, f"error_{number}").eq(kept)
+
+    def _build_control(
+        self,
+        m: Module,
+        control: Control,
+        registers: Registers,
+        counters: Counters,
+        fetch: Fetch,
+        finished: Value,
+        drained: Value,
+        stop: Stop,
+    ) -> None:
+        """Control sees when the machine is done and says to it what to do; the host sees both and the counters."""
         m.d.comb += [
-            control.finished.eq(self._dispatch.finished),
-            control.drained.eq(self._fetch.drained & self._load.drained & self._store.drained),
+            control.finished.eq(finished),
+            control.drained.eq(drained),
             registers.status.eq(control.status),
-            registers.counter_value.eq(self._counters.value),
-            self._counters.index.eq(registers.counter_index),
-            self._counters.enable.eq(control.running),
-            self._counters.clear.eq(control.clear),
-            self._fetch.start.eq(control.begin),
-            self._halt.eq(control.halt),
-            self._flush.eq(control.flush),
+            registers.counter_value.eq(counters.value),
+            counters.index.eq(registers.counter_index),
+            counters.enable.eq(control.running),
+            counters.clear.eq(control.clear),
+            fetch.start.eq(control.begin),
+            stop.halt.eq(control.halt),
+            stop.flush.eq(control.flush),
             self.irq.eq(control.interrupt),
         ]
 
-    def _build_counters(self, m: Module) -> None:
-        events = self._events()
-        names = [name for name, _ in isa.COUNTERS]
-        assert sorted(events) == sorted(names), "every counter of spec.isa has one event here"
-        m.d.comb += self._counters.events.eq(Cat(events[name] for name in names))
-
-    def _events(self) -> dict[str, Value]:
+    def _events(
+        self,
+        control: Control,
+        fetch: Fetch,
+        dispatch: Dispatch,
+        load: LoadUnit,
+        matrix: MatrixUnit,
+        vector: VectorUnit,
+        store: StoreUnit,
+        lines: Mapping[Queue, IssueQueue],
+        memories: Mapping[str, Scratchpad],
+    ) -> dict[str, Value]:
         """The event of each counter."""
-        matrix, memories = self._matrix.events, self._memories
-        load, queue, row, store = (
-            self._queues[q] for q in (Queue.LOAD, Queue.MATRIX, Queue.VECTOR, Queue.STORE)
-        )
-        # A cycle without a word for the array has one cause: these exclude each other and array_busy.
-        idle = ~(matrix.busy | matrix.stall_readout | matrix.stall_parameters)
-        events: dict[str, Value] = {}
-        for q in Queue:
-            lower = queue.missing & ((1 << q) - 1)
-            events[f"matrix_wait_{q.name.lower()}"] = idle & queue.missing[q] & ~lower.any()
-        for name, line in (("load", load), ("vector", row), ("store", store)):
+        events = self._matrix_events(matrix, lines[Queue.MATRIX])
+        for queue in (Queue.LOAD, Queue.VECTOR, Queue.STORE):
+            line, name = lines[queue], queue.name.lower()
             events |= {f"{name}_busy": line.active, f"{name}_wait_token": line.missing.any()}
         for name, memory in memories.items():
             events |= {f"{name}_reads": memory.read, f"{name}_writes": memory.write}
         del events["p_writes"]  # the beats of LOAD say it
         return events | {
-            "cycles": self._control.running,
-            "array_busy": matrix.busy,
-            "matrix_stall_readout": matrix.stall_readout,
-            "matrix_stall_parameters": matrix.stall_parameters,
-            "matrix_empty": ~(queue.queued | queue.active),
-            "instructions": self._dispatch.dispatched,
-            "load_beats": self._load.events.beat,
-            "fetch_beats": self._fetch.events.beat,
-            "store_beats": self._store.events.beat,
-            "s_reads": matrix.s_read,
-            "s_writes": matrix.s_write,
-            "readout_columns": matrix.readout_column,
-            "activation_columns": matrix.activation_column,
-            "score_columns": matrix.score_column,
-            "norm_columns": self._vector.events.norm_column,
+            "cycles": control.running,
+            "instructions": dispatch.dispatched,
+            "load_beats": load.events.beat,
+            "fetch_beats": fetch.events.beat,
+            "store_beats": store.events.beat,
+            "norm_columns": vector.events.norm_column,
         }
+
+    def _matrix_events(self, matrix: MatrixUnit, queue: IssueQueue) -> dict[str, Value]:
+        """Of the matrix unit. A cycle without a word for the array has one cause: these exclude each other and
+        array_busy."""
+        unit = matrix.events
+        idle = ~(unit.busy | unit.stall_readout | unit.stall_parameters)
+        events: dict[str, Value] = {}
+        for q in Queue:
+            lower = queue.missing & ((1 << q) - 1)
+            events[f"matrix_wait_{q.name.lower()}"] = idle & queue.missing[q] & ~lower.any()
+        return events | {
+            "array_busy": unit.busy,
+            "matrix_stall_readout": unit.stall_readout,
+            "matrix_stall_parameters": unit.stall_parameters,
+            "matrix_empty": ~(queue.queued | queue.active),
+            "s_reads": unit.s_read,
+            "s_writes": unit.s_write,
+            "readout_columns": unit.readout_column,
+            "activation_columns": unit.activation_column,
+            "score_columns": unit.score_column,
+        }
+
+    def _build_counters(self, m: Module, counters: Counters, events: Mapping[str, Value]) -> None:
+        names = [name for name, _ in isa.COUNTERS]
+        assert sorted(events) == sorted(names), "every counter of spec.isa has one event here"
+        m.d.comb += counters.events.eq(Cat(events[name] for name in names))

@@ -303,8 +303,8 @@ PROOFS = (
         Mutation(
             "protocol",
             "load/load_back.py",
-            "word.ready.eq(self._loading & self._accepted)",
-            "word.ready.eq(self._loading)",
+            "word.ready.eq(kind.loading & accepted)",
+            "word.ready.eq(kind.loading)",
         ),
     ),
     _bounded(

@@ -21,31 +21,18 @@ TIMING = "wrong cycle"
 TOKEN = "tokens and retiring"
 
 MUTATIONS: tuple[Mutation, ...] = (
-    Mutation(FIRST, "matrix/array.py", "dot + Mux(load, 0, acc)", "dot + acc"),
-    Mutation(TIMING, "matrix/array.py", "copy = stages[3][2]", "copy = stages[2][2]"),
+    Mutation(FIRST, "matrix/processing_element.py", "dot + Mux(self.load, 0, acc)", "dot + acc"),
+    Mutation(TIMING, "matrix/array.py", "copy=stages[3][2]", "copy=stages[2][2]"),
     Mutation(
-        OFF, "matrix/operand_sequencer.py", "_word_last.eq(self._left == 2)", "_word_last.eq(self._left == 1)"
+        OFF, "matrix/tile_walk.py", "word_last.eq(current.left == 2)", "word_last.eq(current.left == 1)"
     ),
+    Mutation(CONDITION, "matrix/tile_walk.py", "current.columns <= 2 * lanes", "current.columns < 2 * lanes"),
     Mutation(
-        CONDITION,
-        "matrix/operand_sequencer.py",
-        "self._columns <= 2 * self.lanes",
-        "self._columns < 2 * self.lanes",
+        ADDRESS, "matrix/tile_walk.py", "at.b.eq(at.b_tile + fields.b_stride)", "at.b.eq(at.b_tile + 1)"
     ),
+    Mutation(ADDRESS, "matrix/tile_walk.py", "p_row.eq(at.p_row + lanes)", "p_row.eq(at.p_row + 1)"),
     Mutation(
-        ADDRESS,
-        "matrix/operand_sequencer.py",
-        "_b_addr.eq(self._b_tile + current.b_stride)",
-        "_b_addr.eq(self._b_tile + 1)",
-    ),
-    Mutation(
-        ADDRESS,
-        "matrix/operand_sequencer.py",
-        "_p_row.eq(self._p_row + self.lanes)",
-        "_p_row.eq(self._p_row + 1)",
-    ),
-    Mutation(
-        TIMING, "matrix/operand_sequencer.py", "Const(self.lanes - 1), short", "Const(self.lanes - 2), short"
+        TIMING, "matrix/operand_sequencer.py", "Const(self.lanes - 1), words", "Const(self.lanes - 2), words"
     ),
     Mutation(
         CONDITION, "matrix/readout.py", "(self._column < fields.columns)", "(self._column <= fields.columns)"
@@ -125,7 +112,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(ROUNDING, "softmax/prologue.py", "bits[1:9]) + 1)[1:9]", "bits[1:9]))[1:9]"),
     Mutation(SHIFT, "matrix/byte_planes.py", "total >> WIDE_BITS", "total >> 3"),
     Mutation(ADDRESS, "matrix/readout.py", "self._tiles + ~self._tile.plane.high", "self._tiles + 1"),
-    Mutation(CONDITION, "matrix/operand_sequencer.py", "self._low.eq(self._again)", "self._low.eq(0)"),
+    Mutation(CONDITION, "matrix/tile_walk.py", "current.low.eq(current.again)", "current.low.eq(0)"),
     Mutation(TIMING, "softmax/recurrence.py", "self.o_last.eq(last[-1])", "self.o_last.eq(last[-2])"),
     Mutation(CONSTANT, "softmax/online.py", "scaled + _ONE", "scaled + term"),
     Mutation(SHIFT, "softmax/online.py", "(total * factor) >> 15", "(total * factor) >> 14"),
@@ -154,9 +141,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "packer.index.eq(tags[-2].position)",
         "packer.index.eq(tags[-1].position)",
     ),
-    Mutation(
-        ADDRESS, "vector/vector_unit.py", "Mux(last, base + 1, self._address", "Mux(last, base, self._address"
-    ),
+    Mutation(ADDRESS, "vector/vector_unit.py", "Mux(last, walk.base + 1, walk", "Mux(last, walk.base, walk"),
     Mutation(
         ADDRESS,
         "vector/words.py",
@@ -189,7 +174,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         OFF, "store/store_words.py", "reading_last.eq(words_left == 1)", "reading_last.eq(words_left == 2)"
     ),
     Mutation(
-        OFF, "load/load_back.py", "self._address.eq(self._address + 1)", "self._address.eq(self._address + 2)"
+        OFF, "load/load_back.py", "place.address.eq(place.address + 1)", "place.address.eq(place.address + 2)"
     ),
     Mutation(TOKEN, "control/issue.py", "header.wait & ~self.available", "header.wait & self.available"),
     Mutation(TOKEN, "control/retire.py", "kinds.bit_select(head, 1)", "kinds.bit_select(tail, 1)"),

@@ -10,6 +10,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.arith.delay import delay_line
+from vitreous.hw.checks import positive
 from vitreous.spec.config import ActivationConfig
 from vitreous.spec.numbers import ACTIVATION_INPUT
 
@@ -38,9 +39,7 @@ class ActivationUnit(wiring.Component):
     """
 
     def __init__(self, config: ActivationConfig, *, lanes: int) -> None:
-        if lanes < 1:
-            raise ValueError(f"Lanes must be a positive integer, not {lanes!r}")
-        self.config, self.lanes = config, lanes
+        self.config, self.lanes = config, positive("Lanes", lanes)
         self.scale_bits = config.fraction_bits - ACTIVATION_INPUT.fraction
         self.width = ACTIVATION_INPUT.width + self.scale_bits
         super().__init__(

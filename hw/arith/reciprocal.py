@@ -16,6 +16,7 @@ from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.arith.leading_one import LeadingOne
+from vitreous.hw.checks import positive
 from vitreous.spec.numbers import MULTIPLIER_BITS
 
 NUMBER_BITS = 32
@@ -61,9 +62,7 @@ class Reciprocal(wiring.Component):
     LATENCY = LeadingOne.LATENCY + 1 + QUOTIENT_BITS
 
     def __init__(self, *, tag_bits: int = 1) -> None:
-        if tag_bits < 1:
-            raise ValueError(f"Tag bits must be a positive integer, not {tag_bits!r}")
-        self.tag_bits = tag_bits
+        self.tag_bits = positive("Tag bits", tag_bits)
         super().__init__(
             {
                 "valid": In(1),

@@ -14,6 +14,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from vitreous.hw.checks import positive
 from vitreous.spec.numbers import INT8, INT16, MULTIPLIER_BITS, SCORE, SHIFT_BITS
 
 
@@ -60,11 +61,9 @@ class Requantize(wiring.Component):
     LATENCY = 3
 
     def __init__(self, *, lanes: int, width: int) -> None:
-        if lanes < 1:
-            raise ValueError(f"Lanes must be a positive integer, not {lanes!r}")
         if width < INT16.width:
             raise ValueError(f"Width must be at least {INT16.width}, not {width!r}")
-        self.lanes, self.width = lanes, width
+        self.lanes, self.width = positive("Lanes", lanes), width
         super().__init__(
             {
                 "acc": In(data.ArrayLayout(signed(width), lanes)),

@@ -7,6 +7,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vitreous.hw.checks import positive, power_of_two
+
 ADDRESS_BITS = 32
 ID_BITS = 1
 FETCH_ID = 0
@@ -14,12 +16,20 @@ LOAD_ID = 1
 BURST_INCR = 1
 PAGE_BYTES = 4096
 """No burst may cross a multiple of this."""
+BURST_MAXIMUM = 256
+"""Beats."""
+
+
+def bus_width(data_bits: int) -> int:
+    """``data_bits``; raises ValueError when AXI4 has no bus as wide."""
+    return power_of_two("Data bits", data_bits, least=8, most=1024)
 
 
 class Axi4(wiring.Signature):
     """AXI4 seen from the manager, the signals that are not at their default value, named as in the specification."""
 
     def __init__(self, data_bits: int) -> None:
+        bus_width(data_bits)
         address = {"id": ID_BITS, "addr": ADDRESS_BITS, "len": 8, "size": 3, "burst": 2, "valid": 1}
         super().__init__(
             {f"aw{name}": Out(width) for name, width in address.items()}
@@ -49,6 +59,7 @@ class Axi4Lite(wiring.Signature):
     """AXI4-Lite with 32-bit data seen from the manager."""
 
     def __init__(self, address_bits: int) -> None:
+        positive("Address bits", address_bits)
         super().__init__(
             {
                 "awaddr": Out(address_bits),
@@ -117,7 +128,7 @@ class ReadChannel(wiring.Component):
     """
 
     def __init__(self, *, data_bits: int) -> None:
-        self._data_bits = data_bits
+        self._data_bits = bus_width(data_bits)
         super().__init__(
             {
                 "fetch": In(ReadClient(data_bits)),

@@ -8,7 +8,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from vitreous.hw.axi.axi import ADDRESS_BITS, PAGE_BYTES, Burst
+from vitreous.hw.axi.axi import ADDRESS_BITS, BURST_MAXIMUM, PAGE_BYTES, Burst
+from vitreous.hw.checks import power_of_two
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 
@@ -76,7 +77,7 @@ class BurstGenerator(wiring.Component):
     Parameters
     ----------
     config : its bus gives the size of a beat.
-    burst_beats : the longest burst.
+    burst_beats : the longest burst, a power of two; it fits a page.
 
     Members
     -------
@@ -90,7 +91,8 @@ class BurstGenerator(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig, *, burst_beats: int) -> None:
         self._beat_bytes = config.bus.beat_bytes
-        self._burst_beats = burst_beats
+        most = min(BURST_MAXIMUM, PAGE_BYTES // config.bus.beat_bytes)
+        self._burst_beats = power_of_two("Burst beats", burst_beats, most=most)
         super().__init__(
             {
                 "i": In(stream.Signature(Row())),

@@ -13,7 +13,8 @@ from vitreous.hw.axi.axi import Axi4, Axi4Lite
 from vitreous.hw.board.host_bus import HostSplit, RegisterBridge
 from vitreous.hw.board.loader import Loader
 from vitreous.hw.board.memory import AxiRam
-from vitreous.hw.board.uart import UartReceiver, UartTransmitter
+from vitreous.hw.board.uart import UartReceiver, UartTransmitter, checked_divisor
+from vitreous.hw.checks import positive
 from vitreous.hw.control.registers import BUS_ADDRESS_BITS
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Queue
@@ -38,7 +39,9 @@ class Board(wiring.Component):
     """
 
     def __init__(self, config: AcceleratorConfig, *, memory_kib: int, divisor: int) -> None:
-        self._config, self._memory_kib, self._divisor = config, memory_kib, divisor
+        self._config = config
+        self._memory_kib = positive("Memory KiB", memory_kib)
+        self._divisor = checked_divisor(divisor)
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "led": Out(LED_COUNT)})
 
     def elaborate(self, platform: object) -> Module:

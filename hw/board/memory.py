@@ -8,7 +8,7 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In
 
 from vitreous.hw.arith.delay import delay_line
-from vitreous.hw.axi.axi import ADDRESS_BITS, ID_BITS, Axi4
+from vitreous.hw.axi.axi import ADDRESS_BITS, ID_BITS, Axi4, bus_width
 from vitreous.hw.board.host_bus import WORD_BYTES, HostBus
 
 OKAY, SLVERR = 0, 2
@@ -42,13 +42,13 @@ class AxiRam(wiring.Component):
     -------
     bus : In(Axi4(data_bits)). host : In(HostBus()); it stays within the memory, beyond the end it reads zero.
 
-    Raises ValueError when ``beats`` is below 2.
+    Raises ValueError when ``beats`` is below 2, or AXI4 has no bus as wide.
     """
 
     def __init__(self, *, data_bits: int, beats: int) -> None:
         if beats < 2:
             raise ValueError(f"The memory must have at least 2 beats, not {beats!r}")
-        self._data_bits, self._beats = data_bits, beats
+        self._data_bits, self._beats = bus_width(data_bits), beats
         self._shift = (data_bits // 8).bit_length() - 1
         self._index_bits = ADDRESS_BITS - self._shift
         super().__init__({"bus": In(Axi4(data_bits)), "host": In(HostBus())})

@@ -13,7 +13,8 @@ _FRAME_BITS = 10
 """Start bit, 8 data bits, stop bit."""
 
 
-def _checked(divisor: int) -> int:
+def checked_divisor(divisor: int) -> int:
+    """``divisor``; raises ValueError when a bit would be too short."""
     if divisor < LEAST_DIVISOR:
         raise ValueError(f"A bit must take at least {LEAST_DIVISOR} clock cycles, not {divisor!r}")
     return divisor
@@ -37,7 +38,7 @@ class UartReceiver(wiring.Component):
     """
 
     def __init__(self, *, divisor: int) -> None:
-        self._divisor = _checked(divisor)
+        self._divisor = checked_divisor(divisor)
         super().__init__({"rx": In(1, init=1), "o": Out(stream.Signature(8))})
 
     def elaborate(self, platform: object) -> Module:
@@ -83,7 +84,7 @@ class UartTransmitter(wiring.Component):
     """
 
     def __init__(self, *, divisor: int) -> None:
-        self._divisor = _checked(divisor)
+        self._divisor = checked_divisor(divisor)
         super().__init__({"i": In(stream.Signature(8)), "tx": Out(1, init=1)})
 
     def elaborate(self, platform: object) -> Module:

@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from vitreous.hw.checks import positive
 from vitreous.hw.control.registers import Status
 from vitreous.hw.memory.ports import ErrorReport
 
@@ -31,7 +32,7 @@ class Control(wiring.Component):
     """
 
     def __init__(self, *, sources: int) -> None:
-        self._sources = sources
+        self._sources = positive("Sources", sources)
         inputs = ("start", "reset", "clear_interrupt", "interrupt_enable", "finished", "drained")
         outputs = ("halt", "flush", "begin", "running", "clear", "interrupt")
         super().__init__(

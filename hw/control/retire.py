@@ -7,6 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from vitreous.hw.checks import power_of_two
+
 
 class Retire(wiring.Component):
     """One ``done`` pulse for each started instruction, in the order of their starts.
@@ -17,7 +19,7 @@ class Retire(wiring.Component):
 
     Parameters
     ----------
-    in_flight : a power of two.
+    in_flight : a power of two of at least 2.
 
     Members
     -------
@@ -27,7 +29,7 @@ class Retire(wiring.Component):
     """
 
     def __init__(self, *, in_flight: int) -> None:
-        self.in_flight = in_flight
+        self.in_flight = power_of_two("In flight", in_flight, least=2)
         super().__init__(
             {"start": In(1), "start_score": In(1), "write_end": In(1), "score_end": In(1), "done": Out(1)}
         )

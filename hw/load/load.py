@@ -14,6 +14,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import fifo, wiring
 from amaranth.lib.wiring import In, Out
 
+from vitreous.hw import checks
 from vitreous.hw.axi.axi import ADDRESS_BITS, ReadBeat, ReadClient
 from vitreous.hw.axi.bursts import BurstGenerator
 from vitreous.hw.load.load_back import LoadBack
@@ -53,7 +54,7 @@ class LoadUnit(wiring.Component):
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
-        self._config = config
+        self._config = checks.accelerator(config)
         super().__init__(
             unit_members(["beat"])
             | {
@@ -67,6 +68,11 @@ class LoadUnit(wiring.Component):
                 "po": Out(WritePort(8 * isa.PARAMETER_BYTES)),
             }
         )
+
+    @property
+    def config(self) -> AcceleratorConfig:
+        """Of the accelerator."""
+        return self._config
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

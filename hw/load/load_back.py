@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,6 +18,27 @@ from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory, Opcode
 
 DESTINATIONS = (Memory.X, Memory.W, Memory.R, Memory.P)
+
+
+class Kind(NamedTuple):
+    """Registers, of which one is high while a command is written; an idle back has none."""
+
+    loading: Signal
+    unfolding: Signal
+    filling: Signal
+
+
+class Place(NamedTuple):
+    """Registers that say where a LOAD or a FILL stands.
+
+    address : of the next word. row : of the first word of the next row.
+    left : rows of a LOAD, words of a FILL. last_row : ``left`` is 1.
+    """
+
+    address: Signal
+    row: Signal
+    left: Signal
+    last_row: Signal
 
 
 class LoadBack(wiring.Component):
@@ -56,130 +80,163 @@ class LoadBack(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.gearbox = self._gearbox = BeatsToWords(self._config, memories=DESTINATIONS)
-        m.submodules.unfolder = self._unfolder = PatchUnfolder(self._config)
-        self._command = Signal(Command(), reset_less=True)
-        self._load = data.View(instruction_layout(Opcode.LOAD), self._command.word)
-        # Registers: one is high while a command is written, and one for each memory; none in an idle back half.
-        self._loading, self._unfolding, self._filling = Signal(), Signal(), Signal()
-        self._chosen = {memory: Signal(name=f"to_{memory.name.lower()}") for memory in DESTINATIONS}
-        self._last_row = Signal()  # _left == 1
-        # The address of the next word, of the first word of its row, and what is left, for LOAD and FILL.
-        self._address, self._row = Signal(WORD_ADDRESS_BITS), Signal(WORD_ADDRESS_BITS)
-        self._left = Signal(isa.ADDRESS_BITS)  # rows of a LOAD, words of a FILL
-        self._accepted = Signal()
-
-        self._build_sources(m)
-        self._build_ports(m)
-        arriving = data.View(instruction_layout(Opcode.LOAD), self.i.payload.word)
-        filling = data.View(instruction_layout(Opcode.FILL), self.i.payload.word)
+        m.submodules.gearbox = gearbox = BeatsToWords(self._config, memories=DESTINATIONS)
+        m.submodules.unfolder = unfolder = PatchUnfolder(self._config)
+        command = Signal(Command(), name="_command", reset_less=True)
+        load = data.View(instruction_layout(Opcode.LOAD), command.word)
+        kind = Kind(loading=Signal(), unfolding=Signal(), filling=Signal())
+        # One register for each memory, as for each kind.
+        chosen = {memory: Signal(name=f"to_{memory.name.lower()}") for memory in DESTINATIONS}
+        place = Place(
+            address=Signal(WORD_ADDRESS_BITS),
+            row=Signal(WORD_ADDRESS_BITS),
+            left=Signal(isa.ADDRESS_BITS, name="_left"),
+            last_row=Signal(name="_last_row"),
+        )
+        self._build_sources(m, load, kind, place.last_row, gearbox, unfolder)
+        accepted = self._build_ports(m, kind, chosen, place.address, gearbox, unfolder)
         with m.FSM():
             with m.State("Idle"):
-                m.d.comb += self.i.ready.eq(~self.halt & self._unfolder.command.ready)
-                m.d.sync += [
-                    self._command.eq(self.i.payload),
-                    self._address.eq(arriving.base),
-                    self._row.eq(arriving.base + arriving.stride),
-                    self._left.eq(arriving.rows),
-                    self._last_row.eq(arriving.rows == 1),
-                ]
-                with m.If(arriving.opcode == Opcode.FILL):
-                    m.d.sync += [
-                        self._address.eq(filling.base),
-                        self._left.eq(filling.words),
-                        self._last_row.eq(filling.words == 1),
-                    ]
+                m.d.comb += self.i.ready.eq(~self.halt & unfolder.command.ready)
+                self._build_accept(m, command, place)
                 with m.If(self.i.valid & self.i.ready):
-                    m.d.comb += self._unfolder.command.valid.eq(arriving.opcode == Opcode.LOAD_PATCHES)
-                    self._build_kind(m, arriving)
+                    self._build_kind(m, kind, chosen, unfolder)
                     m.next = "Write"
             with m.State("Write"):
                 m.d.comb += self.busy.eq(1)
-                self._build_count(m)
+                self._build_count(m, load, kind, place, accepted, gearbox, unfolder)
                 with m.If(self.done):
-                    m.d.sync += [kind.eq(0) for kind in (self._loading, self._unfolding, self._filling)]
+                    m.d.sync += [which.eq(0) for which in kind]
                     m.next = "Idle"
-        m.d.comb += self.pc.eq(self._command.pc)
+        m.d.comb += self.pc.eq(command.pc)
         return m
 
-    def _build_kind(self, m: Module, arriving: data.View) -> None:
+    def _build_accept(self, m: Module, command: data.View[Command], place: Place) -> None:
+        """An idle back copies whatever stands at its input."""
+        arriving = data.View(instruction_layout(Opcode.LOAD), self.i.payload.word)
+        filling = data.View(instruction_layout(Opcode.FILL), self.i.payload.word)
+        m.d.sync += [
+            command.eq(self.i.payload),
+            place.address.eq(arriving.base),
+            place.row.eq(arriving.base + arriving.stride),
+            place.left.eq(arriving.rows),
+            place.last_row.eq(arriving.rows == 1),
+        ]
+        with m.If(arriving.opcode == Opcode.FILL):
+            m.d.sync += [
+                place.address.eq(filling.base),
+                place.left.eq(filling.words),
+                place.last_row.eq(filling.words == 1),
+            ]
+
+    def _build_kind(
+        self, m: Module, kind: Kind, chosen: Mapping[Memory, Signal], unfolder: PatchUnfolder
+    ) -> None:
         """What the command is, and where it writes. LOAD and FILL have their memory in the same place; LOAD_PATCHES
         has none and writes X."""
         assert (
             instruction_layout(Opcode.FILL)["memory"].offset
             == instruction_layout(Opcode.LOAD)["memory"].offset
         )
+        arriving = data.View(instruction_layout(Opcode.LOAD), self.i.payload.word)
         patches = arriving.opcode == Opcode.LOAD_PATCHES
+        m.d.comb += unfolder.command.valid.eq(patches)
         m.d.sync += [
-            self._loading.eq(arriving.opcode == Opcode.LOAD),
-            self._unfolding.eq(patches),
-            self._filling.eq(arriving.opcode == Opcode.FILL),
+            kind.loading.eq(arriving.opcode == Opcode.LOAD),
+            kind.unfolding.eq(patches),
+            kind.filling.eq(arriving.opcode == Opcode.FILL),
         ]
-        for memory, chosen in self._chosen.items():
-            m.d.sync += chosen.eq(Mux(patches, memory == Memory.X, arriving.memory == memory))
+        for memory, register in chosen.items():
+            m.d.sync += register.eq(Mux(patches, memory == Memory.X, arriving.memory == memory))
 
-    def _build_sources(self, m: Module) -> None:
+    def _build_sources(
+        self,
+        m: Module,
+        load: data.View[data.StructLayout],
+        kind: Kind,
+        last_row: Value,
+        gearbox: BeatsToWords,
+        unfolder: PatchUnfolder,
+    ) -> None:
         """Beats go to the gearbox or to the unfolder; one that came with an error goes nowhere."""
-        gearbox, unfolder = self._gearbox, self._unfolder
         good = self.beat.valid & ~self.beat.payload.error & ~self.halt
         # The last word waits for its port; the next beat is another command's, its error too.
         complete = Signal()
-        with m.If(self._loading):
-            m.d.comb += complete.eq(gearbox.o.valid & gearbox.o.payload.last & self._last_row)
-        with m.If(self._unfolding):
+        with m.If(kind.loading):
+            m.d.comb += complete.eq(gearbox.o.valid & gearbox.o.payload.last & last_row)
+        with m.If(kind.unfolding):
             m.d.comb += complete.eq(unfolder.o.valid & unfolder.o.payload.last)
-        mine = (self._loading | self._unfolding) & ~complete
+        mine = (kind.loading | kind.unfolding) & ~complete
         m.d.comb += [
-            gearbox.memory.eq(self._load.memory),
-            gearbox.words.eq(self._load.words),
-            gearbox.i.valid.eq(good & self._loading & ~complete),
+            gearbox.memory.eq(load.memory),
+            gearbox.words.eq(load.words),
+            gearbox.i.valid.eq(good & kind.loading & ~complete),
             gearbox.i.payload.eq(self.beat.payload.data),
-            unfolder.i.valid.eq(good & self._unfolding),
+            unfolder.i.valid.eq(good & kind.unfolding),
             unfolder.i.payload.eq(self.beat.payload.data),
             unfolder.command.payload.eq(self.i.payload.word),
             self.beat.ready.eq(
-                Mux(self._unfolding, unfolder.i.ready, gearbox.i.ready & self._loading) | self.halt
+                Mux(kind.unfolding, unfolder.i.ready, gearbox.i.ready & kind.loading) | self.halt
             ),
             self.bad_read.eq(self.beat.valid & self.beat.payload.error & mine & ~self.halt),
         ]
 
-    def _build_count(self, m: Module) -> None:
+    def _build_count(
+        self,
+        m: Module,
+        load: data.View[data.StructLayout],
+        kind: Kind,
+        place: Place,
+        accepted: Value,
+        gearbox: BeatsToWords,
+        unfolder: PatchUnfolder,
+    ) -> None:
         """Where the next word goes, and whether the one being written is the last."""
-        with m.If(self._accepted):
-            m.d.sync += self._address.eq(self._address + 1)
-            with m.If(self._filling | (self._loading & self._gearbox.o.payload.last)):
-                m.d.sync += [self._left.eq(self._left - 1), self._last_row.eq(self._left == 2)]
-                m.d.comb += self.done.eq(self._last_row)
-            with m.If(self._loading & self._gearbox.o.payload.last):
-                m.d.sync += [self._address.eq(self._row), self._row.eq(self._row + self._load.stride)]
-            with m.If(self._unfolding & self._unfolder.o.payload.last):
+        with m.If(accepted):
+            m.d.sync += place.address.eq(place.address + 1)
+            with m.If(kind.filling | (kind.loading & gearbox.o.payload.last)):
+                m.d.sync += [place.left.eq(place.left - 1), place.last_row.eq(place.left == 2)]
+                m.d.comb += self.done.eq(place.last_row)
+            with m.If(kind.loading & gearbox.o.payload.last):
+                m.d.sync += [place.address.eq(place.row), place.row.eq(place.row + load.stride)]
+            with m.If(kind.unfolding & unfolder.o.payload.last):
                 m.d.comb += self.done.eq(1)
 
-    def _build_ports(self, m: Module) -> None:
-        """One write at a time, to the memory that the command names."""
-        word, masked = self._gearbox.o, self._unfolder.o
+    def _build_ports(
+        self,
+        m: Module,
+        kind: Kind,
+        chosen: Mapping[Memory, Signal],
+        address: Value,
+        gearbox: BeatsToWords,
+        unfolder: PatchUnfolder,
+    ) -> Signal:
+        """One write at a time, to the memory that the command names. Returns whether it is made."""
+        word, masked = gearbox.o, unfolder.o
         ports = {Memory.X: self.xo, Memory.W: self.wo, Memory.R: self.ro, Memory.P: self.po}
+        accepted = Signal(name="_accepted")
         valid, ready, fault = Signal(), Signal(), Signal()
         m.d.comb += [
-            ready.eq(Cat(chosen & ports[memory].ready for memory, chosen in self._chosen.items()).any()),
-            fault.eq(Cat(chosen & ports[memory].fault for memory, chosen in self._chosen.items()).any()),
+            ready.eq(Cat(register & ports[memory].ready for memory, register in chosen.items()).any()),
+            fault.eq(Cat(register & ports[memory].fault for memory, register in chosen.items()).any()),
             valid.eq(
-                ((self._loading & word.valid) | (self._unfolding & masked.valid) | self._filling) & ~self.halt
+                ((kind.loading & word.valid) | (kind.unfolding & masked.valid) | kind.filling) & ~self.halt
             ),
-            self._accepted.eq(valid & ready & ~fault),
+            accepted.eq(valid & ready & ~fault),
             self.bad_address.eq(valid & ready & fault),
-            word.ready.eq(self._loading & self._accepted),
-            masked.ready.eq(self._unfolding & self._accepted),
+            word.ready.eq(kind.loading & accepted),
+            masked.ready.eq(kind.unfolding & accepted),
         ]
         for which, port in ports.items():
-            m.d.comb += [port.valid.eq(valid & self._chosen[which]), port.addr.eq(self._address)]
-            with m.If(self._loading):
+            m.d.comb += [port.valid.eq(valid & chosen[which]), port.addr.eq(address)]
+            with m.If(kind.loading):
                 m.d.comb += port.data.eq(word.payload.data)
         m.d.comb += self.xo.mask.eq(Const(-1, self._config.panel_word_bytes))
-        with m.If(self._unfolding):
+        with m.If(kind.unfolding):
             lanes = self._config.array.lanes
             m.d.comb += [
                 self.xo.addr.eq(masked.payload.addr),
                 self.xo.data.eq(Cat(masked.payload.data for _ in range(lanes))),
                 self.xo.mask.eq(masked.payload.mask),
             ]
+        return accepted

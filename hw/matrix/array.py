@@ -1,8 +1,8 @@
-"""The output-stationary array: N x N accumulators, each after a V-deep dot product, and their shadow.
+"""The output-stationary array: N x N processing elements, and a column of their shadow.
 
 Stages (cycle 0 has the words at ``a`` and ``b``):
     1  operand registers
-    2  dot products, N x N registers of 16 + log2 V bits
+    2  dot products
     3  accumulators: ``first`` loads, the other words add
     4  the shadow holds the tile, if cycle 0 had its ``last`` word
 Beside them ``select`` picks a column of the shadow, registered in ``column`` one cycle later.
@@ -10,16 +10,25 @@ Beside them ``select`` picks a column of the shadow, registered in ``column`` on
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import add
+from typing import NamedTuple
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.matrix.array_dsp import SkewedArray
+from vitreous.hw.matrix.processing_element import ProcessingElement
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.numbers import ACCUMULATOR_BITS
+
+
+class Flags(NamedTuple):
+    """What every processing element is told: see there."""
+
+    take: Value
+    load: Value
+    copy: Value
 
 
 class Array(wiring.Component):
@@ -42,7 +51,7 @@ class Array(wiring.Component):
     column : Out, the N accumulators of that column, lane 0 first.
     """
 
-    SHADOW_LATENCY = 4
+    SHADOW_LATENCY = 1 + ProcessingElement.LATENCY
     COLUMN_LATENCY = 1
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -66,21 +75,21 @@ class Array(wiring.Component):
             m.submodules.skewed = skewed = SkewedArray(self.config, self.signature)
             wiring.connect(m, wiring.flipped(self), skewed)
             return m
-        flags = Cat(self.valid & self.first, self.valid, self.valid & self.last)
-        stages = [flags]
-        for stage in (1, 2, 3):
-            stages.append(Signal(3, name=f"flags_{stage}"))
-            m.d.sync += stages[stage].eq(stages[stage - 1])
-        load, take = stages[2][0], stages[2][1]
-        copy = stages[3][2]
+        flags = self._build_flags(m)
         a = self._build_operands(m, self.a, "a")
         b = self._build_operands(m, self.b, "b")
         shadow = [
-            [self._build_element(m, i, j, a[i], b[j], load, take, copy) for j in range(self.lanes)]
+            [self._build_element(m, i, j, a[i], b[j], flags) for j in range(self.lanes)]
             for i in range(self.lanes)
         ]
         self._build_column(m, shadow)
         return m
+
+    def _build_flags(self, m: Module) -> Flags:
+        """Cycles 1 to 3: the flags of a word come to the elements with what they are about."""
+        flags = Cat(self.valid & self.first, self.valid, self.valid & self.last)
+        stages = delay_line(m, flags, ProcessingElement.LATENCY, name="flags")
+        return Flags(load=stages[2][0], take=stages[2][1], copy=stages[3][2])
 
     def _build_operands(self, m: Module, word: Value, name: str) -> list[list[Signal]]:
         """Cycle 1: one register for each byte of a word."""
@@ -94,27 +103,19 @@ class Array(wiring.Component):
         return lanes
 
     def _build_element(
-        self,
-        m: Module,
-        i: int,
-        j: int,
-        a: list[Signal],
-        b: list[Signal],
-        load: Value,
-        take: Value,
-        copy: Value,
+        self, m: Module, i: int, j: int, a: list[Signal], b: list[Signal], flags: Flags
     ) -> Signal:
         """Cycles 2 to 4 of one processing element; returns its place in the shadow."""
-        products = [x * y for x, y in zip(a, b, strict=True)]
-        dot = Signal(signed(15 + self.depth.bit_length()), name=f"dot_{i}_{j}", reset_less=True)
-        acc = Signal(signed(ACCUMULATOR_BITS), name=f"acc_{i}_{j}", reset_less=True)
-        shadow = Signal(signed(ACCUMULATOR_BITS), name=f"shadow_{i}_{j}", reset_less=True)
-        m.d.sync += [
-            dot.eq(reduce(add, products)),
-            acc.eq(Mux(take, dot + Mux(load, 0, acc), acc)),
-            shadow.eq(Mux(copy, acc, shadow)),
+        element = ProcessingElement(depth=self.depth)
+        m.submodules[f"element_{i}_{j}"] = element
+        m.d.comb += [
+            element.a.as_value().eq(Cat(a)),
+            element.b.as_value().eq(Cat(b)),
+            element.take.eq(flags.take),
+            element.load.eq(flags.load),
+            element.copy.eq(flags.copy),
         ]
-        return shadow
+        return element.shadow
 
     def _build_column(self, m: Module, shadow: list[list[Signal]]) -> None:
         column = Signal.like(self.column, name="column_register", reset_less=True)

@@ -27,6 +27,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.arith.delay import delay_line
+from vitreous.hw.checks import positive, within
 from vitreous.hw.matrix.dsp48e2 import P_BITS, DspSlice
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.numbers import ACCUMULATOR_BITS
@@ -67,7 +68,7 @@ class WrapCounter(wiring.Component):
     """
 
     def __init__(self, *, bits: int) -> None:
-        self.bits = bits
+        self.bits = positive("Bits", bits)
         super().__init__({"top": In(2), "load": In(1), "o": Out(signed(bits))})
 
     def elaborate(self, platform: object) -> Module:
@@ -104,7 +105,7 @@ class Sums(wiring.Component):
     ----------
     lanes : 1 or 2, of ``a``.
     depth : products added in a cycle, at most ``CHAIN``.
-    bits : width of a sum, at least ``FIELD_BITS + 2``.
+    bits : width of a sum, ``FIELD_BITS + 2`` to 32.
     registers : of the operands, 1 or 2.
 
     Members
@@ -115,7 +116,9 @@ class Sums(wiring.Component):
     """
 
     def __init__(self, *, lanes: int, depth: int, bits: int, registers: int) -> None:
-        self.lanes, self.depth, self.bits, self.registers = lanes, depth, bits, registers
+        self.lanes, self.depth = within("Lanes", lanes, 1, 2), within("Depth", depth, 1, CHAIN)
+        self.bits = within("Bits", bits, FIELD_BITS + 2, ACCUMULATOR_BITS)
+        self.registers = within("Registers", registers, 1, 2)
         packed = lanes == 2
         self.used = min(P_BITS, FIELD_BITS + bits) if packed else bits
         self.wraps = bits - FIELD_BITS if packed else 0

@@ -10,7 +10,7 @@ Stages, with an activation of G cycles:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
@@ -46,6 +46,35 @@ class EpilogueControl(data.StructLayout):
         )
 
 
+class Stages(NamedTuple):
+    """Cycles from a column to the inputs of its first requantization, of the activation, of the second
+    requantization, and to its last cycle, which adds the residual."""
+
+    first: int
+    smooth: int
+    second: int
+    end: int
+
+    @classmethod
+    def of(cls, config: AcceleratorConfig) -> Stages:
+        """They depend on the activation's variant."""
+        first = 1  # cycle 1 adds the bias
+        smooth = first + Requantize.LATENCY
+        second = smooth + SmoothActivation.latency(config.activation)
+        return cls(first=first, smooth=smooth, second=second, end=second + Requantize.LATENCY)
+
+
+class ControlLine(NamedTuple):
+    """The control of the column that is at this stage of ``Stages``; ``before_end``: one cycle before the last, when
+    the residual comes out of its memory into a register."""
+
+    at_first: data.View[EpilogueControl]
+    at_smooth: data.View[EpilogueControl]
+    at_second: data.View[EpilogueControl]
+    before_end: data.View[EpilogueControl]
+    at_end: data.View[EpilogueControl]
+
+
 class Epilogue(wiring.Component):
     """``o = residual? + activation(requantize(acc + bias))`` for each lane of a column (docs/machine.md, MATMUL).
 
@@ -70,13 +99,13 @@ class Epilogue(wiring.Component):
 
     @staticmethod
     def latency(config: AcceleratorConfig) -> int:
-        """Cycles from a column to its result; they depend on the activation."""
-        return 1 + Requantize.LATENCY + SmoothActivation.latency(config.activation) + Requantize.LATENCY + 1
+        """Cycles from a column to its result; they depend on the GELU."""
+        return Stages.of(config).end + 1
 
     @staticmethod
     def residual_latency(config: AcceleratorConfig) -> int:
         """Cycles from a column to its ``residual``."""
-        return Epilogue.latency(config) - 2
+        return Stages.of(config).end - 1
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
@@ -97,25 +126,34 @@ class Epilogue(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        latency = self.latency(self.config)
-        smooth_latency = SmoothActivation.latency(self.config.activation)
-        valid = delay_line(m, self.valid, latency, name="valid")
-        control = delay_line(m, self.control, latency - 1, name="control", reset_less=True)
+        valid = delay_line(m, self.valid, self.latency(self.config), name="valid")
+        control = self._build_control(m)
         m.submodules.first = first = Requantize(lanes=self.lanes, width=ACCUMULATOR_BITS)
         m.submodules.activation = activation = SmoothActivation(self.config.activation, lanes=self.lanes)
         m.submodules.second = second = Requantize(lanes=self.lanes, width=activation.width)
-        self._build_first(m, first, control[1])
-        stage = 1 + Requantize.LATENCY
+        self._build_first(m, first, control.at_first)
         m.d.comb += [
-            activation.enable.eq(control[stage].activation == Activation.SMOOTH),
+            activation.enable.eq(control.at_smooth.activation == Activation.SMOOTH),
             activation.x.eq(first.o),
         ]
-        self._build_second(m, activation, second, control[stage + smooth_latency])
-        self._build_end(m, second, control[-1], control[-2])
+        self._build_second(m, activation, second, control.at_second)
+        self._build_end(m, second, control.at_end, control.before_end)
         m.d.comb += self.o_valid.eq(valid[-1])
         return m
 
-    def _build_first(self, m: Module, first: Requantize, control: Any) -> None:
+    def _build_control(self, m: Module) -> ControlLine:
+        """The control of a column travels with it."""
+        stages = Stages.of(self.config)
+        line = delay_line(m, self.control, stages.end, name="control", reset_less=True)
+        return ControlLine(
+            at_first=line[stages.first],
+            at_smooth=line[stages.smooth],
+            at_second=line[stages.second],
+            before_end=line[stages.end - 1],
+            at_end=line[stages.end],
+        )
+
+    def _build_first(self, m: Module, first: Requantize, control: data.View[EpilogueControl]) -> None:
         """Cycle 1: bias. Cycles 2 to 4: requantize."""
         for lane in range(self.lanes):
             acc = Signal(signed(ACCUMULATOR_BITS), name=f"acc_{lane}", reset_less=True)
@@ -137,7 +175,7 @@ class Epilogue(wiring.Component):
             m.d.comb += first.zero_point.eq(control.zero_point)
 
     def _build_second(
-        self, m: Module, activation: SmoothActivation, second: Requantize, control: Any
+        self, m: Module, activation: SmoothActivation, second: Requantize, control: data.View[EpilogueControl]
     ) -> None:
         """The activation's result to int8. Any other column passes: ``(x << b) * 2`` shifted by ``b + 1`` is x."""
         is_smooth = control.activation == Activation.SMOOTH
@@ -152,9 +190,14 @@ class Epilogue(wiring.Component):
             second.zero_point.eq(Mux(is_smooth, control.zero_point, 0)),
         ]
 
-    def _build_end(self, m: Module, second: Requantize, control: Any, before: Any) -> None:
-        """Last cycle: ReLU bounds the result at the zero point, the residual addition at int16's ends. ``before``: the
-        control one cycle earlier, when the residual comes out of its memory into a register."""
+    def _build_end(
+        self,
+        m: Module,
+        second: Requantize,
+        control: data.View[EpilogueControl],
+        before: data.View[EpilogueControl],
+    ) -> None:
+        """Last cycle: ReLU bounds the result at the zero point, the residual addition at int16's ends."""
         minimum = Signal(signed(16))
         m.d.comb += minimum.eq(Mux(control.activation == Activation.RELU, control.zero_point, INT16.minimum))
         for lane in range(self.lanes):

@@ -14,23 +14,27 @@ Stages of a column (cycle 0: the readout's output, P + 4 cycles after the word t
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Out
 
+from vitreous.hw import checks
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.arith.gating import gated
 from vitreous.hw.control.retire import Retire
 from vitreous.hw.matrix.array import Array
 from vitreous.hw.matrix.byte_planes import PlaneSum
+from vitreous.hw.matrix.columns import Column, Columns
 from vitreous.hw.matrix.epilogue import Epilogue
 from vitreous.hw.matrix.operand_sequencer import FeedWord, OperandSequencer
 from vitreous.hw.matrix.packer import Packer
 from vitreous.hw.matrix.parameters import Parameters
 from vitreous.hw.matrix.readout import Descriptor, Readout
 from vitreous.hw.matrix.scores import Scores
-from vitreous.hw.memory.ports import ReadPort, WritePort, report_first, unit_members
+from vitreous.hw.memory.ports import Fault, ReadPort, WritePort, report_first, unit_members
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, ErrorCode, Memory, Operands
@@ -93,7 +97,7 @@ class MatrixUnit(wiring.Component):
         return MatrixUnit.column_latency(config) + MatrixUnit.result_latency(config) + Packer.LATENCY
 
     def __init__(self, config: AcceleratorConfig) -> None:
-        self.config = config
+        self.config = checks.accelerator(config)
         self._operand_stage = Scores.read_latency(config)
         self._start_stage = self._operand_stage + Array.SHADOW_LATENCY - 2
         self._result_stage = self.result_latency(config)
@@ -114,50 +118,56 @@ class MatrixUnit(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.sequencer = self._sequencer = OperandSequencer(
-            self.config, readout_latency=self.column_latency(self.config), in_flight=_IN_FLIGHT
+        config = self.config
+        m.submodules.sequencer = sequencer = OperandSequencer(
+            config, readout_latency=self.column_latency(config), in_flight=_IN_FLIGHT
         )
-        m.submodules.array = self._array = Array(self.config)
-        m.submodules.readout = self._readout = Readout(self.config)
-        m.submodules.parameters = self._parameters = Parameters(self.config)
-        m.submodules.planes = self._planes = PlaneSum(self.config)
-        self._epilogue = Epilogue(self.config)
-        m.submodules.packer = self._packer = Packer(self.config)
-        m.submodules.scores = self._scores = Scores(self.config)
-        m.submodules.retire = self._retire = Retire(in_flight=_IN_FLIGHT)
-        self._stop = Signal()
-        self._build_commands(m)
-        self._build_words(m)
-        self._build_columns(m)
-        self._build_epilogue(m)
-        self._build_results(m)
-        self._build_errors(m)
-        self._build_events(m)
+        m.submodules.array = array = Array(config)
+        m.submodules.readout = readout = Readout(config)
+        m.submodules.parameters = parameters = Parameters(config)
+        m.submodules.planes = planes = PlaneSum(config)
+        epilogue = Epilogue(config)
+        m.submodules.packer = packer = Packer(config)
+        m.submodules.scores = scores = Scores(config)
+        m.submodules.retire = retire = Retire(in_flight=_IN_FLIGHT)
+        stop = Signal(name="_stop")
+        self._build_commands(m, sequencer, readout, retire, stop)
+        word = self._build_words(m, sequencer, scores, array, readout)
+        columns = self._build_columns(m, readout)
+        parameter = self._build_parameters(m, columns, sequencer, readout, parameters, scores, array)
+        residual = self._build_epilogue(m, columns, array, planes, parameters, epilogue)
+        written = self._build_results(m, columns, epilogue, packer, scores, retire, stop)
+        faults = (*written, residual, parameter, word)
+        self._build_errors(m, sequencer, faults, stop)
+        self._build_events(m, columns.read, sequencer, scores)
         return m
 
-    def _build_commands(self, m: Module) -> None:
-        """The operand sequencer starts instructions, the readout takes them over, ``Retire`` retires them, in order."""
-        sequencer, retire = self._sequencer, self._retire
+    def _build_commands(
+        self, m: Module, sequencer: OperandSequencer, readout: Readout, retire: Retire, stop: Value
+    ) -> None:
+        """The operand sequencer starts instructions, the readout takes them over in order, completion retires them."""
         m.submodules.descriptors = descriptors = SyncFIFOBuffered(width=Descriptor().size, depth=_IN_FLIGHT)
         m.d.comb += [
             self.i.ready.eq(sequencer.i.ready),
             sequencer.i.valid.eq(self.i.valid),
             sequencer.i.payload.eq(self.i.payload),
-            sequencer.stop.eq(self._stop),
+            sequencer.stop.eq(stop),
             sequencer.retire.eq(retire.done),
             descriptors.w_en.eq(sequencer.start),
             descriptors.w_data.eq(Cat(sequencer.descriptor, sequencer.descriptor_pc)),
-            self._readout.descriptor.payload.eq(descriptors.r_data),
-            self._readout.descriptor.valid.eq(descriptors.r_rdy),
-            descriptors.r_en.eq(self._readout.descriptor.ready),
+            readout.descriptor.payload.eq(descriptors.r_data),
+            readout.descriptor.valid.eq(descriptors.r_rdy),
+            descriptors.r_en.eq(readout.descriptor.ready),
             retire.start.eq(sequencer.start),
             retire.start_score.eq(sequencer.descriptor.destination == Memory.S),
-            self.done.eq(retire.done & ~self._stop),
+            self.done.eq(retire.done & ~stop),
             self.busy.eq(sequencer.busy),
         ]
 
-    def _build_words(self, m: Module) -> None:
-        sequencer, array, scores = self._sequencer, self._array, self._scores
+    def _build_words(
+        self, m: Module, sequencer: OperandSequencer, scores: Scores, array: Array, readout: Readout
+    ) -> Fault:
+        """Word pairs from the memories and the scores to the array; the last one of a tile starts its readout."""
         word = Signal(FeedWord())
         m.d.comb += [
             word.eq(sequencer.word),
@@ -174,7 +184,6 @@ class MatrixUnit(wiring.Component):
             words[self._start_stage],
         )
         swapped = address.operands == Operands.WX
-        self._word_pc = address.pc
         m.d.comb += [
             self.x.valid.eq(valids[self._operand_stage - 1] & (address.operands != Operands.SW)),
             self.x.addr.eq(Mux(swapped, address.b_addr, address.a_addr)),
@@ -187,49 +196,75 @@ class MatrixUnit(wiring.Component):
                 Mux(operand.operands[1], scores.o, Mux(operand.operands[0], self.w.data, self.x.data))
             ),
             array.b.eq(Mux(operand.operands[0], self.x.data, self.w.data)),
-            self._readout.start.eq(valids[self._start_stage] & start.last),
-            self._readout.tile.eq(start.tile),
+            readout.start.eq(valids[self._start_stage] & start.last),
+            readout.tile.eq(start.tile),
         ]
+        return Fault((self.x.valid & self.x.fault) | (self.w.valid & self.w.fault), address.pc)
 
-    def _build_columns(self, m: Module) -> None:
-        """Column tags down the whole pipeline, and the parameters of a column."""
-        sequencer, readout, parameters, scores = (
-            self._sequencer,
-            self._readout,
-            self._parameters,
-            self._scores,
+    def _build_columns(self, m: Module, readout: Readout) -> Columns:
+        """Flags and tags of columns, down the whole pipeline."""
+        flags = delay_line(m, readout.flags, self._write_stage, name="flags")
+        tags = delay_line(m, readout.tag, self._write_stage, name="tag", reset_less=True)
+        stages = [Column(*column) for column in zip(flags, tags, strict=True)]
+        return Columns(
+            read=stages[0],
+            select=stages[1],
+            epilogue=stages[_EPILOGUE_STAGE],
+            residual=stages[self.residual_latency(self.config)],
+            before_result=stages[self._result_stage - 1],
+            result=stages[self._result_stage],
+            before_write=stages[self._write_stage - 1],
+            write=stages[self._write_stage],
         )
-        self._flags = delay_line(m, readout.flags, self._write_stage, name="flags")
-        self._tags = delay_line(m, readout.tag, self._write_stage, name="tag", reset_less=True)
+
+    def _build_parameters(
+        self,
+        m: Module,
+        columns: Columns,
+        sequencer: OperandSequencer,
+        readout: Readout,
+        parameters: Parameters,
+        scores: Scores,
+        array: Array,
+    ) -> Fault:
+        """The column's accumulators and its parameters, from P, from the lanes' registers or from the score rows."""
         lane_valid, lane = Signal(), Signal.like(sequencer.p_lane, reset_less=True)
         m.d.sync += [lane_valid.eq(sequencer.p_valid), lane.eq(sequencer.p_lane)]
         m.d.comb += [
             # The operand sequencer reads lane parameters only while the readout is idle.
             self.p.valid.eq(readout.p_valid | sequencer.p_valid),
             self.p.addr.eq(Mux(sequencer.p_valid, sequencer.p_addr, readout.p_addr)),
-            self._array.select.eq(self._tags[1].select),
+            array.select.eq(columns.select.tag.select),
             parameters.word.eq(self.p.data),
             parameters.lane_valid.eq(lane_valid),
             parameters.lane.eq(lane),
-            parameters.scale.eq(self._tags[1].scale),
-            scores.scale_slot.eq(self._tags[_EPILOGUE_STAGE].slot),
+            parameters.scale.eq(columns.select.tag.scale),
+            scores.scale_slot.eq(columns.epilogue.tag.slot),
             parameters.row_multiplier.eq(scores.row_multiplier),
             parameters.row_shift.eq(scores.row_shift),
         ]
+        pc = Mux(sequencer.p_valid, sequencer.p_pc, columns.read.tag.pc)
+        return Fault(self.p.valid & self.p.fault, pc)
 
-    def _build_epilogue(self, m: Module) -> None:
-        epilogue, parameters, planes = self._epilogue, self._parameters, self._planes
+    def _build_epilogue(
+        self,
+        m: Module,
+        columns: Columns,
+        array: Array,
+        planes: PlaneSum,
+        parameters: Parameters,
+        epilogue: Epilogue,
+    ) -> Fault:
+        """Planes are added, the column goes through the epilogue and on its way meets its old residual stream."""
         gated(m, epilogue, valid=epilogue.valid, cycles=Epilogue.latency(self.config), name="epilogue")
-        tag, flags = self._tags[_EPILOGUE_STAGE], self._flags[_EPILOGUE_STAGE]
+        flags, tag = columns.epilogue
         control = epilogue.control
-        residual = self.residual_latency(self.config)
-        self._residual_tag = self._tags[residual]
         m.d.comb += [
             epilogue.valid.eq(flags.valid),
             planes.high.eq(flags.hold),
             planes.low.eq(tag.low),
             planes.index.eq(tag.select),
-            planes.column.eq(self._array.column),
+            planes.column.eq(array.column),
             epilogue.acc.eq(planes.acc),
             epilogue.bias.eq(parameters.bias),
             epilogue.multiplier.eq(parameters.multiplier),
@@ -241,79 +276,87 @@ class MatrixUnit(wiring.Component):
             control.shift.eq(tag.shift),
             control.residual.eq(tag.residual),
             epilogue.residual.eq(self.r.data),
-            self.r.valid.eq(self._flags[residual].valid & self._residual_tag.residual),
-            self.r.addr.eq(self._residual_tag.addr),
+            self.r.valid.eq(columns.residual.flags.valid & columns.residual.tag.residual),
+            self.r.addr.eq(columns.residual.tag.addr),
         ]
+        return Fault(self.r.valid & self.r.fault, columns.residual.tag.pc)
 
-    def _build_results(self, m: Module) -> None:
-        packer, scores, epilogue = self._packer, self._scores, self._epilogue
-        result, valid = self._tags[self._result_stage], self._flags[self._result_stage].valid
-        write, flags = self._tags[self._write_stage], self._flags[self._write_stage]
-        coming, packed = self._coming(m, self._result_stage), self._coming(m, self._write_stage)
-        refused = self._write_fault = (self.xo.valid & self.xo.fault) | (self.wo.valid & self.wo.fault)
+    def _build_results(
+        self,
+        m: Module,
+        columns: Columns,
+        epilogue: Epilogue,
+        packer: Packer,
+        scores: Scores,
+        retire: Retire,
+        stop: Value,
+    ) -> tuple[Fault, Fault]:
+        """Results to R, to the scores, and packed to X and W. Returns the faults there, the later stage's first."""
+        result, write = columns.result, columns.write
+        coming = self._coming(m, columns.before_result, self._result_stage)
+        packed = self._coming(m, columns.before_write, self._write_stage)
+        refused = (self.xo.valid & self.xo.fault) | (self.wo.valid & self.wo.fault)
         m.d.comb += [
-            packer.valid.eq(valid),
-            packer.index.eq(result.index),
-            self.ro.valid.eq(coming[Memory.R] & ~self._stop),
-            self.ro.addr.eq(result.addr),
+            packer.valid.eq(result.flags.valid),
+            packer.index.eq(result.tag.index),
+            self.ro.valid.eq(coming[Memory.R] & ~stop),
+            self.ro.addr.eq(result.tag.addr),
             self.ro.data.eq(epilogue.o),
-            scores.valid.eq(coming[Memory.S] & ~self._stop),
+            scores.valid.eq(coming[Memory.S] & ~stop),
             scores.score.eq(epilogue.o),
-            scores.tag.emit.eq(self._flags[self._result_stage].emit),
-            scores.tag.word.eq(result.addr),
-            self._retire.write_end.eq(flags.done & (write.destination != Memory.S) & ~self._stop & ~refused),
-            self._retire.score_end.eq(scores.done),
+            scores.tag.emit.eq(result.flags.emit),
+            scores.tag.word.eq(result.tag.addr),
+            retire.write_end.eq(write.flags.done & (write.tag.destination != Memory.S) & ~stop & ~refused),
+            retire.score_end.eq(scores.done),
         ]
         for name in ("first", "last", "index"):
-            m.d.comb += getattr(scores.tag, name).eq(getattr(result, name))
+            m.d.comb += getattr(scores.tag, name).eq(getattr(result.tag, name))
         for name in ("slot", "multiplier", "shift"):
-            m.d.comb += getattr(scores.tag.row, name).eq(getattr(result, name))
+            m.d.comb += getattr(scores.tag.row, name).eq(getattr(result.tag, name))
         for lane in range(self.config.array.lanes):
             m.d.comb += packer.column[lane].eq(epilogue.o[lane])
         for port, memory in ((self.xo, Memory.X), (self.wo, Memory.W)):
             m.d.comb += [
-                port.valid.eq(packed[memory] & flags.emit & ~self._stop),
-                port.addr.eq(write.addr),
+                port.valid.eq(packed[memory] & write.flags.emit & ~stop),
+                port.addr.eq(write.tag.addr),
                 port.data.eq(packer.o),
             ]
+        return Fault(refused, write.tag.pc), Fault(self.ro.valid & self.ro.fault, result.tag.pc)
 
-    def _coming(self, m: Module, stage: int) -> dict[Memory, Signal]:
+    def _coming(self, m: Module, before: Column, stage: int) -> dict[Memory, Signal]:
         """For each destination whether it is that of the column at ``stage``, from registers: other units' ports wait
-        for the answer."""
-        flags, tag = self._flags[stage - 1], self._tags[stage - 1]
+        for the answer. ``before``: the stage one cycle earlier."""
         found = {}
         for memory in (Memory.X, Memory.W, Memory.R, Memory.S):
             found[memory] = Signal(name=f"to_{memory.name.lower()}_{stage}")
-            m.d.sync += found[memory].eq(flags.valid & (tag.destination == memory))
+            m.d.sync += found[memory].eq(before.flags.valid & (before.tag.destination == memory))
         return found
 
-    def _build_errors(self, m: Module) -> None:
-        """The first fault stops the unit; of several in one cycle, that of the oldest instruction is reported."""
+    def _build_errors(
+        self, m: Module, sequencer: OperandSequencer, faults: Sequence[Fault], stop: Signal
+    ) -> None:
+        """The first fault stops the unit; of several in one cycle, that of the oldest instruction is reported, which
+        is the first of ``faults``."""
         stopped = Signal()
-        m.d.comb += self._stop.eq(stopped | self.halt)
-        lane_pc, readout_pc = self._sequencer.p_pc, self._readout.tag.pc
-        faults = (
-            (self._write_fault, self._tags[self._write_stage].pc),
-            (self.ro.valid & self.ro.fault, self._tags[self._result_stage].pc),
-            (self.r.valid & self.r.fault, self._residual_tag.pc),
-            (self.p.valid & self.p.fault, Mux(self._sequencer.p_valid, lane_pc, readout_pc)),
-            ((self.x.valid & self.x.fault) | (self.w.valid & self.w.fault), self._word_pc),
+        m.d.comb += stop.eq(stopped | self.halt)
+        with m.If(sequencer.error.valid & ~stop):
+            m.d.comb += self.error.eq(sequencer.error)
+        report_first(
+            m, self.error, ((fault.condition & ~stop, ErrorCode.ADDRESS, fault.pc) for fault in faults)
         )
-        with m.If(self._sequencer.error.valid & ~self._stop):
-            m.d.comb += self.error.eq(self._sequencer.error)
-        report_first(m, self.error, ((fault & ~self._stop, ErrorCode.ADDRESS, pc) for fault, pc in faults))
         with m.If(self.error.valid):
             m.d.sync += stopped.eq(1)
 
-    def _build_events(self, m: Module) -> None:
-        column, tag = self._flags[0].valid, self._tags[0]
+    def _build_events(self, m: Module, column: Column, sequencer: OperandSequencer, scores: Scores) -> None:
+        """What is counted; of columns, when they leave the readout."""
+        valid, tag = column.flags.valid, column.tag
         m.d.comb += [
-            self.events.busy.eq(self._sequencer.word_valid),
-            self.events.stall_readout.eq(self._sequencer.stall_readout),
-            self.events.stall_parameters.eq(self._sequencer.stall_parameters),
-            self.events.s_read.eq(self._scores.read_valid),
-            self.events.s_write.eq(self._scores.written),
-            self.events.readout_column.eq(column),
-            self.events.activation_column.eq(column & (tag.activation == Activation.SMOOTH)),
-            self.events.score_column.eq(column & (tag.destination == Memory.S)),
+            self.events.busy.eq(sequencer.word_valid),
+            self.events.stall_readout.eq(sequencer.stall_readout),
+            self.events.stall_parameters.eq(sequencer.stall_parameters),
+            self.events.s_read.eq(scores.read_valid),
+            self.events.s_write.eq(scores.written),
+            self.events.readout_column.eq(valid),
+            self.events.activation_column.eq(valid & (tag.activation == Activation.SMOOTH)),
+            self.events.score_column.eq(valid & (tag.destination == Memory.S)),
         ]

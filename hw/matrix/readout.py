@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from vitreous.hw.matrix.columns import ColumnFlags, ColumnTag
 from vitreous.hw.matrix.operand_sequencer import TileFlags
 from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, instruction_layout
 from vitreous.spec import isa
@@ -18,40 +19,6 @@ class Descriptor(data.StructLayout):
 
     def __init__(self) -> None:
         super().__init__({"fields": instruction_layout(isa.Opcode.MATMUL), "pc": isa.PC_BITS})
-
-
-class ColumnFlags(data.StructLayout):
-    """``valid``: a column; ``emit``: it completes a word; ``done``: it is the last of its instruction; ``hold``: a
-    column of a high byte plane, and nothing else."""
-
-    def __init__(self) -> None:
-        super().__init__({"valid": 1, "emit": 1, "done": 1, "hold": 1})
-
-
-class ColumnTag(data.StructLayout):
-    """What a column carries: ``first`` and ``last`` of a row of tiles, ``index`` in its word, ``select``: its place
-    in the tile, ``low``: it is of a low byte plane, where the word goes, and how it is scaled."""
-
-    def __init__(self, config: AcceleratorConfig) -> None:
-        super().__init__(
-            {
-                "first": 1,
-                "last": 1,
-                "index": range(config.array.depth),
-                "select": range(config.array.lanes),
-                "low": 1,
-                "destination": 3,
-                "slot": 1,
-                "scale": 2,
-                "residual": 1,
-                "activation": 2,
-                "zero_point": 8,
-                "multiplier": 15,
-                "shift": 6,
-                "addr": WORD_ADDRESS_BITS,
-                "pc": isa.PC_BITS,
-            }
-        )
 
 
 class Readout(wiring.Component):

@@ -5,11 +5,13 @@ contract in words.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from amaranth.hdl import Module, Shape, ValueLike, signed, unsigned
+from amaranth.hdl import Module, Shape, Value, ValueLike, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vitreous.hw.checks import positive
 from vitreous.spec import isa
 
 WORD_ADDRESS_BITS = isa.ADDRESS_BITS + 2
@@ -62,6 +64,13 @@ def unit_members(events: Iterable[str]) -> dict[str, wiring.Member]:
     }
 
 
+class Fault(NamedTuple):
+    """An access beyond the end of a memory, and the program counter of its instruction."""
+
+    condition: Value
+    pc: Value
+
+
 def report_first(
     m: Module, report: data.View, causes: Iterable[tuple[ValueLike, isa.ErrorCode, ValueLike]]
 ) -> None:
@@ -80,6 +89,7 @@ class ReadPort(wiring.Signature):
     """
 
     def __init__(self, width: int) -> None:
+        positive("Width", width)
         super().__init__(
             {
                 "valid": Out(1),
@@ -99,6 +109,9 @@ class WritePort(wiring.Signature):
     """
 
     def __init__(self, width: int, *, masked: bool = False) -> None:
+        positive("Width", width)
+        if masked and width % 8:
+            raise ValueError(f"Width must be a multiple of 8 where words are masked, not {width!r}")
         members = {
             "valid": Out(1),
             "addr": Out(WORD_ADDRESS_BITS),

@@ -8,7 +8,15 @@ from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from vitreous.hw.memory.ports import ReadPort, WritePort
+from vitreous.hw.checks import positive, within
+from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, ReadPort, WritePort
+
+
+def _clients(kind: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Raises ValueError unless there is at least one and each has a name of its own."""
+    if isinstance(names, str) or not names or len(set(names)) != len(names):
+        raise ValueError(f"{kind} must be different names, at least one, not {names!r}")
+    return tuple(names)
 
 
 class Scratchpad(wiring.Component):
@@ -20,9 +28,12 @@ class Scratchpad(wiring.Component):
 
     Parameters
     ----------
-    width, depth : size of the memory.
+    width, depth : size of the memory, at least two words.
     reads, writes : names of the clients, highest priority first.
     masked : the write clients that have a byte mask; the others write whole words.
+
+    Raises ValueError for another width or depth, a port without a client, two clients of one name, and a masked client
+    that does not write.
 
     Members
     -------
@@ -41,12 +52,42 @@ class Scratchpad(wiring.Component):
         writes: Sequence[str],
         masked: Sequence[str] = (),
     ) -> None:
-        self._width, self._depth = width, depth
-        self._reads, self._writes, self._masked = tuple(reads), tuple(writes), tuple(masked)
+        self._width = positive("Width", width)
+        self._depth = within("Depth", depth, 2, 1 << WORD_ADDRESS_BITS)
+        self._reads, self._writes = _clients("Reads", reads), _clients("Writes", writes)
+        self._masked = tuple(masked)
+        for name in self._masked:
+            if name not in self._writes:
+                raise ValueError(f"Masked clients must be among {', '.join(writes)}, not {name!r}")
         members = {"read": Out(1), "write": Out(1)}
         members |= {f"read_{name}": In(ReadPort(width)) for name in reads}
         members |= {f"write_{name}": In(WritePort(width, masked=name in masked)) for name in writes}
         super().__init__(members)
+
+    @property
+    def width(self) -> int:
+        """Bits of a word."""
+        return self._width
+
+    @property
+    def depth(self) -> int:
+        """Words."""
+        return self._depth
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the clients that read, highest priority first."""
+        return self._reads
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Names of the clients that write, highest priority first."""
+        return self._writes
+
+    @property
+    def masked(self) -> tuple[str, ...]:
+        """Names of the clients that write with a byte mask."""
+        return self._masked
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

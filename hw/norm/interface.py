@@ -9,6 +9,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from vitreous.hw.checks import power_of_two
 from vitreous.spec import isa
 from vitreous.spec.isa import Opcode
 from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
@@ -48,7 +49,7 @@ class NormVariant(wiring.Component):
 
     Parameters
     ----------
-    lanes : rows, a power of two.
+    lanes : rows, a power of two of at least 2.
 
     Members
     -------
@@ -70,7 +71,7 @@ class NormVariant(wiring.Component):
     MEAN_AFTER_BEGIN: ClassVar[int] = 0
 
     def __init__(self, *, lanes: int) -> None:
-        self.lanes = lanes
+        self.lanes = power_of_two("Lanes", lanes, least=2)
         super().__init__(
             {
                 "begin": In(1),

@@ -18,6 +18,7 @@ from amaranth.utils import exact_log2
 
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.arith.rsqrt import VARIANCE_BITS
+from vitreous.hw.checks import positive
 from vitreous.hw.norm.interface import CHANNELS_BITS, CHANNELS_MAXIMUM, SUM_BITS, NormVariant
 from vitreous.hw.norm.scale import NormScale
 
@@ -45,7 +46,7 @@ class RowStatistics(wiring.Component):
     LATENCY = 2
 
     def __init__(self, *, lanes: int) -> None:
-        self.lanes = lanes
+        self.lanes = positive("Lanes", lanes)
         super().__init__(
             {
                 "valid": In(1),
@@ -93,7 +94,7 @@ class Centre(wiring.Component):
     LATENCY = 2
 
     def __init__(self, *, lanes: int) -> None:
-        self.lanes = lanes
+        self.lanes = positive("Lanes", lanes)
         super().__init__(
             {
                 "channels": In(CHANNELS_BITS),

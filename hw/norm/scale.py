@@ -15,6 +15,7 @@ from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.arith.rsqrt import ROOT_BITS, VARIANCE_BITS, ReciprocalRoot
+from vitreous.hw.checks import positive, power_of_two
 from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
 
 
@@ -53,7 +54,7 @@ class NormScale(wiring.Component):
     row_multiplier, row_shift : Out, of each lane, kept until the next ``start``.
     done : Out, pulse: the last lane is there.
 
-    Raises ValueError when ``lanes`` is not a power of two.
+    Raises ValueError when ``lanes`` is not a power of two of at least 2, or ``variance_latency`` not positive.
     """
 
     @staticmethod
@@ -62,10 +63,8 @@ class NormScale(wiring.Component):
         return variance_latency + ReciprocalRoot.LATENCY + 2
 
     def __init__(self, *, lanes: int, variance_latency: int) -> None:
-        if lanes < 2 or lanes & (lanes - 1):
-            raise ValueError(f"Lanes must be a power of two of at least 2, not {lanes!r}")
-        self.lanes = lanes
-        self._latency = self.latency(variance_latency)
+        self.lanes = power_of_two("Lanes", lanes, least=2)
+        self._latency = self.latency(positive("Variance latency", variance_latency))
         super().__init__(
             {
                 "start": In(1),

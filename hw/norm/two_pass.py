@@ -24,6 +24,7 @@ from amaranth.utils import exact_log2
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.arith.reciprocal import QUOTIENT_BITS, Reciprocal
 from vitreous.hw.arith.rsqrt import VARIANCE_BITS
+from vitreous.hw.checks import positive
 from vitreous.hw.norm.interface import CHANNELS_BITS, CHANNELS_MAXIMUM, SUM_BITS, NormVariant
 from vitreous.hw.norm.scale import NormScale, walk
 
@@ -60,7 +61,7 @@ class CentredSums(wiring.Component):
     SUM_LATENCY = 3
 
     def __init__(self, *, lanes: int) -> None:
-        self.lanes = lanes
+        self.lanes = positive("Lanes", lanes)
         super().__init__(
             {
                 "valid": In(1),
@@ -120,7 +121,7 @@ class RowMean(wiring.Component):
     LATENCY = 3
 
     def __init__(self, *, lanes: int) -> None:
-        self.lanes = lanes
+        self.lanes = positive("Lanes", lanes)
         super().__init__(
             {
                 "begin": In(1),

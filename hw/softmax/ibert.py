@@ -25,6 +25,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.arith.delay import delay_line
+from vitreous.hw.checks import positive
 from vitreous.hw.softmax.prologue import LEVEL_BITS, Plane, ProbabilityPrologue, window
 from vitreous.hw.softmax.recurrence import TERM_BITS, RowConstants, SoftmaxRecurrence, add_rounded
 from vitreous.hw.softmax.rowscale import SUM_BITS
@@ -68,7 +69,7 @@ class IbertSum(wiring.Component):
     LATENCY = 5
 
     def __init__(self, *, lanes: int, softmax: SoftmaxConfig) -> None:
-        self.lanes, self.softmax = lanes, softmax
+        self.lanes, self.softmax = positive("Lanes", lanes), softmax
         super().__init__(
             {
                 "valid": In(1),

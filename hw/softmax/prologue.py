@@ -10,6 +10,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.arith.delay import delay_line
+from vitreous.hw.checks import positive
 from vitreous.hw.softmax.rowscale import FACTOR_BITS
 from vitreous.spec.config import AcceleratorConfig
 
@@ -59,6 +60,7 @@ class ProbabilityPrologue(ABC, wiring.Component):
     LATENCY: ClassVar[int] = 1
 
     def __init__(self, config: AcceleratorConfig, *, maximum_bits: int) -> None:
+        positive("Maximum bits", maximum_bits)
         self.softmax = config.softmax
         self.lanes, self.depth = config.array.lanes, config.array.depth
         super().__init__(

@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, fifo, wiring
 from amaranth.lib.wiring import In, Out
 
+from vitreous.hw import checks
 from vitreous.hw.axi.axi import ADDRESS_BITS, BURST_INCR, Axi4
 from vitreous.hw.axi.bursts import BurstGenerator, RowWalker
 from vitreous.hw.axi.gearbox import WordsToBeats
@@ -43,7 +44,7 @@ class StoreUnit(wiring.Component):
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
-        self._config = config
+        self._config = checks.accelerator(config)
         super().__init__(
             unit_members(["beat"])
             | {
@@ -56,6 +57,11 @@ class StoreUnit(wiring.Component):
                 "r": Out(ReadPort(8 * config.residual_word_bytes)),
             }
         )
+
+    @property
+    def config(self) -> AcceleratorConfig:
+        """Of the accelerator."""
+        return self._config
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

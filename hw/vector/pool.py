@@ -14,6 +14,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from vitreous.hw.arith.delay import delay_line
+from vitreous.hw.checks import power_of_two
 
 TOKENS_MAXIMUM = 4096
 POOL_BITS = 16 + exact_log2(TOKENS_MAXIMUM)
@@ -38,7 +39,7 @@ class PoolSum(wiring.Component):
     """
 
     def __init__(self, *, lanes: int) -> None:
-        self.lanes = lanes
+        self.lanes = power_of_two("Lanes", lanes)
         self.levels = exact_log2(lanes)
         self.latency = 2 + self.levels
         super().__init__(

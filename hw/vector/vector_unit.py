@@ -6,12 +6,14 @@ i -> sequence -> r ---> NormPipeline -> NormWords -> xo, ro
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from amaranth.hdl import EnableInserter, Module, Mux, Signal
+from amaranth.hdl import EnableInserter, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 from amaranth.utils import exact_log2
 
+from vitreous.hw import checks
 from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, ReadPort, WritePort, instruction_layout, unit_members
 from vitreous.hw.norm.interface import CHANNELS_MAXIMUM, NormPass
 from vitreous.hw.vector.pipeline import VARIANTS, NormPipeline, NormTag, NormTask, norm_latency
@@ -50,6 +52,45 @@ def row_cycles(config: AcceleratorConfig) -> RowCycles:
     )
 
 
+class Walk(NamedTuple):
+    """Where the unit stands in its instruction.
+
+    address : of the next read. base : of the first word of its tile (NORM), of its channel (POOL).
+    column, tile : that it belongs to; last_channel, last_tile : whether they are the last ones.
+    """
+
+    address: Signal
+    base: Signal
+    column: Signal
+    tile: Signal
+    last_channel: Signal
+    last_tile: Signal
+
+
+class Flow(NamedTuple):
+    """Whether columns are read.
+
+    stop : nothing is done any more. room : there is a place for the word of the next column. fire : one is read.
+    """
+
+    stop: Signal
+    room: Signal
+    fire: Signal
+
+
+class Sequence(NamedTuple):
+    """What the state machine says.
+
+    passes : the pass that is on. begin : an instruction begins, and is checked. illegal : it must not be executed.
+    active : there is one.
+    """
+
+    passes: data.View[NormPass]
+    begin: Signal
+    illegal: Signal
+    active: Signal
+
+
 class VectorUnit(wiring.Component):
     """Layer norm and RMS norm of tiles (R to X) and the mean over tokens (R to R).
 
@@ -74,7 +115,7 @@ class VectorUnit(wiring.Component):
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
-        self.config = config
+        self.config = checks.accelerator(config)
         self.lanes, self.depth = config.array.lanes, config.array.depth
         self._has_mean = VARIANTS[config.norm.variant].MEAN
         super().__init__(
@@ -88,87 +129,95 @@ class VectorUnit(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        self._pipeline = NormPipeline(self.config)
-        self._task = Signal(NormTask(), name="task", reset_less=True)
-        self._stop, self._illegal = Signal(), Signal()
-        self._fire, self._room = Signal(), Signal()
-        self._last_channel, self._last_tile = Signal(), Signal()
-        self._address, self._base = (
-            Signal(WORD_ADDRESS_BITS, name=n, reset_less=True) for n in ("address", "base")
+        pipeline = NormPipeline(self.config)
+        task = Signal(NormTask(), name="task", reset_less=True)
+        flow = Flow(stop=Signal(), room=Signal(), fire=Signal())
+        walk = Walk(
+            address=Signal(WORD_ADDRESS_BITS, name="address", reset_less=True),
+            base=Signal(WORD_ADDRESS_BITS, name="base", reset_less=True),
+            column=Signal(range(CHANNELS_MAXIMUM + 1), name="_column", reset_less=True),
+            tile=Signal(len(task.row_tiles), name="_tile", reset_less=True),
+            last_channel=Signal(),
+            last_tile=Signal(),
         )
-        self._column = Signal(range(CHANNELS_MAXIMUM + 1), reset_less=True)
-        self._tile = Signal(len(self._task.row_tiles), reset_less=True)
-        self._passes = Signal(NormPass(mean=self._has_mean), name="pass")
-        self._tag = Signal(NormTag(self.depth), name="tag")
-        self._active, self._begin = Signal(), Signal()
-        m.submodules.words = self._words = NormWords(self.config)
-        self._build_sequence(m)
-        self._build_reads(m)
-        self._build_pipeline(m)
-        self._build_words(m)
-        self._build_error(m)
+        m.submodules.words = words = NormWords(self.config)
+        sequence = self._build_sequence(m, task, walk, flow, pipeline, words)
+        tag = self._build_reads(m, task, walk, sequence.passes, flow)
+        self._build_pipeline(m, pipeline, words, task, sequence, tag, flow.fire)
+        self._build_words(m, words, task, sequence.passes, tag, flow)
+        self._build_error(m, task, sequence.illegal, words.fault, flow.stop)
         return m
 
-    def _build_sequence(self, m: Module) -> None:
+    def _build_sequence(
+        self,
+        m: Module,
+        task: data.View[NormTask],
+        walk: Walk,
+        flow: Flow,
+        pipeline: NormPipeline,
+        words: NormWords,
+    ) -> Sequence:
         """Which pass is on; a pass ends with the read of its last column."""
-        last_channel, last_tile = self._last_channel, self._last_tile
-        with m.FSM() as sequence:
+        passes = Signal(NormPass(mean=self._has_mean), name="pass")
+        sequence = Sequence(passes=passes, begin=Signal(), illegal=Signal(), active=Signal())
+        illegal, stop, room = sequence.illegal, flow.stop, flow.room
+        with m.FSM() as states:
             with m.State("IDLE"):
-                m.d.comb += self.i.ready.eq(~self._stop)
-                with m.If(self.i.valid & ~self._stop):
-                    self._accept(m)
+                m.d.comb += self.i.ready.eq(~stop)
+                with m.If(self.i.valid & ~stop):
+                    self._accept(m, task, walk)
                     m.next = "CHECK"
             with m.State("CHECK"):
-                self._check(m)
-                m.d.comb += self._begin.eq(1)
-                with m.If(~self._illegal):
-                    self._begin_tile(m)
-                    with m.If(self._task.pool):
+                m.d.comb += illegal.eq(self._wrong(task))
+                m.d.comb += sequence.begin.eq(1)
+                with m.If(~illegal):
+                    self._begin_tile(m, task)
+                    with m.If(task.pool):
                         m.next = "POOL"
             if self._has_mean:
                 with m.State("MEAN"):
-                    self._build_pass(m, "mean", "CENTRE")
-                with m.State("CENTRE"), m.If(self._pipeline.done):
+                    m.d.comb += [passes.mean.eq(1), self.r.valid.eq(~stop)]
+                    with m.If(flow.fire & walk.last_channel):
+                        m.next = "CENTRE"
+                with m.State("CENTRE"), m.If(pipeline.done):
                     m.next = "STATISTICS"
             with m.State("STATISTICS"):
-                self._build_pass(m, "statistics", "SCALE")
-            with m.State("SCALE"), m.If(self._pipeline.done):
+                m.d.comb += [passes.statistics.eq(1), self.r.valid.eq(~stop)]
+                with m.If(flow.fire & walk.last_channel):
+                    m.next = "SCALE"
+            with m.State("SCALE"), m.If(pipeline.done):
                 m.next = "NORMALIZE"
             with m.State("NORMALIZE"):
-                m.d.comb += [self._passes.normalize.eq(1), self.r.valid.eq(self._room & ~self._stop)]
-                with m.If(self._fire & last_channel):
-                    self._begin_tile(m)
-                    with m.If(last_tile):
+                m.d.comb += [passes.normalize.eq(1), self.r.valid.eq(room & ~stop)]
+                with m.If(flow.fire & walk.last_channel):
+                    self._begin_tile(m, task)
+                    with m.If(walk.last_tile):
                         m.next = "FLUSH"
             with m.State("POOL"):
-                m.d.comb += [self._passes.pool.eq(1), self.r.valid.eq(self._room & ~self._stop)]
-                with m.If(self._fire & last_channel & last_tile):
+                m.d.comb += [passes.pool.eq(1), self.r.valid.eq(room & ~stop)]
+                with m.If(flow.fire & walk.last_channel & walk.last_tile):
                     m.next = "FLUSH"
             with m.State("FLUSH"):
-                m.d.comb += self.done.eq(self._words.empty & ~self._stop)
+                m.d.comb += self.done.eq(words.empty & ~stop)
                 with m.If(self.done):
                     m.next = "IDLE"
-        m.d.comb += [self._active.eq(~sequence.ongoing("IDLE")), self.busy.eq(self._active & ~self._stop)]
+        active = sequence.active
+        m.d.comb += [active.eq(~states.ongoing("IDLE")), self.busy.eq(active & ~stop)]
+        return sequence
 
-    def _begin_tile(self, m: Module) -> None:
+    def _begin_tile(self, m: Module, task: data.View[NormTask]) -> None:
         """The first pass of a tile is that for the mean where the variant has one and the norm is centred."""
         m.next = "STATISTICS"
         if self._has_mean:
-            with m.If(self._task.centred):
+            with m.If(task.centred):
                 m.next = "MEAN"
 
-    def _build_pass(self, m: Module, name: str, following: str) -> None:
-        """A pass that writes nothing, and the state after it."""
-        m.d.comb += [self._passes[name].eq(1), self.r.valid.eq(~self._stop)]
-        with m.If(self._fire & self._last_channel):
-            m.next = following
-
-    def _accept(self, m: Module) -> None:
+    def _accept(self, m: Module, task: data.View[NormTask], walk: Walk) -> None:
         """Keep what is needed of the instruction; its two forms agree up to ``row_tiles``."""
         word = self.i.payload.word
         norm = data.View(instruction_layout(Opcode.NORM), word)
         pool = data.View(instruction_layout(Opcode.POOL), word)
-        task, is_pool = self._task, norm.opcode == Opcode.POOL
+        is_pool = norm.opcode == Opcode.POOL
         m.d.sync += [
             task.pc.eq(self.i.payload.pc),
             task.pool.eq(is_pool),
@@ -180,18 +229,18 @@ class VectorUnit(wiring.Component):
                 for name in ("r_stride", "channels", "row_tiles", "x_stride", "epsilon", "centred")
             ),
             task.tokens.eq(pool.tokens),
-            self._base.eq(norm.r_base),
-            self._address.eq(norm.r_base),
-            self._column.eq(0),
-            self._tile.eq(0),
+            walk.base.eq(norm.r_base),
+            walk.address.eq(norm.r_base),
+            walk.column.eq(0),
+            walk.tile.eq(0),
         ]
 
-    def _check(self, m: Module) -> None:
-        task = self._task
+    def _wrong(self, task: data.View[NormTask]) -> Value:
+        """Whether a field of the instruction is outside its range."""
         last_token = task.tokens - 1
         outside = (last_token >> exact_log2(self.lanes)) != task.row_tiles - 1
         wrong_tokens = (task.tokens == 0) | (task.tokens > TOKENS_MAXIMUM) | outside
-        m.d.comb += self._illegal.eq(
+        return (
             (task.channels == 0)
             | (task.channels > CHANNELS_MAXIMUM)
             | (task.row_tiles == 0)
@@ -200,44 +249,61 @@ class VectorUnit(wiring.Component):
             | Mux(task.pool, wrong_tokens, task.epsilon == 0)
         )
 
-    def _build_reads(self, m: Module) -> None:
+    def _build_reads(
+        self,
+        m: Module,
+        task: data.View[NormTask],
+        walk: Walk,
+        passes: data.View[NormPass],
+        flow: Flow,
+    ) -> data.View[NormTag]:
         """Addresses: NORM goes through a tile's channels in each pass, POOL through the tiles of each channel."""
-        task, last, base = self._task, self._tag.last, self._base
+        tag = Signal(NormTag(self.depth), name="tag")
+        last = tag.last
         m.d.comb += [
-            self._last_channel.eq(self._column == task.channels - 1),
-            self._last_tile.eq(self._tile == task.row_tiles - 1),
-            self._tag.first.eq(Mux(task.pool, self._tile == 0, self._column == 0)),
-            self._tag.last.eq(Mux(task.pool, self._last_tile, self._last_channel)),
-            self._tag.position.eq(self._column),
-            self.r.addr.eq(self._address),
-            self._fire.eq(self.r.valid & self.r.ready & ~self.r.fault),
+            walk.last_channel.eq(walk.column == task.channels - 1),
+            walk.last_tile.eq(walk.tile == task.row_tiles - 1),
+            tag.first.eq(Mux(task.pool, walk.tile == 0, walk.column == 0)),
+            tag.last.eq(Mux(task.pool, walk.last_tile, walk.last_channel)),
+            tag.position.eq(walk.column),
+            self.r.addr.eq(walk.address),
+            flow.fire.eq(self.r.valid & self.r.ready & ~self.r.fault),
         ]
-        with m.If(self._fire):
+        with m.If(flow.fire):
             with m.If(task.pool):
                 m.d.sync += [
-                    self._address.eq(Mux(last, base + 1, self._address + task.r_stride)),
-                    base.eq(base + last),
-                    self._tile.eq(Mux(last, 0, self._tile + 1)),
-                    self._column.eq(self._column + last),
+                    walk.address.eq(Mux(last, walk.base + 1, walk.address + task.r_stride)),
+                    walk.base.eq(walk.base + last),
+                    walk.tile.eq(Mux(last, 0, walk.tile + 1)),
+                    walk.column.eq(walk.column + last),
                 ]
             with m.Else():
-                following = (base + Mux(self._passes.normalize, task.r_stride, 0))[:WORD_ADDRESS_BITS]
+                following = (walk.base + Mux(passes.normalize, task.r_stride, 0))[:WORD_ADDRESS_BITS]
                 m.d.sync += [
-                    self._address.eq(Mux(last, following, self._address + 1)),
-                    base.eq(Mux(last, following, base)),
-                    self._tile.eq(self._tile + (last & self._passes.normalize)),
-                    self._column.eq(Mux(last, 0, self._column + 1)),
+                    walk.address.eq(Mux(last, following, walk.address + 1)),
+                    walk.base.eq(Mux(last, following, walk.base)),
+                    walk.tile.eq(walk.tile + (last & passes.normalize)),
+                    walk.column.eq(Mux(last, 0, walk.column + 1)),
                 ]
+        return tag
 
-    def _build_pipeline(self, m: Module) -> None:
+    def _build_pipeline(
+        self,
+        m: Module,
+        pipeline: NormPipeline,
+        words: NormWords,
+        task: data.View[NormTask],
+        sequence: Sequence,
+        tag: data.View[NormTag],
+        fire: Value,
+    ) -> None:
         """Its registers are enabled while an instruction is executed: nothing is on its way when one is done."""
-        pipeline, words = self._pipeline, self._words
-        m.submodules.pipeline = EnableInserter(self._active)(pipeline)
+        m.submodules.pipeline = EnableInserter(sequence.active)(pipeline)
         m.d.comb += [
-            pipeline.begin.eq(self._begin),
-            pipeline.task.eq(self._task),
-            pipeline.read.eq(Mux(self._fire, self._passes.as_value(), 0)),
-            pipeline.tag.eq(self._tag),
+            pipeline.begin.eq(sequence.begin),
+            pipeline.task.eq(task),
+            pipeline.read.eq(Mux(fire, sequence.passes.as_value(), 0)),
+            pipeline.tag.eq(tag),
             pipeline.column.eq(self.r.data),
             words.push.eq(pipeline.push),
             words.word.eq(pipeline.word),
@@ -245,34 +311,44 @@ class VectorUnit(wiring.Component):
             self.events.norm_column.eq(pipeline.normalized),
         ]
 
-    def _build_words(self, m: Module) -> None:
+    def _build_words(
+        self,
+        m: Module,
+        words: NormWords,
+        task: data.View[NormTask],
+        passes: data.View[NormPass],
+        tag: data.View[NormTag],
+        flow: Flow,
+    ) -> None:
         """The first column of a word reserves its place in the queue. POOL writes words without tiles."""
-        words, word = self._words, self.i.payload.word
+        word = self.i.payload.word
         norm = data.View(instruction_layout(Opcode.NORM), word)
         pool = data.View(instruction_layout(Opcode.POOL), word)
-        begins = Mux(self._task.pool, self._tag.first, self._passes.normalize & (self._tag.position == 0))
+        begins = Mux(task.pool, tag.first, passes.normalize & (tag.position == 0))
         wiring.connect(m, words.xo, wiring.flipped(self.xo))
         wiring.connect(m, words.ro, wiring.flipped(self.ro))
         m.d.comb += [
             words.start.eq(self.i.valid & self.i.ready),
             words.base.eq(Mux(norm.opcode == Opcode.POOL, pool.o_base, norm.x_base)),
-            words.pool.eq(self._task.pool),
-            words.stride.eq(self._task.x_stride),
-            words.reserve.eq(self._fire & begins),
-            words.stop.eq(self._stop),
-            self._room.eq(words.room | ~begins),
+            words.pool.eq(task.pool),
+            words.stride.eq(task.x_stride),
+            words.reserve.eq(flow.fire & begins),
+            words.stop.eq(flow.stop),
+            flow.room.eq(words.room | ~begins),
         ]
 
-    def _build_error(self, m: Module) -> None:
+    def _build_error(
+        self, m: Module, task: data.View[NormTask], illegal: Value, write_fault: Value, stop: Signal
+    ) -> None:
         """The first fault stops the unit; the code is held."""
         failed = Signal()
         code = Signal(8, reset_less=True)
-        outside = (self.r.valid & self.r.ready & self.r.fault) | self._words.fault
-        with m.If(~self._stop & (outside | self._illegal)):
+        outside = (self.r.valid & self.r.ready & self.r.fault) | write_fault
+        with m.If(~stop & (outside | illegal)):
             m.d.sync += [failed.eq(1), code.eq(Mux(outside, ErrorCode.ADDRESS, ErrorCode.ILLEGAL_FIELD))]
         m.d.comb += [
-            self._stop.eq(self.halt | failed),
+            stop.eq(self.halt | failed),
             self.error.valid.eq(failed),
             self.error.code.eq(code),
-            self.error.pc.eq(self._task.pc),
+            self.error.pc.eq(task.pc),
         ]

@@ -55,15 +55,15 @@ def test_a_full_counter_overflows_unless_one_is_taken() -> None:
     dut = Tokens()
 
     async def bench(ctx: Any) -> None:
-        ctx.set(dut.give_row, 1 << Queue.STORE)
+        ctx.set(dut.give_vector, 1 << Queue.STORE)
         await ctx.tick().repeat(FULL - 1)
-        assert not ctx.get(dut.overflow_row)
+        assert not ctx.get(dut.overflow_vector)
         await ctx.tick()
-        assert ctx.get(dut.overflow_row)
+        assert ctx.get(dut.overflow_vector)
         ctx.set(dut.take_store, 1 << Queue.VECTOR)
-        assert not ctx.get(dut.overflow_row)
+        assert not ctx.get(dut.overflow_vector)
         await ctx.tick()
-        ctx.set(dut.give_row, 0)
+        ctx.set(dut.give_vector, 0)
         await ctx.tick().repeat(FULL - 1)
         assert ctx.get(dut.available_store) == 1 << Queue.VECTOR
         await ctx.tick()
