@@ -104,17 +104,12 @@ def _activation_settings(function: ActivationFunction) -> Iterator[ActivationCon
 
 def _activation_table_bits(config: ActivationConfig) -> int:
     """Bits of the table: each value once, also where two of them are interpolated between."""
-    match config.variant:
-        case ActivationVariant.DELTA:
-            table = tables.activation_delta(config)
-            return len(table) * max(table).bit_length()
-        case ActivationVariant.TABLE:
-            table = tables.activation_table(config)
-            return len(table) * (max(max(table).bit_length(), (-min(table) - 1).bit_length()) + 1)
-        case ActivationVariant.POLY | ActivationVariant.SHIFT | ActivationVariant.EXACT:
-            return 0
-        case _:
-            assert_never(config.variant)
+    traits = ACTIVATIONS[config.variant]
+    if not traits.tabulated:
+        return 0
+    table = tables.activation_delta(config) if traits.interpolates else tables.activation_table(config)
+    signed = min(table) < 0
+    return len(table) * (max(max(table).bit_length(), (-min(table) - 1).bit_length()) + signed)
 
 
 def _activation_label(config: ActivationConfig) -> str:

@@ -107,6 +107,6 @@ def _without_effect(data: dict[str, Any]) -> None:
     variant, function = ActivationVariant(activation["variant"]), ActivationFunction(activation["function"])
     if not ACTIVATIONS[variant].tabulated:
         activation["step_bits"] = default.step_bits
-        activation["range"] = max(default.range, FUNCTIONS[function].least_range)
+        activation["range"] = FUNCTIONS[function].usual_range
     if not ACTIVATIONS[variant].interpolates:
         activation["interpolate"] = default.interpolate
