@@ -1,4 +1,4 @@
-"""The bursts of a load: what the bus carries, and what the back of the load unit does with it (hw.axi, hw.load)."""
+"""The bursts of a load: what the bus carries, and what the load unit's back half does with it (hw.axi, hw.load)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The load unit: its front asks for bursts, its back writes their words, some instructions behind (hw.load)."""
+"""The load unit: its front half asks for bursts, its back half writes their words some instructions later (hw.load)."""
 
 from __future__ import annotations
 

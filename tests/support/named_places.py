@@ -78,7 +78,10 @@ def _stands_for_another(name: str) -> bool:
 
 
 def path_exists(path: str) -> bool:
-    return any(ROOT.glob(path.rstrip("/"))) if "*" in path else (ROOT / path).exists()
+    """Whether ``path``, or a pattern of paths, is there; a module may be named without its suffix."""
+    if "*" in path:
+        return any(ROOT.glob(path.rstrip("/")))
+    return (ROOT / path).exists() or (ROOT / f"{path}.py").is_file()
 
 
 def link_exists(page: Path, target: str) -> bool:
