@@ -1,4 +1,4 @@
-"""Instruction fetch and dispatch: the program in order into the four queues (hw.control)."""
+"""Instruction fetch and dispatch: the program in order into the four queues (hw.control.fetch, hw.control.dispatch)."""
 
 from __future__ import annotations
 

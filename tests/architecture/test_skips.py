@@ -24,6 +24,7 @@ def test_skips_are_counted_and_judged() -> None:
     assert not allowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [[], ["-n", "1"]])
 @pytest.mark.parametrize(
     "source",

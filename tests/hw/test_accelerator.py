@@ -117,6 +117,7 @@ def test_program_beyond_the_window() -> None:
     assert outcome.error == (ErrorCode.WINDOW, (0x1800 - PROGRAM_OFFSET) // 32)
 
 
+@pytest.mark.slow
 def test_bus_errors() -> None:
     """Of fetch, load and store, one after the other, with a reset between."""
     m = machine(stall=0.3, seed=4)
@@ -190,7 +191,8 @@ def test_leftover_tokens_stay_for_the_next_program() -> None:
     assert m.written[:64] == DATA[:64]
 
 
-@pytest.mark.parametrize("delay", [45, *(pytest.param(n, marks=pytest.mark.slow) for n in (20, 70, 90))])
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [45, 20, 70, 90])
 def test_reset_of_a_running_machine(delay: int) -> None:
     m = machine(seed=delay, stall=0.3)
 

@@ -64,11 +64,8 @@ QUICK = {
     "plain",
     "no class token",
     "odd sizes",
-    "relu",
     "rms norm, silu",
     "separate without bias",
-    "qkv by head",
-    "one token",
 }
 
 

@@ -29,7 +29,7 @@ def model() -> catalog.LoadedModel:
     return catalog.load("rms-silu-vit")
 
 
-@pytest.mark.parametrize("bits", [None, 8, 16])
+@pytest.mark.parametrize("bits", [None, pytest.param(8, marks=pytest.mark.slow), 16])
 def test_rms_norm_and_silu_ride_the_same_interfaces(model: catalog.LoadedModel, bits: int | None) -> None:
     config = AcceleratorConfig.from_toml(SILU64)
     graph = quantize(

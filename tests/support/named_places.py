@@ -42,12 +42,13 @@ def texts() -> Iterator[tuple[Path, int, str]]:
 
 def prose(source: str) -> Iterator[tuple[int, str]]:
     """(line, text) of the docstrings and comments of Python ``source``."""
+    lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and ast.get_docstring(node):
-                lines = ast.get_source_segment(source, first) or ""
-                yield from enumerate(lines.splitlines(), first.lineno)
+                own = lines[first.lineno - 1 : first.end_lineno]
+                yield from enumerate(map(str.strip, own), first.lineno)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
@@ -77,7 +78,10 @@ def _stands_for_another(name: str) -> bool:
 
 
 def path_exists(path: str) -> bool:
-    return any(ROOT.glob(path.rstrip("/"))) if "*" in path else (ROOT / path).exists()
+    """Whether ``path``, or a pattern of paths, is there; a module may be named without its suffix."""
+    if "*" in path:
+        return any(ROOT.glob(path.rstrip("/")))
+    return (ROOT / path).exists() or (ROOT / f"{path}.py").is_file()
 
 
 def link_exists(page: Path, target: str) -> bool:

@@ -13,7 +13,10 @@ from vitreous.spec.softmax import limits
 
 LOW, HIGH = -(1 << 14), (1 << 14) - 1
 VARIANTS = ["base2", "online", "ibert", "ita"]
-ALL = [(variant, bits) for variant in VARIANTS for bits in (6, 7, 8, 9)]
+ALL = [
+    *((variant, bits) for variant in VARIANTS for bits in (8, 9)),
+    *(pytest.param(variant, bits, marks=pytest.mark.slow) for variant in VARIANTS for bits in (6, 7)),
+]
 
 
 def make_config(

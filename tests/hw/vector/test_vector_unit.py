@@ -190,7 +190,7 @@ def test_the_largest_legal_fields_are_accepted() -> None:
         check(Bench(configuration(variant, 4, 8), memory), program, limit=30000)
 
 
-@pytest.mark.parametrize("stalls", ["none", "random"])
+@pytest.mark.parametrize("stalls", ["none", pytest.param("random", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("opcode", "fields", "writes"),
     [
@@ -223,7 +223,9 @@ def test_addresses_beyond_the_end(
         assert len(bench.log) == writes
 
 
-@pytest.mark.parametrize("halt_at", [1, 3, 30, 60, 75, 80, 90, 100])
+@pytest.mark.parametrize(
+    "halt_at", [1, 30, 75, 90, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 60, 80, 100))]
+)
 def test_halt(halt_at: int) -> None:
     config, rng = AcceleratorConfig(array=ArrayConfig(lanes=4, depth=2)), random.Random(11)
     program = [make_norm(rng, channels=20, row_tiles=2), make_pool(rng, 4, channels=9, tokens=7)]
