@@ -34,17 +34,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         TIMING, "matrix/operand_sequencer.py", "Const(self.lanes - 1), words", "Const(self.lanes - 2), words"
     ),
-    Mutation(
-        CONDITION, "matrix/readout.py", "(self._column < fields.columns)", "(self._column <= fields.columns)"
-    ),
-    Mutation(ADDRESS, "matrix/readout.py", "self._row + self._current.fields.o_stride", "self._row + 1"),
+    Mutation(CONDITION, "matrix/readout.py", "(at.column < fields.columns)", "(at.column <= fields.columns)"),
+    Mutation(ADDRESS, "matrix/readout.py", "at.row + at.current.fields.o_stride", "at.row + 1"),
     Mutation(
         CONSTANT,
         "matrix/readout.py",
         "(tag.index == self.config.array.depth - 1)",
         "(tag.index == 0)",
     ),
-    Mutation(ADDRESS, "matrix/readout.py", "Mux(per_column, self._column, 0)", "self._column"),
+    Mutation(ADDRESS, "matrix/readout.py", "Mux(per_column, at.column, 0)", "at.column"),
     Mutation(
         MASK,
         "matrix/parameters.py",
@@ -111,7 +109,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(SHIFT, "softmax/base2.py", "difference[3] | ~low", "~low"),
     Mutation(ROUNDING, "softmax/prologue.py", "bits[1:9]) + 1)[1:9]", "bits[1:9]))[1:9]"),
     Mutation(SHIFT, "matrix/byte_planes.py", "total >> WIDE_BITS", "total >> 3"),
-    Mutation(ADDRESS, "matrix/readout.py", "self._tiles + ~self._tile.plane.high", "self._tiles + 1"),
+    Mutation(ADDRESS, "matrix/readout.py", "tiles + ~at.tile.plane.high", "tiles + 1"),
     Mutation(CONDITION, "matrix/tile_walk.py", "current.low.eq(current.again)", "current.low.eq(0)"),
     Mutation(TIMING, "softmax/recurrence.py", "self.o_last.eq(last[-1])", "self.o_last.eq(last[-2])"),
     Mutation(CONSTANT, "softmax/online.py", "scaled + _ONE", "scaled + term"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from typing import NamedTuple
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -19,6 +21,20 @@ class Descriptor(data.StructLayout):
 
     def __init__(self) -> None:
         super().__init__({"fields": instruction_layout(isa.Opcode.MATMUL), "pc": isa.PC_BITS})
+
+
+class Position(NamedTuple):
+    """Registers of the tile in the shadow, and the column of it that is read.
+
+    current : its instruction. row : word address of its row of tiles. tile : where it stands there.
+    column : of the row of tiles. active : one is read.
+    """
+
+    current: data.View[Descriptor]
+    row: Signal
+    column: Value
+    tile: data.View[TileFlags]
+    active: Signal
 
 
 class Readout(wiring.Component):
@@ -61,42 +77,47 @@ class Readout(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        self._current = Signal(Descriptor(), reset_less=True)
-        self._row = Signal(WORD_ADDRESS_BITS, reset_less=True)  # word address of the row of tiles
-        self._place = Signal(range(self.config.array.lanes))  # j
-        self._tiles = Signal(isa.ADDRESS_BITS + 1 - len(self._place), reset_less=True)  # c
-        self._column = Cat(self._place, self._tiles)
-        self._tile = Signal(TileFlags(), reset_less=True)
-        self._active = Signal()
-        self._build_position(m)
-        self._build_column(m)
-        self._build_addresses(m)
+        at = self._build_position(m)
+        self._build_column(m, at)
+        self._build_addresses(m, at)
         return m
 
-    def _build_position(self, m: Module) -> None:
+    def _build_position(self, m: Module) -> Position:
+        """From column to column while a tile is in the shadow."""
+        place = Signal(range(self.config.array.lanes), name="_place")
+        tiles = Signal(isa.ADDRESS_BITS + 1 - len(place), name="_tiles", reset_less=True)
+        at = Position(
+            current=Signal(Descriptor(), name="_current", reset_less=True),
+            row=Signal(WORD_ADDRESS_BITS, name="_row", reset_less=True),
+            column=Cat(place, tiles),
+            tile=Signal(TileFlags(), name="_tile", reset_less=True),
+            active=Signal(name="_active"),
+        )
         following = self.descriptor.payload.fields
-        m.d.comb += self.tag.select.eq(self._place)
-        with m.If(self._active):
-            m.d.sync += self._place.eq(self._place + 1)
-            with m.If(self._place == self.config.array.lanes - 1):
-                m.d.sync += [self._active.eq(0), self._tiles.eq(self._tiles + ~self._tile.plane.high)]
+        m.d.comb += self.tag.select.eq(place)
+        with m.If(at.active):
+            m.d.sync += place.eq(place + 1)
+            with m.If(place == self.config.array.lanes - 1):
+                m.d.sync += [at.active.eq(0), tiles.eq(tiles + ~at.tile.plane.high)]
         with m.If(self.start):
-            m.d.sync += [self._active.eq(1), self._tile.eq(self.tile)]
+            m.d.sync += [at.active.eq(1), at.tile.eq(self.tile)]
             with m.If(self.tile.row_first):
-                m.d.sync += [self._tiles.eq(0), self._row.eq(self._row + self._current.fields.o_stride)]
+                m.d.sync += [tiles.eq(0), at.row.eq(at.row + at.current.fields.o_stride)]
             with m.If(self.tile.instruction_first):
                 m.d.comb += self.descriptor.ready.eq(1)
-                m.d.sync += [self._current.eq(self.descriptor.payload)]
+                m.d.sync += [at.current.eq(self.descriptor.payload)]
                 # A score row starts at word 0 of its slot.
-                m.d.sync += self._row.eq(Mux(following.destination == isa.Memory.S, 0, following.o_base))
+                m.d.sync += at.row.eq(Mux(following.destination == isa.Memory.S, 0, following.o_base))
+        return at
 
-    def _build_column(self, m: Module) -> None:
-        fields, tag, flags = self._current.fields, self.tag, self.flags
+    def _build_column(self, m: Module, at: Position) -> None:
+        """What the column carries."""
+        fields, tag, flags = at.current.fields, self.tag, self.flags
         panel = (fields.destination == isa.Memory.X) | (fields.destination == isa.Memory.W)
         m.d.comb += [
-            flags.valid.eq(self._active & (self._column < fields.columns) & ~self._tile.plane.high),
-            flags.hold.eq(self._active & self._tile.plane.high),
-            tag.low.eq(self._tile.plane.low),
+            flags.valid.eq(at.active & (at.column < fields.columns) & ~at.tile.plane.high),
+            flags.hold.eq(at.active & at.tile.plane.high),
+            tag.low.eq(at.tile.plane.low),
             flags.emit.eq(
                 flags.valid
                 & (
@@ -105,23 +126,24 @@ class Readout(wiring.Component):
                     | (tag.index == self.config.array.depth - 1)
                 )
             ),
-            flags.done.eq(flags.valid & tag.last & self._tile.instruction_last),
-            tag.first.eq(self._column == 0),
-            tag.last.eq(self._column == fields.columns - 1),
-            tag.index.eq(self._column),
+            flags.done.eq(flags.valid & tag.last & at.tile.instruction_last),
+            tag.first.eq(at.column == 0),
+            tag.last.eq(at.column == fields.columns - 1),
+            tag.index.eq(at.column),
             tag.residual.eq(fields.residual & (fields.destination == isa.Memory.R)),
             tag.zero_point.eq(Mux(panel, fields.zero_point, 0)),
-            tag.pc.eq(self._current.pc),
+            tag.pc.eq(at.current.pc),
         ]
         for name in ("destination", "slot", "scale", "activation", "multiplier", "shift"):
             m.d.comb += getattr(tag, name).eq(getattr(fields, name))
 
-    def _build_addresses(self, m: Module) -> None:
-        fields = self._current.fields
-        word = self._column >> exact_log2(self.config.array.depth)
+    def _build_addresses(self, m: Module, at: Position) -> None:
+        """Where its word goes, and where its parameters are."""
+        fields = at.current.fields
+        word = at.column >> exact_log2(self.config.array.depth)
         per_column = fields.scale == isa.Scale.COLUMN
         m.d.comb += [
-            self.tag.addr.eq(self._row + Mux(fields.destination == isa.Memory.R, self._column, word)),
+            self.tag.addr.eq(at.row + Mux(fields.destination == isa.Memory.R, at.column, word)),
             self.p_valid.eq(self.flags.valid & (per_column | (fields.scale == isa.Scale.TENSOR))),
-            self.p_addr.eq(fields.p_base + Mux(per_column, self._column, 0)),
+            self.p_addr.eq(fields.p_base + Mux(per_column, at.column, 0)),
         ]
