@@ -14,9 +14,10 @@ PROBABILITY_MAXIMUM = 127 * 256 + 127
 SCORE_SLOTS = 2
 """Query tiles whose scores S holds: one is written while the other is read."""
 ISSUED_INSTRUCTIONS = 16
-"""Instructions of a queue, and of the matrix unit, that may be issued and not retired."""
+"""Instructions of a queue, and of the matrix unit, that may be issued and not retired: one tile of N = 4 takes 4 cycles
+of the array and about 30 of the pipeline."""
 PENDING_LOADS = 4
-"""Loads whose requests may be out before their words are written."""
+"""Instructions between the front and the back half of the load unit."""
 DEADLOCK_CYCLES = 16
 """Cycles without any way forward before DEADLOCK: longer than what any unit needs to show that it is busy or done."""
 

@@ -11,9 +11,10 @@ from tests.support.tree import DOCS, ROOT
 from vitreous.spec.variants import SoftmaxVariant
 
 
-@pytest.mark.parametrize(
-    ("kind", "place"), [(kind, place) for kind, places in KINDS.items() for place in places], ids=str
-)
+ROWS = [(kind, place) for kind, places in KINDS.items() for place in places]
+
+
+@pytest.mark.parametrize(("kind", "place"), ROWS, ids=[f"{kind} {place.file}" for kind, place in ROWS])
 def test_every_place_knows_every_member(kind: str, place: Place) -> None:
     assert not place.lacks(), f"{place.file} does not know every {kind}"
 

@@ -10,7 +10,7 @@ from amaranth.hdl import Assert, Assume, Cat, Const, Module, Mux, Signal
 from campaigns.formal.harness import UnitTop, assert_holds, assume_holds, constant, past
 from campaigns.formal.prover import Proof
 from campaigns.mutants.mutation import Mutation
-from vitreous.hw.axi.axi import PAGE_BYTES, ReadChannel
+from vitreous.hw.axi.axi import ReadChannel
 from vitreous.hw.axi.bursts import BurstGenerator, RowWalker
 from vitreous.hw.axi.gearbox import BeatsToWords, WordsToBeats
 from vitreous.hw.load.patches import PatchUnfolder
@@ -18,6 +18,7 @@ from vitreous.hw.load.pixel_rows import PixelRows
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, QueueConfig
 from vitreous.spec.isa import Memory
 from vitreous.spec.layout import word_bytes
+from vitreous.spec.limits import AXI_PAGE_BYTES
 
 BURST_BEATS = 16
 
@@ -80,7 +81,7 @@ def _check_bursts(m: Module, unit: Any, registers: dict[str, Signal], free: Any)
         Assert(~moved | (length == past(m, beats, name="beats"))),
         Assert(~unit.o.valid | (length <= BURST_BEATS)),
         Assert(~unit.o.valid | (unit.o.payload.address[:3] == 0)),
-        Assert(~unit.o.valid | (unit.o.payload.address[:12] + (length << 3) <= PAGE_BYTES)),
+        Assert(~unit.o.valid | (unit.o.payload.address[:12] + (length << 3) <= AXI_PAGE_BYTES)),
         Assert(
             unit.outside
             == (unit.i.valid & unit.i.ready & (unit.i.payload.offset + unit.i.payload.bytes > unit.size))

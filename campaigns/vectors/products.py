@@ -11,9 +11,10 @@ from amaranth.utils import exact_log2
 from campaigns.vectors.case import CHUNK, LANES, Case, checked, column_times, tensor
 from vitreous.golden.arith.integers import product
 from vitreous.hw.matrix.array import Array
-from vitreous.hw.vector.pool import TOKENS_MAXIMUM, PoolSum
+from vitreous.hw.vector.pool import PoolSum
 from vitreous.sim.bench.vectors import Block
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig
+from vitreous.spec.limits import POOL_TOKENS
 
 _WORDS = (1, 2, 3, 4, 5, 6, 8, 16, 48, 49, 64, 192)
 
@@ -66,7 +67,7 @@ def pool_blocks(rng: np.random.Generator, count: int) -> Iterator[Block]:
     """Channels of one number of columns in a block; of the last column only some lanes count."""
     done = 0
     while done < count:
-        size = TOKENS_MAXIMUM // LANES if not done else int(rng.choice([1, 2, 3, 7, 8, 25, 64, 512]))
+        size = POOL_TOKENS // LANES if not done else int(rng.choice([1, 2, 3, 7, 8, 25, 64, 512]))
         channels = max(1, min(CHUNK, count // 4) // (size * LANES))
         done += channels * size * LANES
         values = rng.choice(np.array([-32768, 32767])) if rng.random() < 0.1 else 0

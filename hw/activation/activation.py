@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from amaranth.hdl import Module
 
 from vitreous.hw.activation.delta import DeltaActivation
@@ -10,12 +12,13 @@ from vitreous.hw.activation.shift import ShiftActivation
 from vitreous.hw.activation.table import TableActivation
 from vitreous.hw.activation.unit import ActivationUnit
 from vitreous.spec.config import ActivationConfig
+from vitreous.spec.variants import ActivationVariant
 
-VARIANTS: dict[str, type[ActivationUnit]] = {
-    "delta": DeltaActivation,
-    "poly": PolyActivation,
-    "shift": ShiftActivation,
-    "table": TableActivation,
+VARIANTS: Mapping[ActivationVariant, type[ActivationUnit]] = {
+    ActivationVariant.DELTA: DeltaActivation,
+    ActivationVariant.POLY: PolyActivation,
+    ActivationVariant.SHIFT: ShiftActivation,
+    ActivationVariant.TABLE: TableActivation,
 }
 
 

@@ -12,7 +12,7 @@ Stages:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
@@ -20,6 +20,7 @@ from vitreous.hw.activation.unit import EvenActivation
 from vitreous.hw.arith.delay import delay_line
 from vitreous.spec.config import ActivationConfig
 from vitreous.spec.numbers import ACTIVATION_INPUT
+from vitreous.spec.variants import ActivationFunction
 
 _U_BITS = 14
 """From u = 11399 on (SiLU; GELU: 6755) the power is 0, and so is delta."""
@@ -58,8 +59,13 @@ class ShiftActivation(EvenActivation):
         outside = delay_line(m, ~enable[0] | far, 3, name=f"outside_{lane}", reset_less=True)
         # Cycle 2
         k = Signal(_U_BITS + 1, name=f"k_{lane}", reset_less=True)
-        scaled = near + (near >> 1) + (near >> 3) + (near >> 4)
-        m.d.sync += k.eq(scaled if self.config.function == "gelu" else near)
+        match self.config.function:
+            case ActivationFunction.GELU:
+                m.d.sync += k.eq(near + (near >> 1) + (near >> 3) + (near >> 4))
+            case ActivationFunction.SILU:
+                m.d.sync += k.eq(near)
+            case _:
+                assert_never(self.config.function)
         # Cycle 3
         v = Signal(_V_BITS, name=f"v_{lane}", reset_less=True)
         m.d.sync += v.eq(k + (k >> 1) - (k >> 4))

@@ -14,8 +14,6 @@ ID_BITS = 1
 FETCH_ID = 0
 LOAD_ID = 1
 BURST_INCR = 1
-PAGE_BYTES = 4096
-"""No burst may cross a multiple of this."""
 BURST_MAXIMUM = 256
 """Beats."""
 

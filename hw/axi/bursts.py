@@ -8,16 +8,17 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from vitreous.hw.axi.axi import ADDRESS_BITS, BURST_MAXIMUM, PAGE_BYTES, Burst
+from vitreous.hw.axi.axi import ADDRESS_BITS, BURST_MAXIMUM, Burst
 from vitreous.hw.checks import power_of_two
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.limits import AXI_PAGE_BYTES
 
 OFFSET_BITS = ADDRESS_BITS + 1
 """One bit more than a window's size, so that an offset that left the window shows and does not wrap."""
 BYTES_BITS = 24
 """Enough for 2**16 - 1 words of 256 bytes."""
-_PAGE_BITS = exact_log2(PAGE_BYTES)
+_PAGE_BITS = exact_log2(AXI_PAGE_BYTES)
 
 
 class Row(data.StructLayout):
@@ -91,7 +92,7 @@ class BurstGenerator(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig, *, burst_beats: int) -> None:
         self._beat_bytes = config.bus.beat_bytes
-        most = min(BURST_MAXIMUM, PAGE_BYTES // config.bus.beat_bytes)
+        most = min(BURST_MAXIMUM, AXI_PAGE_BYTES // config.bus.beat_bytes)
         self._burst_beats = power_of_two("Burst beats", burst_beats, most=most)
         super().__init__(
             {

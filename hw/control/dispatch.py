@@ -9,9 +9,7 @@ from amaranth.lib.wiring import In, Out
 from vitreous.hw.memory.ports import Command, ErrorReport, instruction_layout
 from vitreous.spec import isa
 from vitreous.spec.isa import QUEUE_OF, ErrorCode, Opcode, Queue
-
-DEADLOCK_CYCLES = 16
-"""Cycles without any way forward before DEADLOCK: longer than what any unit needs to show that it is busy or done."""
+from vitreous.spec.limits import DEADLOCK_CYCLES
 
 
 class Dispatch(wiring.Component):

@@ -10,9 +10,8 @@ from vitreous.hw.memory.ports import Command, ErrorReport, instruction_layout
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Opcode, Queue
+from vitreous.spec.limits import ISSUED_INSTRUCTIONS
 
-IN_FLIGHT = 16
-"""Instructions that a unit may have accepted and not retired."""
 _HEADER = instruction_layout(Opcode.END)
 
 
@@ -72,7 +71,7 @@ class IssueQueue(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.waiting = waiting = fifo.SyncFIFO(width=Command().size, depth=self._config.queue.depth)
-        m.submodules.issued = issued = fifo.SyncFIFO(width=_Issued().size, depth=IN_FLIGHT)
+        m.submodules.issued = issued = fifo.SyncFIFO(width=_Issued().size, depth=ISSUED_INSTRUCTIONS)
         head = data.View(Command(), waiting.r_data)
         header = data.View(_HEADER, head.word)
         oldest = data.View(_Issued(), issued.r_data)

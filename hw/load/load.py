@@ -23,9 +23,8 @@ from vitreous.hw.memory.ports import Command, WritePort, report_first, unit_memb
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode
+from vitreous.spec.limits import PENDING_LOADS
 
-IN_FLIGHT = 4
-"""Instructions between the front and the back half."""
 BEAT_QUEUE = 8
 """Beats that may arrive while the back half waits for a memory port."""
 
@@ -79,7 +78,7 @@ class LoadUnit(wiring.Component):
         config = self._config
         m.submodules.front = front = LoadFront(config)
         m.submodules.bursts = bursts = BurstGenerator(config, burst_beats=config.bus.burst_beats)
-        m.submodules.pending = pending = fifo.SyncFIFO(width=Command().size, depth=IN_FLIGHT)
+        m.submodules.pending = pending = fifo.SyncFIFO(width=Command().size, depth=PENDING_LOADS)
         m.submodules.beats = beats = fifo.SyncFIFO(
             width=ReadBeat(config.bus.data_bits).size, depth=BEAT_QUEUE
         )

@@ -10,7 +10,7 @@ Beside them ``select`` picks a column of the shadow, registered in ``column`` on
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import data, wiring
@@ -21,6 +21,7 @@ from vitreous.hw.matrix.array_dsp import SkewedArray
 from vitreous.hw.matrix.processing_element import ProcessingElement
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.numbers import ACCUMULATOR_BITS
+from vitreous.spec.variants import Multiplier
 
 
 class Flags(NamedTuple):
@@ -71,10 +72,18 @@ class Array(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        if self.config.array.multiplier != "plain":
-            m.submodules.skewed = skewed = SkewedArray(self.config, self.signature)
-            wiring.connect(m, wiring.flipped(self), skewed)
-            return m
+        match self.config.array.multiplier:
+            case Multiplier.PLAIN:
+                self._build_plain(m)
+            case Multiplier.ACCUMULATE | Multiplier.PACKED:
+                m.submodules.skewed = skewed = SkewedArray(self.config, self.signature)
+                wiring.connect(m, wiring.flipped(self), skewed)
+            case _:
+                assert_never(self.config.array.multiplier)
+        return m
+
+    def _build_plain(self, m: Module) -> None:
+        """Each element sums in logic."""
         flags = self._build_flags(m)
         a = self._build_operands(m, self.a, "a")
         b = self._build_operands(m, self.b, "b")
@@ -83,7 +92,6 @@ class Array(wiring.Component):
             for i in range(self.lanes)
         ]
         self._build_column(m, shadow)
-        return m
 
     def _build_flags(self, m: Module) -> Flags:
         """Cycles 1 to 3: the flags of a word come to the elements with what they are about."""

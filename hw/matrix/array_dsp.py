@@ -31,6 +31,7 @@ from vitreous.hw.checks import positive, within
 from vitreous.hw.matrix.dsp48e2 import P_BITS, DspSlice
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.numbers import ACCUMULATOR_BITS
+from vitreous.spec.variants import MULTIPLIERS
 
 FIELD_BITS = 18
 """Place of the high product: what a signed byte leaves of 27 bits, less one for the largest negative pair."""
@@ -192,7 +193,7 @@ class SkewedArray(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig, signature: wiring.Signature) -> None:
         self.n, self.depth = config.array.lanes, config.array.depth
-        self.pack = 2 if config.array.multiplier == "packed" else 1
+        self.pack = MULTIPLIERS[config.array.multiplier].products
         self.bits = sum_bits(config)
         super().__init__(signature)
 

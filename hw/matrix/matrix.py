@@ -38,9 +38,8 @@ from vitreous.hw.memory.ports import Fault, ReadPort, WritePort, report_first, u
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, ErrorCode, Memory, Operands
+from vitreous.spec.limits import ISSUED_INSTRUCTIONS
 
-_IN_FLIGHT = 16
-"""Instructions started and not retired: one tile of N = 4 takes 4 cycles of the array and about 30 of the pipeline."""
 _EPILOGUE_STAGE = 1 + Array.COLUMN_LATENCY
 _EVENTS = (
     "busy",
@@ -120,7 +119,7 @@ class MatrixUnit(wiring.Component):
         m = Module()
         config = self.config
         m.submodules.sequencer = sequencer = OperandSequencer(
-            config, readout_latency=self.column_latency(config), in_flight=_IN_FLIGHT
+            config, readout_latency=self.column_latency(config), in_flight=ISSUED_INSTRUCTIONS
         )
         m.submodules.array = array = Array(config)
         m.submodules.readout = readout = Readout(config)
@@ -129,7 +128,7 @@ class MatrixUnit(wiring.Component):
         epilogue = Epilogue(config)
         m.submodules.packer = packer = Packer(config)
         m.submodules.scores = scores = Scores(config)
-        m.submodules.retire = retire = Retire(in_flight=_IN_FLIGHT)
+        m.submodules.retire = retire = Retire(in_flight=ISSUED_INSTRUCTIONS)
         stop = Signal(name="_stop")
         self._build_commands(m, sequencer, readout, retire, stop)
         word = self._build_words(m, sequencer, scores, array, readout)
@@ -146,7 +145,9 @@ class MatrixUnit(wiring.Component):
         self, m: Module, sequencer: OperandSequencer, readout: Readout, retire: Retire, stop: Value
     ) -> None:
         """The operand sequencer starts instructions, the readout takes them over in order, completion retires them."""
-        m.submodules.descriptors = descriptors = SyncFIFOBuffered(width=Descriptor().size, depth=_IN_FLIGHT)
+        m.submodules.descriptors = descriptors = SyncFIFOBuffered(
+            width=Descriptor().size, depth=ISSUED_INSTRUCTIONS
+        )
         m.d.comb += [
             self.i.ready.eq(sequencer.i.ready),
             sequencer.i.valid.eq(self.i.valid),

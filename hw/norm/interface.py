@@ -12,11 +12,11 @@ from amaranth.utils import exact_log2
 from vitreous.hw.checks import power_of_two
 from vitreous.spec import isa
 from vitreous.spec.isa import Opcode
+from vitreous.spec.limits import NORM_CHANNELS
 from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
 
-CHANNELS_MAXIMUM = 4096
-CHANNELS_BITS = CHANNELS_MAXIMUM.bit_length()
-SUM_BITS = 16 + exact_log2(CHANNELS_MAXIMUM)
+CHANNELS_BITS = NORM_CHANNELS.bit_length()
+SUM_BITS = 16 + exact_log2(NORM_CHANNELS)
 """Of a sum of this many values of 16 bits."""
 
 
@@ -38,7 +38,7 @@ class NormConstants(data.StructLayout):
         )
 
 
-class NormVariant(wiring.Component):
+class NormUnit(wiring.Component):
     """A way to normalize: its passes, what it makes of a column, and the scale of each row.
 
     Latency: ``LATENCY`` cycles from ``x`` to ``u``; ``SCALE_LATENCY + N - 1`` from the last ``x`` of a statistics pass

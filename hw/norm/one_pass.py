@@ -19,10 +19,11 @@ from amaranth.utils import exact_log2
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.arith.rsqrt import VARIANCE_BITS
 from vitreous.hw.checks import positive
-from vitreous.hw.norm.interface import CHANNELS_BITS, CHANNELS_MAXIMUM, SUM_BITS, NormVariant
+from vitreous.hw.norm.interface import CHANNELS_BITS, SUM_BITS, NormUnit
 from vitreous.hw.norm.scale import NormScale
+from vitreous.spec.limits import NORM_CHANNELS
 
-SQUARES_BITS = 31 + exact_log2(CHANNELS_MAXIMUM)
+SQUARES_BITS = 31 + exact_log2(NORM_CHANNELS)
 CENTRED_BITS = 30
 _VARIANCE_LATENCY = 3
 
@@ -116,7 +117,7 @@ class Centre(wiring.Component):
         return m
 
 
-class OnePassNorm(NormVariant):
+class OnePassNorm(NormUnit):
     """``u = D * x - sum`` and the scale of ``V = D * squares - sum**2 + epsilon``; RMS norm with 0 for the sum.
 
     Throughput: one column a cycle, twice for each tile.

@@ -25,8 +25,9 @@ from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.arith.reciprocal import QUOTIENT_BITS, Reciprocal
 from vitreous.hw.arith.rsqrt import VARIANCE_BITS
 from vitreous.hw.checks import positive
-from vitreous.hw.norm.interface import CHANNELS_BITS, CHANNELS_MAXIMUM, SUM_BITS, NormVariant
+from vitreous.hw.norm.interface import CHANNELS_BITS, SUM_BITS, NormUnit
 from vitreous.hw.norm.scale import NormScale, walk
+from vitreous.spec.limits import NORM_CHANNELS
 
 FRACTION_BITS = 4
 """Of the mean."""
@@ -34,7 +35,7 @@ MEAN_BITS = 16 + FRACTION_BITS
 CENTRED_BITS = MEAN_BITS + 1
 TERM_BITS = 2 * (CENTRED_BITS - 1) + 1
 """Of a square below ``2**40``, with a sign for what is not squared."""
-TOTAL_BITS = TERM_BITS + exact_log2(CHANNELS_MAXIMUM)
+TOTAL_BITS = TERM_BITS + exact_log2(NORM_CHANNELS)
 _VARIANCE_LATENCY = 2
 _DROPPED = 15 - FRACTION_BITS
 """``mean = round_shift(sum * q, _DROPPED + d)`` for ``1 / D ~ q / 2**(15 + d)``."""
@@ -174,7 +175,7 @@ class RowMean(wiring.Component):
         return starts
 
 
-class TwoPassNorm(NormVariant):
+class TwoPassNorm(NormUnit):
     """``u = 16 * x - mean`` and the scale of ``V = sum u*u + epsilon``; RMS norm with mean 0 and no mean pass.
 
     Throughput: one column a cycle, three times for each tile (RMS norm twice).

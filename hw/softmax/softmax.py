@@ -5,6 +5,7 @@ A variant is a recurrence over the scores and a prologue for the codes it keeps 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
@@ -20,12 +21,12 @@ from vitreous.hw.softmax.prologue import ProbabilityPrologue
 from vitreous.hw.softmax.recurrence import RowConstants, SoftmaxRecurrence
 from vitreous.hw.softmax.rowscale import FACTOR_BITS, SUM_BITS, RowScale
 from vitreous.spec.config import AcceleratorConfig, SoftmaxConfig
+from vitreous.spec.limits import SCORE_SLOTS
 from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
 from vitreous.spec.softmax import limits
+from vitreous.spec.variants import SoftmaxVariant
 
-__all__ = ["SLOTS", "VARIANTS", "SoftmaxStatistics", "Variant", "prologue", "recurrence"]
-
-SLOTS = 2
+__all__ = ["VARIANTS", "SoftmaxStatistics", "Variant", "prologue", "recurrence"]
 
 
 class Variant(NamedTuple):
@@ -35,11 +36,11 @@ class Variant(NamedTuple):
     prologue: type[ProbabilityPrologue]
 
 
-VARIANTS: dict[str, Variant] = {
-    "base2": Variant(Base2Recurrence, Base2Prologue),
-    "online": Variant(OnlineRecurrence, OnlinePrologue),
-    "ibert": Variant(IbertRecurrence, IbertPrologue),
-    "ita": Variant(ItaRecurrence, ItaPrologue),
+VARIANTS: Mapping[SoftmaxVariant, Variant] = {
+    SoftmaxVariant.BASE2: Variant(Base2Recurrence, Base2Prologue),
+    SoftmaxVariant.ONLINE: Variant(OnlineRecurrence, OnlinePrologue),
+    SoftmaxVariant.IBERT: Variant(IbertRecurrence, IbertPrologue),
+    SoftmaxVariant.ITA: Variant(ItaRecurrence, ItaPrologue),
 }
 
 
@@ -178,7 +179,7 @@ class SoftmaxStatistics(wiring.Component):
     ) -> Value:
         """One word of all lanes for each slot, in distributed memory: read any time, written as a whole or by lanes."""
         bits = len(value)
-        kept = Memory(shape=bits, depth=SLOTS, init=[], attrs={"ram_style": "distributed"})
+        kept = Memory(shape=bits, depth=SCORE_SLOTS, init=[], attrs={"ram_style": "distributed"})
         m.submodules[f"kept_{name}"] = kept
         write, read = kept.write_port(granularity=bits // len(enable)), kept.read_port(domain="comb")
         m.d.comb += [

@@ -10,6 +10,7 @@ Stages of a column, from the cycle in which its read is granted (L: those of the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,19 +22,20 @@ from amaranth.utils import exact_log2
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.arith.requantize import Requantize, Saturation
 from vitreous.hw.matrix.packer import Packer
-from vitreous.hw.norm.interface import NormPass, NormVariant
+from vitreous.hw.norm.interface import NormPass, NormUnit
 from vitreous.hw.norm.one_pass import OnePassNorm
 from vitreous.hw.norm.two_pass import TwoPassNorm
 from vitreous.hw.vector.pool import POOL_BITS, PoolSum
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Opcode
+from vitreous.spec.variants import NormVariant
 
 _X = 2
 """Stage of the column register."""
-VARIANTS: dict[str, type[NormVariant]] = {
-    "one_pass": OnePassNorm,
-    "two_pass": TwoPassNorm,
+VARIANTS: Mapping[NormVariant, type[NormUnit]] = {
+    NormVariant.ONE_PASS: OnePassNorm,
+    NormVariant.TWO_PASS: TwoPassNorm,
 }
 """By ``norm.variant``."""
 

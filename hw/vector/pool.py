@@ -15,9 +15,9 @@ from amaranth.utils import exact_log2
 
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.checks import power_of_two
+from vitreous.spec.limits import POOL_TOKENS
 
-TOKENS_MAXIMUM = 4096
-POOL_BITS = 16 + exact_log2(TOKENS_MAXIMUM)
+POOL_BITS = 16 + exact_log2(POOL_TOKENS)
 
 
 class PoolSum(wiring.Component):

@@ -15,12 +15,12 @@ from amaranth.utils import exact_log2
 
 from vitreous.hw import checks
 from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, ReadPort, WritePort, instruction_layout, unit_members
-from vitreous.hw.norm.interface import CHANNELS_MAXIMUM, NormPass
+from vitreous.hw.norm.interface import NormPass
 from vitreous.hw.vector.pipeline import VARIANTS, NormPipeline, NormTag, NormTask, norm_latency
-from vitreous.hw.vector.pool import TOKENS_MAXIMUM
 from vitreous.hw.vector.words import NormWords
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Opcode
+from vitreous.spec.limits import NORM_CHANNELS, POOL_TOKENS
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class VectorUnit(wiring.Component):
         walk = Walk(
             address=Signal(WORD_ADDRESS_BITS, name="address", reset_less=True),
             base=Signal(WORD_ADDRESS_BITS, name="base", reset_less=True),
-            column=Signal(range(CHANNELS_MAXIMUM + 1), name="_column", reset_less=True),
+            column=Signal(range(NORM_CHANNELS + 1), name="_column", reset_less=True),
             tile=Signal(len(task.row_tiles), name="_tile", reset_less=True),
             last_channel=Signal(),
             last_tile=Signal(),
@@ -239,10 +239,10 @@ class VectorUnit(wiring.Component):
         """Whether a field of the instruction is outside its range."""
         last_token = task.tokens - 1
         outside = (last_token >> exact_log2(self.lanes)) != task.row_tiles - 1
-        wrong_tokens = (task.tokens == 0) | (task.tokens > TOKENS_MAXIMUM) | outside
+        wrong_tokens = (task.tokens == 0) | (task.tokens > POOL_TOKENS) | outside
         return (
             (task.channels == 0)
-            | (task.channels > CHANNELS_MAXIMUM)
+            | (task.channels > NORM_CHANNELS)
             | (task.row_tiles == 0)
             | (task.multiplier == 0)
             | (task.shift == 0)

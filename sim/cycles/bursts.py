@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from vitreous.hw.axi.axi import PAGE_BYTES
 from vitreous.sim.cycles.timing import BEAT_QUEUE
 from vitreous.spec.config import AcceleratorConfig, BusConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode
 from vitreous.spec.layout import ceil_div, word_bytes
+from vitreous.spec.limits import AXI_PAGE_BYTES
 from vitreous.spec.patches import pixel_rows, steps_of_beats
 
 
@@ -43,7 +43,7 @@ def split(offset: int, size: int, beat: int, longest: int) -> Iterator[int]:
     """Beats of each burst of ``size`` bytes from ``offset`` (base 0 modulo the page); none crosses 4 KiB."""
     left = ceil_div(size, beat)
     while left:
-        count = min(left, longest, (PAGE_BYTES - offset % PAGE_BYTES) // beat)
+        count = min(left, longest, (AXI_PAGE_BYTES - offset % AXI_PAGE_BYTES) // beat)
         yield count
         offset += count * beat
         left -= count
@@ -59,7 +59,7 @@ def bursts_of(instruction: Instruction, config: AcceleratorConfig) -> Bursts:
     if instruction.opcode is Opcode.LOAD_PATCHES:
         return _bursts_of_patches(i, config)
     word = word_bytes(config, Memory(i["memory"]))
-    place, stride = i["dram_offset"] % PAGE_BYTES, i["dram_stride"] % PAGE_BYTES
+    place, stride = i["dram_offset"] % AXI_PAGE_BYTES, i["dram_stride"] % AXI_PAGE_BYTES
     return _bursts_of_rows(place, stride, i["rows"], i["words"], word, config.bus)
 
 

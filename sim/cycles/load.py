@@ -10,9 +10,10 @@ from vitreous.sim.cycles.bursts import Burst, bursts_of
 from vitreous.sim.cycles.bus import ReadBus
 from vitreous.sim.cycles.events import Clock
 from vitreous.sim.cycles.ports import Port
-from vitreous.sim.cycles.timing import BEAT_QUEUE, PENDING_LOADS
+from vitreous.sim.cycles.timing import BEAT_QUEUE
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode
+from vitreous.spec.limits import PENDING_LOADS
 
 STEADY = range(257)
 """How much later than the first each beat of a burst comes, one a cycle."""

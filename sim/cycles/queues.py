@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vitreous.sim.cycles.events import Clock, Phase
-from vitreous.sim.cycles.timing import IN_FLIGHT
 from vitreous.sim.run.trace import Span
 from vitreous.spec.isa import Instruction, Queue
+from vitreous.spec.limits import ISSUED_INSTRUCTIONS
 
 BITS = tuple(tuple(bit for bit in range(len(Queue)) if mask >> bit & 1) for mask in range(1 << len(Queue)))
 """The queues of each mask."""
@@ -135,7 +135,7 @@ class IssueQueue:
 
     def _full(self, cycle: int) -> bool:
         """Whether the most instructions are in flight; then this will be looked at again."""
-        ends, places = self._ends, IN_FLIGHT - len(self._started)
+        ends, places = self._ends, ISSUED_INSTRUCTIONS - len(self._started)
         if len(ends) < places:
             return False
         while ends and ends[0] < cycle:
@@ -164,7 +164,7 @@ class IssueQueue:
         if signal:
             self._signals.append(signal)
             self._clock.at(cycle + 1, self._signal, Phase.REGISTERS)
-        if len(self._started) + len(self._ends) == IN_FLIGHT:
+        if len(self._started) + len(self._ends) == ISSUED_INSTRUCTIONS:
             self._clock.at(cycle + 1, self.look)
 
     def _signal(self, cycle: int) -> None:

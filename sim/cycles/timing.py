@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vitreous.hw.control import issue
 from vitreous.hw.load import load
 from vitreous.hw.matrix.matrix import MatrixUnit
 from vitreous.hw.matrix.operand_sequencer import OperandSequencer
@@ -18,8 +17,6 @@ from vitreous.hw.vector.words import NormWords
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.softmax import limits
 
-IN_FLIGHT = issue.IN_FLIGHT
-PENDING_LOADS = load.IN_FLIGHT
 BEAT_QUEUE = load.BEAT_QUEUE
 OUTSTANDING_WRITES = store.OUTSTANDING_WRITES
 READ_AHEAD = store_words._QUEUE

@@ -9,9 +9,9 @@ import pytest
 from amaranth.sim import Simulator
 
 from tests.support.hw.axi_memory import taken
-from vitreous.hw.axi.axi import PAGE_BYTES
 from vitreous.hw.axi.bursts import BurstGenerator, RowWalker
 from vitreous.spec.config import AcceleratorConfig, BusConfig
+from vitreous.spec.limits import AXI_PAGE_BYTES
 
 BASE, SIZE = 0xFC0, 40000
 
@@ -70,7 +70,7 @@ def test_bursts_cover_every_row_once(data_bits: int, burst_beats: int, stall: fl
         while beats:
             found, count = bursts.pop(0)
             assert found == address
-            limit = min(burst_beats, (PAGE_BYTES - address % PAGE_BYTES) // beat)
+            limit = min(burst_beats, (AXI_PAGE_BYTES - address % AXI_PAGE_BYTES) // beat)
             assert count == min(beats, limit), "a burst is as long as it may be"
             address, beats = address + count * beat, beats - count
     assert not bursts

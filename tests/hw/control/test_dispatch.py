@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.support.hw.simulation import simulate
-from vitreous.hw.control.dispatch import DEADLOCK_CYCLES, Dispatch
+from vitreous.hw.control.dispatch import Dispatch
 from vitreous.spec import isa
 from vitreous.spec.isa import QUEUE_OF, ErrorCode, Opcode, Queue
+from vitreous.spec.limits import DEADLOCK_CYCLES
 
 NAMES = {queue: queue.name.lower() for queue in Queue}
 

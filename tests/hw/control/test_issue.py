@@ -11,10 +11,11 @@ from amaranth.sim import Simulator
 
 from tests.support.hw.axi_memory import taken
 from tests.support.hw.programs import relay_config
-from vitreous.hw.control.issue import IN_FLIGHT, IssueQueue
+from vitreous.hw.control.issue import IssueQueue
 from vitreous.hw.control.tokens import Tokens
 from vitreous.spec import isa
 from vitreous.spec.isa import ErrorCode, Memory, Opcode, Queue, make
+from vitreous.spec.limits import ISSUED_INSTRUCTIONS
 
 FULL = (1 << isa.TOKEN_BITS) - 1
 
@@ -103,7 +104,7 @@ def test_queue_issues_in_order_when_tokens_are_there(seed: int) -> None:
             ctx.set(dut.done, completes)
             overflows = completes and rng.random() < 0.2
             ctx.set(dut.overflow, overflows)
-            assert len(issued) - len(given) <= IN_FLIGHT
+            assert len(issued) - len(given) <= ISSUED_INSTRUCTIONS
             assert ctx.get(dut.active) == (len(issued) != len(given))
             if ctx.get(dut.queued):
                 wait = program[len(issued)][0]

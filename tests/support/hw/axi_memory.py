@@ -9,7 +9,8 @@ from typing import Any
 
 from amaranth.sim import Simulator
 
-from vitreous.hw.axi.axi import BURST_INCR, PAGE_BYTES, Axi4
+from vitreous.hw.axi.axi import BURST_INCR, Axi4
+from vitreous.spec.limits import AXI_PAGE_BYTES
 
 _CHANNELS = {
     "aw": ("awid", "awaddr", "awlen", "awsize", "awburst"),
@@ -118,7 +119,7 @@ class AxiMemory:
         assert 1 << size == self._beat
         assert address % self._beat == 0
         assert length < self._burst_beats
-        assert address // PAGE_BYTES == (address + total - 1) // PAGE_BYTES, "a burst crosses 4 KiB"
+        assert address // AXI_PAGE_BYTES == (address + total - 1) // AXI_PAGE_BYTES, "a burst crosses 4 KiB"
         assert window[0] <= address, "a burst begins before the window"
         assert address + total - self._beat < window[1], "a burst has a whole beat beyond the window"
 
