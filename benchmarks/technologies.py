@@ -130,7 +130,7 @@ def fit_layer() -> tuple[list[Instruction], int]:
     zero = dict.fromkeys(
         (
             *("operands", "destination", "scale", "residual", "slot", "a_base", "b_base", "o_base", "p_base"),
-            *("a_stride", "b_stride", "o_stride", "zero_point", "wide"),
+            *("a_stride", "b_stride", "o_stride", "zero_point", "extra_planes"),
         ),
         0,
     )

@@ -63,7 +63,7 @@ def matrix_cycles(program: Program) -> int:
     """Cycles in which the array is busy or read out, without waiting: ``max(k_words, N)`` for each tile and pass."""
     lanes = int(program.config["array"]["lanes"])
     return sum(
-        i["row_tiles"] * ceil_div(i["columns"], lanes) * max(i["k_words"], lanes) * (1 + i["wide"])
+        i["row_tiles"] * ceil_div(i["columns"], lanes) * max(i["k_words"], lanes) * (1 + i["extra_planes"])
         for i in program.instructions
         if i.opcode is Opcode.MATMUL
     )

@@ -58,7 +58,7 @@ _MATMUL_DEFAULTS = {
     "zero_point": 0,
     "multiplier": 0,
     "shift": 0,
-    "wide": 0,
+    "extra_planes": 0,
 }
 
 

@@ -10,7 +10,6 @@ from tests.support.kinds import KINDS, Place
 from tests.support.tree import DOCS, ROOT
 from vitreous.spec.variants import SoftmaxVariant
 
-
 ROWS = [(kind, place) for kind, places in KINDS.items() for place in places]
 
 

@@ -129,5 +129,5 @@ def _context(
         columns=width,
         o_stride=context.stride,
         zero_point=attention.zero_point,
-        wide=int(attention.a_bits > 8),
+        extra_planes=attention.a_bits // 8 - 1,
     )

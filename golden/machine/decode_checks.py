@@ -44,10 +44,10 @@ def _matmul(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:
         yield "the scale of a softmax without its probabilities"
     if probabilities and to_scores:
         yield "scores of probabilities"
-    if i["wide"] and not probabilities:
-        yield "wide without probabilities"
-    if i["wide"] and config.softmax.probability_bits == 8:
-        yield "wide on an accelerator whose probabilities have 8 bits"
+    if i["extra_planes"] and not probabilities:
+        yield "extra planes without probabilities"
+    if i["extra_planes"] and config.softmax.probability_bits == 8:
+        yield "extra planes on an accelerator whose probabilities have 8 bits"
     if to_scores or i["activation"] == Activation.SMOOTH:
         yield from _scale_constants(i)
 

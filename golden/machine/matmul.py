@@ -29,7 +29,7 @@ _SOURCES = {Operands.XW: (Memory.X, Memory.W), Operands.WX: (Memory.W, Memory.X)
 def start(i: Instruction, memories: Memories, pc: int) -> Finish:
     """Read both operands and multiply. The returned call is the readout: it reads parameters, residual, and writes."""
     a, b = _operands(i, memories, pc)
-    if i["wide"]:
+    if i["extra_planes"]:
         high, low = (product(plane, b) for plane in planes(a))
         acc = combine(high, low)
     else:
@@ -58,7 +58,7 @@ def _probabilities(i: Instruction, memories: Memories) -> torch.Tensor:
     keys = codes.permute(1, 0, 2).flatten(1)
     slot = memories.slots[i["slot"]]
     found = Statistics(keys, torch.from_numpy(slot.maximum), torch.from_numpy(slot.total))
-    return probabilities(found, memories.config.softmax, wide=bool(i["wide"]))
+    return probabilities(found, memories.config.softmax, wide=bool(i["extra_planes"]))
 
 
 def _panel(memories: Memories, memory: Memory, words: Ints, pc: int) -> torch.Tensor:

@@ -32,7 +32,7 @@ def illegal(fields: data.View[data.StructLayout], config: AcceleratorConfig) -> 
         (fields.scale == Scale.SOFTMAX) & ~from_scores,
         (to_scores | activation) & ((fields.multiplier == 0) | (fields.shift == 0)),
         from_scores & to_scores,
-        fields.wide & ~from_scores,
-        fields.wide & (config.softmax.probability_bits == 8),
+        fields.extra_planes & ~from_scores,
+        fields.extra_planes & (config.softmax.probability_bits == 8),
     ]
     return Mux(reduce(or_, faults), 1, 0)

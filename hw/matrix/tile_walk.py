@@ -82,7 +82,7 @@ def current_instruction(config: AcceleratorConfig) -> Current:
         return Signal(shape, name=name, reset_less=True)
 
     fields = Signal(instruction_layout(isa.Opcode.MATMUL), name="_current", reset_less=True)
-    wide = fields.wide if config.softmax.probability_bits == 16 else Const(0, 1)
+    wide = fields.extra_planes if config.softmax.probability_bits == 16 else Const(0, 1)
     low = register(1, "_low")
     return Current(
         fields=fields,

@@ -15,7 +15,9 @@ from vitreous.spec.layout import ceil_div
 
 _Use = tuple[Client, int, int, int, int, int]
 """Who uses a port, and ``Client.use``'s arguments, the first one after the end of a tile."""
-_kind = itemgetter("operands", "destination", "scale", "residual", "k_words", "row_tiles", "columns", "wide")
+_kind = itemgetter(
+    "operands", "destination", "scale", "residual", "k_words", "row_tiles", "columns", "extra_planes"
+)
 """The fields that decide about an instruction's time."""
 
 
@@ -128,7 +130,7 @@ class MatrixModel:
     # ------------------------------------------------------------------- what all instructions of a kind have in common
     def _kind(self, i: dict[str, int]) -> _Kind:
         timing, lanes, columns = self._timing, self._lanes, i["columns"]
-        tiles = ceil_div(columns, lanes) * (1 + i["wide"])
+        tiles = ceil_div(columns, lanes) * (1 + i["extra_planes"])
         count, period = i["row_tiles"] * tiles, max(i["k_words"], lanes)
         scores, by_lanes = i["destination"] == Memory.S, i["scale"] == Scale.LANE
         finish = timing.column + (columns - 1) % lanes + timing.write
@@ -156,7 +158,7 @@ class MatrixModel:
             yield self.reads[Memory.W], words, count, period, k, 1
         if i["operands"] != Operands.SW and Memory.X in self._stored:
             yield self.reads[Memory.X], words, count, period, k, 1
-        planes = 1 + i["wide"]
+        planes = 1 + i["extra_planes"]
         readout = (planes - 1) * period + timing.column
         count, tiles, period = count // planes, tiles // planes, period * planes
         destination = Memory(i["destination"])

@@ -30,7 +30,7 @@ FIELDS = (
     Field("zero_point", 8, signed=True),
     Field("multiplier", 15),
     Field("shift", 6),
-    Field("wide", 1),
+    Field("extra_planes", 1),
 )
 
 
@@ -99,7 +99,7 @@ def _result(i: Fields, config: AcceleratorConfig) -> Region:
 def counts(i: Fields, config: AcceleratorConfig) -> Counter[str]:
     """Words of both operands, columns by what they pass through, words of results."""
     lanes, rows, columns = config.array.lanes, i["row_tiles"], i["columns"]
-    words = rows * ceil_div(columns, lanes) * i["k_words"] * (1 + i["wide"])
+    words = rows * ceil_div(columns, lanes) * i["k_words"] * (1 + i["extra_planes"])
     read_out = rows * columns
     found = Counter({"array_busy": words, "w_reads": words, "readout_columns": read_out})
     found["s_reads" if i["operands"] == Operands.SW else "x_reads"] += words
@@ -134,7 +134,7 @@ def line(i: Fields, config: AcceleratorConfig, moved: Accesses) -> str:
             words.append("RELU")
         case never:
             assert_never(never)
-    if i["wide"]:
+    if i["extra_planes"]:
         words.append("two passes")
     if i["residual"]:
         words.append("residual")
@@ -159,7 +159,7 @@ MATMUL = OpcodeSpec(
         "k_words",
         "row_tiles",
         "columns",
-        "wide",
+        "extra_planes",
     ),
     line=line,
 )

@@ -26,7 +26,7 @@ MATMUL = {
     "zero_point": 0,
     "multiplier": 1,
     "shift": 1,
-    "wide": 0,
+    "extra_planes": 0,
 }
 
 

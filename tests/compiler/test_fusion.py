@@ -159,7 +159,9 @@ def test_wide_probabilities_need_a_machine_of_two_planes() -> None:
 def test_width_and_norm_are_in_the_instructions() -> None:
     program = compile(vit(depth=2, widths=(8, 16), centred=False), CONFIG)
     wide = {
-        i.label: i["wide"] for i in program.instructions if i.opcode is Opcode.MATMUL and i["operands"] == 2
+        i.label: i["extra_planes"]
+        for i in program.instructions
+        if i.opcode is Opcode.MATMUL and i["operands"] == 2
     }
     assert wide == {"blocks.0.attn": 0, "blocks.1.attn": 1}
     assert {i["centred"] for i in program.instructions if i.opcode is Opcode.NORM} == {0}

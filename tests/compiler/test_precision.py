@@ -18,7 +18,7 @@ def context_cycles(program: Program, config: AcceleratorConfig, layer: str) -> i
     """Of all instructions that multiply probabilities with values in one layer."""
     lanes = config.array.lanes
     return sum(
-        i["row_tiles"] * ceil_div(i["columns"], lanes) * max(i["k_words"], lanes) * (1 + i["wide"])
+        i["row_tiles"] * ceil_div(i["columns"], lanes) * max(i["k_words"], lanes) * (1 + i["extra_planes"])
         for i in program.instructions
         if i.opcode is Opcode.MATMUL and i["operands"] == Operands.SW and i.label == layer
     )

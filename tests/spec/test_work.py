@@ -17,7 +17,7 @@ CONFIG = AcceleratorConfig(array=ArrayConfig(lanes=4, depth=2), bus=BusConfig(da
 MATMUL = dict.fromkeys(
     ("operands", "destination", "scale", "activation", "residual", "slot", "a_base", "a_stride", "b_base"), 0
 ) | dict.fromkeys(
-    ("b_stride", "o_base", "o_stride", "p_base", "zero_point", "multiplier", "shift", "wide"), 0
+    ("b_stride", "o_base", "o_stride", "p_base", "zero_point", "multiplier", "shift", "extra_planes"), 0
 )
 NORM = dict.fromkeys(("r_base", "r_stride", "x_base", "x_stride", "epsilon", "multiplier", "shift"), 0)
 
@@ -57,7 +57,7 @@ def test_a_residual_is_read_and_written_by_column() -> None:
 def test_scores_and_context() -> None:
     scores = counted(matmul(destination=Memory.S, row_tiles=1))
     assert (scores["score_columns"], scores["s_writes"]) == (10, 5)
-    context = counted(matmul(operands=Operands.SW, scale=Scale.SOFTMAX, row_tiles=1, wide=1))
+    context = counted(matmul(operands=Operands.SW, scale=Scale.SOFTMAX, row_tiles=1, extra_planes=1))
     assert (context["array_busy"], context["s_reads"], context["w_reads"]) == (30, 30, 30)
     assert context["readout_columns"] == 10
     assert "x_reads" not in context

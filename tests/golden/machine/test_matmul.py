@@ -190,7 +190,7 @@ def query_tile(bench: Bench, values: np.ndarray, slot: int, wide: int) -> tuple[
     mixed = {
         "operands": Operands.SW, "destination": Memory.X, "scale": Scale.SOFTMAX, "slot": slot, "b_base": 900,
         "b_stride": 0, "k_words": key_words, "row_tiles": 1, "columns": len(values), "o_base": 1000,
-        "zero_point": 4, "wide": wide,
+        "zero_point": 4, "extra_planes": wide,
     }  # fmt: skip
     return [
         matmul(**scored).with_tokens(wait=0, signal=2),
@@ -272,7 +272,8 @@ ILLEGAL = [
     {"destination": Memory.S, "multiplier": 0}, {"destination": Memory.S, "shift": 0},
     {"activation": Activation.SMOOTH, "multiplier": 0}, {"activation": Activation.SMOOTH, "shift": 0},
     {"operands": Operands.SW, "destination": Memory.S},
-    {"wide": 1}, {"wide": 1, "operands": Operands.WX}, {"wide": 1, "destination": Memory.S, "scale": Scale.TENSOR},
+    {"extra_planes": 1}, {"extra_planes": 1, "operands": Operands.WX},
+    {"extra_planes": 1, "destination": Memory.S, "scale": Scale.TENSOR},
 ]  # fmt: skip
 
 
@@ -287,9 +288,9 @@ def test_illegal_fields_stop_the_machine(change) -> None:
 
 
 def test_wide_needs_probabilities_of_16_bits() -> None:
-    fields = {**LEGAL, "operands": Operands.SW, "wide": 1}
+    fields = {**LEGAL, "operands": Operands.SW, "extra_planes": 1}
     Machine(config_of(probability_bits=16)).execute([matmul(**fields)])
-    with pytest.raises(MachineError, match="ILLEGAL_FIELD: MATMUL: wide on an accelerator"):
+    with pytest.raises(MachineError, match="ILLEGAL_FIELD: MATMUL: extra planes on an accelerator"):
         Machine(config_of(probability_bits=8)).execute([matmul(**fields)])
 
 

@@ -79,7 +79,9 @@ def test_random_programs(config: AcceleratorConfig) -> None:
             "score_column": lambda i: i["destination"] == Memory.S,
         }.items()
     }
-    tiles = [i["row_tiles"] * -(-i["columns"] // config.array.lanes) * (1 + i["wide"]) for i in program]
+    tiles = [
+        i["row_tiles"] * -(-i["columns"] // config.array.lanes) * (1 + i["extra_planes"]) for i in program
+    ]
     assert {kind: outcome.events[kind] for kind in columns} == columns
     assert outcome.events["busy"] == sum(n * i["k_words"] for n, i in zip(tiles, program, strict=True))
     assert outcome.events["s_read"] == sum(
@@ -117,21 +119,29 @@ def test_wide_and_narrow_products_follow_each_other(variant: str) -> None:
     program = [
         matmul(**scores, slot=0, columns=keys),
         matmul(**scores, slot=1, columns=1, a_base=9),
-        matmul(**values, slot=0, k_words=keys // 2, columns=9, o_base=30, wait=WAIT, wide=1),
+        matmul(**values, slot=0, k_words=keys // 2, columns=9, o_base=30, wait=WAIT, extra_planes=1),
         matmul(**values, slot=0, k_words=keys // 2, columns=5, o_base=40),
-        matmul(**values, slot=1, k_words=1, columns=6, o_base=45, wide=1),
-        matmul(**values, slot=1, k_words=1, columns=1, o_base=49, wide=1),
+        matmul(**values, slot=1, k_words=1, columns=6, o_base=45, extra_planes=1),
+        matmul(**values, slot=1, k_words=1, columns=1, o_base=49, extra_planes=1),
         matmul(**values, slot=1, k_words=1, columns=1, o_base=50),
         matmul(o_base=51, columns=7, k_words=2),
-        matmul(**values, slot=1, k_words=1, columns=4, o_base=55, wide=1, activation=Activation.RELU),
-        matmul(**{**values, "scale": Scale.LANE}, slot=0, k_words=4, columns=7, o_base=58, wide=1, p_base=3),
+        matmul(**values, slot=1, k_words=1, columns=4, o_base=55, extra_planes=1, activation=Activation.RELU),
+        matmul(
+            **{**values, "scale": Scale.LANE},
+            slot=0,
+            k_words=4,
+            columns=7,
+            o_base=58,
+            extra_planes=1,
+            p_base=3,
+        ),
         matmul(
             **{**values, "scale": Scale.COLUMN},
             slot=0,
             k_words=2,
             columns=8,
             o_base=70,
-            wide=1,
+            extra_planes=1,
             destination=Memory.R,
             residual=1,
         ),
@@ -141,13 +151,13 @@ def test_wide_and_narrow_products_follow_each_other(variant: str) -> None:
             k_words=5,
             columns=3,
             o_base=100,
-            wide=1,
+            extra_planes=1,
             destination=Memory.W,
         ),
     ]
     outcome = run(config, program)
     assert outcome.events["readout_column"] == sum(i["columns"] for i in program)
-    words = sum(-(-i["columns"] // 4) * i["k_words"] * (1 + i["wide"]) for i in program)
+    words = sum(-(-i["columns"] // 4) * i["k_words"] * (1 + i["extra_planes"]) for i in program)
     assert outcome.events["busy"] == words
 
 
@@ -155,7 +165,7 @@ def test_wide_tiles_take_twice_the_cycles() -> None:
     """Passes of a tile follow each other without a gap where k_words >= N, else every N cycles."""
     config = small(4, 2)
     scores = matmul(destination=Memory.S, columns=12, b_stride=1, shift=16)
-    values = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "columns": 9, "o_base": 40, "wide": 1}
+    values = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "columns": 9, "o_base": 40, "extra_planes": 1}
     outcome = run(config, [scores, matmul(**values, k_words=6, wait=WAIT)])
     assert np.diff(outcome.words[3:]).tolist() == [1] * (6 * 3 * 2 - 1)
     latency = MatrixUnit.latency(config)
@@ -172,7 +182,13 @@ def test_halt_between_planes(cycle: int) -> None:
     program = [
         matmul(destination=Memory.S, columns=8, b_stride=1, shift=16),
         matmul(
-            operands=Operands.SW, scale=Scale.SOFTMAX, columns=12, o_base=40, k_words=4, wide=1, wait=WAIT
+            operands=Operands.SW,
+            scale=Scale.SOFTMAX,
+            columns=12,
+            o_base=40,
+            k_words=4,
+            extra_planes=1,
+            wait=WAIT,
         ),
     ]
     before = random_memories(config, np.random.default_rng(0))
@@ -305,15 +321,20 @@ ILLEGAL = {
     "S multiplier 0": {**LEGAL_TO_SCORES, "multiplier": 0},
     "S shift 0": {**LEGAL_TO_SCORES, "shift": 0},
     "scores of probabilities": {"operands": Operands.SW, "destination": Memory.S},
-    "wide scores": {**LEGAL_TO_SCORES, "wide": 1},
-    "wide XW": {"wide": 1},
-    "wide WX": {"wide": 1, "operands": Operands.WX},
+    "wide scores": {**LEGAL_TO_SCORES, "extra_planes": 1},
+    "wide XW": {"extra_planes": 1},
+    "wide WX": {"extra_planes": 1, "operands": Operands.WX},
 }
 
 
 @pytest.mark.parametrize(
     "fields",
-    [LEGAL_TO_SCORES, LEGAL_FROM_SCORES, {**LEGAL_FROM_SCORES, "wide": 1}, {"multiplier": 0, "shift": 0}],
+    [
+        LEGAL_TO_SCORES,
+        LEGAL_FROM_SCORES,
+        {**LEGAL_FROM_SCORES, "extra_planes": 1},
+        {"multiplier": 0, "shift": 0},
+    ],
 )
 def test_what_the_illegal_ones_are_made_of_is_legal(fields: dict[str, int]) -> None:
     run(small(), [matmul(**LEGAL_TO_SCORES), matmul(**{"o_base": 40, **fields}, wait=WAIT)])
@@ -337,7 +358,7 @@ def test_illegal_fields(name: str) -> None:
 
 def test_wide_is_illegal_with_one_plane() -> None:
     config = small(4, 2, probability_bits=8)
-    wide = matmul(**LEGAL_FROM_SCORES, wide=1)
+    wide = matmul(**LEGAL_FROM_SCORES, extra_planes=1)
     with pytest.raises(GoldenError):
         check_fields(wide, config, 0)
     outcome = bench(config).run([wide], random_memories(config, np.random.default_rng(0)))
@@ -357,9 +378,9 @@ FAULTS = {
         "b_base": _W - 1,
         "columns": 5,
         "b_stride": 1,
-        "wide": 1,
+        "extra_planes": 1,
     },
-    "X written after two passes": {"operands": Operands.SW, "o_base": _X, "columns": 3, "wide": 1},
+    "X written after two passes": {"operands": Operands.SW, "o_base": _X, "columns": 3, "extra_planes": 1},
     "parameters": {"p_base": _P - 1, "scale": Scale.COLUMN, "columns": 2},
     "lane parameters": {"p_base": _P - 3, "scale": Scale.LANE},
     "X written": {"o_base": _X - 1, "columns": 3},

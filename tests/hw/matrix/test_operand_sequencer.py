@@ -95,7 +95,7 @@ def expected_words(config: AcceleratorConfig, program: list[Instruction]) -> lis
         a_base = 0 if i["operands"] == Operands.SW else i["a_base"]
         for r in range(i["row_tiles"]):
             for c in range(tiles):
-                for plane, k in itertools.product((1, 2) if i["wide"] else (0,), range(i["k_words"])):
+                for plane, k in itertools.product((1, 2) if i["extra_planes"] else (0,), range(i["k_words"])):
                     words.append(
                         {
                             "first": int(k == 0),

@@ -35,7 +35,7 @@ def tiles_of(config: AcceleratorConfig, program: list[Instruction]) -> list[tupl
         for pc, i in enumerate(program)
         for r in range(i["row_tiles"])
         for c in range(-(-i["columns"] // config.array.lanes))
-        for plane in ((1, 2) if i["wide"] else (0,))
+        for plane in ((1, 2) if i["extra_planes"] else (0,))
     ]
 
 

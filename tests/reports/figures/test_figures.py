@@ -15,7 +15,7 @@ def test_array_words_are_tiles_times_depth() -> None:
     assert figures.array_words(matmul("x", row_tiles=3, columns=9, k_words=7), CONFIG) == 3 * 3 * 7
     assert figures.array_words(matmul("x", row_tiles=1, columns=1, k_words=1), CONFIG) == 1
     assert figures.array_words(norm("x"), CONFIG) == 0
-    wide = matmul("x", row_tiles=1, columns=9, k_words=7, operands=Operands.SW, wide=1)
+    wide = matmul("x", row_tiles=1, columns=9, k_words=7, operands=Operands.SW, extra_planes=1)
     assert figures.array_words(wide, CONFIG) == 2 * 3 * 7
 
 

@@ -55,7 +55,7 @@ def test_random_programs(variant: str, lanes: int, depth: int) -> None:
     rng = np.random.default_rng(lanes)
     memories = random_memories(config, rng)
     program = random_program(config, copy.deepcopy(memories), rng, 40, destinations=DESTINATIONS)
-    assert sum(i["wide"] for i in program) > 1
+    assert sum(i["extra_planes"] for i in program) > 1
     check(config, program, lanes)
 
 
@@ -78,7 +78,9 @@ def test_score_rows_and_wide_products_in_turn(variant: str) -> None:
                     "columns": 3 * n - 1,
                     "k_words": n - 1,
                 }
-                program.append(matmul(**values, o_base=40, wide=wide, wait=WAIT if wide else 0, slot=n % 2))
+                program.append(
+                    matmul(**values, o_base=40, extra_planes=wide, wait=WAIT if wide else 0, slot=n % 2)
+                )
     check(config, program, 0)
 
 

@@ -98,7 +98,7 @@ def random_matmul(
         zero_point=rng.integers(-128, 128),
         multiplier=rng.integers(1 << 14, 1 << 15),
         shift=rng.integers(12, 20),
-        wide=rng.integers(2) if from_scores and config.softmax.probability_bits == 16 else 0,
+        extra_planes=rng.integers(2) if from_scores and config.softmax.probability_bits == 16 else 0,
     )
 
 

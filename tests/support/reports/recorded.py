@@ -31,7 +31,7 @@ def matmul(label: str, *, row_tiles: int, columns: int, k_words: int, **fields: 
         "zero_point": 0,
         "multiplier": 1,
         "shift": 1,
-        "wide": 0,
+        "extra_planes": 0,
         **fields,
     }
     return make(Opcode.MATMUL, label=label, row_tiles=row_tiles, columns=columns, k_words=k_words, **values)

@@ -94,10 +94,10 @@ def _probabilities(
     slot = memories.slots[i["slot"]]
     keys = torch.from_numpy(codes).permute(1, 0, 2).flatten(1)
     state = Statistics(keys, torch.from_numpy(slot.maximum), torch.from_numpy(slot.total))
-    p = probabilities(state, config.softmax, wide=bool(i["wide"]))
+    p = probabilities(state, config.softmax, wide=bool(i["extra_planes"]))
     words = [
         plane.reshape(len(plane), -1, codes.shape[2]).transpose(0, 1)
-        for plane in (planes(p) if i["wide"] else (p,))
+        for plane in (planes(p) if i["extra_planes"] else (p,))
     ]
     return np.asarray(torch.stack(words).unsqueeze(0).numpy())
 
