@@ -70,7 +70,7 @@ LIBERTY_NAME ?= osu018
 area: setup ## measure the pieces of an accelerator with Yosys for reports/area (an hour; what is done already is kept)
 	$(BIN)/python -m vitreous.area.sweep --liberty $(LIBERTY) --name $(LIBERTY_NAME)
 
-activity: setup ## count toggles of the array, softmax and GELU on real and on random data (4 minutes; what is done already is kept)
+activity: setup ## count toggles of the array, softmax and GELU on real and on random data (4 minutes; finished parts are kept)
 	$(BIN)/python -m vitreous.characterize.activity
 
 vectors: setup ## compare every arithmetic unit's RTL with golden: whole input spaces, or 10 million vectors each
@@ -93,7 +93,7 @@ $(STAMP): requirements.lock pyproject.toml .ci/setup.sh | preflight
 preflight: ## look for the tools that set-up cannot install
 	@PYTHON="$(PYTHON)" .ci/preflight.sh >/dev/null
 
-lock: ## resolve pyproject.toml anew and write requirements.lock
+lock: ## resolve pyproject.toml again and write requirements.lock
 	.ci/lock.sh
 
 clean: ## remove what was built, keep the virtual environment

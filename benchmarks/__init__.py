@@ -1,1 +1,1 @@
-"""Measurements that are no tests: run with ``make bench``; figures are ratios within one run."""
+"""Measurements that are not tests: run with ``make bench``; figures are ratios within one run."""

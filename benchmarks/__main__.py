@@ -1,7 +1,7 @@
 """``python -m benchmarks``: utilization and simulation speed on one DeiT-Tiny layer, beside cocotb's default
 runner.
 
-For each accelerator the same program runs on two builds of the same RTL: ours (sim.build.build) to its end, and
+For each accelerator the same program runs on two builds of the same RTL: ours (sim.run.build) to its end, and
 the one that
 cocotb's runner makes by itself, with cocotb's clock, for as many cycles as ``--default-cycles`` allows. The
 ratio of their
@@ -23,14 +23,15 @@ from rich.console import Console
 from rich.table import Table
 
 from vitreous.compiler import compile
-from vitreous.golden.interpreter import quantize_image
 from vitreous.models.vit import VisionTransformer, ViTConfig
 from vitreous.quant import quantize
+from vitreous.sim.dram import MemoryTiming
 from vitreous.sim.run import runtime
 from vitreous.sim.run.build import build, build_default
 from vitreous.sim.run.toolchain import verilator
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.graph import Graph
+from vitreous.spec.images import quantize_images
 from vitreous.spec.program import Program
 
 ACCELERATORS = ("edge64", "edge256", "edge1024", "square256")
@@ -65,7 +66,7 @@ def deit_tiny_layer(config: AcceleratorConfig) -> tuple[Graph, np.ndarray]:
         softmax=config.softmax,
         activation=config.activation,
     )
-    return graph, quantize_image(graph, images[:1].numpy())[0]
+    return graph, quantize_images(graph, images[:1].numpy())[0]
 
 
 def _default_speed(
@@ -73,7 +74,7 @@ def _default_speed(
 ) -> float:
     made = build_default(config)
     plan = runtime.make_plan(
-        program, config, made, runtime.MemoryTiming(), trace=False, external_clock=True, maximum_cycles=cycles
+        program, config, made, MemoryTiming(), trace=False, external_clock=True, maximum_cycles=cycles
     )
     target = folder.absolute() / f"default-{config.name}"
     runtime.clear(target)

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.area``: the area put together from pieces beside one run of the whole machine.
+"""``python -m benchmarks.area``: the area composed of pieces against one run of the whole machine.
 
 For each case: Yosys on every piece, added up; Yosys on the whole accelerator, flattened; and the deviation of each
 column. ``--table FILE`` puts the tables into the page. Exit status 1 when a sum is off by more than ``MOST``. Results

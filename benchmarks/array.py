@@ -86,7 +86,7 @@ def measure_all(cache: Path) -> tuple[list[Row], list[Row]]:
 
 
 def failures(arrays: Sequence[Row], paths: Sequence[Row]) -> list[str]:
-    """What is not as promised, one sentence each."""
+    """What misses its limit, one sentence each."""
     found = [
         f"The packed {row.shape} array takes {row.resources.dsp} DSP blocks, more than {MOST_DSP}"
         for row in arrays

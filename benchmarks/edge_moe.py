@@ -17,11 +17,11 @@ from pathlib import Path
 
 from tests.support.compiler.graphs import random_vit_graph
 from vitreous.compiler import compile
-from vitreous.flow.workspace import write_text
 from vitreous.sim.cycles import predict
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.layout import ceil_div
+from vitreous.spec.storage import write_text
 
 PUBLISHED_MS = 34.64
 CLOCK_MHZ = 300.0
@@ -152,7 +152,7 @@ def mac_only(stages: list[Stage]) -> int:
 
 
 def weights_alone(port: Port) -> int:
-    """Cycles more where the dense weights are not loaded beside the stage before."""
+    """Cycles more where the dense weights are not loaded during the previous stage."""
     dense = 4 * LAYERS * port.cycles(weight_blocks(DIM, DIM))
     return dense + 2 * (LAYERS - LAYERS // 2) * port.cycles(weight_blocks(DIM, HIDDEN))
 

@@ -45,7 +45,7 @@ NEAR = np.abs(X) < 4096
 
 
 def random_scales(count: int = 20, seed: int = 0) -> list[float]:
-    """Output scales that are no round numbers, between 1/64 and 1/12."""
+    """Output scales that are not round numbers, between 1/64 and 1/12."""
     rng = random.Random(seed)
     return [rng.uniform(1 / 64, 1 / 12) for _ in range(count)]
 

@@ -13,7 +13,7 @@ from tests.support.compiler.graphs import random_image, random_vit_graph
 from tests.support.sim.small import CASES, CONFIGURATIONS, TIMINGS, small_program
 from vitreous.compiler import compile
 from vitreous.flow import steps
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.digest import source_digest
 from vitreous.spec.graph import Graph

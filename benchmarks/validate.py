@@ -23,9 +23,11 @@ from pathlib import Path
 from benchmarks import programs
 from benchmarks.validation_page import page
 from tests.support.sim.small import CONFIGURATIONS
-from vitreous.flow.workspace import write_text
+from vitreous.reports.json_file import structured
 from vitreous.sim.cycles import predict
-from vitreous.sim.run.runtime import MemoryTiming, simulate
+from vitreous.sim.dram import MemoryTiming
+from vitreous.sim.run.runtime import simulate
+from vitreous.spec.storage import write_text
 
 LIMIT = 0.01
 SPEED_UP = 50
@@ -98,7 +100,7 @@ def measured(place: Place, digests: tuple[str, str]) -> tuple[Row, bool]:
     path = place.folder / "rows" / f"{place.name}.json"
     kept = json.loads(path.read_text()) if path.is_file() else {}
     if kept.get("key") == key and kept["model"] == model:
-        return Row(**kept["row"]), True
+        return structured(Row, kept["row"], path.name), True
     if kept.get("key") == key:
         cycles, simulated = kept["row"]["rtl_cycles"], kept["row"]["rtl_seconds"]
     else:

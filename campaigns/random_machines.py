@@ -11,13 +11,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 from tests.support.compiler.cases import random_case
 from tests.support.compiler.graphs import random_image, random_vit_graph
-from tests.support.sim.small import TIMINGS, golden_window
+from tests.support.sim.small import TIMINGS
 from vitreous.compiler import CompileError, compile
-from vitreous.sim.run.build import SimulationError
+from vitreous.flow.comparison import compare
+from vitreous.sim.errors import SimulationError
 from vitreous.sim.run.runtime import simulate
 
 
@@ -39,10 +38,12 @@ def try_seed(seed: int) -> tuple[bool, str]:
             result = simulate(program, [image], config, folder=run, timing=timing, build_root=root)
         except SimulationError as error:
             return False, f"{what}: {error}"
-    window = result.images[0].window
-    different = int(np.count_nonzero(window != golden_window(program, image, config)))
+    (check,) = compare(None, config, [image], [(program, result.windows)])
     cycles = result.images[0].counters["cycles"]
-    return different == 0, f"{what}: {different} of {window.size} bytes differ, {cycles} cycles"
+    return (
+        check.different == 0,
+        f"{what}: {check.different} of {check.compared} bytes differ, {cycles} cycles",
+    )
 
 
 def main() -> int:

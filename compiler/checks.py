@@ -1,5 +1,5 @@
 """What the machine can hold: accumulator bounds, requantization constants, field widths. Each failed check
-is one sentence."""
+is one sentence. What a graph cannot get wrong, because it checks it when it is made, is not here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from vitreous.compiler.errors import CompileError
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.graph import Node
+from vitreous.spec.graph import Graph, Node
 from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS, SHIFT_MAX, SHIFT_MIN
 from vitreous.spec.softmax import WIDE_BITS, limits
 
@@ -24,6 +24,27 @@ def where(node: Node) -> str:
     return f"Node {node.name} ({node.op}) of layer {node.layer or '-'}"
 
 
+def graph_fits(graph: Graph) -> None:
+    """One image in, one tensor out, and every number of rows constant."""
+    for entry in graph.tensors.values():
+        if entry.rows_from is not None:
+            raise CompileError(
+                f"{graph.name}: {entry.name} has a number of rows that comes from data ({entry.rows_from}), and the "
+                "machine takes constant ones only"
+            )
+    for what, entries in (("input", graph.inputs), ("output", graph.outputs)):
+        if len(entries) != 1:
+            raise CompileError(
+                f"{graph.name} has the {what}s {', '.join(entry.name for entry in entries)}, and the machine takes "
+                f"graphs with exactly one {what}"
+            )
+    if graph.input.dtype != "int8" or len(graph.input.shape) != 3:
+        raise CompileError(
+            f"{graph.name}: its input {graph.input.name} is {graph.input.type}, and the machine takes an int8 image "
+            "[C, H, W]"
+        )
+
+
 def fold_zero_point(node: Node) -> np.ndarray:
     """``bias'[o] = bias[o] - input_zero_point * sum_k w[o, k]``, int32 [O].
 
@@ -31,10 +52,6 @@ def fold_zero_point(node: Node) -> np.ndarray:
     """
     weight = node.constants["weight"].astype(np.int64)
     bias = node.constants["bias"].astype(np.int64)
-    if weight.ndim != 2 or bias.shape != weight.shape[:1] or node.constants["weight"].dtype != np.int8:
-        raise CompileError(
-            f"{where(node)}: needs an int8 weight [O, K] and a bias [O], not {weight.shape} and {bias.shape}"
-        )
     folded: np.ndarray = bias - node.integer("input_zero_point") * weight.sum(axis=1)
     magnitude = np.abs(weight).sum(axis=1)
     bound = np.maximum(np.abs(bias) + 255 * magnitude, np.abs(folded) + OPERAND_MAXIMUM * magnitude)
@@ -108,11 +125,9 @@ def norm_matches(node: Node, config: AcceleratorConfig) -> None:
 
 
 def softmax_matches(node: Node, config: AcceleratorConfig) -> None:
-    """The graph's softmax must be the one that this accelerator has, and its probabilities not wider."""
+    """The graph's softmax must be the one that this accelerator has, and its probabilities not more precise."""
     _matches(node, config, "softmax", ("variant", "fraction_bits"))
     wanted, built = node.integer("probability_bits"), config.softmax.probability_bits
-    if wanted not in (8, 16):
-        raise CompileError(f"{where(node)}: probability_bits must be 8 or 16, not {wanted}")
     if wanted > built:
         raise CompileError(
             f"{where(node)}: quantized for {wanted} probability bits, but the accelerator multiplies "
@@ -130,9 +145,12 @@ def _matches(node: Node, config: AcceleratorConfig, part: str, names: tuple[str,
 
 
 def attention_fits(
-    node: Node, keys: int, head_columns: int, config: AcceleratorConfig, *, wide: bool
+    node: Node, keys: int, head_columns: int, config: AcceleratorConfig, *, a_bits: int
 ) -> None:
-    """Rows are no longer than the softmax is safe for and than S holds; no product of attention can overflow."""
+    """Rows are no longer than the softmax is safe for and than S holds; no product of attention can overflow.
+
+    a_bits : of a probability; 16 are two planes.
+    """
     most = limits(config.softmax).max_keys
     if keys > most:
         raise CompileError(
@@ -144,7 +162,7 @@ def attention_fits(
         )
     scores = head_columns * OPERAND_MAXIMUM * OPERAND_MAXIMUM
     context = keys * OPERAND_MAXIMUM * PROBABILITY_MAXIMUM
-    if wide:
+    if a_bits > 8:
         low = keys * OPERAND_MAXIMUM * PLANE_MAXIMUM + (1 << (WIDE_BITS - 1))
         context = (context << WIDE_BITS) + (low >> WIDE_BITS)
     if max(scores, context) >= LIMIT:

@@ -9,7 +9,7 @@ class CompileError(ValueError):
 
 
 class MemoryFull(CompileError):
-    """An on-chip memory is too small for this plan; a thriftier plan may still fit. ``memory`` is its letter."""
+    """An on-chip memory, ``memory``, is too small for this plan; a plan that uses less memory may still fit."""
 
     def __init__(self, memory: str, sentence: str) -> None:
         super().__init__(sentence)

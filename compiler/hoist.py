@@ -1,7 +1,7 @@
-"""Pass 5: loads move ahead in program order, so that weights arrive behind the compute before them.
+"""Pass 5: loads move ahead in program order, so that weights arrive during the preceding compute.
 
 A load may go right after the last step that uses words which it, or a later load of the same buffer, overwrites.
-It stays behind the first user of the load ``queue.depth`` loads before it, because a full load queue would stop
+It stays after the first user of the load ``queue.depth`` loads before it, because a full load queue would stop
 the dispatch of everything else. Loads keep their order.
 """
 

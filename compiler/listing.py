@@ -60,7 +60,7 @@ def _summary(program: Program, config: AcceleratorConfig) -> list[str]:
 
 
 def matrix_cycles(program: Program) -> int:
-    """Cycles in which the array is busy or drains, without any waiting: ``max(k_words, N)`` for each tile and plane."""
+    """Cycles in which the array is busy or read out, without waiting: ``max(k_words, N)`` for each tile and pass."""
     lanes = int(program.config["array"]["lanes"])
     return sum(
         i["row_tiles"] * ceil_div(i["columns"], lanes) * max(i["k_words"], lanes) * (1 + i["wide"])
@@ -70,7 +70,7 @@ def matrix_cycles(program: Program) -> int:
 
 
 def _attention(program: Program) -> list[str]:
-    """A line for each attention: its width, what that costs, and how far 8 bits were off on calibration images."""
+    """A line for each attention: its precision, what that costs, and how far 8 bits were off on calibration images."""
     lines = [
         f"{'attention':<28} {'bits':>4} {'cycles of P V':>14} {'with 8':>9} {'with 16':>9}  8 bits on calibration"
     ]

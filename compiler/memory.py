@@ -88,7 +88,7 @@ def _place(used: np.ndarray, words: int, first: int, where: str) -> int | None:
 
 def _oldest(used: np.ndarray, start: int, stop: int, words: int) -> tuple[int, int]:
     """(last use, base) of the best ``words`` within ``start..stop``: of the bases from which on the last use differs
-    from the word before, and of both ends, the one whose words were used last the longest ago; the lowest of equals.
+    from the previous word, and of both ends, the one whose words were used last the longest ago; the lowest of equals.
     """
     part = used[start:stop]
     changes = np.flatnonzero(part[1:] != part[:-1]) + 1
@@ -97,7 +97,7 @@ def _oldest(used: np.ndarray, start: int, stop: int, words: int) -> tuple[int, i
     last = stop - start - words
     bases = [edge for edge in edges[:-1] if edge < last]
     best: tuple[int, int] | None = None
-    falling: deque[int] = deque()  # pieces within the window, each used longer ago than the one before it
+    falling: deque[int] = deque()  # pieces within the window, each used longer ago than the previous one
     reach = 0
     for base in (*bases, last):
         while reach < len(values) and edges[reach] < base + words:
@@ -127,7 +127,7 @@ def _refusal(buffer: Buffer, used: np.ndarray, first: int, config: AcceleratorCo
 
     return (
         f"Layer {buffer.layer}: {buffer.name} needs {size(buffer.words)} of {memory.name}; of {size(used.size)} "
-        f"{free} are free then, {largest} in one piece ({field})"
+        f"{free} are free at that point, {largest} contiguous ({field})"
     )
 
 

@@ -98,7 +98,7 @@ class Attention:
     ``value`` to W.
 
     score : (multiplier, shift) from accumulator to score; row : (m_o, s_o) of the row scale (docs/numerics.md).
-    wide : probabilities have 16 bits and are multiplied in two planes.
+    a_bits : width of the context's A operand, the probabilities: 8, or 16, a two-pass operand.
     """
 
     query: Linear
@@ -107,7 +107,7 @@ class Attention:
     heads: int
     score: tuple[int, int]
     row: tuple[int, int]
-    wide: bool
+    a_bits: int
     zero_point: int
     output: str
     layer: str

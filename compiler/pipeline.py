@@ -1,4 +1,4 @@
-"""All passes in order: fusion, lowering and memory (thriftier until it fits), hoisting, tokens, encoding."""
+"""All passes in order: fusion, lowering and memory (with smaller budgets until it fits), hoisting, tokens, encoding."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def compile(graph: Graph, config: AcceleratorConfig, *, observe: bool = False) -
 def _fit(
     operations: tuple[Operation, ...], config: AcceleratorConfig, shape: tuple[int, ...], observe: bool
 ) -> Plan:
-    """The least thrifty plan whose buffers fit."""
+    """The plan with the largest memory budget whose buffers fit."""
     budget: MemoryBudget | None = MemoryBudget()
     inner = min((linear.inner for linear in linears(operations)), default=1)
     rows = max((getattr(operation, "rows", 1) for operation in operations), default=1)

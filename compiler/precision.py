@@ -1,4 +1,4 @@
-"""What the width of probabilities costs and brings, for each attention: the data of a report's table."""
+"""What the precision of probabilities costs and is worth, for each attention: the data of a report's table."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from vitreous.spec.graph import Graph
 from vitreous.spec.layout import ceil_div
 
 
-def context_cycles(attention: Attention, config: AcceleratorConfig, *, wide: bool) -> int:
-    """Cycles of the array for probabilities times values, all heads and query tiles, without any waiting.
+def context_cycles(attention: Attention, config: AcceleratorConfig, *, a_bits: int) -> int:
+    """Cycles of the array for probabilities of ``a_bits`` times values, all heads and query tiles, without any waiting.
 
-    ``passes * heads * query tiles * ceil(d / N) * max(ceil(keys / V), N)``; two planes are two passes.
+    ``passes * heads * query tiles * ceil(d / N) * max(ceil(keys / V), N)``; each plane of 8 bits is a pass.
     """
     lanes, depth = config.array.lanes, config.array.depth
     tiles = ceil_div(attention.query.rows, lanes) * ceil_div(attention.head_columns, lanes)
     cycles = attention.heads * tiles * max(ceil_div(attention.key.rows, depth), lanes)
-    return cycles * (2 if wide else 1)
+    return cycles * ceil_div(a_bits, 8)
 
 
 def attention_widths(
     operations: tuple[Operation, ...], graph: Graph, config: AcceleratorConfig
 ) -> list[dict[str, Any]]:
-    """One entry for each attention, in order: its width, its cycles with 8 and 16 bits, what calibration measured.
+    """One entry for each attention, in order: its precision, its cycles with 8 and 16 bits, what calibration measured.
 
-    ``measured`` is what ``quant.calibrate.precision`` left in the graph's notes, by width; empty where nothing is.
+    ``measured`` is what ``quant.calibrate.precision`` left in the graph's notes, by precision; empty where nothing is.
     """
     known = {entry["name"]: entry["measured"] for entry in graph.notes.get("attention", {}).get("layers", ())}
     return [
@@ -36,10 +36,10 @@ def attention_widths(
             "heads": operation.heads,
             "queries": operation.query.rows,
             "keys": operation.key.rows,
-            "probability_bits": 16 if operation.wide else 8,
+            "probability_bits": operation.a_bits,
             "cycles": {
-                "8": context_cycles(operation, config, wide=False),
-                "16": context_cycles(operation, config, wide=True),
+                "8": context_cycles(operation, config, a_bits=8),
+                "16": context_cycles(operation, config, a_bits=16),
             },
             "measured": known.get(operation.output, {}),
         }

@@ -30,7 +30,7 @@ Address = tuple[Buffer, int]
 @dataclass(eq=False)
 class Step:
     """An instruction without tokens. ``addresses`` maps an address field to a word of a buffer; ``slot`` is the one of
-    S that a transfer stands for (``lowering.spill``).
+    S that a transfer represents (``lowering.spill``).
     """
 
     opcode: Opcode
@@ -67,7 +67,7 @@ class Emitter:
     """Collects steps in program order, with the memory image that they load from and the tensors that they store.
 
     A deferred step is emitted after the next one that does not need its result: so a matrix instruction that
-    waits for the one right before it lets an independent one go first.
+    waits for the one directly before it lets an independent one go first.
     """
 
     config: AcceleratorConfig

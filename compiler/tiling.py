@@ -18,10 +18,10 @@ programs short."""
 
 @dataclass(frozen=True)
 class MemoryBudget:
-    """How sparing a plan is with memory. Each step of it costs some overlap or some weight traffic.
+    """How much memory a plan may use. Each smaller budget costs some overlap or some weight traffic.
 
     weight_parts : a chunk of weights takes at most this part of the free W (and P).
-    early_norm : a layer norm writes its panel while the product before it still runs.
+    early_norm : a layer norm writes its panel while the previous product still runs.
     blocks : the least number of row blocks of an MLP or of the patch embedding.
     """
 
@@ -30,7 +30,7 @@ class MemoryBudget:
     blocks: int = 1
 
     def without(self, memory: str, tiles: int) -> MemoryBudget | None:
-        """The next thriftier plan when ``memory`` was too small for one with ``tiles`` row tiles, or None."""
+        """The next smaller memory budget when ``memory`` was too small for one with ``tiles`` row tiles, or None."""
         if memory in "WP" and self.weight_parts < 1000:
             return replace(self, weight_parts=self.weight_parts * 2)
         if memory == "X" and self.early_norm:

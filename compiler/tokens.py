@@ -1,8 +1,8 @@
 """Pass 6: tokens. Every hazard between instructions that could overtake each other is ordered by a token,
 and by no more than needed.
 
-Within a queue instructions complete in order, one after another, except that the matrix unit begins an
-instruction while an earlier one still drains: there only read after write needs a token. Between queues all
+Within a queue instructions retire in order, one after another, except that the matrix unit begins an
+instruction while an earlier one is still read out: there only read after write needs a token. Between queues all
 three hazards do. The n-th signal from P to Q is taken by the n-th wait of Q on P, so the ordered pairs (i,
 j) are placed with both i and j growing; a pair that follows from others is left out.
 """
@@ -66,8 +66,8 @@ def dependencies(
 ) -> list[Edge]:
     """The tokens that the program needs, in program order of the waiting instruction.
 
-    slots : position of a transfer that stands for a slot of S (``lowering.spill``) to the slot. Without
-    ``schedule.double_buffer`` a load also waits for all that is computed before it.
+    slots : position of a transfer that represents a slot of S (``lowering.spill``) to the slot. Without
+    ``schedule.double_buffer`` a load also waits for everything computed before it.
     """
     order, written, read = _Order(), WordMap(config, QUEUES), WordMap(config, QUEUES)
     for position, instruction in enumerate(instructions):

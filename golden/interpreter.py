@@ -1,8 +1,8 @@
-"""Executes an integer graph, node by node, over one image or a batch: what every other room is compared with."""
+"""Executes an integer graph node by node, for one set of inputs or a batch: what every other room is compared with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -27,6 +27,7 @@ from vitreous.golden.ops.select_token import select_token
 from vitreous.golden.softmax.softmax import softmax
 from vitreous.spec.config import ActivationConfig, ConfigError, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op
+from vitreous.spec.graph import Tensor as Entry
 from vitreous.spec.variants import ActivationFunction, ActivationVariant, NormVariant, SoftmaxVariant
 
 Execute = Callable[[Node, Sequence[Tensor]], Tensor | tuple[Tensor, ...]]
@@ -70,7 +71,7 @@ def _norm(node: Node, x: Tensor, function: Callable[..., Tensor]) -> Tensor:
     return function(x, config, i("multiplier"), i("shift"), i("epsilon"), i("zero_point"))
 
 
-# The one list of what the interpreter can do. INPUT gets the image as its only input.
+# The one list of what the interpreter can do. INPUT gets what the graph is given for it as its only input.
 OPERATIONS: dict[Op, Execute] = {
     Op.INPUT: lambda n, x: x[0],
     Op.PATCHES: lambda n, x: patches(x[0], n.integer("patch")),
@@ -97,7 +98,9 @@ OPERATIONS: dict[Op, Execute] = {
 }
 
 
-def _execute(graph: Graph, node: Node, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def _execute(
+    graph: Graph, node: Node, inputs: Sequence[Tensor], counts: Mapping[str, int]
+) -> tuple[Tensor, ...]:
     """One node, its results checked against the graph's entries. Raises GoldenError that names the node."""
     where = f"Node {node.name} ({node.op})"
     try:
@@ -110,21 +113,31 @@ def _execute(graph: Graph, node: Node, inputs: Sequence[Tensor]) -> tuple[Tensor
     results = result if isinstance(result, tuple) else (result,)
     for name, tensor in zip(node.outputs, results, strict=True):
         entry = graph.tensors[name]
-        shape = tuple(tensor.shape[-len(entry.shape) :])
-        if shape != entry.shape or str(tensor.dtype) != f"torch.{entry.dtype}":
+        expected = _shape(entry, counts)
+        shape = tuple(tensor.shape[-len(expected) :])
+        if shape != expected or str(tensor.dtype) != f"torch.{entry.dtype}":
             raise GoldenError(
-                f"{where}: {name} is {tensor.dtype} {shape}, but the graph says {entry.dtype} {entry.shape}"
+                f"{where}: {name} is {tensor.dtype} {shape}, but the graph says {entry.dtype} {expected}"
             )
     return results
 
 
-def _run(graph: Graph, images: Tensor, *, keep: bool) -> dict[str, Tensor]:
-    """int8 [n, C, H, W] -> tensors by name, batch first except in constants; dead ones are freed unless ``keep``."""
+def _shape(entry: Entry, counts: Mapping[str, int]) -> tuple[int, ...]:
+    """The entry's shape with the actual number of rows."""
+    return entry.shape if entry.rows_from is None else (counts[entry.rows_from], *entry.shape[1:])
+
+
+def _run(graph: Graph, given: Mapping[str, Tensor], *, keep: bool) -> dict[str, Tensor]:
+    """Inputs by name [n, ...] -> tensors by name, batch first except in constants; dead ones are freed unless
+    ``keep``.
+    """
     last = {name: node.name for node in graph for name in node.inputs}
+    counts = _counts(graph, given)
     values: dict[str, Tensor] = {}
     for node in graph:
-        inputs = [images] if node.op is Op.INPUT else [values[name] for name in node.inputs]
-        values.update(zip(node.outputs, _execute(graph, node, inputs), strict=True))
+        names = node.outputs if node.op is Op.INPUT else node.inputs
+        inputs = [(given if node.op is Op.INPUT else values)[name] for name in names]
+        values.update(zip(node.outputs, _execute(graph, node, inputs, counts), strict=True))
         if not keep:
             for name in set(node.inputs):
                 if last[name] == node.name:
@@ -132,25 +145,66 @@ def _run(graph: Graph, images: Tensor, *, keep: bool) -> dict[str, Tensor]:
     return values
 
 
-def _check_images(graph: Graph, images: np.ndarray, rank: int) -> Tensor:
-    expected = graph.input.shape
-    if images.dtype != np.int8 or images.ndim != rank or images.shape[-3:] != expected:
-        leading = "" if rank == 3 else "n x "
+def _counts(graph: Graph, given: Mapping[str, Tensor]) -> dict[str, int]:
+    """The actual number of rows of each source. Raises GoldenError where two inputs contradict each other."""
+    counts: dict[str, int] = {}
+    first: dict[str, str] = {}
+    for entry in graph.inputs:
+        source = entry.rows_from
+        if source is not None:
+            rows = given[entry.name].shape[1]
+            other = first.setdefault(source, entry.name)
+            if counts.setdefault(source, rows) != rows:
+                raise GoldenError(
+                    f"{graph.name} takes as many rows of {entry.name} as of {other} (both from {source}), "
+                    f"not {rows} and {counts[source]}"
+                )
+    return counts
+
+
+def _check_input(graph: Graph, entry: Entry, values: np.ndarray, *, batched: bool) -> Tensor:
+    """[n, ...] as the entry says, n = 1 unless ``batched``; fewer rows than the bound where data says how many."""
+    shape = values.shape[1:] if batched else values.shape
+    if values.dtype != entry.dtype or len(shape) != len(entry.shape) or not _fits(shape, entry):
+        what = "images" if len(entry.shape) == 3 else f"values of {entry.name}"
+        expected = str(entry.shape) if entry.rows_from is None else f"({entry.rows}, {entry.shape[1]})"
         raise GoldenError(
-            f"{graph.name} takes int8 images of {leading}{expected}, not {images.dtype} {images.shape}"
+            f"{graph.name} takes {entry.dtype} {what} of {'n x ' if batched else ''}{expected}, "
+            f"not {values.dtype} {values.shape}"
         )
-    return torch.from_numpy(np.ascontiguousarray(images))
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    return tensor if batched else tensor[None]
 
 
-def run(graph: Graph, image: np.ndarray, *, keep: bool = False) -> dict[str, np.ndarray]:
-    """Execute ``graph`` on one int8 image [C, H, W].
+def _fits(shape: tuple[int, ...], entry: Entry) -> bool:
+    fewer = entry.rows_from is not None and shape[0] < entry.shape[0]
+    return shape[1:] == entry.shape[1:] and (fewer or shape[0] == entry.shape[0])
 
-    Returns tensors by name, as ``graph.tensors`` describes them: all of them with ``keep``, else the output alone.
-    Raises GoldenError on a wrong image and, naming the node, where the graph contradicts itself or overflows.
+
+def run(
+    graph: Graph, inputs: np.ndarray | Mapping[str, np.ndarray], *, keep: bool = False
+) -> dict[str, np.ndarray]:
+    """Execute ``graph`` on one set of inputs: by name, or one array for a graph with one input, e.g. an int8 image
+    [C, H, W]. Where an input's number of rows comes from data (``Tensor.rows_from``), it may have fewer than its bound.
+
+    Returns tensors by name, as ``graph.tensors`` describes them: all of them with ``keep``, else the outputs alone.
+    Raises GoldenError on a wrong input and, naming the node, where the graph contradicts itself or overflows;
+    GraphError on one array for several inputs.
     """
-    values = _run(graph, _check_images(graph, image, 3)[None], keep=keep)
-    kept = values if keep else {graph.output.name: values[graph.output.name]}
-    return {name: tensor.reshape(graph.tensors[name].shape).numpy() for name, tensor in kept.items()}
+    given = inputs if isinstance(inputs, Mapping) else {graph.input.name: inputs}
+    names = [entry.name for entry in graph.inputs]
+    if set(given) != set(names):
+        raise GoldenError(f"{graph.name} takes the inputs {', '.join(names)}, not {', '.join(given)}")
+    checked = {
+        entry.name: _check_input(graph, entry, given[entry.name], batched=False) for entry in graph.inputs
+    }
+    values = _run(graph, checked, keep=keep)
+    kept = values if keep else {entry.name: values[entry.name] for entry in graph.outputs}
+    # Without the batch of one, which constants do not have.
+    return {
+        name: tensor.reshape(tensor.shape[-len(graph.tensors[name].shape) :]).numpy()
+        for name, tensor in kept.items()
+    }
 
 
 def run_batch(
@@ -163,31 +217,17 @@ def run_batch(
     """Execute ``graph`` on int8 images [n, C, H, W] -> the integer output: [n, classes] when it is one row.
 
     batch : images at once, a matter of memory. progress : called with (images done, all) after each batch.
+    Raises GraphError for a graph of several inputs or outputs, and what ``run`` raises.
     """
-    checked = _check_images(graph, images, 4)
+    name, entry = graph.input.name, graph.output
+    checked = _check_input(graph, graph.input, images, batched=True)
     parts = []
     for start in range(0, len(checked), batch):
-        part = _run(graph, checked[start : start + batch], keep=False)[graph.output.name]
-        parts.append(part.numpy())
+        given = checked[start : start + batch]
+        part = _run(graph, {name: given}, keep=False)[entry.name]
+        # An output that depends on constants alone has no batch of its own.
+        parts.append(part.expand(len(given), *part.shape[-len(entry.shape) :]).numpy())
         if progress is not None:
             progress(min(start + batch, len(checked)), len(checked))
-    shape = graph.output.shape[1:] if graph.output.shape[0] == 1 else graph.output.shape
-    whole = np.concatenate(parts) if parts else np.zeros(0, graph.output.dtype)
-    return whole.reshape(len(checked), *shape)
-
-
-def quantize_image(graph: Graph, image: np.ndarray) -> np.ndarray:
-    """``clamp8(rint(x / scale) + zero_point)``: normalised real image [..., C, H, W] -> int8 of the same shape."""
-    entry = graph.input
-    if not entry.scale > 0:
-        raise GoldenError(f"Tensor {entry.name}: the input needs a positive scale, not {entry.scale}")
-    quantized = np.rint(np.asarray(image, np.float64) / entry.scale) + entry.zero_point
-    return np.clip(quantized, -128, 127).astype(np.int8)
-
-
-def logits_to_real(graph: Graph, logits: np.ndarray) -> np.ndarray:
-    """``scale * (integer - zero_point)`` of the output tensor, float64 of the same shape."""
-    entry = graph.output
-    if not entry.scale > 0:
-        raise GoldenError(f"Tensor {entry.name}: the output needs a positive scale, not {entry.scale}")
-    return entry.scale * (np.asarray(logits, np.float64) - entry.zero_point)
+    whole = np.concatenate(parts) if parts else np.zeros((0, *entry.shape), entry.dtype)
+    return whole[:, 0] if entry.shape[0] == 1 and entry.rows_from is None else whole

@@ -63,7 +63,7 @@ class Accelerator(wiring.Component):
     s_axil_* : AXI4-Lite subordinate, 32-bit data, 12-bit address.
     m_axi_* : AXI4 manager.
     irq : Out(1).
-    trace_issue, trace_done : Out(4), one bit for each queue: an instruction goes to its unit, is complete.
+    trace_issue, trace_done : Out(4), one bit for each queue: an instruction goes to its unit, retires.
     trace_issue_pc : Out(64), 16 bits for each queue, valid with its bit of ``trace_issue``.
     """
 
@@ -111,7 +111,7 @@ class Accelerator(wiring.Component):
         return m
 
     def _part(self, m: Module, stop: Stop, name: str, part: T) -> T:
-        """A submodule that ``flush`` brings back to its reset state; memories are no such parts and keep their
+        """A submodule that ``flush`` brings back to its reset state; memories are not such parts and keep their
         contents."""
         wrapped: Any = ResetInserter(stop.flush)(part)
         m.submodules[name] = wrapped

@@ -1,4 +1,4 @@
-"""The models that the command line knows by name, and ``load``, the one door to them and to a user's own."""
+"""The models that the command line knows by name, and ``load``, the one way to them and to a user's own."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DEIT_SMALL = ViTConfig(image_size=224, patch_size=16, dim=384, depth=12, heads=6
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LoadedModel:
-    """A float model and the data to calibrate and judge it.
+    """A float model and the data to calibrate and evaluate it.
 
     ``module`` maps ``float32 [n, C, H, W]`` to logits and is in evaluation mode; ``input_shape`` is ``(C, H, W)``.
     ``calibration`` and ``test_images`` are normalised inputs ``[n, C, H, W]``; ``test_labels`` ``int64 [n]`` is

@@ -71,7 +71,7 @@ def read_program(path: Path) -> ExportedProgram:
 
 
 def program_of(module: nn.Module, label: str) -> ExportedProgram | None:
-    """The program of which ``module`` is the ``ExportedProgram.module()``, exported anew; None for other modules."""
+    """The program of which ``module`` is the ``ExportedProgram.module()``, exported again; None for other modules."""
     if not isinstance(module, fx.GraphModule) or not hasattr(module, "_in_spec"):
         return None
     values = [node.meta.get("val") for node in module.graph.nodes if node.op == "placeholder"]

@@ -18,10 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import safer
 import torch
 import torch.nn.functional as F
 from rich.progress import track
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
 from vitreous.models import fashion
@@ -120,9 +121,8 @@ class Trainer:
         tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
         for index, slot in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": value for name, value in slot.items()}
-        temporary = self.args.out / "state.partial"
-        save_file(tensors, temporary, {"epoch": str(self.epoch), "step": str(self.step)})
-        temporary.replace(self.args.out / "state.safetensors")
+        with safer.open(self.args.out / "state.safetensors", "wb") as file:
+            file.write(save(tensors, {"epoch": str(self.epoch), "step": str(self.step)}))
         (self.args.out / "position.json").write_text(json.dumps({"epoch": self.epoch, "step": self.step}))
 
     def resume(self) -> None:

@@ -2,8 +2,7 @@
 
 from vitreous.quant.calibrate.quantizer import VitreousQuantizer
 from vitreous.quant.errors import QuantError
-from vitreous.quant.images import quantize_images, real_values
 from vitreous.quant.pipeline import quantize
 from vitreous.quant.scheme import QuantScheme
 
-__all__ = ["QuantError", "QuantScheme", "VitreousQuantizer", "quantize", "quantize_images", "real_values"]
+__all__ = ["QuantError", "QuantScheme", "VitreousQuantizer", "quantize"]

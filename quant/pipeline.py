@@ -19,11 +19,11 @@ from vitreous.quant.calibrate.quantizer import Calibrated, calibrate
 from vitreous.quant.calibrate.scales import choose_scales
 from vitreous.quant.emit.lowering import Lowering, Units
 from vitreous.quant.errors import QuantError
-from vitreous.quant.images import quantize_images
 from vitreous.quant.importer.float_ir import Attention, macs
 from vitreous.quant.scheme import QuantScheme
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph
+from vitreous.spec.images import quantize_images
 from vitreous.spec.variants import SoftmaxVariant
 
 Progress = Callable[[str, int, int], None]
@@ -52,7 +52,7 @@ def quantize(
     calibration : float32 ``[n, C, H, W]``, normalised as the module expects.
     name : the graph's name.
     scheme : settings; ``QuantScheme()`` when None.
-    softmax, gelu, norm : the parts of the accelerator's configuration that fix number formats; the defaults when
+    softmax, activation, norm : the parts of the accelerator's configuration that fix number formats; the defaults when
         None. A variant may be ``exact``, float64 in ``golden``: the truth for that function, which no accelerator has.
     preprocessing : ``mean`` and ``std`` of the normalisation, kept in the graph.
     progress : called with a stage's name and how much of it is done, ``(stage, done, total)``.
@@ -97,7 +97,9 @@ def _with_widths(
             progress("attention", done, total)
 
     chosen = widths.chosen_images(len(calibration))
-    found = widths.measure(graph, softmax, quantize_images(graph, calibration[chosen]), report)
+    found = widths.measure(
+        graph, softmax, quantize_images(graph, calibration[chosen].detach().numpy()), report
+    )
     bits = {part.name: scheme.probability_bits or part.needed for part in found}
     if scheme.probability_bits is None and set(bits.values()) != {softmax.probability_bits}:
         graph = lower(

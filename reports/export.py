@@ -2,7 +2,7 @@
 
 The trace: one track for each queue with its instructions, one beside it with what it waited for, and counters of the
 bytes a cycle on the bus. Time stamps are microseconds at the report's clock, rounded to a nanosecond; the exact cycles
-are in each event's arguments. An instruction's bar begins when the one before it in its queue is complete, or at its
+are in each event's arguments. An instruction's bar begins when the previous one in its queue retires, or at its
 issue if that is later (``issued``), so that bars of a track do not overlap.
 """
 

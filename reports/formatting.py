@@ -41,7 +41,7 @@ def figures_or_whole(value: float) -> str:
 
 
 def group_name(label: str) -> str:
-    """``blocks.3.mlp.fc1`` -> ``blocks.*.mlp.fc1``: layers that differ by a number are shown as one group."""
+    """``blocks.3.mlp.fc1`` -> ``blocks.*.mlp.fc1``: layers whose names differ only by a number are one group."""
     return _NUMBER.sub("*", label)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from vitreous.reports.figures.schedule import Schedule, schedule
 from vitreous.reports.figures.transfers import Transfer, transfers
 from vitreous.reports.record.provenance import SOURCES, hows
 from vitreous.reports.record.record import AttentionRecord, Check, Record
+from vitreous.spec.storage import write_text
 
 ASSUMED_CLOCK_MHZ = 200.0
 """The clock for latency where the user gives none: an assumption, and the report says so. No tool has timed it."""
@@ -191,14 +191,6 @@ def summarize(
     )
 
 
-def replace_whole(path: Path, text: str) -> Path:
-    """Write ``text`` to ``path``, whole or not at all."""
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-    return path
-
-
 def write(report: Report, folder: str | Path) -> tuple[Path, Path]:
     """Write ``index.html`` and ``report.json`` into ``folder``, each whole or not at all; returns both paths.
 
@@ -211,5 +203,5 @@ def write(report: Report, folder: str | Path) -> tuple[Path, Path]:
     texts = {"index.html": render(report), "report.json": json.dumps(report.as_dict(), indent=1)}
     texts |= exports(report)
     for name, text in texts.items():
-        replace_whole(folder / name, text)
+        write_text(folder / name, text)
     return folder / "index.html", folder / "report.json"

@@ -130,7 +130,7 @@ class SoftmaxConfig:
         ``ibert`` (second-order polynomial, two passes), ``ita`` (shifts only, 8 bits), or ``exact`` (float64, in
         ``golden`` only).
     fraction_bits : fraction bits of a score, a logarithm to base 2.
-    probability_bits : the widest probabilities that the machine multiplies: 8 (one plane of 7 bits) or 16 (two planes,
+    probability_bits : the most that the machine multiplies: 8 (7 bits in one pass) or 16 (two byte planes, two passes,
         14 bits; each layer chooses).
     """
 
@@ -226,9 +226,9 @@ class QueueConfig:
 class ScheduleConfig:
     """What the compiler makes of the machine; the hardware is the same, so this is not part of the digest.
 
-    double_buffer : the operands of a product arrive while the product before it runs; else after it, in the same words.
+    double_buffer : the operands of a product arrive while the previous product runs; else after it, in the same words.
     fused_attention : a row of scores stays on chip; else it goes to DRAM and back before the values are multiplied
-        (docs/compiler.md says what stands in for that).
+        (docs/compiler.md says what represents that).
     """
 
     double_buffer: bool = True

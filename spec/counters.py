@@ -40,7 +40,7 @@ class HardwareCounter(StrEnum):
     )
     MATRIX_STALL_READOUT = (
         "matrix_stall_readout",
-        "an instruction is active but the accumulators of the tile before are still read out",
+        "an instruction is active but the accumulators of the previous tile are still being read out",
     )
     MATRIX_STALL_PARAMETERS = (
         "matrix_stall_parameters",
@@ -68,7 +68,7 @@ class HardwareCounter(StrEnum):
     P_READS = "p_reads", "words read from P"
     READOUT_COLUMNS = (
         "readout_columns",
-        "columns read out through the epilogue, the first planes of two-pass products not counted",
+        "columns read out through the epilogue, first passes of two-pass operands not counted",
     )
     ACTIVATION_COLUMNS = "activation_columns", "columns that passed through GELU or SiLU"
     SCORE_COLUMNS = "score_columns", "columns that passed through the softmax statistics"

@@ -9,7 +9,7 @@ NORM_CHANNELS = 4096
 POOL_TOKENS = 4096
 """The most tokens of a mean: what its exact sum is sized for."""
 PROBABILITY_MAXIMUM = 127 * 256 + 127
-"""The largest probability of two planes of signed bytes, ``256 * high + low`` with ``low`` in -128..127."""
+"""The largest probability of two byte planes, signed, ``256 * high + low`` with ``low`` in -128..127."""
 
 SCORE_SLOTS = 2
 """Query tiles whose scores S holds: one is written while the other is read."""

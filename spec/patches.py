@@ -1,4 +1,4 @@
-"""LOAD_PATCHES: which pixel rows are read, and how many writes each of their beats becomes (hw.patches)."""
+"""LOAD_PATCHES: which pixel rows are read, and how many writes each of their beats becomes (hw.load.patches)."""
 
 from __future__ import annotations
 

@@ -46,6 +46,12 @@ class Placement:
                 f"Placement of {self.tensor}: kind must be one of {', '.join(PLACEMENT_KINDS)}, not {self.kind!r}"
             )
 
+    @property
+    def area(self) -> tuple[slice, slice]:
+        """The rows and columns of the graph's tensor that this part holds."""
+        (rows, columns), row, column = self.shape, self.row_start, self.column_start
+        return slice(row, row + rows), slice(column, column + columns)
+
     def words(self, lanes: int, depth: int) -> int:
         """Words stored, from the first word of the first tile to the last word of the last one."""
         rows, columns = self.shape if self.kind != "panel_transposed" else self.shape[::-1]
@@ -114,6 +120,36 @@ class Program:
         raw = np.frombuffer(layout.pack_image(image), np.uint8)
         memory[self.input_offset : self.input_offset + raw.size] = raw
         return memory
+
+    def tensors(self, window: np.ndarray, lanes: int, depth: int) -> dict[str, np.ndarray]:
+        """Every stored tensor by name, [rows, columns], from its parts in ``window`` (uint8, the write window).
+
+        Raises ProgramError when parts of one tensor differ in type or leave a hole or overlap, or the result is none
+        of them.
+        """
+        by_name: dict[str, list[Placement]] = {}
+        for placement in self.placements:
+            by_name.setdefault(placement.tensor, []).append(placement)
+        if self.output_tensor not in by_name:
+            raise ProgramError(
+                f"The program stores no tensor {self.output_tensor!r}, which it names as its output"
+            )
+        return {name: _assemble(name, parts, window, lanes, depth) for name, parts in by_name.items()}
+
+
+def _assemble(name: str, parts: list[Placement], window: np.ndarray, lanes: int, depth: int) -> np.ndarray:
+    rows = max(p.row_start + p.shape[0] for p in parts)
+    columns = max(p.column_start + p.shape[1] for p in parts)
+    read = [p.read(window, lanes, depth) for p in parts]
+    whole, seen = np.zeros((rows, columns), read[0].dtype), np.zeros((rows, columns), np.int64)
+    for placement, part in zip(parts, read, strict=True):
+        if part.dtype != whole.dtype:
+            raise ProgramError(f"The parts of tensor {name} are stored as {whole.dtype} and as {part.dtype}")
+        whole[placement.area] = part
+        seen[placement.area] += 1
+    if not (seen == 1).all():
+        raise ProgramError(f"The parts of tensor {name} do not tile its {rows} x {columns} values")
+    return whole
 
 
 FORMAT = "vitreous-program-1"

@@ -8,7 +8,7 @@ from vitreous.spec.variants import SOFTMAXES, SoftmaxTraits
 MASKED_CODE = 0x8000
 """The stored 16-bit code of a key that does not exist; no score has it, and its probability is 0."""
 WIDE_BITS = 4
-"""Accumulators of two planes are ``2**WIDE_BITS`` times those of one: what a wide layer adds to ``s_o``."""
+"""Accumulators of a two-pass operand are ``2**WIDE_BITS`` times those of one pass: what it adds to ``s_o``."""
 
 
 def limits(config: SoftmaxConfig) -> SoftmaxTraits:

@@ -80,7 +80,7 @@ def exp2_mantissa(config: SoftmaxConfig) -> tuple[int, ...]:
     """``base2``: ``round(2**(F + 1 + f / 2**F) * PROBABILITY_MAXIMUM / 2**15)`` for ``f = 0 .. 2**F - 1``; F + 2 bits.
 
     A code holds the difference to the first one, F + 1 bits. The factor, common to probabilities and sum, keeps the
-    largest probability within two planes; a clamp at the top of each octave would cost 0.75 of 1024 in a probability.
+    largest probability within two byte planes; a clamp at each octave's top would cost 0.75 of 1024 in a probability.
     """
     bits, steps = config.fraction_bits, 1 << config.fraction_bits
     unit = PROBABILITY_MAXIMUM / (1 << 15)
@@ -98,7 +98,7 @@ def exp2_negative(config: SoftmaxConfig) -> tuple[int, ...]:
 
 @cache
 def exp2_level(config: SoftmaxConfig) -> tuple[int, ...]:
-    """``online``: levels ``round(2 * PROBABILITY_MAXIMUM * 2**(-f / 2**F))`` for ``f = 0 .. 2**F - 1``; 16 bits."""
+    """``online``: ``L``, ``round(2 * PROBABILITY_MAXIMUM * 2**(-f / 2**F))`` for ``f = 0 .. 2**F - 1``; 16 bits."""
     steps = 1 << config.fraction_bits
     return tuple(round(2 * PROBABILITY_MAXIMUM * 2.0 ** (-f / steps)) for f in range(steps))
 

@@ -83,14 +83,18 @@ def in_hardware(kind: type[Kind]) -> tuple[Kind, ...]:
 # What follows from a member, stated once: no field has a default, so that a new member states all of it.
 @dataclass(frozen=True, kw_only=True)
 class FunctionTraits:
-    """least_range : from here on the function is within 0.0041 of relu, a quarter of a step of most 8-bit results."""
+    """least_range : from here on the function is within 0.0041 of relu, a quarter of a step of most 8-bit results.
+
+    usual_range : of a table that serves results of more than 8 bits as well.
+    """
 
     least_range: float
+    usual_range: float
 
 
 FUNCTIONS: Mapping[ActivationFunction, FunctionTraits] = {
-    ActivationFunction.GELU: FunctionTraits(least_range=3.0),
-    ActivationFunction.SILU: FunctionTraits(least_range=8.0),
+    ActivationFunction.GELU: FunctionTraits(least_range=3.0, usual_range=4.5),
+    ActivationFunction.SILU: FunctionTraits(least_range=8.0, usual_range=8.0),
 }
 
 

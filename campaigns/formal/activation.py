@@ -1,7 +1,7 @@
 """Equality of every variant of the smooth activation with the formulas of docs/numerics.md, for all 2**16 inputs.
 
 ``delta`` and ``table`` are compared as a whole. ``poly`` and ``shift`` multiply and divide, where a solver compares two
-different circuits for hours: there each register is compared with the formula of the registers before it, and the
+different circuits for hours: there each register is compared with the formula of the previous registers, and the
 quotient by its product with the divisor.
 """
 
@@ -98,7 +98,7 @@ class _OpenTop(wiring.Component):
         return registers
 
     def _end(self, m: Module, r: dict[str, Signal]) -> Value:
-        """``y = relu(x) - round_shift(halves, 1)``, of the registers of the cycle before."""
+        """``y = relu(x) - round_shift(halves, 1)``, of the registers of the previous cycle."""
         behind = VARIANTS[self.config.variant].latency(self.config) - 1
         enable, x = r[f"enable_{behind}"], r[f"x_0_{behind}"].as_signed()
         delta = (r["halves_0"] + 1) >> 1
@@ -107,7 +107,7 @@ class _OpenTop(wiring.Component):
 
 
 class PolyTop(_OpenTop):
-    """Every register of ``poly`` is the formula of those before it."""
+    """Every register of ``poly`` is the formula of the previous ones."""
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -184,7 +184,7 @@ class ShiftTop(_OpenTop):
     def _check_step(
         self, m: Module, step: int, r: dict[str, Signal], before: tuple[Value, Value]
     ) -> tuple[Value, Value]:
-        """Returns ``q * (2**15 + e)``, by Horner's rule, and ``q``, both of the cycle before."""
+        """Returns ``q * (2**15 + e)``, by Horner's rule, and ``q``, both of the previous cycle."""
         power, remainder, quotient = (r[f"{name}_0_{step}"] for name in ("power", "remainder", "quotient"))
         divisor = Signal(17, name=f"divisor_of_{step}")
         product = Signal(32, name=f"product_{step}")
@@ -206,7 +206,7 @@ def _proof(name: str, config: ActivationConfig, statement: str, top: object, bug
     unit = VARIANTS[config.variant]
     return Proof(
         name=name,
-        unit=f"hw.{unit.__module__.rpartition('.')[2]}.{unit.__name__}",
+        unit=f"{unit.__module__.removeprefix('vitreous.')}.{unit.__name__}",
         statement=f"{statement}; a value passes where not enabled",
         top=lambda: top(config),  # type: ignore[operator]
         mode="bmc",
@@ -256,7 +256,7 @@ PROOFS = (
     ),
     Proof(
         name="activation_shift_power",
-        unit="hw.gelu_shift.ShiftActivation",
+        unit="hw.activation.shift.ShiftActivation",
         statement="`e` of `shift` is the formula of `x`, 0 where not enabled, for all 2**16 inputs; `u` is whole where "
         "`e` is not 0",
         top=lambda: ShiftPowerTop(_SHIFT),
@@ -269,7 +269,7 @@ PROOFS = (
     ),
     Proof(
         name="activation_shift",
-        unit="hw.gelu_shift.ShiftActivation",
+        unit="hw.activation.shift.ShiftActivation",
         statement="each of the 15 steps keeps `q * (2**15 + e) + r = e * 2**step` and `r < 2**15 + e`; then "
         "`y = relu(x) - round_shift(u * q, 25 - f)`, halves modulo 2**14 (that none is larger is tested)",
         top=lambda: ShiftTop(_SHIFT),

@@ -177,7 +177,7 @@ class ReciprocalTop(wiring.Component):
         divisor: Value,
         exponent: Value,
     ) -> Value:
-        """Returns ``q * Sn`` by Horner's rule: twice the product of the step before, and Sn for the new bit of q."""
+        """Returns ``q * Sn`` by Horner's rule: twice the product of the previous step, and Sn for the new bit of q."""
         product = Signal(34, name=f"q_times_divisor_{step}")
         bit = state.quotient[0]
         m.d.comb += product.eq((before[0] << 1) + Mux(bit, divisor, 0) if step else 0)
@@ -245,7 +245,7 @@ class ReciprocalRootTop(wiring.Component):
         )
         seed = Signal(16)
         m.d.comb += seed.eq(Array(rsqrt_seed())[(number >> RSQRT_SEED_SHIFT) - 32])
-        # Each register is compared with the formula of the registers before it; together they are the whole formula.
+        # Each register is compared with the formula of the previous registers; together they are the whole formula.
         r = registers
         formulas = (
             (3, "normalized_1", past(m, number, 3, name="number")),
@@ -271,7 +271,7 @@ class ReciprocalRootTop(wiring.Component):
 def _pipeline(name: str, unit: type, statement: str, top: object, bug: Mutation) -> Proof:
     return Proof(
         name=name,
-        unit=f"hw.{unit.__module__.rpartition('.')[2]}.{unit.__name__}",
+        unit=f"{unit.__module__.removeprefix('vitreous.')}.{unit.__name__}",
         statement=statement,
         top=top,
         mode="bmc",
@@ -309,7 +309,7 @@ PROOFS = (
     ),
     Proof(
         name="reciprocal",
-        unit="hw.reciprocal.Reciprocal",
+        unit="hw.arith.reciprocal.Reciprocal",
         statement="`Q * Sn <= n * 2**17 < (Q + 1) * Sn` and the exponent, for all numbers from 1 to 2**32 - 1 and all "
         "numerators above 2**13 (an invariant for each of the 16 steps), given `reciprocal_steps`",
         top=partial(ReciprocalTop, steps=False),
@@ -325,7 +325,7 @@ PROOFS = (
     ),
     Proof(
         name="reciprocal_steps",
-        unit="hw.reciprocal.Reciprocal",
+        unit="hw.arith.reciprocal.Reciprocal",
         statement="divisor, exponent, remainder and quotient of each of the 16 steps are those of a restoring division",
         top=partial(ReciprocalTop, steps=True),
         mode="prove",

@@ -112,7 +112,7 @@ _ARRAY = SimpleNamespace(array=SimpleNamespace(lanes=2, depth=2, multiplier="pla
 PROOFS = (
     _inductive(
         "softmax_base2_sum",
-        "hw.softmax_base2.Base2Recurrence",
+        "hw.softmax.base2.Base2Recurrence",
         "`2**18 <= S < 2**20 * keys` for up to 4096 keys of any scores: no overflow in 32 bits",
         lambda: UnitTop(
             Base2Recurrence(_softmax_config("base2")), partial(_check_softmax, 1023 << 10, 1 << 18)
@@ -128,7 +128,7 @@ PROOFS = (
     ),
     _inductive(
         "softmax_online_sum",
-        "hw.softmax_online.OnlineRecurrence",
+        "hw.softmax.online.OnlineRecurrence",
         "`2**19 <= S <= 2**19 * keys` for up to 4096 keys of any scores: no overflow in 32 bits",
         lambda: UnitTop(
             OnlineRecurrence(_softmax_config("online")), partial(_check_softmax, 1 << 19, 1 << 19)
@@ -139,7 +139,7 @@ PROOFS = (
     ),
     _inductive(
         "softmax_ibert_sum",
-        "hw.softmax_ibert.IbertSum",
+        "hw.softmax.ibert.IbertSum",
         "`S <= 2**19 * keys` for up to 4096 keys of any distances: no overflow in 32 bits",
         lambda: UnitTop(
             IbertSum(lanes=1, softmax=SoftmaxConfig(variant="ibert")), partial(_check_softmax, 1 << 19, 0)
@@ -150,7 +150,7 @@ PROOFS = (
     ),
     _inductive(
         "softmax_ita_sum",
-        "hw.softmax_ita.ItaRecurrence",
+        "hw.softmax.ita.ItaRecurrence",
         "`2**8 <= S <= 2**8 * keys` for up to 4096 keys of any scores: 65280 for the 255 that have an inverse, and no "
         "overflow in 21 bits",
         lambda: UnitTop(ItaRecurrence(_softmax_config("ita")), partial(_check_softmax, 1 << 8, 1 << 8)),

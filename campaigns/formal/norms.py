@@ -114,7 +114,7 @@ def _check_row_mean(m: Module, unit: Any, registers: dict[str, Signal], free: An
 PROOFS = (
     _inductive(
         "row_statistics",
-        "hw.norm_one_pass.RowStatistics",
+        "hw.norm.one_pass.RowStatistics",
         "sum and sum of squares of up to 4096 values of 16 bits equal sums of 64 bits, `|sum| <= 2**15 * n`, "
         "`squares <= 2**30 * n`",
         lambda: UnitTop(RowStatistics(lanes=1), _check_statistics),
@@ -129,7 +129,7 @@ PROOFS = (
     ),
     _inductive(
         "pool_sum",
-        "hw.norm_pool.PoolSum",
+        "hw.vector.pool.PoolSum",
         "the sum of up to 4096 values of 16 bits, 4 lanes, any mask, equals a sum of 64 bits",
         lambda: UnitTop(PoolSum(lanes=4), _check_pool),
         Mutation("width", "vector/pool.py", "Signal(signed(16 + level)", "Signal(signed(15 + level)"),
@@ -138,7 +138,7 @@ PROOFS = (
     ),
     _inductive(
         "centre",
-        "hw.norm_one_pass.Centre",
+        "hw.norm.one_pass.Centre",
         "`u = D * x - sum` (RMS norm: `D * x`) is exact in 30 bits for every `D <= 4096` and every sum of `D` values",
         lambda: UnitTop(Centre(lanes=1), _check_centre),
         Mutation("width", "norm/one_pass.py", "CENTRED_BITS = 30", "CENTRED_BITS = 28"),
@@ -147,7 +147,7 @@ PROOFS = (
     ),
     _inductive(
         "centred_sums",
-        "hw.norm_two_pass.CentredSums",
+        "hw.norm.two_pass.CentredSums",
         "`u = 16 * x - mean` is exact and `|u| < 2**20` for every mean of 20 bits; sums of `u` and of squares over up "
         "to 4096 values equal sums of 64 bits, `sum u*u < 2**52`",
         lambda: UnitTop(CentredSums(lanes=1), _check_centred_sums),
@@ -162,7 +162,7 @@ PROOFS = (
     ),
     _inductive(
         "row_mean",
-        "hw.norm_two_pass.RowMean",
+        "hw.norm.two_pass.RowMean",
         "`mean = round_shift(sum * q, 11 + d)` is exact in 20 bits, at most `2**19 - 16`, for every product that a sum "
         "of `D <= 4096` values and a quotient `q <= 2**(15 + d) / D` give",
         lambda: UnitTop(RowMean(lanes=2), _check_row_mean),

@@ -96,7 +96,7 @@ class SumsTop(wiring.Component):
 PROOFS = (
     Proof(
         name="packed_product",
-        unit="hw.dsp48e2.DspSlice",
+        unit="hw.matrix.dsp48e2.DspSlice",
         statement="`(high * 2**18 + low) * b + pcin = high * b * 2**18 + low * b + pcin`, all signed bytes and `pcin` "
         "(a cycle for each `b`)",
         top=ProductTop,
@@ -109,7 +109,7 @@ PROOFS = (
     ),
     Proof(
         name="packed_sums",
-        unit="hw.array_dsp.Sums",
+        unit="hw.matrix.array_dsp.Sums",
         statement="both sums are exact after any number of words of up to 4 byte products each, while they fit 32 bits",
         top=SumsTop,
         mode="prove",

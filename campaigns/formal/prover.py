@@ -142,7 +142,9 @@ def refute(proof: Proof, folder: Path = FOLDER) -> Result:
     command = [sys.executable, "-m", "campaigns.formal", "--write", proof.name, str(place / "top.il")]
     written = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     if written.returncode:
-        raise ProofError(f"{proof.name}: the broken unit gives no design: {written.stderr.splitlines()[-1]}")
+        raise ProofError(
+            f"{proof.name}: the unit with the seeded bug has no design: {written.stderr.splitlines()[-1]}"
+        )
     shutil.rmtree(tree)
     depth = proof.bug_depth or proof.depth
     return decide(dataclasses.replace(proof, mode="bmc", depth=depth), place)

@@ -61,14 +61,14 @@ def _check_issue(m: Module, unit: Any, registers: dict[str, Signal], free: Any) 
 
 
 def _check_issue_order(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
-    """Commands leave as they came; signal masks are given once each, at completion, in the order of issue."""
+    """Commands leave as they came; signal masks are given once each, on retirement, in the order of issue."""
     held = past(m, unit.available, name="available")
     m.d.comb += [
         Assume(~unit.halt),
         Assume(
             unit.i.payload.word[32:] == 0
         ),  # operands are stored like the bits before them, and nothing else
-        # Tokens that are there stay until this queue takes them, and the unit completes only what it was given.
+        # Tokens that are there stay until this queue takes them, and the unit retires only what it was given.
         Assume((held & ~past(m, unit.take, name="taken") & ~unit.available) == 0),
         Assume(~unit.done | unit.active),
     ]
@@ -136,7 +136,7 @@ _SMALL = AcceleratorConfig(queue=QueueConfig(depth=2))
 PROOFS = (
     Proof(
         name="tokens",
-        unit="hw.tokens.Tokens",
+        unit="hw.control.tokens.Tokens",
         statement="each of the 16 counters equals tokens given minus tokens taken, `available` is `counter != 0`, and "
         "a token that does not fit raises `overflow` (tokens are taken only where available: `issue`)",
         top=lambda: UnitTop(Tokens(), _check_tokens),
@@ -147,7 +147,7 @@ PROOFS = (
     ),
     Proof(
         name="issue",
-        unit="hw.issue.IssueQueue",
+        unit="hw.control.issue.IssueQueue",
         statement="an instruction issues only with all tokens of its `wait` mask, takes exactly these, and nothing "
         "else takes a token",
         top=lambda: UnitTop(IssueQueue(_SMALL), _check_issue),
@@ -163,9 +163,9 @@ PROOFS = (
     ),
     Proof(
         name="issue_order",
-        unit="hw.issue.IssueQueue",
-        statement="commands leave in order, none dropped, duplicated or changed, `o` holds; each completion gives the "
-        "signal mask of its own instruction (queue depth 2, no halt, operands 0)",
+        unit="hw.control.issue.IssueQueue",
+        statement="commands leave in order, none dropped, duplicated or changed, `o` holds; each instruction gives its "
+        "own signal mask when it retires (queue depth 2, no halt, operands 0)",
         top=lambda: UnitTop(IssueQueue(_SMALL), _check_issue_order, chosen=3, completed=5),
         mode="bmc",
         depth=10,
@@ -178,7 +178,7 @@ PROOFS = (
     ),
     Proof(
         name="dispatch",
-        unit="hw.dispatch.Dispatch",
+        unit="hw.control.dispatch.Dispatch",
         statement="an instruction is offered to the queue of its opcode and to no other, unchanged, and taken when "
         "that queue takes it",
         top=lambda: UnitTop(Dispatch(), _check_dispatch),
@@ -193,7 +193,7 @@ PROOFS = (
     ),
     Proof(
         name="retire",
-        unit="hw.retire.Retire",
+        unit="hw.control.retire.Retire",
         statement="`done` comes in the order of starts, once for each instruction, and after its own end (4 in flight)",
         top=lambda: UnitTop(Retire(in_flight=4), _check_retire),
         mode="bmc",

@@ -228,7 +228,7 @@ _GATHER, _SPLIT = 4, 1  # words of 16 bytes and of 4, on a bus of 8
 PROOFS = (
     _stream(
         "row_walker",
-        "bursts.RowWalker",
+        "axi.bursts.RowWalker",
         "a region of n rows gives n rows, in order, `stride` apart, none twice; `o` holds",
         lambda: UnitTop(RowWalker(), _check_rows),
         Mutation(
@@ -237,7 +237,7 @@ PROOFS = (
     ),
     _stream(
         "burst_generator",
-        "bursts.BurstGenerator",
+        "axi.bursts.BurstGenerator",
         "the bursts of a row cover its beats once, in order; at most 16 beats, never across 4 KiB; `o` holds; a row "
         "beyond the window is reported and makes none (bus of 8 bytes, no halt)",
         lambda: UnitTop(BurstGenerator(small(1), burst_beats=BURST_BEATS), _check_bursts),
@@ -251,7 +251,7 @@ PROOFS = (
     ),
     _stream(
         "pixel_rows",
-        "pixel_rows.PixelRows",
+        "load.pixel_rows.PixelRows",
         "`o` holds",
         lambda: UnitTop(PixelRows(), _check_hold),
         Mutation(
@@ -263,7 +263,7 @@ PROOFS = (
     ),
     _stream(
         "patch_unfolder",
-        "patches.PatchUnfolder",
+        "load.patches.PatchUnfolder",
         "`o` holds (4 lanes, 4 deep)",
         lambda: UnitTop(
             PatchUnfolder(small(4)), lambda m, unit, registers, free: assert_holds(m, unit.o, "o")
@@ -273,7 +273,7 @@ PROOFS = (
     ),
     _stream(
         "read_channel",
-        "axi.ReadChannel",
+        "axi.axi.ReadChannel",
         "AR holds; every request goes out once with its client's id; every beat reaches the client of its id",
         lambda: UnitTop(ReadChannel(data_bits=64), _check_channel),
         Mutation(
@@ -285,7 +285,7 @@ PROOFS = (
     ),
     _stream(
         "beats_to_words_gather",
-        "gearbox.BeatsToWords",
+        "axi.gearbox.BeatsToWords",
         "every word has the bytes of its two beats, `last` on a row's last; nothing dropped or duplicated; `o` holds",
         lambda: _gearbox(BeatsToWords, _check_words, _GATHER),
         Mutation(
@@ -297,7 +297,7 @@ PROOFS = (
     ),
     _stream(
         "beats_to_words_split",
-        "gearbox.BeatsToWords",
+        "axi.gearbox.BeatsToWords",
         "every word is its half of its beat, a row begins with a new beat; nothing dropped or duplicated; `o` holds",
         lambda: _gearbox(BeatsToWords, _check_words, _SPLIT),
         Mutation(
@@ -309,7 +309,7 @@ PROOFS = (
     ),
     _stream(
         "words_to_beats_split",
-        "gearbox.WordsToBeats",
+        "axi.gearbox.WordsToBeats",
         "every word is two beats, low bytes first, all strobes; nothing dropped or duplicated; `o` holds",
         lambda: _gearbox(WordsToBeats, _check_beats, _GATHER),
         Mutation(
@@ -318,7 +318,7 @@ PROOFS = (
     ),
     _stream(
         "words_to_beats_gather",
-        "gearbox.WordsToBeats",
+        "axi.gearbox.WordsToBeats",
         "every beat has its two words, or a row's last one with its strobes alone; nothing dropped; `o` holds",
         lambda: _gearbox(WordsToBeats, _check_beats, _SPLIT),
         Mutation(

@@ -254,7 +254,7 @@ def _build(kind: type, check: Any, chosen: int) -> UnitTop:
 PROOFS = (
     Proof(
         name="packer",
-        unit="hw.packer.Packer",
+        unit="hw.matrix.packer.Packer",
         statement="a word has each column at its place and padding where none came (4 lanes of 8 bits, 4 deep)",
         top=lambda: UnitTop(Packer(small(4)), _check_packer),
         mode="prove",
@@ -264,7 +264,7 @@ PROOFS = (
     ),
     _bounded(
         "word_reader",
-        "store_words.WordReader",
+        "store.store_words.WordReader",
         "addresses are `base + row * stride + word`; words leave in that order, none dropped or duplicated; `o` holds",
         _top(WordReader, _check_reader),
         10,
@@ -272,7 +272,7 @@ PROOFS = (
     ),
     _bounded(
         "norm_words",
-        "norm_words.NormWords",
+        "vector.words.NormWords",
         "a reserved place is there when its word comes; words are written once, in order; the write holds "
         "(4 places)",
         lambda: UnitTop(NormWords(small(4)), _check_norm_words, chosen=4),
@@ -283,7 +283,7 @@ PROOFS = (
     ),
     _bounded(
         "load_front",
-        "load_front.LoadFront",
+        "load.load_front.LoadFront",
         "each command is handed on once, unchanged, or reported; `o` and `row` hold (no halt)",
         _top(LoadFront, _check_load_front, 0),
         12,
@@ -296,7 +296,7 @@ PROOFS = (
     ),
     _bounded(
         "load_back",
-        "load_back.LoadBack",
+        "load.load_back.LoadBack",
         "a write holds until its port takes it, one port at a time, none outside a command (no halt)",
         _top(LoadBack, _check_load_back, 0),
         12,
@@ -309,7 +309,7 @@ PROOFS = (
     ),
     _bounded(
         "fetch",
-        "fetch.Fetch",
+        "control.fetch.Fetch",
         "requests and commands hold; asked-for beats always have room; commands are the beats in order (8-byte bus)",
         _top(Fetch, _check_fetch),
         13,
@@ -317,7 +317,7 @@ PROOFS = (
     ),
     _bounded(
         "read_bursts",
-        "load.LoadUnit",
+        "load.load.LoadUnit",
         "requests hold; at most 8 bursts are unanswered; `drained` is right; none begins after an error",
         _top(LoadUnit, _check_read_bursts, 0),
         14,
@@ -330,7 +330,7 @@ PROOFS = (
     ),
     _bounded(
         "write_bursts",
-        "store.StoreUnit",
+        "store.store.StoreUnit",
         "AW and W hold, also when halted; every burst has exactly its beats, the last one marked; `drained` is right",
         _top(StoreUnit, _check_write_bursts),
         14,

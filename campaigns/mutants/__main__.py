@@ -2,7 +2,7 @@
 
 First the unmutated tree must pass all cases (else nothing would be proved), then each mutant is built and
 simulated in a process
-of its own. Results are kept in ``build/mutants/results.json`` after each one, so an interrupted run goes on
+of its own. Results are kept in ``build/mutants/results.json`` after each one, so an interrupted run resumes
 where it was.
 """
 

@@ -21,7 +21,7 @@ IMAGES = 2
 BOUND = 20
 """A mutant hangs when it takes this many times the cycles of the true machine."""
 
-# "plain" keeps values in the middle of their ranges, "loud" saturates int8, int16, scores and the GELU's table.
+# "plain" keeps values in the middle of their ranges, "loud" saturates int8, int16, scores and the activation's table.
 CASES: dict[str, tuple[str, bool, dict[str, Any]]] = {
     "1-base2-plain": (
         "small-4x2-64-base2",

@@ -21,15 +21,13 @@ class Mutation:
     new: str
 
     def apply(self, hw: Path) -> None:
-        """Raises ValueError unless ``old`` is there exactly once, so that a stale entry of the catalogue is
+        """Raises ValueError unless ``old`` occurs exactly once, so that a stale entry of the catalogue is
         noticed.
         """
         path = hw / self.file
         text = path.read_text()
         if text.count(self.old) != 1:
-            raise ValueError(
-                f"{self.file}: {self.old!r} is there {text.count(self.old)} times, expected once"
-            )
+            raise ValueError(f"{self.file}: {self.old!r} occurs {text.count(self.old)} times, not once")
         path.write_text(text.replace(self.old, self.new))
 
 

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from vitreous.sim.run.build import SimulationError, build
+from vitreous.sim.errors import SimulationError
+from vitreous.sim.run.build import build
 from vitreous.sim.run.runtime import simulate
 from vitreous.spec import program
 from vitreous.spec.config import AcceleratorConfig
 
 
 def probe(cases: Path, builds: Path) -> dict[str, object]:
-    """The verdict: ``caught`` with the reason, ``survived``, or ``unbuildable`` (a mutation that is none)."""
+    """The verdict: ``caught`` with the reason, ``survived``, or ``unbuildable`` (not a valid mutation)."""
     for folder in sorted(path for path in cases.iterdir() if path.is_dir()):
         compiled = program.load(folder / "program.safetensors")
         config = AcceleratorConfig.from_dict(compiled.config)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from campaigns.vectors.campaign import GROUPS, Group, Row, run_group
 from vitreous.sim.bench.vectors import VectorError
-from vitreous.sim.run.build import SimulationError
+from vitreous.sim.errors import SimulationError
 from vitreous.sim.run.toolchain import verilator
 
 
@@ -39,7 +39,7 @@ def page(groups: list[Group], command: str, seconds: float) -> str:
         "Expected values are those of `golden`, written as data; stimulus, clock and comparison are in the simulation",
         "(`sim/bench/vectors.py`). A vector is one lane's answer to one input: a result, a probability, a "
         "score of a row, a",
-        "normalized value, a drained dot product. `all` means that the space is gone through, whatever `--count` says.",
+        "normalized value, a dot product that was read out. `all` means the whole space, whatever `--count` says.",
         "Seconds of a row are wall time of everything but the build; cycles/s are per second of the simulation's CPU",
         f"time, its start included. Builds, wall time: {built}.",
         "",

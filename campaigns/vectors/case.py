@@ -25,7 +25,7 @@ def every_value(block: Block) -> int:
 
 
 def checked(output: str) -> Callable[[Block], int]:
-    """Values of an output in the cycles in which it is looked at."""
+    """Values of an output in the cycles in which it is checked."""
     return lambda block: int(np.count_nonzero(block.check[output])) * block.expected[output].shape[1]
 
 

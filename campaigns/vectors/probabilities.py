@@ -1,4 +1,4 @@
-"""The prologue of P·V: codes and maxima become probabilities of one plane, or the high or the low one of two."""
+"""The prologue of P·V: codes and maxima become probabilities of 8 bits, or a byte plane of those of 16."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _least(config: SoftmaxConfig) -> int:
 
 
 def _codes(config: SoftmaxConfig) -> np.ndarray:
-    """All codes that a recurrence makes, and that of a masked key, in ascending order of what they stand for."""
+    """All codes that a recurrence makes, and that of a masked key, in ascending order of what they represent."""
     found = np.arange(_least(config), _largest(config) + 1)
     if config.variant is SoftmaxVariant.BASE2:
         # Mantissas of the table only: there is none that would round to more than the largest probability.
@@ -53,7 +53,7 @@ def _codes(config: SoftmaxConfig) -> np.ndarray:
 def _block(
     config: SoftmaxConfig, code: np.ndarray, maximum: np.ndarray, total: np.ndarray, plane: int
 ) -> Block:
-    """``plane`` : 0 of one, 1 the high and 2 the low one of two. All arrays flat; total : only ``ita`` needs it."""
+    """``plane`` : 0 of 8 bits, 1 the high and 2 the low byte plane. All arrays flat; total : only ``ita`` needs it."""
     level = levels(tensor(code)[:, None], tensor(maximum), tensor(total), config)[:, 0]
     wide = config.probability_bits == 16 and plane > 0
     o = planes(wide_probabilities(level))[plane - 1] if wide else narrow_probabilities(level)
@@ -109,7 +109,7 @@ def random_blocks(config: SoftmaxConfig, rng: np.random.Generator, count: int) -
 
 
 def all_distances(config: SoftmaxConfig, rng: np.random.Generator, count: int) -> Iterator[Block]:
-    """All codes below the largest, the middle and the least maximum; ``ita`` with all inverses; in all planes."""
+    """All codes below the largest, the middle and the least maximum; ``ita`` with all inverses; in all byte planes."""
     codes = _codes(config)
     codes = np.append(codes, np.full(-len(codes) % LANES, _MASKED))
     sums = np.arange(256, 65282)
@@ -130,8 +130,8 @@ def cases() -> list[Case]:
             config = AcceleratorConfig(array=ArrayConfig(lanes=LANES, depth=1), softmax=softmax)
             name = f"{variant}, F = {bits}, {width} bits"
             for space, blocks in (
-                ("all distances, inverses and planes", all_distances),
-                ("codes, maxima, inverses, planes", random_blocks),
+                ("all distances, inverses and byte planes", all_distances),
+                ("codes, maxima, inverses, byte planes", random_blocks),
             ):
                 found.append(
                     Case(

@@ -128,24 +128,33 @@ def reciprocal_blocks(rng: np.random.Generator, count: int) -> Iterator[Block]:
         numerator = (
             _NUMERATORS[number // 2 % 5] if number % 2 else int(rng.choice([low, rng.integers(low, 1 << 15)]))
         )
-        value = magnitudes(rng, size, 32)
-        quotient, exponent = reciprocal(numerator, tensor(value))
-        cycles = size // COPIES
-        valid, tag = rng.integers(0, 2, size), rng.integers(0, 2, size)
-        yield Block(
-            stimulus={
-                "valid": lanes(valid, COPIES),
-                "tag": lanes(tag, COPIES),
-                "numerator": np.full((cycles, COPIES), numerator),
-                "number": lanes(value, COPIES),
-            },
-            expected={
-                "o_valid": lanes(valid, COPIES),
-                "o_tag": lanes(tag, COPIES),
-                "quotient": lanes(quotient, COPIES),
-                "exponent": lanes(exponent, COPIES),
-            },
-        )
+        yield _division(rng, numerator, magnitudes(rng, size, 32))
+
+
+def all_divisors(rng: np.random.Generator, count: int) -> Iterator[Block]:
+    """All normalized divisors under the ends of the numerators and those that units fix; all numbers of channels."""
+    for numerator in ((1 << 13) + 1, 65280 >> 2, 1 << 14, (1 << 15) - 1):
+        yield _division(rng, numerator, np.arange(1 << 16, 1 << 17))
+    yield _division(rng, 1 << 14, np.arange(1, 4097))
+
+
+def _division(rng: np.random.Generator, numerator: int, value: np.ndarray) -> Block:
+    quotient, exponent = reciprocal(numerator, tensor(value))
+    valid, tag = rng.integers(0, 2, len(value)), rng.integers(0, 2, len(value))
+    return Block(
+        stimulus={
+            "valid": lanes(valid, COPIES),
+            "tag": lanes(tag, COPIES),
+            "numerator": np.full((len(value) // COPIES, COPIES), numerator),
+            "number": lanes(value, COPIES),
+        },
+        expected={
+            "o_valid": lanes(valid, COPIES),
+            "o_tag": lanes(tag, COPIES),
+            "quotient": lanes(quotient, COPIES),
+            "exponent": lanes(exponent, COPIES),
+        },
+    )
 
 
 def row_scale_blocks(config: SoftmaxConfig, rng: np.random.Generator, count: int) -> Iterator[Block]:
@@ -226,7 +235,11 @@ def all_roots(rng: np.random.Generator, count: int) -> Iterator[Block]:
 
 def cases() -> list[Case]:
     """Of this file."""
-    found = [
+    return [*_requantize_cases(), *_leading_one_cases(), *_reciprocal_cases(), *_root_cases()]
+
+
+def _requantize_cases() -> list[Case]:
+    return [
         Case(
             unit="Requantize",
             variant=f"{width} bits",
@@ -236,7 +249,10 @@ def cases() -> list[Case]:
         )
         for width in (32, 30)
     ]
-    found += [
+
+
+def _leading_one_cases() -> list[Case]:
+    return [
         Case(
             unit="LeadingOne",
             variant=f"{width} bits",
@@ -247,16 +263,25 @@ def cases() -> list[Case]:
         )
         for width in (16, 32, 64)
     ]
-    found.append(
+
+
+def _reciprocal_cases() -> list[Case]:
+    """Reciprocals of counts, and what softmax multiplies a row by: 1 over the sum of its numerators."""
+    divisions = [
         Case(
             unit="Reciprocal",
             variant="",
-            space="numbers of 32 bits, numerators",
+            space=space,
             make=copies(Reciprocal),
-            blocks=reciprocal_blocks,
+            blocks=blocks,
+            exhaustive=blocks is all_divisors,
         )
-    )
-    found += [
+        for space, blocks in (
+            ("all normalized divisors, 4 numerators; all numbers of channels", all_divisors),
+            ("numbers of 32 bits, numerators", reciprocal_blocks),
+        )
+    ]
+    scales = [
         Case(
             unit="RowScale",
             variant=variant,
@@ -266,15 +291,19 @@ def cases() -> list[Case]:
         )
         for variant in (SoftmaxVariant.BASE2, SoftmaxVariant.ONLINE)
     ]
-    found += [
-        Case(
-            unit="RowInverse",
-            variant="ita",
-            space="all sums 256..2**20 - 1",
-            make=copies(RowInverse),
-            blocks=row_inverse_blocks,
-            exhaustive=True,
-        ),
+    inverse = Case(
+        unit="RowInverse",
+        variant="ita",
+        space="all sums 256..2**20 - 1",
+        make=copies(RowInverse),
+        blocks=row_inverse_blocks,
+        exhaustive=True,
+    )
+    return [*divisions, *scales, inverse]
+
+
+def _root_cases() -> list[Case]:
+    return [
         Case(
             unit="ReciprocalRoot",
             variant="",
@@ -291,4 +320,3 @@ def cases() -> list[Case]:
             blocks=root_blocks,
         ),
     ]
-    return found

@@ -2,7 +2,7 @@
 
     patches . linear . requantize(16) [. pad_tokens] [. add(constant)]      Embedding
     linear . requantize(8) [. relu]                                         Linear to X
-    linear . requantize(16) . gelu . requantize(8)                          Linear to X
+    linear . requantize(16) . activation . requantize(8)                    Linear to X
     linear . requantize(16) . add(residual)                                 Linear to R, in place
     linear . requantize(16) . output                                        Linear to R
     three linears . scores . requantize(15) . softmax . context . requantize_rows    Attention
@@ -52,8 +52,6 @@ def _match_norm(pattern: Pattern, node: Node) -> Norm:
 
 def _match_pool(pattern: Pattern, node: Node) -> Pool:
     rows, channels = pattern.shape(node.inputs[0])
-    if pattern.dtype(node.inputs[0]) != "int16":
-        raise CompileError(f"{checks.where(node)}: takes the 16-bit residual stream only")
     checks.at_most(node, "tokens", rows, POOL_TOKENS)
     multiplier, shift = node.integer("multiplier"), node.integer("shift")
     if not (1 <= multiplier < 1 << 15 and 1 <= shift <= 47):
@@ -86,6 +84,7 @@ def _match_select(pattern: Pattern, node: Node) -> Select:
 
 def fuse(graph: Graph, config: AcceleratorConfig) -> tuple[Operation, ...]:
     """The graph's operations in execution order. Raises CompileError that names what has no fused form."""
+    checks.graph_fits(graph)
     pattern = Pattern(graph, config)
     operations: list[Operation] = []
     projections: dict[str, Linear] = {}
@@ -115,6 +114,6 @@ def fuse(graph: Graph, config: AcceleratorConfig) -> tuple[Operation, ...]:
             )
         else:
             raise CompileError(
-                f"{checks.where(node)}: is in no chain of operations that the machine can fuse"
+                f"{checks.where(node)}: is not in a chain of operations that the machine can fuse"
             )
     return tuple(operations)

@@ -21,7 +21,6 @@ def match_attention(pattern: Pattern, scores: Node, projections: dict[str, Linea
     checks.softmax_matches(softmax, pattern.config)
     context = pattern.follow(softmax, Op.CONTEXT)
     rows = pattern.follow(context, Op.REQUANTIZE_ROWS)
-    _same_heads(scores, context, rows)
     if context.inputs[0] != softmax.outputs[0] or rows.inputs[1:] != softmax.outputs[1:]:
         raise CompileError(
             f"{checks.where(context)}: must take the probabilities, and its rows the scales, of {softmax.name}"
@@ -30,18 +29,13 @@ def match_attention(pattern: Pattern, scores: Node, projections: dict[str, Linea
     key = _operand(pattern, scores, scores.inputs[1], projections)
     value = _operand(pattern, context, context.inputs[1], projections)
     heads = scores.integer("heads")
-    if heads < 1 or query.columns % heads or not query.columns == key.columns == value.columns:
+    if value.columns != query.columns:
         raise CompileError(
             f"{checks.where(scores)}: {query.columns}, {key.columns} and {value.columns} channels do not "
             f"make {heads} equal heads"
         )
-    wide = softmax.integer("probability_bits") == 16
-    if pattern.dtype(softmax.outputs[0]) != ("int16" if wide else "int8"):
-        raise CompileError(
-            f"{checks.where(softmax)}: {softmax.outputs[0]} is {pattern.dtype(softmax.outputs[0])}, which is not "
-            f"what {softmax.integer('probability_bits')} probability bits are"
-        )
-    checks.attention_fits(scores, key.rows, query.columns // heads, pattern.config, wide=wide)
+    a_bits = pattern.graph.tensors[context.inputs[0]].bits
+    checks.attention_fits(scores, key.rows, query.columns // heads, pattern.config, a_bits=a_bits)
     return Attention(
         query=query,
         key=dataclasses.replace(key, destination=Memory.W),
@@ -49,19 +43,12 @@ def match_attention(pattern: Pattern, scores: Node, projections: dict[str, Linea
         heads=heads,
         score=(int(multiplier[0]), int(shift[0])),
         row=checks.row_constants(softmax),
-        wide=wide,
+        a_bits=a_bits,
         zero_point=checks.zero_point(rows),
         output=rows.outputs[0],
         layer=scores.layer or scores.name,
         context_layer=context.layer or context.name,
     )
-
-
-def _same_heads(*nodes: Node) -> None:
-    if len({node.integer("heads") for node in nodes}) != 1:
-        raise CompileError(
-            f"{checks.where(nodes[0])}: scores, context and requantize_rows differ in their number of heads"
-        )
 
 
 def _operand(pattern: Pattern, node: Node, tensor: str, projections: dict[str, Linear]) -> Linear:

@@ -14,13 +14,9 @@ from vitreous.spec.isa import Activation, Memory
 
 def match_linear(pattern: Pattern, node: Node) -> Linear:
     """The chain that begins with the LINEAR ``node``."""
-    rows, inner = pattern.shape(node.inputs[0])
+    rows, _ = pattern.shape(node.inputs[0])
     bias = checks.fold_zero_point(node)
     weight = node.constants["weight"]
-    if weight.shape[1] != inner:
-        raise CompileError(
-            f"{checks.where(node)}: weight takes {weight.shape[1]} channels, but its input has {inner}"
-        )
     requantize = pattern.follow(node, Op.REQUANTIZE)
     width = checks.bits(requantize, (8, 16))
     multiplier, shift = checks.multipliers(requantize, weight.shape[0])
@@ -54,7 +50,7 @@ def _narrow(pattern: Pattern, linear: Linear, requantize: Node) -> Linear:
 
 
 def _wide(pattern: Pattern, linear: Linear, requantize: Node) -> Linear:
-    """16 bits: GELU's input, a residual addition, or the result."""
+    """16 bits: the input of GELU or SiLU, a residual addition, or the result."""
     smooth = pattern.only_consumer(requantize, Op.ACTIVATION)
     if smooth is not None:
         checks.activation_matches(smooth, pattern.config)

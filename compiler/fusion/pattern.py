@@ -33,17 +33,10 @@ class Pattern:
     def consumers(self, tensor: str) -> list[Node]:
         return self._consumers.get(tensor, [])
 
-    def dtype(self, tensor: str) -> str:
-        return self.graph.tensors[tensor].dtype
-
     def shape(self, tensor: str) -> tuple[int, int]:
-        """Rows and columns. Raises CompileError for a tensor that is not a matrix."""
-        shape = self.graph.tensors[tensor].shape
-        if len(shape) != 2:
-            raise CompileError(
-                f"{checks.where(self.producer(tensor))}: {tensor} must be a matrix, not {shape}"
-            )
-        return shape[0], shape[1]
+        """Rows and columns of a matrix."""
+        rows, columns = self.graph.tensors[tensor].shape
+        return rows, columns
 
     def only_consumer(self, node: Node, op: Op) -> Node | None:
         """The one consumer of ``node``'s first output if it is an ``op``, else None."""
@@ -66,7 +59,7 @@ class Pattern:
         self.take(add)
         first, second = add.inputs
         if first == second:
-            raise CompileError(f"{checks.where(add)}: adds {tensor} to itself, which the machine cannot")
+            raise CompileError(f"{checks.where(add)}: adds {tensor} to itself, which is not supported")
         return second if first == tensor else first
 
     def consumed_in_place(self, add: Node, residual: str) -> None:
@@ -74,7 +67,7 @@ class Pattern:
         source = self.producer(residual)
         if source.op not in (Op.ADD, Op.PAD_TOKENS, Op.REQUANTIZE):
             raise CompileError(
-                f"{checks.where(add)}: its operand {residual} ({source.op}) is no residual stream"
+                f"{checks.where(add)}: its operand {residual} ({source.op}) is not a residual stream"
             )
         for user in self._readers(residual):
             if self._position[user.name] > self._position[add.name]:

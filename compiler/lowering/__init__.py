@@ -108,5 +108,5 @@ def _lower_select(plan: Plan, select: Select) -> None:
 def _lower_output(plan: Plan, output: Output) -> None:
     source = plan.panels.get(output.input)
     if source is None:
-        raise CompileError(f"The output {output.input} is no tensor that the machine holds")
+        raise CompileError(f"The output {output.input} is not a tensor that the machine holds")
     plan.store(output.output, source, output.layer)

@@ -1,5 +1,5 @@
 """Lowering attention: head after head; within a head the scores of one query tile run before the context of
-the one before."""
+the previous one."""
 
 from __future__ import annotations
 
@@ -129,5 +129,5 @@ def _context(
         columns=width,
         o_stride=context.stride,
         zero_point=attention.zero_point,
-        wide=int(attention.wide),
+        wide=int(attention.a_bits > 8),
     )

@@ -1,4 +1,4 @@
-"""Lowering layer norms: by groups of row tiles, as soon as the product before has finished them."""
+"""Lowering layer norms: by groups of row tiles, as soon as the preceding product has finished them."""
 
 from __future__ import annotations
 

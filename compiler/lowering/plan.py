@@ -153,7 +153,7 @@ class Plan:
     def store(
         self, tensor: str, panel: Panel, layer: str, *, column_start: int = 0, transposed: bool = False
     ) -> None:
-        """STORE a whole panel in one piece. ``transposed``: its lanes are the tensor's columns."""
+        """STORE a whole panel at once. ``transposed``: its lanes are the tensor's columns."""
         words = len(panel.tiles(self.lanes)) * panel.stride
         residual = panel.buffer.memory is Memory.R
         word_bytes = self.config.residual_word_bytes if residual else self.config.panel_word_bytes

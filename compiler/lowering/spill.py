@@ -36,7 +36,7 @@ def spill_scores(plan: Plan, attention: Attention, slot: int) -> None:
 
 
 def _room(plan: Plan, attention: Attention) -> Spill:
-    """Made at the first attention with so many keys, and kept. It begins as zeros, so every run stores the same."""
+    """Made at the first attention with this number of keys. It begins as zeros, so every run stores the same."""
     keys = attention.key.rows
     if keys not in plan.spills:
         buffer = Buffer(f"spilled scores of {keys} keys", Memory.R, SCORE_SLOTS * keys, attention.layer)

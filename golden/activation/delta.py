@@ -1,4 +1,4 @@
-"""GELU ``delta``: a table of half the range, interpolated or not (docs/numerics.md, GELU and SiLU)."""
+"""GELU and SiLU by ``delta``: a table of half the range, interpolated or not (docs/numerics.md, GELU and SiLU)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GELU ``exact``: float64, the truth for the others (docs/numerics.md, GELU and SiLU)."""
+"""GELU and SiLU, ``exact``: float64, the truth for the others (docs/numerics.md, GELU and SiLU)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GELU ``poly``: I-BERT's second-order polynomial (docs/numerics.md, GELU and SiLU)."""
+"""GELU by ``poly``: I-BERT's second-order polynomial (docs/numerics.md, GELU and SiLU)."""
 
 from __future__ import annotations
 

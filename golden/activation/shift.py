@@ -1,4 +1,4 @@
-"""GELU ``shift``: I-ViT's shifts and one division (docs/numerics.md, GELU and SiLU)."""
+"""GELU and SiLU by ``shift``: I-ViT's shifts and one division (docs/numerics.md, GELU and SiLU)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GELU ``table``: the function itself, one value for each step (docs/numerics.md, GELU and SiLU)."""
+"""GELU and SiLU by ``table``: the function itself, one value for each step (docs/numerics.md, GELU and SiLU)."""
 
 from __future__ import annotations
 

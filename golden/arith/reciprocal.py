@@ -18,6 +18,6 @@ def reciprocal(numerator: int, value: Tensor) -> tuple[Tensor, Tensor]:
     if not 1 << 13 < numerator < 1 << 15:
         raise GoldenError(f"A reciprocal needs a numerator above 2**13 and below 2**15, not {numerator}")
     if bool(((value < 1) | (value >= 1 << 32)).any()):
-        raise GoldenError("A reciprocal is of a number in 1..2**32 - 1")
+        raise GoldenError("A reciprocal needs a divisor in 1..2**32 - 1")
     e = bit_length(value) - 1
     return torch.div(numerator << 17, normalize_exponent(value, e), rounding_mode="floor"), e

@@ -37,7 +37,7 @@ def _matmul(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:
     if to_scores and ceil_div(i["columns"], config.array.depth) > config.s_depth:
         yield f"{i['columns']} columns of scores where a slot holds {config.s_depth * config.array.depth}"
     if i["activation"] != Activation.NONE and i["destination"] not in _PANELS:
-        yield "an activation on the way to R or S"
+        yield "an activation with destination R or S"
     if to_scores and i["scale"] in (Scale.SOFTMAX, Scale.LANE):
         yield "scores scaled by lane"
     if i["scale"] == Scale.SOFTMAX and not probabilities:

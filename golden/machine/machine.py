@@ -28,7 +28,7 @@ from vitreous.spec.isa import (
     layout,
     make,
 )
-from vitreous.spec.program import Placement, Program
+from vitreous.spec.program import Program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +67,8 @@ class Machine:
     ) -> Result:
         """Execute ``program`` on an int8 image [C, H, W]; ``order`` is one of ORDERS.
 
-        Raises GoldenError when the program was compiled for another accelerator, ProgramError on a wrong image and
-        MachineError where the machine would stop.
+        Raises GoldenError when the program was compiled for another accelerator, ProgramError on a wrong image and on
+        placements that contradict each other, and MachineError where the machine would stop.
         """
         if program.config_digest != self.config.digest:
             raise GoldenError(
@@ -77,11 +77,7 @@ class Machine:
         memory = program.with_input(image)
         code = self._fetch(memory, program.program_offset, len(program.instructions))
         window = self._sequence(code, memory, program.write_size, order=order, seed=seed)
-        tensors = assemble(program.placements, window, self.config)
-        if program.output_tensor not in tensors:
-            raise GoldenError(
-                f"The program stores no tensor {program.output_tensor!r}, which it names as its output"
-            )
+        tensors = program.tensors(window, self.config.array.lanes, self.config.array.depth)
         leftover = {pair: count for pair, count in self.tokens.counts.items() if count}
         return Result(
             window=window, tensors=tensors, output=tensors[program.output_tensor], leftover_tokens=leftover
@@ -200,37 +196,3 @@ def _decode(data: bytes) -> Instruction | None:
         return decode(kept.to_bytes(INSTRUCTION_BYTES, "little"))
     except ProgramError as error:  # every bit pattern of the fields is a value, so this is a fault of ours
         raise GoldenError(f"Cannot decode an instruction: {error}") from None
-
-
-def assemble(
-    placements: Sequence[Placement], window: NDArray[np.uint8], config: AcceleratorConfig
-) -> dict[str, NDArray[np.generic]]:
-    """Every stored tensor, [rows, columns], from its parts.
-
-    Raises GoldenError when parts of one tensor differ in type or leave a hole or overlap.
-    """
-    by_name: dict[str, list[tuple[Placement, NDArray[np.generic]]]] = {}
-    for placement in placements:
-        part = placement.read(window, config.array.lanes, config.array.depth)
-        by_name.setdefault(placement.tensor, []).append((placement, part))
-    tensors = {}
-    for name, parts in by_name.items():
-        rows = max(p.row_start + p.shape[0] for p, _ in parts)
-        columns = max(p.column_start + p.shape[1] for p, _ in parts)
-        whole = np.zeros((rows, columns), parts[0][1].dtype)
-        seen = np.zeros((rows, columns), np.int64)
-        for placement, part in parts:
-            if part.dtype != whole.dtype:
-                raise GoldenError(
-                    f"The parts of tensor {name} are stored as {whole.dtype} and as {part.dtype}"
-                )
-            area = (
-                slice(placement.row_start, placement.row_start + placement.shape[0]),
-                slice(placement.column_start, placement.column_start + placement.shape[1]),
-            )
-            whole[area] = part
-            seen[area] += 1
-        if not (seen == 1).all():
-            raise GoldenError(f"The parts of tensor {name} do not tile its {rows} x {columns} values")
-        tensors[name] = whole
-    return tensors

@@ -1,4 +1,4 @@
-"""The matrix unit: products on the array and the epilogue through which they drain (docs/machine.md, MATMUL)."""
+"""The matrix unit: products on the array and the epilogue through which they are read out (docs/machine.md, MATMUL)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SOURCES = {Operands.XW: (Memory.X, Memory.W), Operands.WX: (Memory.W, Memory.X)
 
 
 def start(i: Instruction, memories: Memories, pc: int) -> Finish:
-    """Read both operands and multiply. The returned call drains: reads parameters and the old residual, writes."""
+    """Read both operands and multiply. The returned call is the readout: it reads parameters, residual, and writes."""
     a, b = _operands(i, memories, pc)
     if i["wide"]:
         high, low = (product(plane, b) for plane in planes(a))
@@ -39,7 +39,7 @@ def start(i: Instruction, memories: Memories, pc: int) -> Finish:
 
 
 def _operands(i: Instruction, memories: Memories, pc: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """int8 A [row_tiles * lanes, k] (int16 where wide), B [column tiles * lanes, k]: whole tiles."""
+    """int8 A [row_tiles * lanes, k] (int16: a two-pass operand), B [column tiles * lanes, k]: whole tiles."""
     lanes = memories.config.array.lanes
     b_words = rows_of_words(i["b_base"], i["b_stride"], ceil_div(i["columns"], lanes), i["k_words"])
     if i["operands"] == Operands.SW:
@@ -53,7 +53,7 @@ def _operands(i: Instruction, memories: Memories, pc: int) -> tuple[torch.Tensor
 
 
 def _probabilities(i: Instruction, memories: Memories) -> torch.Tensor:
-    """Of the slot's codes, a row for each lane: int8 [lanes, k], int16 where wide."""
+    """Of the slot's codes, a row for each lane: int8 [lanes, k], int16 where two-pass."""
     codes = torch.from_numpy(memories.s[i["slot"], : i["k_words"]].astype(np.int64))
     keys = codes.permute(1, 0, 2).flatten(1)
     slot = memories.slots[i["slot"]]

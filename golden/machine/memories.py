@@ -102,7 +102,7 @@ class Dram:
         """Raises MachineError ALIGNMENT when one is not a multiple of the bus width."""
         for name, value in values.items():
             if value % self._beat:
-                detail = f"{name} {value} is no multiple of {self._beat} bytes"
+                detail = f"{name} {value} is not a multiple of {self._beat} bytes"
                 raise MachineError(ErrorCode.ALIGNMENT, pc, detail)
 
     def check_window(self, window: NDArray[np.uint8], offsets: Ints, size: int, pc: int) -> None:

@@ -21,7 +21,7 @@ Finish = Callable[[], None]
 Start = Callable[[Instruction, int], Finish]
 
 IN_FLIGHT = {Queue.LOAD: 1, Queue.MATRIX: 2, Queue.VECTOR: 1, Queue.STORE: 1}
-"""The matrix unit issues one instruction while the one before still drains."""
+"""The matrix unit issues one instruction while the previous one is still being read out."""
 
 ORDERS = (
     "program",
@@ -31,7 +31,7 @@ ORDERS = (
 )
 """``program``: in program order, each instruction whole. ``random``: any possible step. ``late``: issue what can be,
 complete only when nothing else can happen. ``<queue> first``, ``<queue> last``: that queue as far ahead of the
-others or behind them as tokens let it."""
+others, or as far after them, as tokens allow."""
 
 
 class Step(NamedTuple):
@@ -72,9 +72,9 @@ class Tokens:
 
 
 class RandomChoice:
-    """A random step. Each kind of step of each queue has a random weight, drawn anew now and then.
+    """A random step. Each kind of step of each queue has a random weight, drawn again from time to time.
 
-    With equal weights no queue would ever fall far behind, and a token that only matters then would not be missed.
+    With equal weights no queue would ever lag far, and a token that only matters then would not be missed.
     """
 
     def __init__(self, seed: int) -> None:
@@ -125,7 +125,7 @@ def _rank(order: str) -> Callable[[Step], tuple[int, ...]]:
 class Sequencer:
     """Runs one program: dispatches, issues and completes until END.
 
-    program : None stands for an opcode that does not exist.
+    program : None represents an opcode that does not exist.
     start : reads an instruction's operands and returns the call that writes its results.
     """
 

@@ -55,5 +55,5 @@ def norm(
     root, e = reciprocal_root(variance)
     scale, row_shift = normalize_multiplier((root * multiplier) >> 15, shift + e // 2 + 1)
     if bool(((row_shift < 1) | (row_shift > 47)).any()):
-        raise GoldenError("A norm's row needs a shift outside 1..47")
+        raise GoldenError("A row of a norm needs a shift outside 1..47")
     return saturate_(round_shift_(u.mul_(scale), row_shift).add_(zero_point), 8).to(torch.int8)

@@ -18,7 +18,7 @@ def planes(p: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def combine(high: Tensor, low: Tensor) -> Tensor:
-    """``(high << 4) + ((low + 8) >> 4)``: accumulators of the two planes, integers of 32 bits -> int64."""
+    """``(high << 4) + ((low + 8) >> 4)``: accumulators of the two byte planes, integers of 32 bits -> int64."""
     half = 1 << (WIDE_BITS - 1)
     return (high.to(torch.int64) << WIDE_BITS) + ((low.to(torch.int64) + half) >> WIDE_BITS)
 
@@ -26,7 +26,7 @@ def combine(high: Tensor, low: Tensor) -> Tensor:
 def context(p: Tensor, v: Tensor, heads: int) -> Tensor:
     """``acc[i, h*d + c] = sum_j p[h, i, j] * v[j, h*d + c]`` -> int32 [..., T, heads*d].
 
-    p : [..., heads, T, T], int8 (one plane), int16 (two planes: ``combine`` of their products, ``2**4`` times as large)
+    p : [..., heads, T, T], int8 (one pass) or int16 (two: ``combine`` of their products, ``2**4`` times as large)
     or int32 (exact); v : int8 [..., T, heads*d]. Raises GoldenError when an accumulator overflows.
     """
     values = v.unflatten(-1, (heads, -1)).transpose(-2, -3).transpose(-1, -2)

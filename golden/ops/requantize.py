@@ -19,7 +19,7 @@ def requantize(acc: Tensor, multiplier: Tensor, shift: Tensor, zero_point: int, 
     Raises GoldenError on a multiplier, a shift or a width outside its range.
     """
     if bits not in RESULT_TYPES:
-        raise GoldenError(f"Requantization to {bits} bits does not exist; the widths are 8, 15 and 16")
+        raise GoldenError(f"Requantization must be to 8, 15 or 16 bits, not {bits}")
     if bool(((multiplier < 1) | (multiplier >= 1 << 15)).any()):
         raise GoldenError("Requantization multipliers must be in 1..32767")
     if bool(((shift < 1) | (shift > 47)).any()):

@@ -58,21 +58,21 @@ def statistics(t: Tensor, config: SoftmaxConfig) -> Statistics:
 
 
 def levels(codes: Tensor, maximum: Tensor, total: Tensor, config: SoftmaxConfig) -> Tensor:
-    """int64 codes [..., keys], maximum and sum [...] -> levels int64 [..., keys], 16 bits, 0 for a masked key.
+    """int64 codes [..., keys], maximum, sum [...] -> unnormalized probabilities of 16 bits, int64 [..., keys].
 
-    A code above the maximum, which no row holds but a stale word may, gives 0.
+    A masked key gives 0; so does a code above the maximum, which no row holds but a stale word may.
     """
     found: Tensor = VARIANTS[config.variant].levels(codes, maximum.unsqueeze(-1), total.unsqueeze(-1), config)
     return found
 
 
 def narrow_probabilities(level: Tensor) -> Tensor:
-    """``p = min(127, ((L >> 8) + 1) >> 1)``: int64 levels -> int8, one plane."""
+    """``p = min(127, ((L >> 8) + 1) >> 1)``: int64 ``L`` -> int8, one pass."""
     return (((level >> 8) + 1) >> 1).clamp(max=127).to(torch.int8)
 
 
 def wide_probabilities(level: Tensor) -> Tensor:
-    """``p = min(32639, (L + 1) >> 1)``: int64 levels -> int16, two planes ``256 * h + l``."""
+    """``p = min(32639, (L + 1) >> 1)``: int64 ``L`` -> int16, two byte planes ``256 * h + l``."""
     return ((level + 1) >> 1).clamp(max=PROBABILITY_MAXIMUM).to(torch.int16)
 
 

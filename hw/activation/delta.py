@@ -1,4 +1,4 @@
-"""GELU by ``delta`` (docs/numerics.md): relu(x) minus an even, short function from a table.
+"""GELU and SiLU by ``delta`` (docs/numerics.md): relu(x) minus an even, short function from a table.
 
 The interpolated table is two memories, of its even and its odd values, so that every value is stored once and both ends
 of an interval come in one cycle. In an odd interval the even value is the *right* end: counting the position from
@@ -46,7 +46,7 @@ class DeltaActivation(EvenActivation):
 
     @staticmethod
     def table_bits(config: ActivationConfig) -> int:
-        """Bits of the values that are stored, each once; the filling up to a power of two is constant and no table."""
+        """Bits of the values that are stored, each once; the padding to a power of two is constant and not stored."""
         table = activation_delta(config)
         return len(table) * max(table).bit_length()
 

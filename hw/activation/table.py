@@ -1,4 +1,4 @@
-"""GELU by ``table`` (docs/numerics.md): the function itself at the middle of each step, zero or x outside.
+"""GELU and SiLU by ``table`` (docs/numerics.md): the function itself at the middle of each step, zero or x outside.
 
 Stages:
     1  table word, inside or not

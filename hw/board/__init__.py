@@ -1,1 +1,1 @@
-"""What stands around an accelerator on an FPGA board: a serial loader, on-chip memory behind AXI4, clock and reset."""
+"""What surrounds an accelerator on an FPGA board: a serial loader, on-chip memory behind AXI4, clock and reset."""

@@ -34,7 +34,7 @@ class Board(wiring.Component):
     Members
     -------
     rx : In(1), tx : Out(1), the serial line.
-    led : Out(8): interrupt, rx low, tx low, one for each queue that changes with every completed instruction, and one
+    led : Out(8): interrupt, rx low, tx low, one for each queue that changes with every retired instruction, and one
         that changes every 2**24 cycles.
     """
 

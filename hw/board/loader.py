@@ -2,7 +2,7 @@
 
 A request is a byte ``W`` or ``R``, the address and the number of words, four bytes each with the lowest first, and for
 ``W`` the words. The answer is the words for ``R``, and for both one byte: the sum of all bytes of the words modulo 256.
-Any other byte where a request could begin is ignored, so that zeros bring a lost host and the loader together again.
+Any other byte where a request could begin is ignored, so that zeros resynchronize a lost host with the loader.
 """
 
 from __future__ import annotations

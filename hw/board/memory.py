@@ -13,7 +13,7 @@ from vitreous.hw.board.host_bus import WORD_BYTES, HostBus
 
 OKAY, SLVERR = 0, 2
 _READ_LATENCY = 3
-"""From an address to its beat: address register, block RAM, a register behind the multiplexer of the block RAMs."""
+"""From an address to its beat: address register, block RAM, a register after the multiplexer of the block RAMs."""
 _QUEUE = 8
 """Beats that may be read and not taken."""
 
@@ -125,7 +125,7 @@ class AxiRam(wiring.Component):
             ]
         with m.If(issue):
             m.d.sync += [index.eq(index + 1), left.eq(left - 1), active.eq(left != 0)]
-        # Cycle 1: address. Cycle 2: block RAM. Cycle 3: the register behind it.
+        # Cycle 1: address. Cycle 2: block RAM. Cycle 3: the register after it.
         beat = Signal(self._data_bits, reset_less=True)
         m.d.comb += reader.en.eq(1)
         m.d.sync += [

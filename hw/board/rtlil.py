@@ -27,7 +27,7 @@ def emit(config: AcceleratorConfig, *, memory_kib: int, clock_mhz: int) -> str:
 
 def plain_names(text: str) -> str:
     """``x.0`` instead of ``x[0]`` for an element of an array port: ABC9 stops on a wire of that name beside bit 0 of a
-    port ``x``, and without names nobody could read the critical path.
+    port ``x``, and without names the critical path would be unreadable.
 
     Raises BoardError when another wire has that name already.
     """

@@ -22,13 +22,13 @@ class Dispatch(wiring.Component):
     Members
     -------
     i : In(stream.Signature(Command())).
-    load, matrix, row, store : Out(stream.Signature(Command())).
+    load, matrix, vector, store : Out(stream.Signature(Command())).
     exhausted : In(1), fetch has no more instructions and the last one has been taken.
     heads : In(64), 16 bits for each queue: the program counter of its head.
     queued, waiting : In(4), a queue has an instruction; its head misses a token.
     idle : In(1), nothing is in flight and all units are idle.
     halt : In(1), nothing is dispatched.
-    finished : Out(1), END is reached and everything before it is complete.
+    finished : Out(1), END is reached and all previous instructions have retired.
     dispatched : Out(1), an instruction leaves in this cycle (for END: the cycle in which it is finished).
     error : Out(ErrorReport()), UNKNOWN_OPCODE, NO_END (pc: the last instruction) or DEADLOCK (pc: the lowest
         that waits).

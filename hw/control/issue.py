@@ -1,4 +1,4 @@
-"""One queue: instructions wait in order for their tokens and for their unit, and give tokens when they are complete."""
+"""One queue: instructions wait in order for their tokens and for their unit, and give tokens when they retire."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Opcode, Queue
 
 IN_FLIGHT = 16
-"""Instructions that a unit may have accepted and not completed."""
+"""Instructions that a unit may have accepted and not retired."""
 _HEADER = instruction_layout(Opcode.END)
 
 
 class _Issued(data.StructLayout):
-    """What is remembered of an instruction until it is complete."""
+    """What is remembered of an instruction until it retires."""
 
     def __init__(self) -> None:
         super().__init__({"signal": len(Queue), "pc": isa.PC_BITS})
@@ -42,8 +42,8 @@ class IssueQueue(wiring.Component):
     queued, active : Out(1), a command waits here; one is in flight.
     missing : Out(4), queues of which the head still needs a token.
     issue : Out(1), the head goes to the unit in this cycle. head_pc : Out, its program counter.
-    complete : Out(1), an instruction is complete in this cycle.
-    error : Out(ErrorReport()), TOKEN_OVERFLOW of the completed instruction.
+    complete : Out(1), an instruction retires in this cycle.
+    error : Out(ErrorReport()), TOKEN_OVERFLOW of the retired instruction.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:

@@ -1,4 +1,4 @@
-"""In-order completion of instructions whose last effects come out of two pipelines of different length."""
+"""In-order retirement of instructions whose last effects come out of two pipelines of different length."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vitreous.hw.checks import power_of_two
 class Retire(wiring.Component):
     """One ``done`` pulse for each started instruction, in the order of their starts.
 
-    Latency: 0 from the end of the oldest instruction; later ones wait for the ones before.
+    Latency: 0 from the end of the oldest instruction; later ones wait for earlier ones.
     Throughput: one instruction a cycle.
     Back-pressure: none; at most ``in_flight`` instructions are started and not done.
 
@@ -25,7 +25,7 @@ class Retire(wiring.Component):
     -------
     start, start_score : In, an instruction starts; it ends with its row scale, not with a write.
     write_end, score_end : In, the oldest unfinished instruction of that kind has ended.
-    done : Out, the oldest instruction is complete.
+    done : Out, the oldest instruction retires.
     """
 
     def __init__(self, *, in_flight: int) -> None:

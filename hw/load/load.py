@@ -1,7 +1,7 @@
 """The load unit: LOAD, LOAD_PATCHES and FILL (docs/machine.md).
 
-Its two halves work on different instructions: the front asks for DRAM data, the back, one or more instructions
-behind, writes what arrives. So the latency of DRAM is paid once and not for each instruction.
+Its two halves work on different instructions: the front half asks for DRAM data, the back half, one or more
+instructions later, writes what arrives. So the latency of DRAM is paid once and not for each instruction.
 
     i -> LoadFront -> BurstGenerator -> bus.burst
              |                          bus.beat -> queue -> LoadBack -> xo, wo, ro, po
@@ -25,9 +25,9 @@ from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode
 
 IN_FLIGHT = 4
-"""Instructions between front and back."""
+"""Instructions between the front and the back half."""
 BEAT_QUEUE = 8
-"""Beats that may arrive while the back waits for a memory port."""
+"""Beats that may arrive while the back half waits for a memory port."""
 
 
 class LoadUnit(wiring.Component):
@@ -84,7 +84,7 @@ class LoadUnit(wiring.Component):
             width=ReadBeat(config.bus.data_bits).size, depth=BEAT_QUEUE
         )
         m.submodules.back = back = LoadBack(config)
-        failed, stop = Signal(), Signal()  # an own error stops the unit before the machine's halt comes back
+        failed, stop = Signal(), Signal()  # its error stops the unit before the machine's halt comes back
         m.d.comb += stop.eq(self.halt | failed)
         with m.If(self.error.valid):
             m.d.sync += failed.eq(1)
@@ -136,7 +136,7 @@ class LoadUnit(wiring.Component):
         m.d.sync += outstanding.eq(outstanding + asked - answered)
 
     def _build_error(self, m: Module, front: LoadFront, bursts: BurstGenerator, back: LoadBack) -> None:
-        """The back works on the older instruction, so its error wins."""
+        """The back half works on the older instruction, so its error wins."""
         causes = (
             (back.bad_read, ErrorCode.BUS_READ, back.pc),
             (back.bad_address, ErrorCode.ADDRESS, back.pc),

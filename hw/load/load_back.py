@@ -55,7 +55,7 @@ class LoadBack(wiring.Component):
     xo (masked), wo, ro, po : Out(WritePort).
     halt : In(1), nothing is taken or written. busy : Out(1).
     done : Out(1), the last write of a command is made.
-    bad_read, bad_address : Out(1), the command ``pc`` met this error; what it was about is not written.
+    bad_read, bad_address : Out(1), the command ``pc`` met this error; its data is not written.
     pc : Out, of the command that is being written.
     """
 

@@ -19,7 +19,7 @@ class LoadFront(wiring.Component):
     """LOAD, LOAD_PATCHES, FILL -> rows to read.
 
     Latency: 3 cycles to the first row. Throughput: one row a cycle. Back-pressure: holds its row; takes no
-    command while rows of the one before are left.
+    command while rows of the previous one are left.
 
     Members
     -------
@@ -69,7 +69,7 @@ class LoadFront(wiring.Component):
                     self.o.valid.eq(legal & aligned & ~self.halt),
                 ]
                 with m.If(self.o.valid & self.o.ready):
-                    # Both walkers are idle: "Walk" has waited for the one that was used before.
+                    # Both walkers are idle: "Walk" has waited for the one that was used last.
                     m.d.comb += [
                         rows.i.valid.eq(load.opcode == Opcode.LOAD),
                         pixels.i.valid.eq(load.opcode == Opcode.LOAD_PATCHES),

@@ -42,7 +42,7 @@ class PatchUnfolder(wiring.Component):
 
     Members
     -------
-    command : In(stream.Signature(LOAD_PATCHES)), taken when the instruction before is done.
+    command : In(stream.Signature(LOAD_PATCHES)), taken when the previous instruction is done.
     i : In(stream.Signature(data_bits)), the beats of the pixel rows in the order of ``PixelRows``; a row
         starts with a new beat.
     o : Out(stream.Signature(MaskedWord(config))).
@@ -124,7 +124,7 @@ class PatchUnfolder(wiring.Component):
             all_ends.eq(band_ends & (band + 1 == fields.grid_rows)),
             self.i.ready.eq(self._step & (beat_stops | row_ends)),
         ]
-        # Each counter steps where the one inside it ends, and starts anew where it ends itself.
+        # Each counter steps where the one inside it ends, and starts again where it ends itself.
         nest = (
             (column, patch_ends, row_ends),
             (y, row_ends, plane_ends),
@@ -165,7 +165,7 @@ class PatchUnfolder(wiring.Component):
         self, m: Module, count: Signal, patch_ends: Signal, row_ends: Signal, band_ends: Signal
     ) -> None:
         """The next token is the next lane; the next pixel row of a band starts again at its first token, the
-        next band goes on."""
+        next band continues."""
         fields = self._fields
         next_lane, next_tile, next_row = (
             Signal.like(self._lane),

@@ -27,7 +27,7 @@ class Array(wiring.Component):
     Latency: ``SHADOW_LATENCY`` cycles from the last word of a tile to its first cycle in the shadow,
     ``COLUMN_LATENCY`` from ``select`` to ``column``.
     Throughput: one word pair a cycle, tiles without a gap; a tile stays in the shadow until the next one ends.
-    Back-pressure: none; whoever feeds it keeps the ends of tiles N cycles apart.
+    Back-pressure: none; the operand sequencer keeps the ends of tiles N cycles apart.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""The array for FPGAs: sums stay in the DSP blocks, and a column is drained in the one cycle in which it is final.
+"""The array for FPGAs: sums stay in the DSP blocks, and a column is read out in the one cycle in which it is final.
 
 Column j works j cycles later than column 0, so its sums are final when the readout wants them and need no shadow.
 Where the j cycles come from (j = 3 g + r; every third one is free, because a shift register of 3 is a LUT):
     3 g    operands wait in shift registers, one line of A for each g
-    r      0: nothing; 1: the DSP blocks' second operand registers; 2: these, and a register behind the sums
+    r      0: nothing; 1: the DSP blocks' second operand registers; 2: these, and a register after the sums
 
 Stages of column 0 (cycle 0 has the words at ``a`` and ``b``), j cycles later in column j:
     1  operand registers
@@ -111,7 +111,7 @@ class Sums(wiring.Component):
     Members
     -------
     a, b : In, ``depth`` signed bytes for each lane, and for all.
-    take, load : In, add this word; forget the sums before.
+    take, load : In, add this word; forget the earlier sums.
     o : Out, the sums as ``read`` takes them.
     """
 
@@ -182,7 +182,7 @@ class SkewedArray(wiring.Component):
     does.
 
     Latency, Throughput, Back-pressure: as ``Array``, but column j of a tile can be read in one cycle only:
-    ``Array.SHADOW_LATENCY + j`` after the tile's last word. ``select`` is not looked at.
+    ``Array.SHADOW_LATENCY + j`` after the tile's last word. ``select`` is ignored.
 
     Parameters
     ----------

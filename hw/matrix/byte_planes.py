@@ -1,7 +1,7 @@
-"""The two planes of wide products: columns of the high one wait beside the readout for those of the low one.
+"""The two byte planes of a two-pass operand: columns of the high one wait beside the readout for those of the low one.
 
 Stages (cycle 0: the column out of the array):
-    0  the high column is kept, or comes out of the hold and is added
+    0  the high column is kept, or comes out of the buffer and is added
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class PlaneSum(wiring.Component):
 
     Parameters
     ----------
-    config : gives ``array.lanes`` (N); with ``softmax.probability_bits`` 8 there are no planes, and ``acc = column``.
+    config : gives ``array.lanes`` (N); with ``softmax.probability_bits`` 8 there is one pass, and ``acc = column``.
 
     Members
     -------
-    high, low : In, ``column`` is of that plane; neither: it has one plane.
+    high, low : In, ``column`` is of that byte plane; neither: its operand has one pass.
     index : In, its place in the tile.
     column : In, N accumulators.
-    acc : Out, for one plane and for the low one.
+    acc : Out, for an operand of one pass and for the low byte plane.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:

@@ -1,10 +1,10 @@
 """The epilogue: what happens to a column between the accumulators and its destination, in one fixed latency.
 
-Stages, with a GELU of G cycles:
+Stages, with an activation of G cycles:
     1           bias
-    2 - 4       requantize to int8, to int16 (residual stream, GELU's input) or to a score
-    5 - 4+G     GELU, or past it, with GELU's fraction bits
-    5+G - 7+G   requantize GELU's result to int8; anything else loses the fraction bits again
+    2 - 4       requantize to int8, to int16 (residual stream, the activation's input) or to a score
+    5 - 4+G     activation, or past it, with its fraction bits
+    5+G - 7+G   requantize its result to int8; anything else loses the fraction bits again
     8+G         ReLU, residual addition
 """
 
@@ -27,9 +27,9 @@ from vitreous.spec.numbers import ACCUMULATOR_BITS, INT16, MULTIPLIER_BITS, SHIF
 class EpilogueControl(data.StructLayout):
     """What is done to a column: it travels with it.
 
-    saturation : ``Saturation`` of the destination (GELU decides for itself).
+    saturation : ``Saturation`` of the destination (an activation has its own).
     activation : ``spec.isa.Activation``.
-    zero_point, multiplier, shift : of GELU's requantization; ``zero_point`` also of an int8 result without GELU.
+    zero_point, multiplier, shift : of the activation's result; ``zero_point`` also of int8 without an activation.
     residual : add ``residual``, saturating to int16.
     """
 
@@ -85,7 +85,7 @@ class Epilogue(wiring.Component):
 
     Parameters
     ----------
-    config : gives ``array.lanes`` (N) and the GELU.
+    config : gives ``array.lanes`` (N) and the activation.
 
     Members
     -------
@@ -177,7 +177,7 @@ class Epilogue(wiring.Component):
     def _build_second(
         self, m: Module, activation: SmoothActivation, second: Requantize, control: data.View[EpilogueControl]
     ) -> None:
-        """GELU's result to int8. A column of another kind passes: ``(x << b) * 2`` shifted by ``b + 1`` is x."""
+        """The activation's result to int8. Any other column passes: ``(x << b) * 2`` shifted by ``b + 1`` is x."""
         is_smooth = control.activation == Activation.SMOOTH
         for lane in range(self.lanes):
             m.d.comb += [

@@ -7,9 +7,9 @@ Stages of a word pair (cycle 0: the operand sequencer's output):
 Stages of a column (cycle 0: the readout's output, P + 4 cycles after the word that ended its tile for column 0):
     0       parameter address
     1       column select, parameter data
-    2       accumulators, planes added, bias, multiplier, shift: the epilogue's inputs
+    2       accumulators, byte planes added, bias, multiplier, shift: the epilogue's inputs
     2 + F   R write, packer, softmax statistics; F = latency of the epilogue
-    3 + F   X or W write, completion
+    3 + F   X or W write, retirement
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, ErrorCode, Memory, Operands
 
 _IN_FLIGHT = 16
-"""Instructions started and not complete: one tile of N = 4 takes 4 cycles of the array and about 30 of the pipeline."""
+"""Instructions started and not retired: one tile of N = 4 takes 4 cycles of the array and about 30 of the pipeline."""
 _EPILOGUE_STAGE = 1 + Array.COLUMN_LATENCY
 _EVENTS = (
     "busy",
@@ -55,7 +55,7 @@ _EVENTS = (
 
 
 class MatrixUnit(wiring.Component):
-    """MATMUL of docs/machine.md: ``column(r, c*N + j) = sum_k A[r][k] . B[c][k]``, fused, to X, W, R or S.
+    """MATMUL of docs/machine.md: ``column(r, c*N + j) = sum_k A[r][k] . B[c][k]``, by the epilogue to X, W, R or S.
 
     Latency: ``latency(config)`` cycles from the word that ends a tile to the write of a word of X or W that its
     column 0 ends.

@@ -20,7 +20,7 @@ from vitreous.spec.softmax import limits
 
 class TileFlags(data.StructLayout):
     """Where a tile stands: first of its instruction, first of its row of tiles, last of its instruction; and which of
-    two planes it has. The first two are those of the high plane only."""
+    two byte planes it has. The first two are those of the high byte plane only."""
 
     def __init__(self) -> None:
         super().__init__({"instruction_first": 1, "row_first": 1, "instruction_last": 1, "plane": Plane()})
@@ -54,15 +54,15 @@ class Spacing(NamedTuple):
 class OperandSequencer(wiring.Component):
     """``for r, c, k: word(A[a_base + r*a_stride + k], B[b_base + c*b_stride + k])``, tiles back to back.
 
-    A wide product feeds each tile twice, first its high planes, then its low ones. The last words of two tiles are at
-    least N cycles apart, because the tile before drains N columns from the shadow; the last columns of two score rows
-    are too, and with a softmax of two passes the columns of the first one further. With scale LANE each row of tiles
-    first waits for the readout, then reads its N parameters, one a cycle.
+    A two-pass operand goes through each tile twice: first its high byte planes, then its low ones. The last words of
+    two tiles are at least N cycles apart, because the N columns of the previous tile are read out of the shadow; the
+    last columns of two score rows are too, and with a softmax of two passes further by the columns of the first row.
+    With scale LANE each row of tiles first waits for the readout, then reads its N parameters, one a cycle.
 
     Latency: 2 cycles from the transfer of a command to its first word.
     Throughput: one word a cycle; a tile takes ``max(k_words, N)`` cycles.
-    Back-pressure: ``i`` waits while one instruction feeds and the next is held; ``start`` and ``word_valid`` cannot be
-    refused.
+    Back-pressure: ``i`` waits while one instruction is sequenced and the next is held; ``start`` and ``word_valid``
+    cannot be refused.
 
     Parameters
     ----------
@@ -74,13 +74,13 @@ class OperandSequencer(wiring.Component):
     -------
     i : In, commands, all of them MATMUL.
     stop : In, nothing starts any more, and no word or parameter is asked for.
-    retire : In, an instruction is complete.
-    start, descriptor, descriptor_pc : Out, an instruction starts to feed: the whole of it, for the readout.
+    retire : In, an instruction retires.
+    start, descriptor, descriptor_pc : Out, an instruction starts: the whole of it, for the readout.
     word_valid, word : Out, a word pair to read now.
     p_valid, p_addr, p_lane, p_pc : Out, a lane parameter to read now.
-    busy : Out, an instruction is held, feeds or is not retired.
-    error : Out, level: the next instruction is illegal and all before it are complete.
-    stall_drain, stall_parameters : Out, no word in this cycle because of the readout, of the parameters.
+    busy : Out, an instruction is held, sequenced or not retired.
+    error : Out, level: the next instruction is illegal and all previous ones have retired.
+    stall_readout, stall_parameters : Out, no word in this cycle because of the readout, of the parameters.
     """
 
     COMMAND_LATENCY = 2

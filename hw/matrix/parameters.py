@@ -35,10 +35,10 @@ class Parameters(wiring.Component):
 
     Members
     -------
-    word : In, the word of P that was asked for in the cycle before.
+    word : In, the word of P that was asked for in the previous cycle.
     lane_valid, lane : In, ``word`` belongs to the register of this lane.
     scale : In, ``isa.Scale`` of the column.
-    row_multiplier, row_shift : In, of the softmax rows of the column whose ``scale`` came in the cycle before.
+    row_multiplier, row_shift : In, of the softmax rows of the column whose ``scale`` came in the previous cycle.
     bias, multiplier, shift : Out, for each lane.
     """
 

@@ -40,11 +40,11 @@ class Position(NamedTuple):
 class Readout(wiring.Component):
     """``for j in range(N) while c*N + j < columns``: column ``j`` of each tile, its parameter address and its tag.
 
-    The columns of high planes come first, with nothing but their place; those of the low ones are like any other.
+    The columns of high byte planes come first, with nothing but their place; those of the low ones are like any other.
 
     Latency: 1 cycle from ``start`` to column 0.
     Throughput: one column a cycle, N cycles a tile.
-    Back-pressure: none; ``start`` comes at least N cycles after the one before, and the descriptor is there when
+    Back-pressure: none; ``start`` comes at least N cycles after the previous one, and the descriptor is there when
     a tile starts an instruction.
 
     Parameters

@@ -55,7 +55,7 @@ class Scores(wiring.Component):
     Members
     -------
     valid, tag, score : In, a score column.
-    read_valid, read_slot, read_word, plane : In, a word to read, and which plane of its probabilities.
+    read_valid, read_slot, read_word, plane : In, a word to read, and which byte plane of its probabilities.
     o : Out, these.
     scale_slot : In, selects ``row_multiplier`` and ``row_shift``, combinational.
     written : Out, a word is written.

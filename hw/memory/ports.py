@@ -45,11 +45,11 @@ class ErrorReport(data.StructLayout):
 
 
 def unit_members(events: Iterable[str]) -> dict[str, wiring.Member]:
-    """The side that each of the four units (matrix, row, load, store) turns to its queue and to control.
+    """The side that each of the four units (matrix, vector, load, store) turns to its queue and to control.
 
     i : In, stream of ``Command``, of the unit's queue.
-    done : Out, pulse: the oldest instruction is complete, its last write made.
-    busy : Out, an instruction is held or not complete.
+    done : Out, pulse: the oldest instruction retires, its last write made.
+    busy : Out, an instruction is held or not retired.
     error : Out, pulse or level: the unit met an error and does nothing more until it is reset.
     halt : In, nothing starts, is read or is written from this cycle on.
     events : Out, one bit for each of ``events``: it happens in this cycle; ``isa.COUNTERS`` says what is counted.

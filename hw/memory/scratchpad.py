@@ -24,7 +24,7 @@ class Scratchpad(wiring.Component):
 
     Latency: read data in the cycle after ``valid & ready``; a write is visible to reads of the next cycle (a
     read in the same cycle returns the old word). Throughput: one read and one write a cycle. Back-pressure:
-    ``ready`` of a client is low exactly while a client before it in the list is ``valid``; the first is never stalled.
+    ``ready`` of a client is low exactly while an earlier client in the list is ``valid``; the first is never stalled.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class Scratchpad(wiring.Component):
         return m
 
     def _build_grant(self, m: Module, ports: Sequence[wiring.PureInterface], performed: Signal) -> None:
-        """Fixed priority: a client is ready while none before it is valid; ``performed`` is high for a granted
+        """Fixed priority: a client is ready while no earlier one is valid; ``performed`` is high for a granted
         access in range."""
         before: list[Signal] = []
         granted = []

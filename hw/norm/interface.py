@@ -17,7 +17,7 @@ from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
 CHANNELS_MAXIMUM = 4096
 CHANNELS_BITS = CHANNELS_MAXIMUM.bit_length()
 SUM_BITS = 16 + exact_log2(CHANNELS_MAXIMUM)
-"""Of a sum of so many values of 16 bits."""
+"""Of a sum of this many values of 16 bits."""
 
 
 class NormPass(data.StructLayout):

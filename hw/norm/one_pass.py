@@ -6,7 +6,7 @@ Stages of a lane after a statistics pass:
     1        its sum and its sum of squares
     2        D * squares, sum * sum
     3        variance
-    4 - 12   row scale (hw.norm_scale)
+    4 - 12   row scale (hw.norm.scale)
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ Stages of a lane after a mean pass:
 Stages of a lane after a statistics pass:
     1        its sum of squares
     2        variance
-    3 - 11   row scale (hw.norm_scale)
+    3 - 11   row scale (hw.norm.scale)
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class CentredSums(wiring.Component):
             # Cycle 1
             u = Signal(signed(CENTRED_BITS), name=f"u_{lane}", reset_less=True)
             m.d.sync += u.eq((self.x[lane] << FRACTION_BITS) - Mux(self.centred, self.mean[lane], 0))
-            # Cycle 2: a multiplexer before the multiplier has fewer bits than one behind it.
+            # Cycle 2: a multiplexer before the multiplier has fewer bits than one after it.
             term = Signal(signed(TERM_BITS), name=f"term_{lane}", reset_less=True)
             m.d.sync += term.eq(u * Mux(plain, 1, u))
             # Cycle 3: with the sum as second operand its gate is in the adder's LUT.

@@ -100,7 +100,7 @@ class Base2Recurrence(OnePassRecurrence):
         whole = Cat(Const(0, TERM_BITS + 1 - len(mantissa)), mantissa)
         m.d.sync += [
             term.eq(whole >> Mux(rises, 0, places)),
-            # The first term of a row leaves nothing of the sum before.
+            # The first term of a row leaves nothing of the previous sum.
             drop.eq(Mux(first, 1 << (_PLACES - 1), Mux(rises, places, 0))),
         ]
         # Cycle 4
@@ -110,7 +110,7 @@ class Base2Recurrence(OnePassRecurrence):
 
 
 class Base2Prologue(ProbabilityPrologue):
-    """``L = (g << (14 - F)) >> (M - a)``. Only the 9 bits that a plane needs are shifted into place."""
+    """``L = (g << (14 - F)) >> (M - a)``. Only the 9 bits that a byte plane needs are shifted into place."""
 
     def _build_window(
         self,
@@ -121,7 +121,7 @@ class Base2Prologue(ProbabilityPrologue):
         factor: Value,
         planes: list[data.View[Plane]],
     ) -> tuple[Value, ValueLike]:
-        # Cycle 1: the low plane begins at bit 0 of the level, the others at bit 8.
+        # Cycle 1: the low byte plane begins at bit 0 of ``L``, the others at bit 8.
         stored = mantissa_bits(self.softmax) - 1
         integer = code[stored:]
         masked = integer == 1 << (len(integer) - 1)
@@ -140,7 +140,7 @@ class Base2Prologue(ProbabilityPrologue):
         return (whole >> places)[:9], self._rounds_up(mantissa, places, planes[1].high)
 
     def _rounds_up(self, mantissa: Value, places: Value, high: ValueLike) -> ValueLike:
-        """The 8 bits of the low plane are ones below a zero: a few mantissas at a few distances, or none."""
+        """The 8 bits of the low byte plane are ones below a zero: a few mantissas at a few distances, or none."""
         fraction_bits = self.softmax.fraction_bits
         found: Value = Const(0, 1)
         for value in sorted(set(exp2_mantissa(self.softmax))):

@@ -117,7 +117,7 @@ class IbertRecurrence(SoftmaxRecurrence):
     """``S = sum_j 2**(t_j - M)`` with the maximum ``M`` of the whole row: every row goes through a buffer.
 
     The buffer has two halves. While a row is read from one, the next one is written to the other. Its last column comes
-    N cycles after the last one of the row before is read, at the earliest, so a half is free when its next row begins.
+    N cycles after the previous row's last one is read, at the earliest, so a half is free when its next row begins.
     """
 
     MAXIMUM_LATENCY = 2

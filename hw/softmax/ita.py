@@ -92,7 +92,7 @@ class ItaRecurrence(OnePassRecurrence):
 
 
 class RowInverse(wiring.Component):
-    """``I = floor(65280 / S)`` and ``(m_o, s_o + 7)``: what ``RowScale`` gives, for probabilities divided already.
+    """``I = floor(65280 / S)`` and ``(m_o, s_o + 7)``: what ``RowScale`` gives, for probabilities already divided.
 
     Latency: ``LATENCY`` cycles, that of ``RowScale``.
     Throughput: one sum a cycle.
@@ -181,12 +181,12 @@ class ItaPrologue(ProbabilityPrologue):
             alive.eq(~(difference[-1] | octaves[3] | (code[15] ^ code[14]))),
             inverse.eq(factor),
         ]
-        # Cycle 1, to the operand register: 255 would give 128, and 32640 with two planes.
+        # Cycle 1, to the operand register: 255 would give 128, and 32640 with two byte planes.
         shifted = Signal(FACTOR_BITS, name=f"shifted_{name}")
         level = Signal(LEVEL_BITS, name=f"level_{name}")
         m.d.comb += [
             shifted.eq(Mux(alive, inverse >> places, 0)),
             level.eq(Mux(shifted.all(), 0xFEFE, Cat(Const(0, 8), shifted))),
         ]
-        bits, _ = window(level, planes[1])  # no level has 8 ones below
+        bits, _ = window(level, planes[1])  # no ``L`` has 8 ones below
         return bits, 0

@@ -1,4 +1,4 @@
-"""The prologue of P·V: coded scores of a word become probabilities, or a plane of them, on their way into the array."""
+"""The prologue of P·V: coded scores of a word become probabilities, or a byte plane of them, before the array."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ LEVEL_BITS = 16
 
 
 class Plane(data.StructLayout):
-    """Which plane of the probabilities: neither of two is the one of 8-bit probabilities."""
+    """Which byte plane of the probabilities; neither: probabilities of 8 bits."""
 
     def __init__(self) -> None:
         super().__init__({"high": 1, "low": 1})
 
 
 def window(level: Value, plane: data.View[Plane]) -> tuple[Value, ValueLike]:
-    """The 9 bits of a whole level that ``plane`` is made of, and what the high one rounds up beside their lowest."""
+    """The 9 bits of a whole ``L`` that ``plane`` is made of, and what the high one rounds up beside their lowest."""
     return (
         Mux(plane.low, level[:9], Cat(level[8:], Const(0, 1))),
         plane.high & level[:8].all(),
@@ -33,9 +33,9 @@ def window(level: Value, plane: data.View[Plane]) -> tuple[Value, ValueLike]:
 
 
 class ProbabilityPrologue(ABC, wiring.Component):
-    """The level ``L`` of each code, then ``p`` or a plane of it (docs/numerics.md, Probabilities).
+    """The unnormalized probability ``L`` of each code, then ``p`` or a byte plane of it (docs/numerics.md, Attention).
 
-    A variant says what L is. One plane: ``((L >> 8) + 1) >> 1``; two: ``high = (L + 257) >> 9``, ``low = (L + 1) >> 1``
+    A variant says what L is. 8 bits: ``((L >> 8) + 1) >> 1``; 16: ``high = (L + 257) >> 9``, ``low = (L + 1) >> 1``
     without its upper bits, signed.
     All of them are 8 of 9 adjacent bits of L, plus the lowest of the 9; the high one of two also rounds up where the
     low one would be 128, which is what 8 ones below those 9 bits make of it.
@@ -53,7 +53,7 @@ class ProbabilityPrologue(ABC, wiring.Component):
     -------
     code : In, N·V codes, index ``lane*V + v``.
     maximum, factor : In, of each lane's row, with the word.
-    plane : In, with the word; 0 where the accelerator has one plane only.
+    plane : In, with the word; 0 where probabilities have 8 bits only.
     o : Out, N·V signed bytes.
     """
 
@@ -103,7 +103,7 @@ class ProbabilityPrologue(ABC, wiring.Component):
         factor: Value,
         planes: list[data.View[Plane]],
     ) -> tuple[Value, ValueLike]:
-        """Of one element, 9 bits of its level and one more that rounds the high plane up: see ``window``.
+        """Of one element, 9 bits of its ``L`` and one more that rounds the high byte plane up: see ``window``.
 
         planes : ``plane`` over the cycles since the code.
         """

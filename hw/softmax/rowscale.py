@@ -16,7 +16,7 @@ from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
 
 SUM_BITS = NUMBER_BITS
 FACTOR_BITS = 8
-"""Of what a variant's levels need to know of a row beside its maximum."""
+"""Bits of what the unnormalized probabilities of a variant depend on in a row, besides its maximum."""
 
 
 class RowScale(wiring.Component):

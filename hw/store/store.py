@@ -37,7 +37,7 @@ class StoreUnit(wiring.Component):
 
     Latency: 5 cycles from a command to its first address, 4 to its first data beat. Throughput: one beat a
     cycle where a word is a beat or more, else one word a cycle; the next command is taken after the last
-    response of the one before. Back-pressure: waits for bus and memory ports.
+    response of the previous one. Back-pressure: waits for bus and memory ports.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ class WordReader(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(STORE)), taken when the one before is read; no size zero.
+    i : In(stream.Signature(STORE)), taken when the previous one is read; no size is zero.
     o : Out(stream.Signature(Word(widest))).
     x, w, r : Out(ReadPort).
     halt : In(1), no more reads.

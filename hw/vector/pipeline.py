@@ -104,7 +104,7 @@ class NormPipeline(wiring.Component):
     column : In, its data, one cycle later.
     done : Out, pulse: the means or the row scales of a tile are final, its next pass may begin.
     push, word, last : Out, a finished word; it is its tile's last one.
-    normalized : Out, a column of a normalize pass was read in the cycle before.
+    normalized : Out, a column of a normalize pass was read in the previous cycle.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:

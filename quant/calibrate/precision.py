@@ -1,4 +1,4 @@
-"""How wide each attention's probabilities must be: 8 bits are one pass over the values, 16 bits are two.
+"""The precision that each attention's probabilities need: 8 bits are one pass over the values, 16 bits are two.
 
 Measured, not guessed: the integer graph runs on calibration images; for every attention the probabilities of both
 widths, as the accelerator's softmax gives them for the graph's own integer scores, are compared with the float64
@@ -9,7 +9,7 @@ softmax of the same scores. 8 bits are kept where they stay within two limits:
                       context; 1 % of it is what rounding the context to int8 costs anyway (a step of 1/127 of the
                       largest value, four times the root mean square: 4 / 127 / sqrt(12) = 0.9 %)
 
-Elsewhere the width that comes closer to the limits is taken: 16 bits, except in ``ita``, whose levels have 8 bits only.
+Elsewhere the precision closer to the limits is selected: 16 bits, except in ``ita``, whose ``L`` has 8 bits only.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Measured:
 def real_probabilities(t: Tensor, config: SoftmaxConfig) -> Tensor:
     """What the accelerator multiplies values with, as real numbers: scores ``[..., keys]`` to float64.
 
-    A probability times its row's multiplier and shift, in units of ``m_o / 2**s_o``; 256 wide ones are a narrow one.
+    A probability times its row's multiplier and shift, in units of ``m_o / 2**s_o``; 256 of 16 bits are one of 8.
     """
     multiplier, shift = 1 << 14, 20
     p, m, s = softmax(t, config, multiplier, shift)

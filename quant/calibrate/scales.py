@@ -11,7 +11,7 @@ from vitreous.quant.calibrate.observers import scale_of
 from vitreous.quant.calibrate.quantizer import Calibrated
 from vitreous.quant.emit.builder import Scale
 from vitreous.quant.errors import QuantError
-from vitreous.quant.importer.float_ir import Activation, Attention, Image, Norm, Source, Start
+from vitreous.quant.importer.float_ir import STREAM, Activation, Attention, Image, Norm, Source, Start
 from vitreous.quant.scheme import QuantScheme
 
 LOGITS_HEADROOM = 1.5
@@ -23,22 +23,20 @@ _LEAST_CONTEXT = 2.0**-12
 
 @dataclass(frozen=True, eq=False)
 class Scales:
-    """``of(source)``: an int8 source's scale; ``residual`` and ``logits``: the steps of the int16 tensors."""
+    """``of(source)``: what its int8 tensor, the stream's int16 tensor or the int16 logits count in."""
 
-    residual: float
-    logits: float
-    activations: dict[int, Scale]
+    chosen: dict[int, Scale]
 
     def of(self, source: Source) -> Scale:
-        """Scale of an int8 source."""
-        return self.activations[source.serial]
+        """Scale and zero point. Not of a linear layer that something else is made of: its reader decides."""
+        return self.chosen[source.serial]
 
 
 def choose_scales(calibrated: Calibrated, scheme: QuantScheme) -> Scales:
     """Scales for all tensors. Raises QuantError when calibration saw values that are not finite."""
     encoder = calibrated.encoder
     operands = {part.serial for source in encoder.each(Attention) for part in source.inputs}
-    activations: dict[int, Scale] = {}
+    chosen: dict[int, Scale] = {}
     largest = logits = 0.0
     for source in encoder.sources:
         if source.observe is None or source.observe.name not in calibrated.observers:
@@ -48,7 +46,7 @@ def choose_scales(calibrated: Calibrated, scheme: QuantScheme) -> Scales:
         if not math.isfinite(extent):
             raise QuantError(f"{encoder.name(source)}: calibration gives values that are not finite")
         if isinstance(source, Image | Norm | Activation | Attention) or source.serial in operands:
-            activations[source.serial] = Scale(*scale_of(*observer.interval(), observer.symmetric))
+            chosen[source.serial] = Scale(*scale_of(*observer.interval(), observer.symmetric))
         elif source is encoder.logits:
             logits = extent
         else:
@@ -56,20 +54,24 @@ def choose_scales(calibrated: Calibrated, scheme: QuantScheme) -> Scales:
     for start in encoder.each(Start):
         # A stored value of the stream like any other, though no node of the float model has it.
         largest = max(largest, float(start.constant.abs().max()))
-    _raise_floors(activations, calibrated)
-    return Scales(_int16(largest * scheme.residual_headroom), _int16(logits * LOGITS_HEADROOM), activations)
+    _raise_floors(chosen, calibrated)
+    # Whatever is added to the stream or taken of it has the stream's scale.
+    stream = Scale(_int16(largest * scheme.residual_headroom))
+    chosen |= {source.serial: stream for source in encoder.sources if isinstance(source, STREAM)}
+    chosen[encoder.logits.serial] = Scale(_int16(logits * LOGITS_HEADROOM))
+    return Scales(chosen)
 
 
-def _raise_floors(activations: dict[int, Scale], calibrated: Calibrated) -> None:
+def _raise_floors(chosen: dict[int, Scale], calibrated: Calibrated) -> None:
     for source in calibrated.encoder.sources:
         if isinstance(source, Activation):
             floor = _LEAST_ACTIVATION
         elif isinstance(source, Attention):
-            floor = _LEAST_CONTEXT * activations[source.v.serial].step
+            floor = _LEAST_CONTEXT * chosen[source.v.serial].step
         else:
             continue
-        scale = activations[source.serial]
-        activations[source.serial] = scale._replace(step=max(scale.step, floor))
+        scale = chosen[source.serial]
+        chosen[source.serial] = scale._replace(step=max(scale.step, floor))
 
 
 def _int16(largest: float) -> float:

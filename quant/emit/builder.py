@@ -8,6 +8,7 @@ import numpy as np
 
 from vitreous.quant.errors import QuantError
 from vitreous.spec.graph import Node, Op, Tensor
+from vitreous.spec.graph.infer import RESULT_DTYPES
 from vitreous.spec.numbers import NumberError, quantize_multiplier
 
 
@@ -30,6 +31,11 @@ class Builder:
         step, zero_point = scale
         self.tensors[name] = Tensor(name=name, dtype=dtype, shape=shape, scale=step, zero_point=zero_point)
         return name
+
+    def format(self, name: str) -> Scale:
+        """The format of a tensor that has been declared."""
+        entry = self.tensors[name]
+        return Scale(entry.scale, entry.zero_point)
 
     def node(
         self,
@@ -70,7 +76,7 @@ class Builder:
                 where = f" output channel {channel}:" if len(factors) > 1 else ""
                 raise QuantError(f"{name}:{where} {error}") from None
         multiplier, shift = zip(*pairs, strict=True)
-        output = self.tensor(name, "int8" if bits == 8 else "int16", self.tensors[accumulators].shape, scale)
+        output = self.tensor(name, RESULT_DTYPES[bits], self.tensors[accumulators].shape, scale)
         constants = {"multiplier": np.array(multiplier, np.int32), "shift": np.array(shift, np.int32)}
         return self.node(
             Op.REQUANTIZE,

@@ -11,8 +11,6 @@ from vitreous.spec.numbers import SHIFT_MAX, SHIFT_MIN, NumberError, quantize_mu
 from vitreous.spec.softmax import WIDE_BITS, limits
 from vitreous.spec.variants import NORMS
 
-PROBABILITY_DTYPES = {8: "int8", 16: "int16"}
-"""What the integer graph keeps a probability in; float64 ones become int32."""
 _MEAN_BITS = 4
 """``two_pass`` keeps the mean with this many fraction bits."""
 
@@ -42,13 +40,8 @@ def output_factor(name: str, factor: float, least: int, most: int) -> tuple[int,
     return multiplier, shift
 
 
-def probability_dtype(config: SoftmaxConfig, bits: int) -> str:
-    """The dtype of probabilities of ``bits`` bits."""
-    return PROBABILITY_DTYPES[bits] if limits(config).planes else "int32"
-
-
 def row_constants(name: str, config: SoftmaxConfig, bits: int, factor: float) -> tuple[int, int]:
-    """``m_o / 2**s_o ~ factor`` (``scale_v / scale_out``) in the units of the variant's levels and of its planes."""
+    """``m_o / 2**s_o ~ factor`` (``scale_v / scale_out``) in the units of the variant's ``L`` and passes."""
     known = limits(config)
     planes = WIDE_BITS if bits == 16 and known.planes else 0
     return output_factor(name, factor * known.row_factor / 2**planes, known.least, known.largest)

@@ -18,7 +18,7 @@ import torch
 from vitreous.quant.calibrate.observers import weight_scales
 from vitreous.quant.calibrate.scales import Scales
 from vitreous.quant.emit.builder import Builder, Scale
-from vitreous.quant.emit.constants import check_keys, norm_constants, probability_dtype, row_constants
+from vitreous.quant.emit.constants import check_keys, norm_constants, row_constants
 from vitreous.quant.errors import QuantError
 from vitreous.quant.importer.float_ir import (
     Activation,
@@ -37,6 +37,7 @@ from vitreous.quant.importer.float_ir import (
 from vitreous.quant.scheme import QuantScheme
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Op
+from vitreous.spec.graph.infer import probability_dtype
 from vitreous.spec.limits import NORM_CHANNELS, POOL_TOKENS
 from vitreous.spec.numbers import ACCUMULATOR, ACTIVATION_INPUT, INT16, quantize_multiplier
 
@@ -73,7 +74,6 @@ class Lowering(Builder):
         super().__init__()
         self.encoder, self.scales, self.scheme = encoder, scales, scheme
         self.units, self.widths = units, widths
-        self.stream = Scale(scales.residual)
         # Every linear layer has exactly one user: the importer makes a new one for each use.
         self._user = {part.serial: source for source in encoder.sources for part in source.inputs}
 
@@ -93,21 +93,21 @@ class Lowering(Builder):
         }
         for source in self.encoder.sources:
             lower[type(source)](source, self.encoder.name(source))
-        logits = self.encoder.logits
-        output = self.tensor("output", "int16", (1, logits.width), Scale(self.scales.logits))
-        self.node(Op.OUTPUT, "output", "", (self.encoder.name(logits),), (output,))
+        logits = self.encoder.name(self.encoder.logits)
+        output = self.tensor("output", "int16", (1, self.encoder.logits.width), self.format(logits))
+        self.node(Op.OUTPUT, "output", "", (logits,), (output,))
 
     def _image(self, source: Image, name: str) -> str:
         output = self.tensor(name, "int8", source.shape, self.scales.of(source))
         return self.node(Op.INPUT, name, source.layer, (), (output,))
 
     def _patches(self, source: Patches, name: str) -> str:
-        output = self.tensor(name, "int8", (source.tokens, source.width), self.scales.of(source.image))
-        inputs = (self.encoder.name(source.image),)
-        return self.node(Op.PATCHES, name, source.layer, inputs, (output,), patch=source.patch)
+        image = self.encoder.name(source.image)
+        output = self.tensor(name, "int8", (source.tokens, source.width), self.format(image))
+        return self.node(Op.PATCHES, name, source.layer, (image,), (output,), patch=source.patch)
 
     def _linear(self, source: Linear, name: str) -> str:
-        given = self.scales.of(source.input.image if isinstance(source.input, Patches) else source.input)
+        given = self.format(self.encoder.name(source.input))
         bits, scale = self._output_of(source)
         steps = self._weight_steps(source, given.step, scale.step)
         weight = (source.weight / steps[:, None] + 0.5).floor().clamp(-127, 127)
@@ -128,12 +128,12 @@ class Lowering(Builder):
     def _output_of(self, source: Linear) -> tuple[int, Scale]:
         """Bits and scale of what a linear layer's accumulators become."""
         if source is self.encoder.logits:
-            return 16, Scale(self.scales.logits)
+            return 16, self.scales.of(source)
         user = self._user[source.serial]
         if isinstance(user, Activation):
             relu = user.function == "relu"
             return (8, self.scales.of(user)) if relu else (16, Scale(2.0**-ACTIVATION_INPUT.fraction))
-        return (8, self.scales.of(source)) if isinstance(user, Attention) else (16, self.stream)
+        return (8, self.scales.of(source)) if isinstance(user, Attention) else (16, self.scales.of(user))
 
     def _weight_steps(self, source: Linear, given: float, output: float) -> torch.Tensor:
         steps = weight_scales(source.weight, self.scheme.observer)
@@ -142,19 +142,20 @@ class Lowering(Builder):
 
     def _start(self, source: Start, name: str) -> str:
         shape, patches = (source.tokens, source.width), self.encoder.name(source.embedding)
+        stream = self.scales.of(source)
         if source.prefix:
-            padded = self.tensor(f"{name}.pad", "int16", shape, self.stream)
+            padded = self.tensor(f"{name}.pad", "int16", shape, stream)
             self.node(Op.PAD_TOKENS, padded, source.layer, (patches,), (padded,), count=source.prefix)
             patches = padded
-        integers = (source.constant / self.stream.step + 0.5).floor().clamp(INT16.minimum, INT16.maximum)
-        constant = self.tensor(f"{name}.constant", "int16", shape, self.stream)
+        integers = (source.constant / stream.step + 0.5).floor().clamp(INT16.minimum, INT16.maximum)
+        constant = self.tensor(f"{name}.constant", "int16", shape, stream)
         value = {"value": integers.numpy().astype(np.int16)}
         self.node(Op.CONSTANT, constant, source.layer, (), (constant,), value)
-        output = self.tensor(name, "int16", shape, self.stream)
+        output = self.tensor(name, "int16", shape, stream)
         return self.node(Op.ADD, name, source.layer, (constant, patches), (output,))
 
     def _add(self, source: Add, name: str) -> str:
-        output = self.tensor(name, "int16", (source.tokens, source.width), self.stream)
+        output = self.tensor(name, "int16", (source.tokens, source.width), self.scales.of(source))
         inputs = (self.encoder.name(source.residual), self.encoder.name(source.branch))
         return self.node(Op.ADD, name, source.layer, inputs, (output,))
 
@@ -163,14 +164,15 @@ class Lowering(Builder):
             raise QuantError(
                 f"{name}: layer norm over {source.width} channels; at most {NORM_CHANNELS} are supported"
             )
-        scale, config = self.scales.of(source), self.units.norm
-        constants = norm_constants(name, config, source.width, source.eps, self.stream.step, scale.step)
+        stream, scale, config = self.encoder.name(source.input), self.scales.of(source), self.units.norm
+        step = self.format(stream).step
+        constants = norm_constants(name, config, source.width, source.eps, step, scale.step)
         output = self.tensor(name, "int8", (source.tokens, source.width), scale)
         return self.node(
             Op.LAYERNORM if source.centred else Op.RMSNORM,
             name,
             source.layer,
-            (self.encoder.name(source.input),),
+            (stream,),
             (output,),
             variant=config.variant,
             zero_point=scale.zero_point,
@@ -214,13 +216,7 @@ class Lowering(Builder):
         scores = self.tensor(f"{name}.scores.acc", "int32", square)
         self.node(Op.SCORES, scores, layer, (q, k), (scores,), heads=heads)
         step = 2.0**-self.units.softmax.fraction_bits
-        factor = (
-            self.scales.of(source.q).step
-            * self.scales.of(source.k).step
-            * source.gain
-            * math.log2(math.e)
-            / step
-        )
+        factor = self.format(q).step * self.format(k).step * source.gain * math.log2(math.e) / step
         self.requantize(layer, scores, f"{name}.scores", [max(factor, _LEAST_FACTOR)], 15, Scale(step))
         p, multiplier, shift = self._softmax(source, name, f"{name}.scores")
         context = self.tensor(f"{name}.acc", "int32", shape)
@@ -233,11 +229,12 @@ class Lowering(Builder):
 
     def _softmax(self, source: Attention, name: str, scores: str) -> tuple[str, str, str]:
         config, bits = self.units.softmax, self.widths[name]
-        factor = self.scales.of(source.v).step / self.scales.of(source).step
+        factor = self.format(self.encoder.name(source.v)).step / self.scales.of(source).step
         multiplier, shift = row_constants(name, config, bits, factor)
         square = self.tensors[scores].shape
+        dtype = probability_dtype(dataclasses.replace(config, probability_bits=bits))
         outputs = (
-            self.tensor(f"{name}.softmax.p", probability_dtype(config, bits), square),
+            self.tensor(f"{name}.softmax.p", dtype, square),
             self.tensor(f"{name}.softmax.multiplier", "int32", square[:2]),
             self.tensor(f"{name}.softmax.shift", "int32", square[:2]),
         )
@@ -256,19 +253,19 @@ class Lowering(Builder):
         return outputs
 
     def _select(self, source: Select, name: str) -> str:
-        output = self.tensor(name, "int16", (1, source.width), self.stream)
-        inputs = (self.encoder.name(source.input),)
-        return self.node(Op.SELECT_TOKEN, name, source.layer, inputs, (output,), index=source.index)
+        stream = self.encoder.name(source.input)
+        output = self.tensor(name, "int16", (1, source.width), self.format(stream))
+        return self.node(Op.SELECT_TOKEN, name, source.layer, (stream,), (output,), index=source.index)
 
     def _mean(self, source: Mean, name: str) -> str:
         tokens = source.input.tokens
         if tokens > POOL_TOKENS:
             raise QuantError(f"{name}: mean over {tokens} tokens; at most {POOL_TOKENS} are supported")
         multiplier, shift = quantize_multiplier(1 / tokens)
-        output = self.tensor(name, "int16", (1, source.width), self.stream)
-        inputs = (self.encoder.name(source.input),)
+        stream = self.encoder.name(source.input)
+        output = self.tensor(name, "int16", (1, source.width), self.format(stream))
         return self.node(
-            Op.MEAN_TOKENS, name, source.layer, inputs, (output,), multiplier=multiplier, shift=shift
+            Op.MEAN_TOKENS, name, source.layer, (stream,), (output,), multiplier=multiplier, shift=shift
         )
 
 

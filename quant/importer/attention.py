@@ -1,4 +1,4 @@
-"""Import of attention: fused or spelled out, heads split and merged in whatever way."""
+"""Import of attention: fused or decomposed, heads split and merged in any way."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SUPPORTED = (
 
 @dataclass(frozen=True, eq=False)
 class Heads:
-    """An operand split in heads: its linear layer with channels in the order head, channel, and which (image, head)
+    """An operand split into heads: its linear layer with channels in the order head, channel, and which (image, head)
     each matrix of the batch is."""
 
     linear: Linear
@@ -104,7 +104,7 @@ def _heads(walk: Walk, node: fx.Node, view: View, role: str) -> Heads:
         image, image[:, :1, :1].expand_as(image)
     )
     if bool((index < 0).any()) or not whole_tokens or not even or len(index) % batch:
-        raise refuse(node, f"The {role} of attention are not all tokens split in heads", _SUPPORTED)
+        raise refuse(node, f"The {role} of attention are not all tokens split into heads", _SUPPORTED)
     order = torch.argsort(image[:, 0, 0], stable=True)
     count = len(index) // batch
 

@@ -1,10 +1,10 @@
-"""Import of functions that a model spells out, or that ``run_decompositions`` has taken apart: SiLU and RMS norm.
+"""Import of decomposed patterns, written out by the model or by ``run_decompositions``: SiLU and RMS norm.
 
     x * sigmoid(x)
     x * rsqrt(mean(x * x) + eps),   x / sqrt(mean(x * x) + eps),   with square(x), pow(x, 2), pow(., -0.5), reciprocal
 
-Each part becomes a source that remembers what it was taken from; the last product or quotient recognizes the whole.
-A part that is used in any other way is refused where it is used.
+Each part becomes a value of the float IR that remembers what it was computed from; the last product or quotient
+recognizes the pattern. A part that is used in any other way is refused where it is used.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def _times(value: Tensor | float, factor: float) -> Tensor | float:
 
 
 def multiply(walk: Walk, node: fx.Node, left: Any, right: Any) -> View:
-    """A product with a constant, kept as a gain; or of two computed tensors, as SiLU and RMS norm are spelled."""
+    """A product with a constant, kept as a gain; or of two computed tensors, as SiLU and RMS norm are decomposed."""
     if isinstance(left, View) and isinstance(right, View):
         made = decomposed.product(walk, node, left, right)
         if made is not None:

@@ -1,4 +1,4 @@
-"""What the importer recognizes: a float encoder as a chain of a few logical operations, each over ``[tokens, width]``.
+"""The float IR: what the importer recognizes, an encoder as a chain of logical operations over ``[tokens, width]``.
 
 A source is one logical tensor of one image together with the operation that computes it. Their creation order is an
 execution order. ``observe`` is the node of the exported graph whose output holds the tensor's values, the
@@ -152,7 +152,7 @@ class Softmax(Source):
 
 @dataclass(eq=False, kw_only=True)
 class Part(Source):
-    """A part of a function that the model spells out (``decomposed``), taken from the view ``argument``."""
+    """A part of a decomposed function (``decomposed``), taken from the view ``argument``."""
 
     argument: Any
 

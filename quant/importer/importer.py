@@ -2,7 +2,7 @@
 
 Operators that only move elements are followed through ``View``; constants are computed; the rest is ``elementwise``,
 ``layers``, ``stream``, ``decomposed`` and ``attention``. Anything else is refused by name. Walking data flow makes the
-result independent of how a model spells its reshapes and where it puts its dropouts.
+result independent of how a model writes its reshapes and where it puts its dropouts.
 """
 
 from __future__ import annotations

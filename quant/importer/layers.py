@@ -91,7 +91,7 @@ def convolution(
         raise refuse(node, f"A convolution with {what}", supported)
     source, read = image.source, image.index
     if not isinstance(source, Image) or not torch.equal(read, whole(source, walk.batch).reshape(walk.shape)):
-        raise refuse(node, "A convolution of something else than the whole image", supported)
+        raise refuse(node, "A convolution of something other than the whole image", supported)
     channels, height, width = source.shape
     if height % patch or width % patch:
         raise refuse(

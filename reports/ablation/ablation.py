@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import Any
 
 from vitreous.reports.energy.technology import Range
 from vitreous.reports.errors import ReportError
+from vitreous.reports.json_file import check_format, structured
+from vitreous.spec.storage import write_text
 
 FORMAT = "vitreous.ablation/1"
 FILE = "ablation.json"
@@ -23,8 +24,8 @@ FILE = "ablation.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One way to build dedicated units that was looked at. ``overlapped``: one head's projections beside the attention
-    of the head before. area : of the whole accelerator, by column; empty where it is a bound and no accelerator."""
+    """One way to build dedicated units that was considered. ``overlapped``: one head's projections beside the attention
+    of the previous head. area : of the whole accelerator, by column; empty where it is a bound, not an accelerator."""
 
     linear: str
     attention: str
@@ -38,10 +39,10 @@ class AblationRow:
     """One accelerator of the table, with what its numbers mean.
 
     name : the optimization that is off; ``change`` what is there instead; ``order``: ``baseline``, ``alone``, or
-    ``cumulative``, where it is off together with those of the rows before.
+    ``cumulative``, where it is off together with those of the previous rows.
     cycles : of one image, from the RTL where ``cycles_how`` is measured. predicted : by the cycle model, or composed
-    from it. energy : in joules. area : by column (``reports.area.area.COLUMNS``), empty where nobody
-    measured it. dram_bytes : that the bus moved.
+    from it. energy : in joules. area : by column (``reports.area.area.COLUMNS``), empty where it was not
+    measured. dram_bytes : that the bus moved.
     same_results : the same bits as the baseline. compared, different : values of the RTL's result against golden.
     Every row has the same clock: what a unit does to the critical path is not in the table.
     """
@@ -110,20 +111,15 @@ class Ablation:
 
 def from_dict(data: Any) -> Ablation:
     """The inverse of ``as_dict``. Raises ReportError on data of another kind."""
-    found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
-    if found != FORMAT:
-        raise ReportError(f"The ablation has format {found!r}; expected {FORMAT!r}")
+    check_format(data, FORMAT, "The ablation has")
+    computed = ("deviation", "factors")
     try:
-        fields = {key: value for key, value in data.items() if key != "format"}
-        return Ablation(**{**fields, "rows": tuple(_row(row) for row in data["rows"])})
-    except (KeyError, TypeError, ValueError) as error:
+        rows = [{key: value for key, value in row.items() if key not in computed} for row in data["rows"]]
+        return structured(Ablation, {**data, "rows": rows}, "it")
+    except (KeyError, TypeError, AttributeError) as error:
         raise ReportError(f"The ablation is damaged: {error!r}") from None
-
-
-def _row(data: Mapping[str, Any]) -> AblationRow:
-    fields = {key: value for key, value in data.items() if key not in ("deviation", "factors")}
-    candidates = tuple(Candidate(**candidate) for candidate in fields["candidates"])
-    return AblationRow(**{**fields, "energy": Range(**fields["energy"]), "candidates": candidates})
+    except ReportError as error:
+        raise ReportError(f"The ablation is damaged: {error}") from None
 
 
 def load(path: Path) -> Ablation:
@@ -192,10 +188,4 @@ def write(ablation: Ablation, folder: Path, page: str) -> list[Path]:
         "ablation.csv": csv_text(ablation),
         "ablation.html": page,
     }
-    written = []
-    for name, text in texts.items():
-        temporary = folder / f"{name}.partial"
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, folder / name)
-        written.append(folder / name)
-    return written
+    return [write_text(folder / name, text) for name, text in texts.items()]

@@ -48,7 +48,7 @@ def page(ablation: Ablation) -> str:
 
 
 def section(ablation: Ablation) -> str:
-    """Facts, bars and tables, as a part of HTML."""
+    """Settings, bars and tables, as a part of HTML."""
     clock = f"{ablation.clock_mhz:g} MHz ({ablation.clock_source})"
     parts = [
         f"<p>{escape(ablation.model)} ({escape(ablation.model_source)}) on {escape(ablation.accelerator)}, one image, "
@@ -115,7 +115,7 @@ def _row(ablation: Ablation, row: AblationRow, columns: Sequence[str]) -> str:
 
 
 def _candidates(ablation: Ablation) -> str:
-    """Every pair of dedicated units that was looked at, each once."""
+    """Every pair of dedicated units that was considered, each once."""
     columns = list(ablation.baseline.area)
     lines = []
     for row in ablation.rows:
@@ -132,7 +132,7 @@ def _candidates(ablation: Ablation) -> str:
     names = "".join(f"<th>{_UNITS[c]}</th>" for c in columns)
     return (
         "<h2>Dedicated units that were compared</h2><p>Overlapped: the projections of one head run beside the "
-        'attention of the head before.</p><div class="wide"><table><thead><tr><th class="words">linear layers</th>'
+        'attention of the previous head.</p><div class="wide"><table><thead><tr><th class="words">linear layers</th>'
         '<th class="words">attention</th><th class="words">heads</th><th>cycles</th>'
         f"{names}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vitreous.reports.errors import ReportError
+from vitreous.reports.json_file import check_format
 from vitreous.reports.record.provenance import How
 
 FORMAT = "vitreous.activity/1"
@@ -109,9 +110,7 @@ def load(path: Path) -> Mapping[str, Any]:
 
 def check(data: Any, name: str) -> None:
     """Raises ReportError unless every part was measured on real and on random data, with the same groups of nets."""
-    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-        found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
-        raise ReportError(f"{name} has format {found!r}; expected {FORMAT!r}")
+    check_format(data, FORMAT, f"{name} has")
     missing = [key for key in (*_KEYS, "measurements") if key not in data]
     if missing:
         raise ReportError(f"{name} has no {', '.join(missing)}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vitreous.reports.activity import activity
 from vitreous.reports.activity.activity import COMBINATIONAL, WHOLE, Activity
+from vitreous.spec.storage import write_text
 
 _HEAD = """# Switching activity: the event model against real data
 
@@ -22,17 +22,18 @@ _METHOD = """
 - Units: the RTL of the accelerator, elaborated for the unit alone. Yosys flattens it and gives each net one name.
   Verilator simulates that netlist and writes the toggles of each bit as SAIF (`--trace-saif`); a net that is missing
   in it is an error.
-- Level "words": a product, a sum, a multiplexer is one cell, so nets inside a multiplier are not counted. Nothing is
-  optimised but bits that nothing reads.
+- Level "words": a product, a sum, a multiplexer is one cell, so nets inside a multiplier are not counted. Only bits
+  that nothing reads are optimised away.
 - Level "gates": the same RTL in gates of one bit, as Yosys maps it without ABC, the products and sums of an element as
   one tree of full adders; it also sees the inside of multipliers.
 - Counted: nets that a cell of the unit drives and a cell or an output reads, each bit once. Not counted: clock, reset,
   the unit's inputs (whoever drives them), copies of a net under another name.
 - Registers are the robust part: any implementation has them. Combinational nets depend on the mapping.
 - Real data: {model} on {images}. The compiled program runs in the functional machine one instruction at a time; before
-  each MATMUL its panels are read from the memories and fed to the unit in the machine's order: row tiles, column tiles,
-  planes of probabilities, words; a tile takes at least N cycles. Padded lanes and keys are in it, as in the machine.
-  Instructions of one part of the network follow each other without a pause; idle cycles toggle next to nothing.
+  each MATMUL its panels are read from the memories and given to the unit in the machine's order: row tiles, column
+  tiles, byte planes of probabilities, words; a tile takes at least N cycles. Padded lanes and keys are included, as in
+  the machine. Instructions of one part of the network follow each other without a pause; idle cycles toggle next to
+  nothing.
 - Random data: the same instructions with every operand byte uniform in -128..127 (GELU: 16 bits; scores: 15 bits).
 - Zero: the same with zeros; what is left is control (in softmax also the statistics of equal scores).
 - In every run the unit's outputs are compared with golden: a wrong value ends the measurement.
@@ -48,11 +49,7 @@ def write(data: Path, docs: Path) -> Path:
     """Write ``activity.md`` from the files in ``data``. Raises ReportError where one is damaged."""
     files = [activity.load(path) for path in sorted(data.glob("*.json"))]
     path = docs / "activity.md"
-    docs.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text(files), encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+    return write_text(path, text(files))
 
 
 def text(files: Sequence[Mapping[str, Any]]) -> str:

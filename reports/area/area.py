@@ -1,6 +1,6 @@
-"""Area of a whole accelerator, put together from measured pieces in a few milliseconds and without any tool.
+"""Area of a whole accelerator, composed of measured pieces in a few milliseconds and without any tool.
 
-The measurements come with the project: ``reports/area/TARGET.json``, written by `make area`. A piece that was measured
+The measurements come with the project: ``measured/TARGET.json``, written by `make area`. A piece that was measured
 with the same variant and the same sizes counts as measured; any other one is taken from the least-squares fit of its
 formula (``reports.area.pieces``) over the runs of the same variant. Block memory is counted by the family's documented
 geometry (``reports.area.block_memory``).
@@ -18,6 +18,7 @@ from typing import Any
 from vitreous.reports.area.fit import Estimate, Fit, Run
 from vitreous.reports.area.pieces import PIECES, Piece
 from vitreous.reports.errors import ReportError
+from vitreous.reports.json_file import check_format, structured
 from vitreous.spec.config import AcceleratorConfig
 
 FORMAT = "vitreous.area/1"
@@ -82,6 +83,28 @@ class Measurements:
     fits: Mapping[tuple[str, tuple[str, ...]], Fit]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _MeasuredRun:
+    """A run as it stands in the file. ``rtlil``: digest of what was synthesized."""
+
+    piece: str
+    variant: tuple[str, ...]
+    sizes: Mapping[str, float]
+    cost: Mapping[str, float]
+    rtlil: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """The file. ``library``: of a target of standard cells, what is known of it."""
+
+    target: str
+    tool: str
+    columns: tuple[str, ...]
+    runs: tuple[_MeasuredRun, ...]
+    library: str = ""
+
+
 def named_targets() -> list[str]:
     """The targets whose measurements come with the project, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -141,26 +164,26 @@ def measurements(target: str) -> Measurements:
 
 def read(data: Any) -> Measurements:
     """Measurements from their JSON. Raises ReportError on data of another kind."""
-    found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
-    if found != FORMAT:
-        raise ReportError(f"The areas have format {found!r}; expected {FORMAT!r}")
+    check_format(data, FORMAT, "The areas have")
     try:
-        columns = tuple(str(c) for c in data["columns"])
-        target = str(data["target"])
-        runs: dict[tuple[str, tuple[str, ...]], list[Run]] = {}
-        for run in data["runs"]:
-            cost = {c: float(run["cost"][c]) for c in columns}
-            sizes = {name: float(value) for name, value in run["sizes"].items()}
-            runs.setdefault((str(run["piece"]), tuple(run["variant"])), []).append(Run(sizes, cost))
-        pieces = {piece.name: piece for piece in PIECES}
-        fits = {
-            key: Fit(pieces[key[0]], target, tuple(found), columns)
-            for key, found in runs.items()
-            if key[0] in pieces
-        }
-        return Measurements(target, str(data["tool"]), columns, fits)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ReportError(f"The areas are damaged: {error!r}") from None
+        file = structured(_File, data, "it")
+    except ReportError as error:
+        raise ReportError(f"The areas are damaged: {error}") from None
+    runs: dict[tuple[str, tuple[str, ...]], list[Run]] = {}
+    for run in file.runs:
+        lacking = [c for c in file.columns if c not in run.cost]
+        if lacking:
+            raise ReportError(f"The areas are damaged: a run of {run.piece} lacks {', '.join(lacking)}")
+        cost = {c: float(run.cost[c]) for c in file.columns}
+        sizes = {name: float(value) for name, value in run.sizes.items()}
+        runs.setdefault((run.piece, run.variant), []).append(Run(sizes, cost))
+    pieces = {piece.name: piece for piece in PIECES}
+    fits = {
+        key: Fit(pieces[key[0]], file.target, tuple(found), file.columns)
+        for key, found in runs.items()
+        if key[0] in pieces
+    }
+    return Measurements(file.target, file.tool, file.columns, fits)
 
 
 def _block(name: str, estimate: Estimate, copies: int) -> BlockArea:

@@ -1,6 +1,6 @@
-"""The pieces that an accelerator's area is put together from: what each one's cost depends on, and by which formula.
+"""The pieces of which an accelerator's area is composed: what each one's cost depends on, and by which formula.
 
-A piece is one instance of the RTL and everything below it that is no piece itself. ``variant`` are the choices that
+A piece is one instance of the RTL and everything below it that is not a piece itself. ``variant`` are the choices that
 make it another circuit, ``sizes`` the numbers that scale it; ``terms`` is the form of its cost that follows from its
 structure, most important first:
 
@@ -33,7 +33,7 @@ class Piece:
     """One piece. ``group``: the block of the table that it belongs to; ``path``: its module below the top.
 
     copies : instances that are the same circuit, of which one is measured: the paths of the others.
-    core : so many leading terms are certain; more of them are used where they foretell runs that are left out better.
+    core : so many leading terms are always used; more of them where they predict runs that are left out better.
     optional : some configurations have no such piece.
     memory : it holds an on-chip memory, of ``width`` and ``words`` in ``sizes``; ``masked``: written by parts.
     """
@@ -223,8 +223,12 @@ _LATENCIES = ("narrow", *map(str, (*_OTHER_ACTIVATIONS, *_OTHER_SOFTMAXES)))
 PIECES: tuple[Piece, ...] = (
     # Multipliers, accumulators with shadow and column select, operand registers.
     _piece("array", "array", "matrix.array", _array, _array_sizes, "N*N*V", "N*N", "N*V", "N", "1"),
-    _piece("planes", "drain and fusion", "matrix.planes", _planes, _lanes, "N", "N*N", "1", optional=True),
-    _piece("epilogue", "drain and fusion", "matrix.epilogue", _none, _epilogue_sizes, "N", "1", "N*fraction"),
+    _piece(
+        "planes", "readout and epilogue", "matrix.planes", _planes, _lanes, "N", "N*N", "1", optional=True
+    ),
+    _piece(
+        "epilogue", "readout and epilogue", "matrix.epilogue", _none, _epilogue_sizes, "N", "1", "N*fraction"
+    ),
     _piece(
         "activation",
         "activation",
@@ -249,7 +253,7 @@ PIECES: tuple[Piece, ...] = (
     _piece("prologue", "softmax", "matrix.scores.prologue", _prologue, _prologue_sizes, "N*V", "N", "1"),
     _piece(
         "feed",
-        "feed and drain control",
+        "operand and readout control",
         "matrix",
         _none,
         _matrix_sizes,

@@ -21,7 +21,7 @@ TITLES = {
 class TargetArea:
     """One target. ``columns`` are those of ``BlockArea`` that it has; ``total`` is the sum of ``blocks``.
 
-    how : begins with ``measured`` or ``modelled``. reason : why there is no area here, then all else is empty.
+    how : begins with ``measured`` or ``modelled``. reason : why there is no area here; then everything else is empty.
     """
 
     target: str

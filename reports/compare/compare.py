@@ -1,7 +1,7 @@
-"""Two or more runs side by side: the same figures, ratios to the first run, and in what the machines differ.
+"""Two or more runs side by side: the same figures, ratios to the first run, and how the machines differ.
 
-Layers are matched by label; layers that differ by a number only (``blocks.3.mlp``) also as one group, so that models of
-different depth can be compared. What a run does not have is None, and no ratio is made of it.
+Layers are matched by label; layers whose names differ only by a number (``blocks.3.mlp``) also as one group, so that
+models of different depth can be compared. What a run does not have is None, and no ratio is made of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 
 from vitreous.reports.errors import ReportError
 from vitreous.reports.formatting import group_name
-from vitreous.reports.report import Report, replace_whole
+from vitreous.reports.report import Report
+from vitreous.spec.storage import write_text
 
 FORMAT = "vitreous-comparison-1"
 PAGE_NAME, DATA_NAME = "comparison.html", "comparison.json"
@@ -150,7 +151,7 @@ def compare(runs: Sequence[tuple[str, Report]]) -> Comparison:
     """``runs``: (name, report), two or more. Raises ReportError for fewer, or when two have the same name."""
     names, reports = tuple(name for name, _ in runs), [report for _, report in runs]
     if len(runs) < 2:
-        raise ReportError(f"A comparison needs two runs or more, not {len(runs)}")
+        raise ReportError(f"A comparison needs at least two runs, not {len(runs)}")
     if len(set(names)) < len(names):
         raise ReportError(f"The runs must have different names, not {', '.join(names)}")
     flat = [_flat(report) for report in reports]
@@ -203,4 +204,4 @@ def write(comparison: Comparison, folder: str | Path) -> tuple[Path, Path]:
 
     folder = Path(folder)
     page, data = render(comparison), json.dumps(comparison.as_dict(), indent=1)
-    return replace_whole(folder / PAGE_NAME, page), replace_whole(folder / DATA_NAME, data)
+    return write_text(folder / PAGE_NAME, page), write_text(folder / DATA_NAME, data)

@@ -1,4 +1,4 @@
-"""What the drawn charts share: axes, ticks, and labels that do not lie on each other; colours are classes of CSS."""
+"""What the drawn charts share: axes, ticks, and labels that do not overlap; colours are classes of CSS."""
 
 from __future__ import annotations
 

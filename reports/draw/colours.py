@@ -1,4 +1,4 @@
-"""One colour for each unit of the machine on every picture: classes of ``templates/figures.css``."""
+"""One colour for each unit of the machine in every picture: classes of ``templates/figures.css``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNITS = (
     ("activation", "k1"),
     ("statistics", "k3"),
     ("softmax", "k4"),
-    ("fusion", "u-fusion"),
+    ("epilogue", "u-fusion"),
     ("vector", "u-vector"),
     ("axi", "u-load"),
     ("load", "u-load"),

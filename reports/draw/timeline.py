@@ -1,4 +1,4 @@
-"""The picture of a schedule as SVG: four queues as lanes over time, and the layers above them.
+"""The timeline of a schedule as SVG: four queues as lanes over time, and the layers above them.
 
 Drawn here once at a fixed width, for print and for readers without scripts; ``schedule.js`` draws the same again
 from the same data at the width of the screen, zoomed.
@@ -24,7 +24,7 @@ HEIGHT = TOP + 4 * (LANE + GAP) + 22
 
 
 def layer_bands(schedule: Schedule) -> list[tuple[int, int, int]]:
-    """(label, start, end) of the runs of one layer in the matrix queue; each begins when the one before is complete."""
+    """(label, start, end) of the runs of one layer in the matrix queue; each begins when the previous one retires."""
     bands: list[tuple[int, int, int]] = []
     complete = 0
     for queue, _, start, end, _, label in schedule.spans:
@@ -70,7 +70,7 @@ def _lane(schedule: Schedule, queue: int, scale: float) -> list[str]:
 
 
 def _bars(schedule: Schedule, queue: int, scale: float) -> list[tuple[int, float, float]]:
-    """(kind, left, right) in pixels; a bar begins at its issue, or when the instruction before it is complete."""
+    """(kind, left, right) in pixels; a bar begins at its issue, or when the previous instruction retires."""
     bars, complete = [], 0
     for span in schedule.spans:
         if span[0] == queue:

@@ -3,8 +3,8 @@
     energy = sum over events (count * joules) + DRAM bits * joules + static power * cycles / clock
 
 Counts are the hardware's counters, measured in RTL or predicted by the cycle model. Every counter has a cost or is
-declared to be no event (``event_costs.NO_ENERGY``); one that is neither is an error. Without host, regulators, I/O
-pads and DRAM that idles (docs/energy.md).
+declared not to be an event (``event_costs.NO_ENERGY``); one that is neither is an error. Without host, regulators, I/O
+pads and idle DRAM (docs/energy.md).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _check_counters(counters: Mapping[str, int], costed: set[str]) -> None:
     if missing:
         raise ReportError(f"The counters lack {', '.join(missing)}: their energy would be missing")
     if counters["cycles"] <= 0:
-        raise ReportError(f"A run has at least one cycle, not {counters['cycles']}")
+        raise ReportError(f"A run must have at least one cycle, not {counters['cycles']}")
 
 
 def _check_clock(clock_mhz: float) -> None:
@@ -109,7 +109,7 @@ def energy(
     """Energy of a run with these ``counters`` (all of ``isa.COUNTERS``) on ``config``.
 
     dram : a name of ``named_drams`` or a TOML file. Raises ReportError for an event without a cost, a counter that is
-    missing, or a clock that is none.
+    missing, or an invalid clock.
     """
     _check_clock(clock_mhz)
     costs = event_costs(config, technology)
@@ -135,7 +135,7 @@ def energy(
 
 
 def fetch_beats(instructions: int, config: AcceleratorConfig) -> int:
-    """Beats that bring so many instructions: a beat holds a part of one, or one."""
+    """Beats that bring this many instructions: a beat holds a part of one, or one."""
     return instructions * ceil_div(INSTRUCTION_BYTES, config.bus.beat_bytes)
 
 

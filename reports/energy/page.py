@@ -44,7 +44,7 @@ def placed(value: Range, axis: tuple[float, float]) -> Placed:
 
 @dataclass(frozen=True)
 class LayerGroup:
-    """Layers that differ by a number only, together; joules."""
+    """Layers whose names differ only by a number, together; joules."""
 
     name: str
     dynamic: Range

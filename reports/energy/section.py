@@ -1,4 +1,4 @@
-"""The report's energy: by unit and by layer on one technology, and the same run on every technology that comes along.
+"""The report's energy: by unit and by layer on one technology, and the same run on every shipped technology.
 
 From the first image's counters, which are measured; energies of events are published, fitted or assumed, hence
 ranges. With the clock of the report, which is the same for all technologies.

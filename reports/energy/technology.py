@@ -93,7 +93,7 @@ class MemoryCost:
     def at(self, kib: float) -> Range:
         """Energy in pJ of 64 bits of a memory of ``kib``: a power of the capacity between two points.
 
-        Beyond the last point the same power goes on; below the first one its energy holds.
+        Beyond the last point the same power continues; below the first one its energy holds.
         """
         first = self.points[0]
         if kib <= first[0] or len(self.points) == 1:
@@ -201,7 +201,7 @@ def _memory(data: Any, where: str) -> MemoryCost:
         _exactly(point, ("kib", *(key for key in _keys(point) if key in ("value", *_RANGE))), place)
         kib, energy = _number(point, "kib", place), _range(point, place)
         if not kib > (points[-1][0] if points else 0):
-            raise ReportError(f"{place}.kib must be positive and above the point before, not {kib:g}")
+            raise ReportError(f"{place}.kib must be positive and above the previous point, not {kib:g}")
         if not energy.low > 0:
             raise ReportError(f"{place} must be above zero: an access of a memory costs energy")
         points.append((kib, energy))

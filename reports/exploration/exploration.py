@@ -1,4 +1,4 @@
-"""An exploration as data: every point that was estimated, the front, and what the RTL said about it.
+"""An exploration as data: every point that was estimated, the Pareto front, and what the RTL said about it.
 
 ``vitreous explore`` writes ``exploration.json``; this module is its one reader and writer.
 """
@@ -9,7 +9,6 @@ import csv
 import io
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,9 @@ from typing import Any
 
 from vitreous.reports.energy.event_costs import NO_ENERGY
 from vitreous.reports.errors import ReportError
+from vitreous.reports.json_file import structured
 from vitreous.spec.isa import COUNTERS
+from vitreous.spec.storage import write_text
 
 FORMAT = "vitreous.exploration/1"
 FILE = "exploration.json"
@@ -83,8 +84,8 @@ def _relative(measured: int, model: int) -> float:
 class ExploredPoint:
     """One design of a search.
 
-    settings : the searched fields by dotted name. figures : by name, empty for a design that cannot be.
-    refusal : why it cannot be, or which limits it breaks; empty when it keeps all of them.
+    settings : the searched fields by dotted name. figures : by name, empty for an infeasible design.
+    refusal : why it is infeasible, or which limits it breaks; empty when it keeps all of them.
     front : no other point within the limits is at least as good in every objective and better in one.
     config : the whole accelerator (``AcceleratorConfig.as_dict``), for points of the front.
     """
@@ -163,10 +164,9 @@ def nondominated(losses: Sequence[Sequence[float]]) -> list[bool]:
 
 def save(exploration: Exploration, folder: Path) -> tuple[Path, Path]:
     """Write ``exploration.json`` and ``points.csv``, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     as_json, as_csv = folder / FILE, folder / "points.csv"
-    _replace(as_json, json.dumps({"format": FORMAT, **asdict(exploration)}, indent=1) + "\n")
-    _replace(as_csv, _table(exploration))
+    write_text(as_json, json.dumps({"format": FORMAT, **asdict(exploration)}, indent=1) + "\n")
+    write_text(as_csv, _table(exploration))
     return as_json, as_csv
 
 
@@ -195,12 +195,6 @@ def _table(exploration: Exploration) -> str:
     return text.getvalue()
 
 
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
 def load(path: str | Path) -> Exploration:
     """The exploration of a file, or of a folder that holds one. Raises ReportError."""
     path = Path(path)
@@ -211,24 +205,9 @@ def load(path: str | Path) -> Exploration:
         raise ReportError(f"Cannot read the exploration {path}: {error.strerror}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ReportError(f"{path} is not valid JSON: {error}") from None
-    if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
-        raise ReportError(f"{path} is no exploration in the format {FORMAT}")
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ReportError(f"{path} is not an exploration in the format {FORMAT}")
     try:
-        goals = tuple(Goal(**goal) for goal in data.pop("goals"))
-        searches = tuple(_search(entry) for entry in data.pop("searches"))
-        return Exploration(goals=goals, searches=searches, **data)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ReportError(f"{path} is not a complete exploration: {error!r}") from None
-
-
-def _search(entry: dict[str, Any]) -> Searched:
-    points = tuple(_point(point) for point in entry.pop("points"))
-    return Searched(points=points, **entry)
-
-
-def _point(entry: dict[str, Any]) -> ExploredPoint:
-    seen = entry.pop("confirmation")
-    if seen is not None:
-        counters = {name: (int(pair[0]), int(pair[1])) for name, pair in seen.pop("counters").items()}
-        seen = Confirmation(counters=counters, **seen)
-    return ExploredPoint(confirmation=seen, **entry)
+        return structured(Exploration, data, "it")
+    except ReportError as error:
+        raise ReportError(f"{path} is not a complete exploration: {error}") from None

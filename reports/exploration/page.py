@@ -1,4 +1,4 @@
-"""An exploration as Markdown: how it was run, each front as a table, what the RTL said; ``python -m`` prints it."""
+"""An exploration as Markdown: how it was run, Pareto fronts as tables, what the RTL said; ``python -m`` prints it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vitreous.reports.exploration.exploration import Exploration, ExploredPoint,
 
 
 def page(found: Exploration) -> str:
-    """The whole exploration; every front, every confirmation, and why designs could not be."""
+    """The whole exploration; every front, every confirmation, and why designs were infeasible."""
     head = [
         f"# Exploration of {found.name}",
         "",
@@ -36,12 +36,12 @@ def _searched(found: Exploration, searched: Searched) -> list[str]:
     lines = [
         f"## {searched.label}",
         "",
-        f"{searched.estimated} designs estimated, {len(searched.front)} on the front, "
-        f"{len(searched.points) - searched.estimated} combinations that cannot be. Accuracy on {searched.measured_on}.",
+        f"{searched.estimated} designs estimated, {len(searched.front)} on the Pareto front, "
+        f"{len(searched.points) - searched.estimated} infeasible combinations. Accuracy on {searched.measured_on}.",
         "",
         *(f"- {count} × {reason}" for reason, count in refusals.most_common(8)),
         "",
-        "Settings that all of the front share: "
+        "Settings that all points of the front share:  "
         + (", ".join(f"`{k}` {v}" for k, v in _shared(searched.front).items()) or "none")
         + ".",
         "",

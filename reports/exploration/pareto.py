@@ -1,15 +1,17 @@
-"""The front of points that no other point beats, and its picture: error against area, one picture for each function."""
+"""The Pareto front, of points that no other dominates, and its picture: error against area, one for each function."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
-import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from vitreous.spec.storage import write_bytes, write_text
 
 FORMAT = "vitreous.approx/1"
 COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#805ad5", "#b83280", "#4a5568")
@@ -56,7 +58,7 @@ def best(items: Iterable[tuple[_T, float, float]]) -> list[_T]:
 
 
 def draw(points: Sequence[Point], path: Path, *, title: str, area: str) -> None:
-    """Write a picture of ``points``, the front as a line; its format by the suffix of ``path`` (.svg, .png)."""
+    """Write a picture of ``points``, the Pareto front as a line; its format by the suffix of ``path`` (.svg, .png)."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -93,18 +95,17 @@ def _draw(points: Sequence[Point], path: Path, title: str, area: str) -> None:
         axes.legend(fontsize=7)
     figure.tight_layout()
     metadata = {"Date": None} if path.suffix == ".svg" else None
-    temporary = path.with_name(f".partial-{path.name}")
-    figure.savefig(temporary, metadata=metadata, dpi=120)
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix.removeprefix("."), metadata=metadata, dpi=120)
     pyplot.close(figure)
-    os.replace(temporary, path)
+    write_bytes(path, picture.getvalue())
 
 
 def save(points: Sequence[Point], folder: Path, name: str, about: Mapping[str, Any]) -> tuple[Path, Path]:
     """Write ``name.json`` and ``name.csv``, each whole or not at all. ``about``: how the numbers were obtained."""
-    folder.mkdir(parents=True, exist_ok=True)
     data = {"format": FORMAT, **about, "points": [asdict(point) for point in points]}
     as_json, as_csv = folder / f"{name}.json", folder / f"{name}.csv"
-    _replace(as_json, json.dumps(data, indent=1) + "\n")
+    write_text(as_json, json.dumps(data, indent=1) + "\n")
     columns = [f for f in Point.__dataclass_fields__ if f != "settings"]
     settings = sorted({key for point in points for key in point.settings})
     with tempfile.TemporaryFile("w+", newline="", encoding="utf-8") as file:
@@ -114,11 +115,5 @@ def save(points: Sequence[Point], folder: Path, name: str, about: Mapping[str, A
             row = [getattr(point, column) for column in columns]
             writer.writerow([*row, *(point.settings.get(key, "") for key in settings)])
         file.seek(0)
-        _replace(as_csv, file.read())
+        write_text(as_csv, file.read())
     return as_json, as_csv
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -1,14 +1,15 @@
-"""The points of a search as a picture: one objective against each of the others, and the front of each pair."""
+"""The points of a search as a picture: one objective against each of the others, and the Pareto front of each pair."""
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from vitreous.reports.exploration.exploration import Exploration, ExploredPoint, Goal, Searched
 from vitreous.reports.exploration.pareto import COLOURS, best
+from vitreous.spec.storage import write_bytes
 
 _OTHER, _OVER = "#a0aec0", "#e2b4ae"
 
@@ -33,14 +34,15 @@ def _draw(found: Exploration, searched: Searched, path: Path) -> None:
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=4, fontsize=8, frameon=False)
     figure.suptitle(
-        f"{searched.label}: {searched.estimated} points, {len(searched.front)} on the front", fontsize=10
+        f"{searched.label}: {searched.estimated} points, {len(searched.front)} on the Pareto front",
+        fontsize=10,
     )
     figure.tight_layout(rect=(0, 0.06, 1, 1))
     metadata = {"Date": None} if path.suffix == ".svg" else None
-    temporary = path.with_name(f".partial-{path.name}")
-    figure.savefig(temporary, metadata=metadata, dpi=120)
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix.removeprefix("."), metadata=metadata, dpi=120)
     pyplot.close(figure)
-    os.replace(temporary, path)
+    write_bytes(path, picture.getvalue())
 
 
 def _panel(axes: Any, across: Goal, up: Goal, points: Sequence[ExploredPoint]) -> None:
@@ -54,10 +56,14 @@ def _panel(axes: Any, across: Goal, up: Goal, points: Sequence[ExploredPoint]) -
             [p for p in known if not p.feasible],
             {"color": _OVER, "marker": "x", "s": 16, "lw": 0.8},
         ),
-        ("beaten in every objective", [p for p in feasible if not p.front], {"color": _OTHER, "s": 14}),
-        ("on the front", [p for p in feasible if p.front], {"color": COLOURS[0], "s": 22, "zorder": 3}),
+        ("dominated in every objective", [p for p in feasible if not p.front], {"color": _OTHER, "s": 14}),
         (
-            "front, confirmed in RTL",
+            "on the Pareto front",
+            [p for p in feasible if p.front],
+            {"color": COLOURS[0], "s": 22, "zorder": 3},
+        ),
+        (
+            "Pareto front, confirmed in RTL",
             [p for p in feasible if p.confirmation],
             {"facecolor": "none", "edgecolor": COLOURS[1], "s": 70, "lw": 1.4, "zorder": 4},
         ),

@@ -1,9 +1,9 @@
 """From recorded data to the parts of a report: layers, stalls, queues, bytes. Pure functions; nothing is guessed.
 
-How cycles are given to layers: matrix instructions complete in order. Instruction ``i`` owns the cycles after the
-completion of the one before up to its own: its array words, its stalls, and the waiting before it. (The issue is no
-handover: the matrix unit takes an instruction while the one before still feeds the array.) What is left after the
-last one belongs to no layer and has a row of its own. So the rows add up to the image's cycles, none is counted twice.
+How cycles are attributed to layers: matrix instructions retire in order. Instruction ``i`` owns the cycles after the
+retirement of the previous one up to its own: its array words, its stalls, and the waiting before it. (Issue is not a
+handover: the matrix unit takes an instruction while the array still works on the previous one.) What is left after
+the last one belongs to no layer and has a row of its own. So the rows add up to the image's cycles, each counted once.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ MATRIX_CAUSES = (
 class LayerRow:
     """One layer on the machine. Cycles as this module's docstring divides them.
 
-    array_words : cycles in which its products feed the array, by its instructions' fields.
+    array_words : cycles in which its products occupy the array, by its instructions' fields.
     utilization : ``macs / (cycles * macs_per_cycle)``; None for a layer without products.
     load_cycles, row_cycles, store_cycles : its instructions in the other queues, which work beside the array; each
-    from its issue, or from the completion of the one before it in its queue, to its own completion.
+    from its issue, or from the retirement of the previous one in its queue, to its own.
     """
 
     label: str
@@ -92,7 +92,7 @@ class Traffic:
 
 
 def array_words(instruction: Instruction, config: AcceleratorConfig) -> int:
-    """Word pairs that an instruction feeds to the array; 0 for all but MATMUL."""
+    """Word pairs that an instruction reads for the array; 0 for all but MATMUL."""
     return work([instruction], config)["array_busy"]
 
 
@@ -141,11 +141,11 @@ KINDS = (
 
 
 def matrix_retirements(record: Record) -> tuple[tuple[int, int], ...]:
-    """(program counter, cycle of completion) of each matrix instruction of the first image, in order."""
+    """(program counter, cycle of retirement) of each matrix instruction of the first image, in order."""
     spans = [span for span in record.simulation.spans if span[0] == Queue.MATRIX]
     ends = [end for _, _, _, end in spans]
     if ends != sorted(ends):
-        raise ReportError("The matrix spans of the record do not complete in the order of their issue")
+        raise ReportError("The matrix spans of the record do not retire in the order of their issue")
     return tuple((pc, end) for _, pc, _, end in spans)
 
 
@@ -162,7 +162,7 @@ def _owned_cycles(record: Record) -> dict[str, int]:
 
 
 def _queue_cycles(record: Record) -> dict[tuple[int, str], int]:
-    """Cycles by queue and label. A queue completes in order: of overlapping spans the first one has the cycles."""
+    """Cycles by queue and label. A queue retires in order: of overlapping spans the first one has the cycles."""
     cycles: dict[tuple[int, str], int] = defaultdict(int)
     complete: dict[int, int] = defaultdict(int)
     for queue, pc, start, end in record.simulation.spans:
@@ -178,7 +178,7 @@ def _check_array_words(record: Record) -> None:
         if counted != asked:
             raise ReportError(
                 f"Image {image.index}: the array was busy for {counted} cycles, "
-                f"but the program's instructions feed it {asked} words"
+                f"but the program's instructions give it {asked} words"
             )
 
 

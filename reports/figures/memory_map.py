@@ -164,7 +164,7 @@ class DramRun:
 
 
 def runs(regions: Sequence[DramRegion]) -> tuple[DramRun, ...]:
-    """``regions`` with neighbours of one layer put together; alignment goes to what is before it."""
+    """``regions`` with neighbours of one layer put together; alignment goes to the region before it."""
     found: list[DramRun] = []
     for region in regions:
         last = found[-1] if found else None

@@ -2,7 +2,7 @@
 
 A ceiling is either ``N**2 V G`` multiply-accumulates a cycle (flat) or a number of bytes a second (a slope): the DRAM
 port gives ``beat bytes * throughput`` a cycle, a panel memory one word. A layer's intensity is its MAC over the bytes
-that its own instructions move through that port. A layer whose operands were loaded while the one before it computed
+that its own instructions move through that port. A layer whose operands were loaded while the previous one computed
 can lie above the slope of DRAM.
 """
 
@@ -91,7 +91,7 @@ def dram_bytes(counts: Counter[str], config: AcceleratorConfig) -> int:
 
 
 def _panel_bytes(counts: Counter[str], config: AcceleratorConfig) -> int:
-    # A word of S holds 16-bit scores, of which the array gets one word of 8-bit probabilities for each plane.
+    # A word of S holds 16-bit scores, of which the array gets one word of 8-bit probabilities for each pass.
     return 2 * counts["array_busy"] * word_bytes(config, Memory.X)
 
 

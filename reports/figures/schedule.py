@@ -39,7 +39,7 @@ def arrivals(program: Sequence[Instruction], spans: Sequence[Span]) -> dict[int,
     """For each instruction by program counter: the cycle at which the token of each queue in its ``wait`` was there.
 
     Tokens from one queue to another are alike and both sides are in order: the n-th wait takes the n-th signal, which
-    is given when its instruction is complete. A token whose giver has no span is left out.
+    is given when its instruction retires. A token whose giver has no span is left out.
     """
     ends = {pc: end for _, pc, _, end in spans}
     given: Mapping[tuple[int, int], list[int | None]] = defaultdict(list)

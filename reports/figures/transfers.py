@@ -24,7 +24,7 @@ class Transfer:
 def transfers(record: Record) -> tuple[Transfer, ...]:
     """Loads and stores of the first image in the order of their issue; whole beats count.
 
-    ``start`` is the issue, or the completion of the one before in the queue: at most one works at a time.
+    ``start`` is the issue, or the retirement of the previous one in the queue: at most one works at a time.
     """
     config = record.accelerator
     complete: dict[int, int] = defaultdict(int)

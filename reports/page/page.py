@@ -72,7 +72,7 @@ def folder() -> Path:
 
 @cache
 def environment() -> jinja2.Environment:
-    """Of every page of reports: escapes text, refuses names that are not there, knows the filters of ``wording``."""
+    """Of every page of reports: escapes text, refuses names that are not there, knows the filters of ``formatting``."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder()),
         autoescape=True,

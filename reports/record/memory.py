@@ -36,7 +36,7 @@ class BufferRecord:
                 f"Buffer {self.name}: memory must be one of {', '.join(Memory.__members__)}, not {self.memory!r}"
             )
         if not (self.base >= 0 and self.words >= 1 and 0 <= self.first_pc <= self.last_pc):
-            raise ReportError(f"Buffer {self.name}: its words or instructions have no meaning")
+            raise ReportError(f"Buffer {self.name}: its words or instructions are not valid")
 
 
 @dataclass(frozen=True, kw_only=True)

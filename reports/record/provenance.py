@@ -89,28 +89,28 @@ SOURCES: dict[str, str] = {
     "simulate_seconds": "wall time of the simulation process, its start included, the build not",
     "build_seconds": "wall time that this run spent on building the simulator; 0 when build_cached",
     "build_original_seconds": "wall time of the build when it was made",
-    "layers": "first image: cycles from the RTL's trace of completions, by the instructions' labels: a layer owns the "
-    "cycles from the completion of the matrix instruction before to that of its own; load, vector unit and store "
-    "count in their own queues, from issue or from the completion before",
+    "layers": "first image: cycles from the RTL's trace of retirement, by the instructions' labels: a layer owns the "
+    "cycles from the retirement of the previous matrix instruction to that of its own; load, vector unit and store "
+    "count in their own queues, from issue or from the previous retirement",
     "layers.array_words": "definition: row_tiles * ceil(columns / N) * k_words of the layer's matrix instructions, "
-    "twice for two planes; their sum over all layers equals counter `array_busy`",
+    "twice for a two-pass operand; their sum over all layers equals counter `array_busy`",
     "attention": "cycles by definition: heads * query tiles * ceil(d / N) * max(ceil(keys / V), N) for 8 bits, "
-    "twice that for 16 (two planes); errors measured with golden's softmax of the integer graph's scores on "
+    "twice that for 16 (two passes); errors measured with golden's softmax of the integer graph's scores on "
     "calibration images, against float64: largest of a probability, root mean square and largest of a row's 1 - sum",
     "stalls": "measured on the RTL, first image: counters of the matrix unit; `other` is the rest of `cycles`",
     "queues": "measured on the RTL, first image: busy and wait counters of each queue",
     "traffic": "measured on the RTL, first image: counter of words or beats * bytes of one",
-    "schedule": "measured on the RTL, first image: trace of issue and completion of each instruction",
+    "schedule": "measured on the RTL, first image: trace of issue and retirement of each instruction",
     "counters": "measured on the RTL: every counter of every image, as read over AXI4-Lite",
     "attention.cycles": "definition: the formula of `attention`",
-    "schedule.waits": "first image: from the completion of one instruction of a queue to the issue of the next, by the "
-    "queue whose completion gave the last token that it waited for; tokens as the program's masks pair them",
+    "schedule.waits": "first image: from the retirement of one instruction of a queue to the issue of the next, by the "
+    "queue whose retirement gave the last token that it waited for; tokens as the program's masks pair them",
     "memory_map": "definition: the program's layout, by its instructions and its compiler's allocation",
     "roofline": "ceilings: N**2 * V * G * clock_mhz, and bytes of a beat or word * clock_mhz (times the memory's "
     "throughput for DRAM); points: a layer's MAC over its cycles * clock_mhz",
     "roofline.intensity": "definition: a layer's MAC over the DRAM bytes of its loads and stores, by their fields; "
     "instruction fetch is not counted",
-    "transfers": "first image: time from the trace, between completions of a queue; bytes of the beats that the "
+    "transfers": "first image: time from the trace, between retirements of a queue; bytes of the beats that the "
     "instruction's fields ask for",
     "energy": "first image: counters (measured) * energy of each event + static power * cycles / clock_mhz; energies "
     "from reports/energy/tech with the source of each; low and high take every value at its low, or its high, end",

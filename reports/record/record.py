@@ -1,29 +1,28 @@
 """Recorded data: what the pipeline measured, as one JSON file, and its check on reading.
 
 Nothing here computes a figure. Every entry is required, none has a default, and an entry that this version does
-not know is an error: a number that nobody can explain must not reach a report.
+not know is an error: a number without an explanation must not reach a report.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from vitreous.reports.errors import ReportError
-from vitreous.reports.record.memory import BufferRecord, MemoryRecord, StoredRecord
+from vitreous.reports.json_file import check_format, structured
+from vitreous.reports.record.memory import MemoryRecord
 from vitreous.spec.config import AcceleratorConfig, ConfigError
 from vitreous.spec.isa import COUNTERS, Instruction, ProgramError, Queue, decode
+from vitreous.spec.storage import write_text
 
 FORMAT = "vitreous-record-3"
 FILE_NAME = "recorded.json"
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +35,7 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class WidthRecord:
-    """Probabilities of one width in one attention.
+    """Probabilities of one precision in one attention.
 
     cycles : of the array for probabilities times values of one image, without waiting.
     error : the largest of a probability; mass, worst : root mean square and largest of ``|1 - sum|`` of a row; all
@@ -52,7 +51,7 @@ class WidthRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionRecord:
-    """One attention: its size, the width of its probabilities, and what each width would cost and bring."""
+    """One attention: its size, the precision of its probabilities, and what each precision would cost and give."""
 
     name: str
     layer: str
@@ -64,7 +63,7 @@ class AttentionRecord:
 
     def __post_init__(self) -> None:
         if self.probability_bits not in [width.bits for width in self.widths]:
-            raise ReportError(f"Attention {self.name}: nothing is recorded of {self.probability_bits} bits")
+            raise ReportError(f"Attention {self.name}: nothing is recorded for {self.probability_bits} bits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +90,7 @@ class ImageRecord:
         known = {name for name, _ in COUNTERS}
         unknown, missing = sorted(set(self.counters) - known), sorted(known - set(self.counters))
         if unknown:
-            raise ReportError(f"Image {self.index}: counters without a meaning: {', '.join(unknown)}")
+            raise ReportError(f"Image {self.index}: unknown counters: {', '.join(unknown)}")
         if missing:
             raise ReportError(f"Image {self.index}: counters are missing: {', '.join(missing)}")
         if self.counters["cycles"] < 1:
@@ -103,7 +102,7 @@ class SimulationRecord:
     """The simulation of the program.
 
     seconds : wall time of the simulation process, its start included.
-    spans : (queue, program counter, cycle of issue, cycle of completion) of each instruction of the first image.
+    spans : (queue, program counter, cycle of issue, cycle of retirement) of each instruction of the first image.
     memory_latency : cycles; memory_throughput : beats for every 100 cycles.
     """
 
@@ -118,7 +117,7 @@ class SimulationRecord:
             raise ReportError("The record has no simulated image")
         for queue, pc, start, end in self.spans:
             if queue not in tuple(Queue) or not 0 <= start <= end:
-                raise ReportError(f"Span {(queue, pc, start, end)} has no meaning")
+                raise ReportError(f"Span {(queue, pc, start, end)} is not valid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,88 +227,27 @@ class Record:
         return {"format": FORMAT, **dataclasses.asdict(self)}
 
 
-def _build(cls: type[_T], data: Any, where: str) -> dict[str, Any]:
-    """The entries of ``data`` as arguments of ``cls``, when they are exactly its fields."""
-    if not isinstance(data, Mapping):
-        raise ReportError(f"{where} must be a table, not {type(data).__name__}")
-    known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown, missing = sorted(set(data) - known), sorted(known - set(data))
-    if unknown:
-        raise ReportError(f"{where} has unknown entries: {', '.join(unknown)}")
-    if missing:
-        raise ReportError(f"{where} lacks {', '.join(missing)}")
-    return dict(data)
-
-
-def _attention(data: Any) -> AttentionRecord:
-    entry = _build(AttentionRecord, data, "model.attention")
-    entry["widths"] = tuple(
-        WidthRecord(**_build(WidthRecord, x, "model.attention.widths")) for x in entry["widths"]
-    )
-    return AttentionRecord(**entry)
-
-
-def _memory(data: Any) -> MemoryRecord:
-    entry = _build(MemoryRecord, data, "memory")
-    entry["stored"] = tuple(StoredRecord(**_build(StoredRecord, x, "memory.stored")) for x in entry["stored"])
-    entry["buffers"] = tuple(
-        BufferRecord(**_build(BufferRecord, x, "memory.buffers")) for x in entry["buffers"]
-    )
-    return MemoryRecord(**entry)
-
-
 def _check_format(data: Any) -> None:
-    found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
-    if found == FORMAT:
-        return
+    found = data.get("format") if isinstance(data, Mapping) else None
     family = FORMAT.rpartition("-")[0]
-    if isinstance(found, str) and found.rpartition("-")[0] == family:
+    if isinstance(found, str) and found != FORMAT and found.rpartition("-")[0] == family:
         raise ReportError(
             f"The record has format {found!r}, written by another version of Vitreous; this one reads {FORMAT!r}: "
-            "do the run again"
+            "repeat the run"
         )
-    raise ReportError(f"The record has format {found!r}; expected {FORMAT!r}")
+    check_format(data, FORMAT, "The record has")
 
 
 def from_dict(data: Mapping[str, Any]) -> Record:
     """The inverse of ``Record.as_dict``. Raises ReportError that names what is wrong."""
     _check_format(data)
-    top = _build(Record, {k: v for k, v in data.items() if k != "format"}, "The record")
-    model = _build(ModelRecord, top["model"], "model")
-    model["layers"] = tuple(Layer(**_build(Layer, x, "model.layers")) for x in model["layers"])
-    model["attention"] = tuple(_attention(x) for x in model["attention"])
-    simulation = _build(SimulationRecord, top["simulation"], "simulation")
-    simulation["images"] = tuple(
-        ImageRecord(**_build(ImageRecord, x, "simulation.images")) for x in simulation["images"]
-    )
-    simulation["spans"] = tuple(tuple(span) for span in simulation["spans"])
-    checks = []
-    for entry in top["checks"]:
-        check = _build(Check, entry, "checks")
-        check["tensors"] = tuple(
-            TensorCheck(**_build(TensorCheck, x, "checks.tensors")) for x in check["tensors"]
-        )
-        checks.append(Check(**check))
-    return Record(
-        model=ModelRecord(**model),
-        config=top["config"],
-        instructions=tuple((str(code), str(label)) for code, label in top["instructions"]),
-        memory=_memory(top["memory"]),
-        simulation=SimulationRecord(**simulation),
-        build=BuildRecord(**_build(BuildRecord, top["build"], "build")),
-        checks=tuple(checks),
-        accuracy=AccuracyRecord(**_build(AccuracyRecord, top["accuracy"], "accuracy")),
-        versions=top["versions"],
-    )
+    return structured(Record, data, "The record")
 
 
 def save(record: Record, folder: str | Path) -> Path:
     """Write ``recorded.json`` into ``folder``, whole or not at all."""
     path = Path(folder) / FILE_NAME
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(json.dumps(record.as_dict(), separators=(",", ":")))
-    os.replace(temporary, path)
-    return path
+    return write_text(path, json.dumps(record.as_dict(), separators=(",", ":")))
 
 
 def load(folder: str | Path) -> Record:

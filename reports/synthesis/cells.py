@@ -31,13 +31,14 @@ from pathlib import Path
 from typing import Any
 
 from vitreous.reports.errors import ReportError
+from vitreous.reports.json_file import check_format, structured
 from vitreous.reports.synthesis import netlist, synthesis
 from vitreous.reports.synthesis.liberty import StandardCell, read_cells
 from vitreous.reports.synthesis.synthesis import TIMEOUT_SECONDS, Part
 
 FORMAT = "vitreous.cells/1"
 MACRO_WORDS = 64
-"""A writable memory of so many words is a macro."""
+"""A writable memory of this many words is a macro."""
 LOADS = 4
 """Smallest buffers that an output drives."""
 _MACRO = "macro_memory"
@@ -110,7 +111,7 @@ class CellCost:
 
 
 def library(path: str | Path, *, name: str = "") -> Library:
-    """A Liberty file. Raises ReportError that says what is wrong: missing, no Liberty, cut short, no flip-flop."""
+    """A Liberty file. Raises ReportError that says what is wrong: missing, not Liberty, truncated, no flip-flop."""
     path = Path(path)
     own, cells = read_cells(path)
     return Library(_NAME.sub("_", name or own), path, cells)
@@ -170,12 +171,10 @@ def _number(cell: Mapping[str, Any], parameter: str) -> int:
 
 
 def _read(path: Path) -> CellCost | None:
-    """A kept result, or None where there is none or it is damaged: then it is made anew."""
+    """A kept result, or None where there is none or it is damaged: then it is made again."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if data.pop("format") != FORMAT:
-            return None
-        data["types"] = tuple((str(name), int(n)) for name, n in data["types"])
-        return CellCost(**data)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        check_format(data, FORMAT, f"{path} has")
+        return structured(CellCost, data, str(path))
+    except (OSError, ValueError):
         return None

@@ -2,7 +2,7 @@
 
     library (name) { cell (NAND2X1) { area : 24; pin (A) { direction : input; capacitance : 0.009; } ... } ... }
 
-A group has a kind, names in parentheses, attributes and groups inside. Timing tables are read over: ABC reads them.
+A group has a kind, names in parentheses, attributes and groups inside. Timing tables are skipped: ABC reads them.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def read_cells(path: Path) -> tuple[str, dict[str, StandardCell]]:
 
 
 def parse(text: str, where: str) -> Group:
-    """The one ``library`` group of a Liberty text. Raises ReportError on another kind of file or one cut short."""
+    """The one ``library`` group of a Liberty text. Raises ReportError on another kind of file or a truncated one."""
     tokens = [
         found[0]
         for found in _TOKEN.finditer(_CONTINUED.sub(" ", text))
@@ -76,7 +76,9 @@ def parse(text: str, where: str) -> Group:
     ]
     if tokens[:2] != ["library", "("]:
         begin = " ".join(tokens[:2]) or "nothing"
-        raise ReportError(f"{where} is no Liberty file: it begins with {begin[:40]!r}, not with 'library ('")
+        raise ReportError(
+            f"{where} is not a Liberty file: it begins with {begin[:40]!r}, not with 'library ('"
+        )
     root = Group("", ())
     open_, index = [root], 0
     while index < len(tokens):
@@ -85,7 +87,7 @@ def parse(text: str, where: str) -> Group:
         inside = open_[-1]
         place = f"{inside.kind} ({', '.join(inside.names)})"
         raise ReportError(
-            f"{where} is cut short: it ends inside {place}, with {len(open_) - 1} groups not closed"
+            f"{where} is truncated: it ends inside {place}, with {len(open_) - 1} groups not closed"
         )
     return root.groups[0]
 

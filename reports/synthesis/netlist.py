@@ -184,7 +184,7 @@ def _node(cell: Mapping[str, Any], cost: Cell, chained: set[int]) -> _Node | Non
             return None
         case Kind.DSP:
             operands, result = cost.registers(cell["parameters"])
-            # With both registered, what goes on beside them (C, D, modes) begins no path of its own.
+            # With both registered, what happens beside them (C, D, modes) begins no path of its own.
             open_ = (
                 ()
                 if operands == "AB"
@@ -246,5 +246,5 @@ def _longest(nodes: list[_Node], level: dict[int, int]) -> int:
             if waits[user] == 0:
                 ready.append(user)
     if done != len(nodes):
-        raise ReportError("The netlist has a combinational loop; its depth has no meaning")
+        raise ReportError("The netlist has a combinational loop; its depth is undefined")
     return longest

@@ -23,6 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from vitreous.reports.errors import ReportError
+from vitreous.reports.json_file import check_format, structured
 from vitreous.reports.synthesis import synthesis
 from vitreous.reports.synthesis.timing import Step, Utilization, clock_of, critical_path, utilization
 
@@ -110,7 +111,7 @@ def tools() -> Mapping[str, str]:
     done = subprocess.run((*_tool("nextpnr-ecp5"), "--version"), capture_output=True, text=True, check=False)
     found = re.search(r"Version ([\w.+-]+)", done.stdout + done.stderr)
     if found is None:
-        raise ReportError(f"nextpnr-ecp5 does not say its version: {(done.stdout + done.stderr).strip()!r}")
+        raise ReportError(f"nextpnr-ecp5 reports no version: {(done.stdout + done.stderr).strip()!r}")
     _tool("ecppack")
     return {"yosys": synthesis.tool(), "nextpnr-ecp5": found[1]}
 
@@ -236,7 +237,7 @@ def _result(folder: Path, part: Part, seed: int, clock_mhz: float, seconds: floa
     try:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ReportError(f"nextpnr wrote no report that can be read: {error}") from None
+        raise ReportError(f"nextpnr wrote no readable report: {error}") from None
     clock, reached = clock_of(report)
     return Placed(
         clock=clock,
@@ -260,16 +261,14 @@ def as_dict(placed: Placed) -> dict[str, object]:
 
 
 def _read(folder: Path) -> Placed | None:
-    """A kept result, or None where there is none or it is damaged: then it is made anew."""
+    """A kept result, or None where there is none or it is damaged: then it is made again."""
     try:
         data = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        if data.pop("format") != FORMAT or not (folder / BITSTREAM).is_file():
-            return None
-        data["path"] = tuple(Step(**step) for step in data["path"])
-        data["use"] = tuple(Utilization(**entry) for entry in data["use"])
-        return Placed(**{**data, "part": Part(**data["part"]), "folder": folder})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        check_format(data, FORMAT, f"{folder / RECORD} has")
+        placed = structured(Placed, {**data, "folder": str(folder)}, RECORD)
+    except (OSError, ValueError):
         return None
+    return placed if placed.bitstream.is_file() else None
 
 
 def _keep(work: Path, folder: Path, placed: Placed) -> None:
@@ -277,7 +276,7 @@ def _keep(work: Path, folder: Path, placed: Placed) -> None:
     for name in (
         "design.il",
         "mapped.json",
-    ):  # as large as everything else together, and made anew by this version
+    ):  # as large as everything else together, and made again by this version
         (work / name).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     os.rename(work, folder)

@@ -25,7 +25,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -40,7 +39,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vitreous.reports.errors import ReportError
+from vitreous.reports.json_file import check_format, structured
 from vitreous.reports.synthesis import netlist
+from vitreous.spec.storage import write_text
 
 Family = Literal["xcup", "ecp5", "ice40"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
@@ -108,7 +109,7 @@ def tool() -> str:
     text = _run((*command(), "--version"), Path.cwd())
     found = re.search(r"Yosys [\w.+-]+(?: \(git sha1 \w+)?", text)
     if found is None:
-        raise ReportError(f"Yosys does not say its version: {text.strip()!r}")
+        raise ReportError(f"Yosys reports no version: {text.strip()!r}")
     return found[0].replace(" (git sha1 ", " ")
 
 
@@ -269,14 +270,12 @@ def _run(command: tuple[str, ...], folder: Path, timeout: float = 60) -> str:
 
 
 def _read(path: Path) -> Resources | None:
-    """A kept result, or None where there is none or it is damaged: then it is made anew."""
+    """A kept result, or None where there is none or it is damaged: then it is made again."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if data.pop("format") != FORMAT:
-            return None
-        data["cells"] = tuple((str(name), int(n)) for name, n in data["cells"])
-        return Resources(**data)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        check_format(data, FORMAT, f"{path} has")
+        return structured(Resources, data, str(path))
+    except (OSError, ValueError):
         return None
 
 
@@ -286,12 +285,4 @@ def _write(path: Path, resources: Resources) -> None:
 
 def write_kept(path: Path, data: Mapping[str, Any]) -> None:
     """Write a result to the cache, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_text(path, json.dumps(data, indent=1))

@@ -96,7 +96,7 @@ def _field(report: Mapping[str, Any], name: str) -> Any:
 
 
 def signal_of(name: str) -> str:
-    """The signal of the design in a name of a cell or net: without what the tools put behind it."""
+    """The signal of the design in a name of a cell or net: without what the tools append to it."""
     short = _TAIL.sub("", name)
     return _INDEX.sub("", short) or name
 

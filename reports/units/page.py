@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vitreous.reports.units.tables import Table, number, points_of, tables
 from vitreous.reports.units.units import UnitRow, Units
+from vitreous.spec.storage import write_text
 
 LANES = 8
 """Lanes of the accelerator for which costs are compared: what lanes share counts once."""
@@ -22,7 +22,7 @@ POINTS_LIMIT = 0.2
 """Points of accuracy that an advised variant may lose against the same function in float64."""
 _IDS = re.compile(r"""(\bid="|xlink:href="\#|url\(\#)""")
 _FOREIGN = re.compile(r"<metadata>.*?</metadata>| xmlns(:\w+)?=\"[^\"]*\"", re.DOTALL)
-"""What names addresses, which a page does without."""
+"""Metadata and namespaces, which a page does without."""
 _COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#805ad5", "#b83280", "#4a5568", "#0987a0", "#744210")
 
 
@@ -211,18 +211,10 @@ def _plot(units: Units, name: str) -> str:
 def write(units: Units, folder: Path) -> list[Path]:
     """Write ``units.md`` and ``units/*.svg`` into ``folder``; returns their paths."""
     pictures = folder / "units"
-    pictures.mkdir(parents=True, exist_ok=True)
     written = []
     for name in PLOTS:
-        written.append(_write(pictures / f"{name}.svg", plot(units, name)))
-    return [_write(folder / "units.md", markdown(units)), *written]
-
-
-def _write(path: Path, text: str) -> Path:
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+        written.append(write_text(pictures / f"{name}.svg", plot(units, name)))
+    return [write_text(folder / "units.md", markdown(units)), *written]
 
 
 def svg_elements(units: Units) -> list[tuple[str, str]]:

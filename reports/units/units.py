@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from vitreous.reports.errors import ReportError
+from vitreous.reports.json_file import check_format, structured
 from vitreous.spec.config import AcceleratorConfig
 
 FORMAT = "vitreous.units/1"
@@ -98,19 +99,10 @@ class Units:
 
 def from_dict(data: Mapping[str, Any]) -> Units:
     """The inverse of ``Units.as_dict``. Raises ReportError on data of another kind."""
-    found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
-    if found != FORMAT:
-        raise ReportError(f"The comparison of units has format {found!r}; expected {FORMAT!r}")
+    check_format(data, FORMAT, "The comparison of units has")
     try:
-        rows = []
-        for row in data["rows"]:
-            scores = tuple(ScoreError(**entry) for entry in row["scores"])
-            cost = tuple(PartCost(**entry) for entry in row["cost"])
-            curve = tuple((float(x), float(y)) for x, y in row["curve"])
-            rows.append(UnitRow(**{**row, "scores": scores, "cost": cost, "curve": curve}))
-        rest = {f.name: data[f.name] for f in fields(Units) if f.name != "rows"}
-        return Units(rows=tuple(rows), **rest)
-    except (KeyError, TypeError, ValueError) as error:
+        return structured(Units, data, "it")
+    except ReportError as error:
         raise ReportError(f"The comparison of units is damaged: {error}") from None
 
 

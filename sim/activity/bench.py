@@ -1,4 +1,4 @@
-"""A unit in a bench that only feeds it: one word of a file each cycle, toggles in a SAIF file, outputs in another.
+"""A unit in a bench that only drives it: one word of a file each cycle, toggles in a SAIF file, outputs in another.
 
 No glitches: Verilator settles each cycle, so a net toggles at most once in it. Nothing is public; tracing keeps every
 named net of the Verilog, and the flat netlist that is simulated has a name for each.
@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitreous.sim.activity.saif import read_saif
+from vitreous.sim.errors import SimulationError
 from vitreous.sim.run import toolchain
-from vitreous.sim.run.build import SimulationError
 
 DEFAULT_FOLDER = Path("build/activity")
 UNIT = "unit"

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from cocotb_tools.runner import get_runner
 
-from vitreous.sim.run.build import DEFAULT_FOLDER, Build, SimulationError, build_ports
+from vitreous.sim.errors import SimulationError
+from vitreous.sim.run.build import DEFAULT_FOLDER, Build, build_ports
 from vitreous.sim.run.runtime import failure_text
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig

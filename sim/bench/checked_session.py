@@ -46,7 +46,7 @@ class Memory:
     async def read(self, address: int, length: int) -> bytes:
         """Raises (an AXI SLVERR for the reader) when the error address is in the range or the range is outside."""
         if self.read_error is not None and address <= self.read_error < address + length:
-            raise ValueError("read error asked for")
+            raise ValueError("read error requested")
         if address + length > len(self.bytes):
             raise ValueError("read outside of the memory")
         return bytes(self.bytes[address : address + length])
@@ -54,7 +54,7 @@ class Memory:
     async def write(self, address: int, data: bytes) -> None:
         self.writes.append((address, len(data)))
         if self.write_error is not None and address <= self.write_error < address + len(data):
-            raise ValueError("write error asked for")
+            raise ValueError("write error requested")
         if address + len(data) > len(self.bytes):
             raise ValueError("write outside of the memory")
         self.bytes[address : address + len(data)] = data

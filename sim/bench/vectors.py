@@ -22,7 +22,8 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
 from vitreous.sim.bench.vector_units import TOP, Layout, Port, VectorError, emit, layout
-from vitreous.sim.run.build import DEFAULT_FOLDER, Build, SimulationError, build_bench
+from vitreous.sim.errors import SimulationError
+from vitreous.sim.run.build import DEFAULT_FOLDER, Build, build_bench
 from vitreous.sim.run.runtime import failure_text
 
 __all__ = ["Block", "Mismatch", "VectorBench", "VectorError", "VectorResult", "compare"]
@@ -35,7 +36,7 @@ class Block:
     """Some cycles. Arrays of integers [cycles] or [cycles, values]; a member wider than 64 bits is a row of bytes.
 
     stimulus : of every input. expected : of every output, as the answer to the stimulus of the same row: the bench
-    moves it by the latency. check : bool [cycles] for an output that is not looked at in every cycle.
+    moves it by the latency. check : bool [cycles] for an output that is not checked in every cycle.
     """
 
     stimulus: Mapping[str, np.ndarray]

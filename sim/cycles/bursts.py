@@ -1,4 +1,4 @@
-"""The bursts of a load: what the bus carries, and what the back of the load unit does with it (hw.bursts, hw.load*)."""
+"""The bursts of a load: what the bus carries, and what the load unit's back half does with it (hw.axi, hw.load)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vitreous.spec.patches import pixel_rows, steps_of_beats
 
 @dataclass(eq=False, slots=True)
 class Burst:
-    """``beats`` that the back works through in ``steps`` cycles, the last of them in ``tail``; every ``gather`` steps
+    """``beats`` that the back half processes in ``steps`` cycles, the last of them in ``tail``; every ``gather`` steps
     make a word. ``late``: beats that find the queue full; ``queued``: steps of those that it holds at the end."""
 
     beats: int

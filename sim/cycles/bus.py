@@ -1,4 +1,4 @@
-"""The AXI port and the simulated DRAM behind it (hw.axi, hw.bursts, sim/run/bench.sv): bursts, latency, throughput."""
+"""The AXI port and the simulated DRAM behind it (hw.axi, sim/run/bench.sv): bursts, latency, throughput."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vitreous.sim.cycles.events import NEVER, Clock, Phase
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.layout import ceil_div
 
 FULL = 100
@@ -39,7 +39,7 @@ class Throttle:
         return first, later
 
     def delayed(self, cycles: int) -> None:
-        """The last beats came so much later."""
+        """The last beats came this much later."""
         self._at += cycles
 
 
@@ -75,7 +75,7 @@ class ReadBus:
     """
 
     REGISTERS = 2
-    """Cycles beside the latency from a client's request to its first beat: before the port and behind the memory."""
+    """Cycles beside the latency from a client's request to its first beat: before the port and after the memory."""
 
     def __init__(self, clock: Clock, timing: MemoryTiming) -> None:
         self._clock, self.latency = clock, timing.latency + self.REGISTERS

@@ -27,7 +27,7 @@ def active(spans: Sequence[Span]) -> int:
 
 
 class MatrixIdle:
-    """Why the array is idle: cycles in which the head of the matrix queue lacks tokens and nothing is fed."""
+    """Why the array is idle: cycles in which the head of the matrix queue lacks tokens and no operands are read."""
 
     def __init__(self, fed: list[Interval]) -> None:
         self._fed = fed

@@ -1,4 +1,4 @@
-"""Instruction fetch and dispatch: the program in order into the four queues (hw.fetch, hw.dispatch)."""
+"""Instruction fetch and dispatch: the program in order into the four queues (hw.control.fetch, hw.control.dispatch)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIRST_BURST = 3
 
 
 class Front:
-    """Fetch and dispatch. Both go ahead of the clock as far as their times are known, so they are no events of their
+    """Fetch and dispatch. Both run ahead of the clock as far as their times are known, so they are not events of their
     own. ``end``: the cycle in which END is there, once it is."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Front:
         return self._arrived[-1]
 
     def _gather(self) -> bool:
-        """Beats of the next instruction into the output register, from the cycle in which the one before leaves it."""
+        """Beats of the next instruction into the output register, from the cycle in which the previous one leaves."""
         first, count = self._next * self._per_instruction, self._per_instruction
         if len(self._arrived) < first + count:
             return False

@@ -11,7 +11,7 @@ NEVER = 1 << 60
 
 
 class Phase(IntEnum):
-    """Order within a cycle. What a register shows in a cycle was written before it, so it comes first."""
+    """Order within a cycle. What a register shows in a cycle was written earlier, so it comes first."""
 
     REGISTERS = 0
     UNITS = 1

@@ -1,4 +1,4 @@
-"""The load unit: its front asks for bursts, its back writes their words, some instructions behind (hw.load*)."""
+"""The load unit: its front half asks for bursts, its back half writes their words some instructions later (hw.load)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNFOLD = 2
 
 
 class Command(NamedTuple):
-    """An instruction between front and back, and when it was handed over."""
+    """An instruction between the front and the back half, and when it was handed over."""
 
     instruction: Instruction
     checked: int
@@ -43,7 +43,7 @@ class LoadModel:
         self._lane = bus.lane(self, self.stream)
         self.release: Callable[[int], None]
         self.ready: int | None = 0
-        self._front: tuple[int, Instruction] | None = None  # waits for a place between front and back
+        self._front: tuple[int, Instruction] | None = None  # waits for a place between the two halves
         self._walks: deque[Command] = deque()  # their rows are still to be taken
         self._bursts: tuple[Burst, ...] = ()
         self._alike: tuple[int, ...] = ()
@@ -59,7 +59,7 @@ class LoadModel:
         self._pending: deque[Command] = deque()
         self._current: Command | None = None
         self._checked = 0
-        self._taken: list[int] = []  # when the back took each command
+        self._taken: list[int] = []  # when the back half took each command
         self._done = -1
         self._step = 0  # the first cycle in which the back can work on the next beat
         self._history: deque[tuple[int, int, int]] = deque(maxlen=BEAT_QUEUE)
@@ -70,7 +70,7 @@ class LoadModel:
             [(None, 0, 0, 0)] * self._lag, self._lag
         )  # the last bursts of streams
         self._streak = self._pace = (
-            0  # bursts that were like those before, and the cycles of ``_lag`` of them
+            0  # bursts that were like the previous ones, and the cycles of ``_lag`` of them
         )
         self.left = 0  # when the last beat of the burst that was looked at is taken
         self._settled = max(places, BEAT_QUEUE) + 1
@@ -82,7 +82,7 @@ class LoadModel:
         self._check()
 
     def _check(self) -> None:
-        """The command goes on when there is a place for it; its rows are then taken."""
+        """The command proceeds when there is a place for it; its rows are then taken."""
         if self._front is None:
             return
         cycle, instruction = self._front
@@ -109,7 +109,7 @@ class LoadModel:
         self._clock.at(max(cycle, self._clock.now), self.release)
 
     def _walk(self) -> None:
-        """Take the first row of the next command, as soon as the last burst before is in the generator's register."""
+        """Take the first row of the next command, as soon as the previous last burst is in the generator's register."""
         if self._walks:
             command = self._walks.popleft()
             self._row = max(command.checked + 1, self._moved)
@@ -156,7 +156,7 @@ class LoadModel:
 
     # ------------------------------------------------------------------------------------------ back
     def _take(self) -> None:
-        """The back takes commands in order, each a cycle after the one before is done; FILL it does by itself."""
+        """The back half takes commands in order, each a cycle after the previous one; FILL it does by itself."""
         while self._current is None and self._pending:
             command = self._pending.popleft()
             taken = max(command.checked + 1, self._done + 1)
@@ -259,19 +259,13 @@ class LoadModel:
         register, following, bursts, index = self._register, self._following, self._bursts, self._next
         step, row, moved, granted = self._step, self._row, self._moved, self._granted
         waits, certain, free, lag = self._waits_for_last_row, until + port.notice - 1, -1, self._lag
-        served = False
-        self.left = 0
-        while flying:
-            burst, cycle = flying[0], asked[0][0]
-            if cycle >= rival:
-                break
+        self.left, served = 0, False
+        while flying and asked[0][0] < rival:
+            burst, first = flying[0], asked[0][0] + latency
             late, steps = burst.late, burst.steps
-            first = cycle + latency
             if first <= taken:
                 first = taken + 1
-            arrived, start = first + burst.beats - 1, first + 1
-            if start < step:
-                start = step
+            arrived, start = first + burst.beats - 1, step if step > first else first + 1
             if late > 0 and arrived < start + late:
                 arrived = start + late
             end = start + steps - 1
@@ -280,28 +274,22 @@ class LoadModel:
             if free < start:
                 free = port.free_until(start)
             if free <= end + 1:
-                written, busy = self._written(burst, start, first, STEADY, free)
-                if end < written - 1:
-                    end = written - 1
-                else:
-                    free = busy  # nobody was in the way
+                end, free = self._hindered(burst, start, first, end, free)
             left = 1 + (end - burst.queued if late >= 0 else self._place(end, burst.beats, steps))
             if left < arrived:
                 left = arrived
             if left >= until and end >= certain:
                 self.left = left
                 break
-            if burst.last or (
-                register is not None
-                and (following is None or following.last or (waits and bursts[index].last_row))
-            ):
+            more = following is None or following.last or (waits and bursts[index].last_row)
+            if burst.last or (more and register is not None):
                 self._end, self.left, served = end, left, True
                 break
             flying.popleft()
             asked.popleft()
             history.appendleft((end, steps, burst.beats))
-            pace, ahead = left - taken, end + 1 - step
-            even = pace == ahead and first == taken + 1  # the back is as far behind as before
+            # The cycles to the next burst, where the back is as far behind as before.
+            pace = left - taken if first == taken + 1 and left - taken == end + 1 - step else 0
             taken, step = left, end + 1
             if register is None or following is None:
                 self._answered.append(left)
@@ -312,45 +300,48 @@ class LoadModel:
             asked.append((granted, register.beats))
             register, following = following, bursts[index]
             index += 1
-            followed = register is following is burst
-            if (
-                (even and followed and rival - left > pace < free - 1 - end and granted == moved == left + 1)
-                and bursts[index] is burst
-                and self._flows(burst, left, pace, latency)
-            ):
-                times = min(self._alike[index], (rival - 1 - left) // pace, (free - 2 - end) // pace)
-                index += times
-                self._flow(burst, left, end, pace, times)
-                taken, step = taken + times * pace, step + times * pace
-                moved = row = granted = taken + 1
-                continue
-            ahead = self._repeat(burst, followed, left, end, granted) if lag > 1 else 0
-            if ahead and rival - left > ahead < free - 1 - end and bursts[index] is burst:
-                times = min(self._alike[index] // lag, (rival - 1 - left) // ahead, (free - 2 - end) // ahead)
-                if times > 0:
-                    index += times * lag
-                    ahead *= times
-                    taken, step, row = taken + ahead, step + ahead, row + ahead
-                    moved, granted = moved + ahead, granted + ahead
-                    self._shift(ahead)
+            followed, ahead = register is following is burst, 0
+            room = (rival - left if rival - left < free - 1 - end else free - 1 - end) - 1
+            if 0 < pace <= room and followed and granted == moved == left + 1 and bursts[index] is burst:
+                index, ahead = self._flow(burst, left, end, pace, latency, room, index)
+            if not ahead and lag > 1:
+                index, ahead = self._repeat(burst, followed, left, end, granted, room, index)
+            if ahead:
+                taken, step, row = taken + ahead, step + ahead, row + ahead
+                moved, granted = moved + ahead, granted + ahead
         self._step, self._row, self._moved, self._granted = step, row, moved, granted
         self._register, self._following, self._next = register, following, index
         return taken, served
 
-    def _repeat(self, burst: Burst, followed: bool, left: int, end: int, granted: int) -> int:
-        """The cycles in which ``_lag`` bursts come, where so many equal ones came in this way that all that decides
-        about the next ones did; else 0. ``followed``: whether two more are equal."""
+    def _hindered(self, burst: Burst, start: int, first: int, end: int, free: int) -> tuple[int, int]:
+        """``end`` of a burst begun in ``start`` as others use the port in ``free``, and until when it is free then."""
+        written, busy = self._written(burst, start, first, STEADY, free)
+        return (written - 1, free) if end < written - 1 else (end, busy)  # nobody was in the way
+
+    def _repeat(
+        self, burst: Burst, followed: bool, left: int, end: int, granted: int, room: int, index: int
+    ) -> tuple[int, int]:
+        """Go on by ``_lag`` bursts at a time, where so many equal ones came in the same cycles that all that decides
+        about the next ones did: ``index`` of the bursts after them, and the cycles that they take, at most ``room``.
+        ``followed``: whether two more are equal.
+        """
         before, its_left, its_end, its_granted = self._past[0]
         pace = left - its_left
-        if followed and before is burst and pace == self._pace == end - its_end == granted - its_granted:
+        alike = followed and before is burst
+        if alike and pace == self._pace == end - its_end == granted - its_granted:
             self._streak += 1
         else:
             self._streak, self._pace = 0, pace
         self._past.append((burst, left, end, granted))
-        return pace if self._streak > self._settled else 0
+        if self._streak <= self._settled or pace > room or self._bursts[index] is not burst:
+            return index, 0
+        times = min(self._alike[index] // self._lag, room // pace)
+        if times:
+            self._shift(times * pace)
+        return index + times * self._lag, times * pace
 
     def _shift(self, ahead: int) -> None:
-        """Go on by as many equal bursts as take ``ahead`` cycles."""
+        """Advance by as many equal bursts as take ``ahead`` cycles."""
         asked, history, past = self._lane.asked, self._history, self._past
         for place, (cycle, beats) in enumerate(asked):
             asked[place] = (cycle + ahead, beats)
@@ -371,11 +362,19 @@ class LoadModel:
             late += pace
         return True
 
-    def _flow(self, burst: Burst, left: int, end: int, pace: int, times: int) -> None:
-        """Go on by as many bursts; each asks for another one when it has left."""
+    def _flow(
+        self, burst: Burst, left: int, end: int, pace: int, latency: int, room: int, index: int
+    ) -> tuple[int, int]:
+        """Advance by bursts that come without a gap, ``pace`` cycles each, if they do: ``index`` of the bursts after
+        them, and the cycles that they take, at most ``room``. Each asks for another one when it has left.
+        """
+        if not self._flows(burst, left, pace, latency):
+            return index, 0
+        times = min(self._alike[index], room // pace)
         asked, beats = self._lane.asked, burst.beats
         for time in range(max(1, times - len(asked) + 1), times + 1):
             asked.popleft()
             asked.append((left + time * pace + 1, beats))
         self._history.appendleft((end + times * pace, burst.steps, beats))  # more than the queue holds
         self._streak = 0
+        return index + times, times * pace

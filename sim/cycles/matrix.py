@@ -1,4 +1,4 @@
-"""The matrix unit: the operand sequencer's tiles, the readout's columns, completion (hw.matrix.operand_sequencer,
+"""The matrix unit: the operand sequencer's tiles, the readout's columns, retirement (hw.matrix.operand_sequencer,
 hw.matrix.readout, hw.control.retire)."""
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class _Kind:
 class MatrixModel:
     """Nothing stalls the unit, so each instruction's times follow from its start: ``ends`` of its tiles by
 
-        end = max(end of the tile before + N, first cycle + k_words - 1)
+        end = max(end of the previous tile + N, first cycle + k_words - 1)
 
-    Each plane of a tile counts as a tile, but only the last one has columns. The last tile of a score row is later
-    where the softmax still goes through the row before.
+    Each pass of a tile counts as a tile, but only the last one has columns. The last tile of a score row is later
+    where the softmax still goes through the previous row.
 
-    stored : memories that a STORE reads: who reads X and W matters to nobody else.
+    stored : memories that a STORE reads: who reads X and W matters to nothing else.
     reads, writes, fed : the cycles in which it uses the memories' ports and its array.
     """
 

@@ -19,8 +19,8 @@ from vitreous.sim.cycles.ports import Port
 from vitreous.sim.cycles.queues import IssueQueue, Tokens
 from vitreous.sim.cycles.store import StoreModel
 from vitreous.sim.cycles.vector import VectorModel
-from vitreous.sim.run.build import SimulationError
-from vitreous.sim.run.runtime import MemoryTiming, check_program
+from vitreous.sim.dram import MemoryTiming, check_program
+from vitreous.sim.errors import SimulationError
 from vitreous.sim.run.trace import Span
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
@@ -29,7 +29,7 @@ from vitreous.spec.program import Program
 from vitreous.spec.work import work
 
 FOREVER = 1 << 40
-"""Cycles in which nobody else will ever use a port of one client."""
+"""Cycles in which no other client will ever use a port of one client."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Prediction:
 def predict(program: Program, config: AcceleratorConfig, timing: MemoryTiming) -> Prediction:
     """Execute ``program`` on the cycle model of ``config`` with a memory of ``timing``; the data do not matter.
 
-    Raises SimulationError when the program is for another accelerator or does not come to its END.
+    Raises SimulationError when the program is for another accelerator or does not reach its END.
     """
     check_program(program, config)
     with _collector_at_rest():
@@ -113,16 +113,14 @@ class _Machine:
         queues[Queue.MATRIX].on_waited = self._idle.waited
 
     def part(self) -> None:
-        """Let go of all parts, which know each other, so that nobody has to find out that none is needed."""
+        """Release all parts, which refer to each other, so that no garbage collection is needed."""
         for part in (*self._queues.values(), *self._parts):
             vars(part).clear()
 
     def run(self) -> Prediction:
         self._clock.run()
         if self._front.end is None or not all(line.idle for line in self._queues.values()):
-            raise SimulationError(
-                "The program does not come to its END in the cycle model: a token is missing"
-            )
+            raise SimulationError("The program does not reach its END in the cycle model: a token is missing")
         spans = sorted(
             (span for line in self._queues.values() for span in line.spans),
             key=attrgetter("start", "queue"),

@@ -1,4 +1,4 @@
-"""Memory ports: when the clients that go first use them, and how long a later client then takes."""
+"""Memory ports: when the clients of higher priority use them, and how long a later client then takes."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Client:
 
 
 class Follower(Client):
-    """Asks in every cycle of some spans, and uses the port where ``first``, who goes before it, does not."""
+    """Asks in every cycle of some spans, and uses the port where ``first``, which has priority, does not."""
 
     def __init__(self, first: Client) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class Follower(Client):
         self._ends: list[int] = []
 
     def ask(self, start: int, end: int) -> None:
-        """From ``start`` to ``end``, as far as is known; what ``first`` did in the span before is known by now."""
+        """From ``start`` to ``end``, as far as is known; what ``first`` did in the previous span is known by now."""
         if self._ends:
             self._total.append(self.before(self.last + 1))
         self._starts.append(start)
@@ -126,7 +126,7 @@ class Follower(Client):
 
 
 class Port:
-    """The clients of a port that have priority over whoever asks.
+    """The clients of a port that have priority over the one that asks.
 
     notice : what they will do is known this many cycles before, at least.
     """
@@ -135,7 +135,7 @@ class Port:
         self._clients, self.notice = clients, notice
 
     def free_until(self, first: int) -> int:
-        """The first cycle from ``first`` on in which somebody is known to use it, or NEVER."""
+        """The first cycle from ``first`` on in which one is known to use it, or NEVER."""
         free = NEVER
         for client in self._clients:
             if client.last >= first:
@@ -150,7 +150,7 @@ class Port:
         return end if self.free_until(first) > end else self.delayed(first, end)
 
     def delayed(self, first: int, planned: int) -> int:
-        """The same where the last access would be in ``planned`` if nobody else used the port."""
+        """The same where the last access would be in ``planned`` if no other client used the port."""
         clients = [client for client in self._clients if client.last >= first]
         end = planned
         train = clients[0].only(first, planned) if len(clients) == 1 else None

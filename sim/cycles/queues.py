@@ -1,4 +1,4 @@
-"""Tokens, and the four in-order queues between dispatch and the units (hw.tokens, hw.issue)."""
+"""Tokens, and the four in-order queues between dispatch and the units (hw.control.tokens, hw.control.issue)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class IssueQueue:
         self._clock, self._queue, self._depth, self._tokens = clock, queue, depth, tokens
         self._waiting: deque[tuple[int, Instruction, int]] = deque()  # pc, instruction, when it can be seen
         self._started: deque[tuple[int, int, int]] = deque()  # pc, signal, issue
-        self._signals: deque[int] = deque()  # of those that are complete, or will be
+        self._signals: deque[int] = deque()  # of those that have retired, or will
         self._ends: deque[int] = deque()  # of those that may still be in flight
         self._level = 0
         self._issued = -1
@@ -157,7 +157,7 @@ class IssueQueue:
         self._lacks = (cycle, missing) if missing else None
 
     def complete(self, cycle: int) -> None:
-        """The oldest instruction is complete in ``cycle``; its tokens can be taken from the next one on."""
+        """The oldest instruction retires in ``cycle``; its tokens can be taken from the next one on."""
         pc, signal, issued = self._started.popleft()
         self.spans.append(Span(self._queue, pc, issued, cycle))
         self._ends.append(cycle)

@@ -1,4 +1,4 @@
-"""The store unit: words read from a port that all others go before, bursts one after the other (hw.store*)."""
+"""The store unit: words read from a port with the lowest priority, bursts one after the other (hw.store)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vitreous.sim.cycles.bus import FULL
 from vitreous.sim.cycles.events import Clock, Phase
 from vitreous.sim.cycles.ports import Port
 from vitreous.sim.cycles.timing import OUTSTANDING_WRITES, READ_AHEAD
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory
 from vitreous.spec.layout import ceil_div, word_bytes
@@ -23,7 +23,7 @@ NEVER = -(1 << 20)
 
 
 class Pace:
-    """The write channel of the simulated memory: WREADY follows the credit of the cycle before, so that a second beat
+    """The write channel of the simulated memory: WREADY follows the credit of the previous cycle, so that a second beat
     slips through. Before the first burst the credit has long reached its top, the first multiple of ``percent`` from
     100 on."""
 
@@ -75,7 +75,7 @@ class Flow:
         """All beats of a burst whose length is known to the data channel from ``ordered`` on."""
         first, beats, words, gather, split = burst
         read, step, move, take, popped = self.read, self.step, self.move, self.take, self.popped
-        free = -1  # until then nobody uses the port
+        free = -1  # until then no client uses the port
         for beat in range(first, first + beats):
             for _ in range(min(gather, words - beat * gather) if gather > 1 else 1):
                 if beat % split == 0:

@@ -24,12 +24,12 @@ BEAT_QUEUE = load.BEAT_QUEUE
 OUTSTANDING_WRITES = store.OUTSTANDING_WRITES
 READ_AHEAD = store_words._QUEUE
 FETCH_BURST_BEATS = 16
-"""The longest burst of instruction fetch; it has room for two (hw.fetch)."""
+"""The longest burst of instruction fetch; it has room for two (hw.control.fetch)."""
 
 
 @dataclass(frozen=True)
 class MatrixTiming:
-    """command : from a command to the start of its feed. column : from a tile's last word to its column 0 in the
+    """command : from a command to its first word. column : from a tile's last word to its column 0 in the
     readout.
 
     read, residual, result, write : from there (``read``: from the word) to the memories' ports; ``result`` is also the

@@ -16,7 +16,7 @@ import numpy as np
 
 from vitreous.hw.board.host_bus import REGISTERS_BIT, WORD_BYTES
 from vitreous.hw.board.loader import READ, WRITE
-from vitreous.sim.run.build import SimulationError
+from vitreous.sim.errors import SimulationError
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Register
@@ -47,7 +47,7 @@ def checksum(data: bytes) -> bytes:
 def write_request(address: int, data: bytes) -> bytes:
     """Bytes that write ``data``, whole words, from ``address`` on."""
     if address % WORD_BYTES or len(data) % WORD_BYTES:
-        raise SimulationError(f"A request is of whole words, not of {len(data)} bytes at {address}")
+        raise SimulationError(f"A request must be of whole words, not of {len(data)} bytes at {address}")
     return struct.pack("<BII", WRITE, address, len(data) // WORD_BYTES) + data
 
 
@@ -62,7 +62,7 @@ def register_request(register: Register, value: int) -> bytes:
 
 
 def window_base(program: Program) -> int:
-    """Where the write window begins: behind the read window, which begins at 0."""
+    """Where the write window begins: after the read window, which begins at 0."""
     return layout.align(program.read_size, layout.DRAM_ALIGN)
 
 
@@ -124,7 +124,9 @@ class Board:
         if len(answer) != size + 1:
             raise SimulationError(f"The board answered {len(answer)} of {size + 1} bytes")
         if answer[size:] != (checksum(answer[:size]) if expected is None else expected):
-            raise SimulationError("The sum of an answer is wrong: a byte was lost or changed on the line")
+            raise SimulationError(
+                "The checksum of an answer is wrong: a byte was lost or changed on the line"
+            )
         return answer[:size]
 
     def load(self, program: Program) -> None:

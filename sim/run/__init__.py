@@ -1,1 +1,1 @@
-"""A simulation built, started and fed: toolchain, build, bench, runtime."""
+"""A simulation built, started and driven: toolchain, build, bench, runtime."""

@@ -1,5 +1,5 @@
 // The simulation top of the fast path: clock, reset, DRAM behind AXI4, a host on AXI4-Lite and a trace log beside the
-// generated accelerator. Python (sim/bench.py) only asks for whole transactions and waits for the interrupt.
+// generated accelerator. Python (sim/run/session.py) only asks for whole transactions and waits for the interrupt.
 //
 // Plusargs: +folder=DIR (files below are in it), +latency=CYCLES (address accepted to first beat), +throughput=PERCENT
 // (read and write beats that the memory takes of every 100 cycles), +trace=1.

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from cocotb_tools.runner import VerilatorControlFile, get_runner
 
+from vitreous.sim.errors import SimulationError
 from vitreous.sim.run import toolchain
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
@@ -46,10 +47,6 @@ PORTS = (
 """The signals of ``bench.sv`` that Python touches; no other signal is public (that costs up to ten times the
 speed).
 """
-
-
-class SimulationError(RuntimeError):
-    """A simulation that could not be built or that did not end as a program should."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ def die_with_parent() -> None:
     """End this process when its parent ends, however that happens (Ctrl-C, SIGTERM, SIGKILL). Linux only.
 
     cocotb swallows a KeyboardInterrupt that falls into a trigger, so the signal of the terminal is not enough: an
-    orphan would go on writing results into a folder that a next run has taken over.
+    orphan would keep writing results into a folder that the next run has taken over.
     """
     if sys.platform != "linux":
         return

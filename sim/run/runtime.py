@@ -18,35 +18,19 @@ import numpy as np
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from vitreous.sim.run.build import DEFAULT_FOLDER, TOP, Build, SimulationError, build, build_icarus
+from vitreous.sim.dram import MemoryTiming, check_program, write_base
+from vitreous.sim.errors import SimulationError
+from vitreous.sim.run.build import DEFAULT_FOLDER, TOP, Build, build, build_icarus
 from vitreous.sim.run.trace import Span, read_trace
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.limits import MEMORY_LATENCY, WINDOW_ALIGN
 from vitreous.spec.program import Program
 
-DRAM_BYTES = 1 << 26
 MAXIMUM_CYCLES = 2_000_000_000
 """A bound far above any program; the machine itself reports a deadlock long before."""
 
 Progress = Callable[[int, int], None]
 """Called with images done and images in all."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemoryTiming:
-    """The simulated DRAM: cycles from an accepted address to its first beat, and beats for every 100 cycles."""
-
-    latency: int = MEMORY_LATENCY
-    throughput: int = 100
-
-    def __post_init__(self) -> None:
-        if self.latency < 1:
-            raise SimulationError(f"The memory latency must be at least 1 cycle, not {self.latency}")
-        if not 1 <= self.throughput <= 100:
-            raise SimulationError(
-                f"The memory throughput must be in 1..100 beats per 100 cycles, not {self.throughput}"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +61,11 @@ class SimulationRun:
     folder: Path
 
     @property
+    def windows(self) -> list[np.ndarray]:
+        """What each image left in the write window, uint8."""
+        return [image.window for image in self.images]
+
+    @property
     def cycles_per_second(self) -> float:
         """Simulated clock cycles per second of wall time while images ran."""
         return sum(i.simulated_cycles for i in self.images) / max(sum(i.seconds for i in self.images), 1e-9)
@@ -85,7 +74,7 @@ class SimulationRun:
 def _prepare_folder(
     folder: Path, plan: dict[str, Any], program: Program, inputs: Sequence[np.ndarray]
 ) -> None:
-    """Keep the results of an identical earlier plan, throw away those of any other."""
+    """Keep the results of an identical earlier plan, delete those of any other."""
     state = hashlib.sha256(
         json.dumps({k: v for k, v in plan.items() if k != "images"}, sort_keys=True).encode()
     )
@@ -162,24 +151,8 @@ def simulate(
 
 
 def clear(folder: str | Path) -> None:
-    """Forget the results in ``folder``, so that the next run simulates everything anew."""
+    """Forget the results in ``folder``, so that the next run simulates everything again."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def check_program(program: Program, config: AcceleratorConfig) -> None:
-    """Raises SimulationError when the program is for another accelerator or needs more DRAM than the bench has."""
-    if program.config_digest != config.digest:
-        raise SimulationError(
-            f"The program was compiled for configuration {program.config_digest}, "
-            f"the accelerator {config.name} has {config.digest}"
-        )
-    needed = _write_base(program) + program.write_size
-    if needed > DRAM_BYTES:
-        raise SimulationError(f"The program needs {needed} bytes of DRAM, the bench has {DRAM_BYTES}")
-
-
-def _write_base(program: Program) -> int:
-    return layout.align(program.read_size, WINDOW_ALIGN)
 
 
 def make_plan(
@@ -198,7 +171,7 @@ def make_plan(
         "config": config.digest32,
         "beat_bytes": config.bus.beat_bytes,
         "read_size": program.read_size,
-        "write_base": _write_base(program),
+        "write_base": write_base(program),
         "write_size": program.write_size,
         "program_offset": program.program_offset,
         "program_length": len(program.instructions),

@@ -9,8 +9,8 @@ imports neither torch nor golden.
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from cocotb.triggers import First, RisingEdge, Timer, ValueChange
 from vitreous.sim.run.parent import die_with_parent
 from vitreous.spec import isa
 from vitreous.spec.isa import Register
+from vitreous.spec.storage import write_bytes, write_text
 
 READ_BASE = 0
 POLL_NS = 2
@@ -90,18 +91,12 @@ class Host:
         return values
 
 
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
-
-
 async def _prepare(host: Host, plan: dict[str, Any]) -> None:
     """Reset is over when the magic number can be read; then check the configuration and set the windows."""
     if await host.read(Register.MAGIC) != isa.MAGIC_VALUE:
         raise AssertionError("The MAGIC register does not answer")
     if await host.read(Register.CONFIG) != plan["config"]:
-        raise AssertionError("The simulated accelerator has another configuration than the program")
+        raise AssertionError("The simulated accelerator and the program have different configurations")
     settings = {
         Register.READ_BASE: READ_BASE,
         Register.READ_SIZE: plan["read_size"],
@@ -129,12 +124,12 @@ async def _run_image(host: Host, plan: dict[str, Any], index: int) -> bool:
     counters = await host.counters()
     window = await host.dump(plan["write_base"], plan["write_size"])
     await host.write(Register.CONTROL, isa.CONTROL_CLEAR_INTERRUPT)
-    with open(host.folder / "window.partial", "wb") as file:
-        np.save(file, window)
-    os.replace(host.folder / "window.partial", host.folder / f"window-{index:04d}.npy")
+    array = io.BytesIO()
+    np.save(array, window)
+    write_bytes(host.folder / f"window-{index:04d}.npy", array.getvalue())
     if plan["trace"]:
-        # One file for each image: a process that goes on after an interruption starts trace.txt and its cycles anew.
-        _write(host.folder / f"trace-{index:04d}.txt", host.take_trace())
+        # One file for each image: a process that resumes after an interruption starts trace.txt and its cycles again.
+        write_bytes(host.folder / f"trace-{index:04d}.txt", host.take_trace())
     result = {
         "status": status,
         "counters": counters,
@@ -144,7 +139,7 @@ async def _run_image(host: Host, plan: dict[str, Any], index: int) -> bool:
         "processor_seconds": processor_seconds,
         "violations": int(dut.violations.value),
     }
-    _write(host.folder / f"image-{index:04d}.json", json.dumps(result).encode())
+    write_text(host.folder / f"image-{index:04d}.json", json.dumps(result))
     return bool(status & isa.STATUS_DONE) and not result["violations"]
 
 

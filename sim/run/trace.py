@@ -1,4 +1,4 @@
-"""The trace that the bench writes: which instruction issued and completed in which cycle."""
+"""The trace that the bench writes: which instruction issued and retired in which cycle."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vitreous.spec.isa import Queue
 
 
 class Span(NamedTuple):
-    """One instruction's life: issued (tokens taken) at ``start``, complete at ``end``, in cycles since the
+    """One instruction's life: issued (tokens taken) at ``start``, retired at ``end``, in cycles since the
     image began.
     """
 
@@ -25,7 +25,7 @@ def read_trace(path: Path, first_cycle: int, last_cycle: int) -> tuple[Span, ...
 
     Each line is: cycle (decimal), issue mask, done mask, program counters of the four queues (hexadecimal, LOAD
     lowest).
-    Instructions of a queue complete in order, so the n-th done belongs to the n-th issue.
+    Instructions of a queue retire in order, so the n-th done belongs to the n-th issue.
     """
     waiting: dict[Queue, deque[tuple[int, int]]] = {queue: deque() for queue in Queue}
     spans = []

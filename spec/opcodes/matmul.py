@@ -135,7 +135,7 @@ def line(i: Fields, config: AcceleratorConfig, moved: Accesses) -> str:
         case never:
             assert_never(never)
     if i["wide"]:
-        words.append("two planes")
+        words.append("two passes")
     if i["residual"]:
         words.append("residual")
     if i["zero_point"]:

@@ -74,7 +74,7 @@ def test_a_stale_entry_is_refused(tmp_path: Path) -> None:
     (tmp_path / "matrix").mkdir()
     (tmp_path / "matrix" / "array.py").write_text("a = 1\nb = 1\n")
     for old, count in (("1", 2), ("3", 0)):
-        with pytest.raises(ValueError, match=f"is there {count} times, expected once"):
+        with pytest.raises(ValueError, match=f"occurs {count} times, not once"):
             Mutation("x", "matrix/array.py", old, "2").apply(tmp_path)
 
 

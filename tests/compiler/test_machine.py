@@ -11,6 +11,7 @@ import torch
 from tests.support.compiler.cases import random_case
 from tests.support.compiler.graphs import random_image, random_vit_graph
 from vitreous.compiler import compile
+from vitreous.flow.comparison import expected_part
 from vitreous.golden import run
 from vitreous.golden.machine import ORDERS, Machine
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig, QueueConfig
@@ -64,8 +65,8 @@ def differing(
     result = Machine(config).run(program, image, order=order, seed=seed)
     wrong = []
     for p in program.placements:
-        part = wanted[p.tensor][p.row_start :, p.column_start :][: p.shape[0], : p.shape[1]]
-        if not np.array_equal(p.read(result.window, config.array.lanes, config.array.depth), part):
+        found = p.read(result.window, config.array.lanes, config.array.depth)
+        if not np.array_equal(found, expected_part(p, wanted)):
             wrong.append(f"{p.tensor} {p.kind} rows {p.row_start} columns {p.column_start}")
     assert not any(result.leftover_tokens.values())
     return wrong

@@ -15,7 +15,7 @@ from vitreous.golden import run
 from vitreous.golden.machine import ORDERS, Machine
 from vitreous.sim.cycles import predict
 from vitreous.sim.cycles.model import Prediction
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig, ScheduleConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode, Operands, Queue
 from vitreous.spec.layout import ceil_div

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ import pytest
 import torch
 
 from tests.support.golden.random_graph import Sizes, random_graph, random_image
-from vitreous.golden import GoldenError, logits_to_real, quantize_image, run, run_batch
+from vitreous.golden import GoldenError, run, run_batch
 from vitreous.golden.interpreter import OPERATIONS
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
-from vitreous.spec.graph import Graph, Op, Tensor
+from vitreous.spec.graph import Graph, GraphError, Node, Op, Tensor
 from vitreous.spec.variants import EXACT
 
 SIZES = [
@@ -126,7 +127,7 @@ def test_gelu_has_every_attribute_of_its_node() -> None:
 
 
 def test_exact_probabilities_are_the_truth_that_the_others_approach() -> None:
-    """Contexts of the same scores: two planes are nearer to exact than one."""
+    """Contexts of the same scores: two passes are nearer to exact than one."""
     found = {}
     for name, softmax in {
         "exact": SoftmaxConfig(variant=EXACT),
@@ -153,18 +154,50 @@ def test_errors_name_the_node() -> None:
     overflowing = changed(graph, "head", constants={**head.constants, "bias": big})
     with pytest.raises(GoldenError, match=r"Node head \(linear\): An accumulator overflows 32 bits"):
         run(overflowing, image)
-    narrow = changed(graph, "head", constants={**head.constants, "weight": np.ones((10, 3), np.int8)})
-    with pytest.raises(GoldenError, match=r"Node head \(linear\): inputs of shapes .* do not fit together"):
-        run(narrow, image)
-    norm = next(n for n in graph if n.op is Op.SOFTMAX)
-    unknown = changed(graph, norm.name, attributes={**norm.attributes, "variant": "other"})
-    with pytest.raises(GoldenError, match=rf"Node {norm.name} \(softmax\): softmax.variant must be one of"):
-        run(unknown, image)
-    wrong = {**graph.tensors, "logits": Tensor(name="logits", dtype="int16", shape=(1, 11))}
+
+
+FAULTS: list[tuple[Op, Callable[..., Any], str]] = [
+    (
+        Op.LINEAR,
+        lambda node, x: x[0].int() @ torch.ones((3, 10), dtype=torch.int32),
+        r"Node embed \(linear\): inputs of shapes \(1, 9, 16\) do not fit together",
+    ),
+    (
+        Op.SOFTMAX,
+        lambda node, x: SoftmaxConfig(variant="other"),
+        r"Node blocks.0.attn.softmax \(softmax\): softmax.variant must be one of",
+    ),
+    (
+        Op.OUTPUT,
+        lambda node, x: x[0][..., :9],
+        r"Node output \(output\): logits is torch.int16 \(1, 9\), but the graph says int16 \(1, 10\)",
+    ),
+    (
+        Op.OUTPUT,
+        lambda node, x: x[0].int(),
+        r"Node output \(output\): logits is torch.int32 \(1, 10\), but the graph says int16 \(1, 10\)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("op", "fault", "sentence"), FAULTS)
+def test_results_are_checked_when_they_are_made(
+    op: Op, fault: Callable[..., Any], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The graph's entries are right (a graph checks them itself), the arithmetic is not."""
+    graph = random_graph(Sizes())
+    monkeypatch.setitem(OPERATIONS, op, fault)
+    with pytest.raises(GoldenError, match=sentence):
+        run(graph, random_image(graph))
+
+
+def test_a_graph_that_does_not_fit_together_cannot_be_made() -> None:
+    graph = random_graph(Sizes())
+    head = next(n for n in graph if n.name == "head")
     with pytest.raises(
-        GoldenError, match=r"Node output \(output\): logits is torch.int16 \(1, 10\), but the graph says"
+        GraphError, match=r"Node head \(linear\): constant weight must be int8 \[O, 16\], not int8"
     ):
-        run(dataclasses.replace(graph, tensors=wrong), image)
+        changed(graph, "head", constants={**head.constants, "weight": np.ones((10, 3), np.int8)})
 
 
 def test_a_wrong_image_is_refused() -> None:
@@ -179,21 +212,136 @@ def test_a_wrong_image_is_refused() -> None:
         run_batch(graph, np.zeros((1, 12, 12), np.int8))
 
 
-def test_quantize_image_and_back() -> None:
-    graph = random_graph(Sizes())
-    entry = Tensor(name="image", dtype="int8", shape=graph.input.shape, scale=0.02, zero_point=-10)
-    logits = Tensor(name="logits", dtype="int16", shape=(1, 10), scale=0.5, zero_point=3)
-    graph = dataclasses.replace(graph, tensors={**graph.tensors, "image": entry, "logits": logits})
-    real = np.linspace(-3, 3, 144).reshape(1, 12, 12)
-    quantized = quantize_image(graph, real)
-    assert quantized.dtype == np.int8
-    inside = (quantized > -128) & (quantized < 127)
-    assert inside.any()
-    assert (np.abs(0.02 * (quantized.astype(int) + 10) - real)[inside] <= 0.01 + 1e-12).all()
-    assert (quantized.min(), quantized.max()) == (-128, 127)
-    assert logits_to_real(graph, np.array([[3, 5]], np.int16)).tolist() == [[0.0, 1.0]]
-    without = dataclasses.replace(
-        graph, tensors={**graph.tensors, "image": dataclasses.replace(entry, scale=0.0)}
+def two_by_two(rows_from: str | None = None) -> Graph:
+    """``sum = a + b`` and ``activated = relu(requantize(linear(norm(a))))``, over at most 6 rows of 4 channels."""
+    weight = np.random.default_rng(0).integers(-100, 100, (4, 4)).astype(np.int8)
+    norm = {"variant": "one_pass", "multiplier": 1 << 14, "shift": 10, "epsilon": 5, "zero_point": 0}
+    factor = {"multiplier": np.array([1 << 14], np.int32), "shift": np.array([20], np.int32)}
+    scale = {"zero_point": -5, "bits": 8}
+    bias = {"bias": np.zeros(4, np.int32)}
+    steps: list[tuple[Op, str, tuple[str, ...], str, dict[str, Any], dict[str, Any]]] = [
+        (Op.INPUT, "a", (), "int16", {}, {}),
+        (Op.INPUT, "b", (), "int16", {}, {}),
+        (Op.ADD, "both", ("a", "b"), "int16", {}, {}),
+        (Op.OUTPUT, "sum", ("both",), "int16", {}, {}),
+        (Op.LAYERNORM, "normed", ("a",), "int8", norm, {}),
+        (Op.LINEAR, "acc", ("normed",), "int32", {"input_zero_point": 0}, {"weight": weight, **bias}),
+        (Op.REQUANTIZE, "narrow", ("acc",), "int8", scale, factor),
+        (Op.RELU, "rectified", ("narrow",), "int8", {"zero_point": -5}, {}),
+        (Op.OUTPUT, "activated", ("rectified",), "int8", {}, {}),
+    ]
+    nodes = [
+        Node(op=op, name=f"n.{name}", inputs=x, outputs=(name,), attributes=attributes, constants=constants)
+        for op, name, x, _, attributes, constants in steps
+    ]
+    tensors = {
+        name: Tensor(name=name, dtype=dtype, shape=(6, 4), rows_from=rows_from)
+        for _, name, _, dtype, _, _ in steps
+    }
+    return Graph(name="pair", nodes=tuple(nodes), tensors=tensors)
+
+
+def rows(count: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-(1 << 15), 1 << 15, (count, 4)).astype(np.int16)
+
+
+def test_two_inputs_and_two_outputs() -> None:
+    graph, a, b = two_by_two(), rows(6, 1), rows(6, 2)
+    found = run(graph, {"b": b, "a": a})
+    assert list(found) == ["sum", "activated"]
+    np.testing.assert_array_equal(found["sum"], np.clip(a.astype(int) + b, -(1 << 15), (1 << 15) - 1))
+    assert found["activated"].dtype == np.int8
+    assert found["activated"].min() == -5
+    assert len(np.unique(found["activated"])) > 3
+    kept = run(graph, {"a": a, "b": b}, keep=True)
+    assert set(kept) == set(graph.tensors)
+    np.testing.assert_array_equal(kept["a"], a)
+    other = run(graph, {"a": a, "b": rows(6, 3)})
+    np.testing.assert_array_equal(other["activated"], found["activated"])
+    assert (other["sum"] != found["sum"]).any()
+
+
+def test_inputs_are_given_by_name() -> None:
+    graph, a, b = two_by_two(), rows(6, 1), rows(6, 2)
+    with pytest.raises(GraphError, match=r"Graph pair has 2 inputs \(a, b\) where exactly one is needed"):
+        run(graph, a)
+    with pytest.raises(GraphError, match=r"Graph pair has 2 inputs \(a, b\) where exactly one is needed"):
+        run_batch(graph, a[None])
+    with pytest.raises(GoldenError, match="pair takes the inputs a, b, not a"):
+        run(graph, {"a": a})
+    with pytest.raises(GoldenError, match="pair takes the inputs a, b, not a, b, c"):
+        run(graph, {"a": a, "b": b, "c": b})
+    with pytest.raises(GoldenError, match=r"pair takes int16 values of b of \(6, 4\), not int16 \(5, 4\)"):
+        run(graph, {"a": a, "b": b[:5]})
+    with pytest.raises(GoldenError, match=r"pair takes int16 values of b of \(6, 4\), not int8 \(6, 4\)"):
+        run(graph, {"a": a, "b": b.astype(np.int8)})
+    one = random_graph(Sizes())
+    image = random_image(one)
+    np.testing.assert_array_equal(run(one, {"image": image})["logits"], run(one, image)["logits"])
+
+
+@pytest.mark.parametrize("count", [6, 4, 1, 0])
+def test_fewer_rows_where_data_says_how_many(count: int) -> None:
+    """The rows that there are come out as they do among all of them."""
+    graph, a, b = two_by_two("expert.0"), rows(6, 1), rows(6, 2)
+    whole = run(two_by_two(), {"a": a, "b": b}, keep=True)
+    found = run(graph, {"a": a[:count], "b": b[:count]}, keep=True)
+    assert set(found) == set(whole)
+    for name, values in found.items():
+        assert values.dtype == whole[name].dtype
+        assert values.shape == (count, 4)
+        np.testing.assert_array_equal(values, whole[name][:count])
+
+
+def test_rows_of_one_source_are_equally_many() -> None:
+    graph, a, b = two_by_two("expert.0"), rows(7, 1), rows(7, 2)
+    with pytest.raises(
+        GoldenError, match=r"pair takes as many rows of b as of a \(both from expert.0\), not 3 and 4"
+    ):
+        run(graph, {"a": a[:4], "b": b[:3]})
+    with pytest.raises(
+        GoldenError, match=r"pair takes int16 values of a of \(expert.0 <= 6, 4\), not int16 \(7, 4\)"
+    ):
+        run(graph, {"a": a, "b": b})
+
+
+def test_rows_that_get_lost_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OPERATIONS, Op.RELU, lambda node, x: x[0][..., :-1, :])
+    graph = two_by_two("expert.0")
+    with pytest.raises(
+        GoldenError,
+        match=r"n.rectified \(relu\): rectified is torch.int8 \(3, 4\), but the graph says int8 \(4, 4\)",
+    ):
+        run(graph, {"a": rows(4, 1), "b": rows(4, 2)})
+
+
+def test_a_row_that_is_not_there() -> None:
+    """Which row is selected is checked against the bound when the graph is made, and against the data when it runs."""
+    nodes = (
+        Node(op=Op.INPUT, name="input", outputs=("x",)),
+        Node(op=Op.SELECT_TOKEN, name="select", inputs=("x",), outputs=("row",), attributes={"index": 3}),
+        Node(op=Op.OUTPUT, name="output", inputs=("row",), outputs=("y",)),
     )
-    with pytest.raises(GoldenError, match="Tensor image: the input needs a positive scale"):
-        quantize_image(without, real)
+    tensors = {
+        "x": Tensor(name="x", dtype="int16", shape=(6, 4), rows_from="expert.0"),
+        "row": Tensor(name="row", dtype="int16", shape=(1, 4)),
+        "y": Tensor(name="y", dtype="int16", shape=(1, 4)),
+    }
+    graph, x = Graph(name="g", nodes=nodes, tensors=tensors), rows(4, 0)
+    np.testing.assert_array_equal(run(graph, x)["y"], x[3:])
+    np.testing.assert_array_equal(run_batch(graph, np.stack([x, x])), np.stack([x[3], x[3]]))
+    with pytest.raises(GoldenError, match=r"Node select \(select_token\): Token must be in 0..2, not 3"):
+        run(graph, x[:3])
+
+
+def test_an_output_of_constants_alone() -> None:
+    nodes = (
+        Node(op=Op.INPUT, name="input", outputs=("x",)),
+        Node(op=Op.CONSTANT, name="constant", outputs=("c",), constants={"value": rows(2, 0)}),
+        Node(op=Op.OUTPUT, name="output", inputs=("c",), outputs=("y",)),
+    )
+    tensors = {name: Tensor(name=name, dtype="int16", shape=(2, 4)) for name in "xcy"}
+    graph = Graph(name="g", nodes=nodes, tensors=tensors)
+    batched = run_batch(graph, np.stack([rows(2, seed) for seed in range(5)]), batch=3)
+    np.testing.assert_array_equal(batched, np.stack([rows(2, 0)] * 5))
+    np.testing.assert_array_equal(run(graph, rows(2, 1))["y"], rows(2, 0))

@@ -36,6 +36,7 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_primitives_are_named_for_their_family_only(tmp_path: Path) -> None:
     config = relay_config()
     packed = replace(config, array=replace(config.array, multiplier="packed"))
@@ -46,6 +47,7 @@ def test_primitives_are_named_for_their_family_only(tmp_path: Path) -> None:
     assert counts == [0, config.array.macs_per_cycle // 2]
 
 
+@pytest.mark.slow
 def test_ports_are_those_of_the_module(core: Path) -> None:
     text = (core / "accelerator.v").read_text()
     header = re.search(r"^module accelerator\((.*?)\);(.*?)^endmodule", text, re.DOTALL | re.MULTILINE)
@@ -79,6 +81,7 @@ def test_text_is_reproducible_and_names_no_folder(core: Path) -> None:
     assert relay_config().digest in text
 
 
+@pytest.mark.slow
 def test_core_file_names_every_file(core: Path) -> None:
     text = (core / "accelerator.core").read_text()
     assert text.startswith("CAPI=2:")
@@ -102,6 +105,7 @@ def lint(core: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_lint(core: Path) -> None:
     result = lint(core)
     assert result.returncode == 0, result.stderr[:2000]
@@ -144,6 +148,7 @@ def test_yosys_finds_no_latch_and_no_loop(core: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_icarus_runs_a_program(core: Path, icarus: str, tmp_path: Path) -> None:
     memory = bytearray(READ_BASE + 0x2000)
     program = b"".join(i.encode() for i in RELAY)

@@ -159,7 +159,7 @@ def test_an_exported_program_is_quantized(tmp_path: Path, dynamic: bool) -> None
         assert (one.op, one.attributes, one.layer) == (two.op, two.attributes, two.layer)
 
 
-@pytest.mark.parametrize("factory", ["exported", "exported_dynamic"])
+@pytest.mark.parametrize("factory", [pytest.param("exported", marks=pytest.mark.slow), "exported_dynamic"])
 def test_a_factory_may_return_an_exported_programs_module(spec: str, factory: str, tmp_path: Path) -> None:
     model = load(f"{spec}:{factory}")
     assert model.input_shape == (2, 8, 12)

@@ -18,12 +18,13 @@ from vitreous.golden.interpreter import run, run_batch
 from vitreous.models import catalog
 from vitreous.models.macs import macs
 from vitreous.models.vit import VisionTransformer, ViTConfig
-from vitreous.quant import QuantError, QuantScheme, quantize, quantize_images, real_values
+from vitreous.quant import QuantError, QuantScheme, quantize
 from vitreous.quant.calibrate.quantizer import Calibrated
 from vitreous.quant.emit import builder, lowering
 from vitreous.quant.pipeline import lower, observe
 from vitreous.spec import graph as spec_graph
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.images import quantize_images, real_values
 
 torch.set_num_threads(1)
 
@@ -51,8 +52,8 @@ SHAPES = {
     "one class, wide": Shape(classes=1, dim=33, heads=11, hidden=5),
     "one hidden channel": Shape(hidden=1, image=(1, 6, 6), patch=2),
     "rms norm, silu": Shape(norm="rms", activation="silu"),
-    "rms norm and silu spelled out": Shape(
-        norm="spelled rms", activation="spelled silu", class_token=False, layer_scale=True
+    "rms norm and silu decomposed": Shape(
+        norm="decomposed rms", activation="decomposed silu", class_token=False, layer_scale=True
     ),
     "many tokens": Shape(image=(1, 18, 16), patch=2, dim=8, class_token=False),
 }
@@ -63,11 +64,8 @@ QUICK = {
     "plain",
     "no class token",
     "odd sizes",
-    "relu",
     "rms norm, silu",
     "separate without bias",
-    "qkv by head",
-    "one token",
 }
 
 
@@ -192,7 +190,7 @@ def test_observers_on_other_images() -> None:
     model, other = Vit(shape), images(shape, 4, seed=9)
     for observer in ("minmax", "percentile", "mse"):
         graph = quantize(model, images(shape, 24), name="v", scheme=QuantScheme(observer=observer))
-        found = real_values(graph.output, run_batch(graph, quantize_images(graph, other)))
+        found = real_values(graph.output, run_batch(graph, quantize_images(graph, other.numpy())))
         with torch.no_grad():
             expected = model.eval()(other).numpy()
         assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.995, observer
@@ -225,7 +223,7 @@ def test_determinism_and_storage(tmp_path: Any) -> None:
     assert loaded.notes["calibration_images"] == 6
     assert loaded.notes["scheme"] == QuantScheme().as_dict()
     assert loaded.preprocessing == {"mean": [0.5], "std": [0.25]}
-    image = quantize_images(first, images(shape, 1))[0]
+    image = quantize_images(first, images(shape, 1).numpy())[0]
     np.testing.assert_array_equal(run(loaded, image)["output"], run(first, image)["output"])
     assert seen[0] == ("export", 0, 1)
     assert ("calibrate", 6, 6) in seen
@@ -259,7 +257,7 @@ def test_the_shipped_vit_loses_less_than_a_point() -> None:
     assert_border(
         lower(calibrated, name="b", scheme=MINMAX), calibrated.encoder, loaded.calibration[:2], LEAST
     )
-    integers = run_batch(graph, quantize_images(graph, loaded.test_images)).argmax(1)
+    integers = run_batch(graph, quantize_images(graph, loaded.test_images.numpy())).argmax(1)
     with torch.no_grad():
         floats = loaded.module(loaded.test_images).argmax(1).numpy()
     labels = loaded.test_labels.numpy()
@@ -268,7 +266,7 @@ def test_the_shipped_vit_loses_less_than_a_point() -> None:
     exact = SoftmaxConfig(variant="exact")
     truth = run_batch(
         quantize(loaded.module, loaded.calibration, name="fashion-vit", softmax=exact),
-        quantize_images(graph, loaded.test_images),
+        quantize_images(graph, loaded.test_images.numpy()),
     ).argmax(1)
     assert (integers == labels).mean() >= (truth == labels).mean() - 0.002
     assert (integers == floats).mean() > 0.97

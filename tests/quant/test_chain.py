@@ -12,10 +12,11 @@ from vitreous.compiler import compile
 from vitreous.golden.interpreter import run
 from vitreous.golden.machine import Machine
 from vitreous.models import catalog
-from vitreous.quant import QuantError, QuantScheme, quantize, quantize_images
+from vitreous.quant import QuantError, QuantScheme, quantize
 from vitreous.quant.pipeline import lower, observe
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.graph import Op
+from vitreous.spec.images import quantize_images
 from vitreous.spec.isa import Opcode
 
 torch.set_num_threads(1)
@@ -28,7 +29,7 @@ def model() -> catalog.LoadedModel:
     return catalog.load("rms-silu-vit")
 
 
-@pytest.mark.parametrize("bits", [None, 8, 16])
+@pytest.mark.parametrize("bits", [None, pytest.param(8, marks=pytest.mark.slow), 16])
 def test_rms_norm_and_silu_ride_the_same_interfaces(model: catalog.LoadedModel, bits: int | None) -> None:
     config = AcceleratorConfig.from_toml(SILU64)
     graph = quantize(
@@ -46,7 +47,7 @@ def test_rms_norm_and_silu_ride_the_same_interfaces(model: catalog.LoadedModel, 
     assert {node.attributes["function"] for node in graph if node.op is Op.ACTIVATION} == {"silu"}
     program = compile(graph, config, observe=True)
     assert {i["centred"] for i in program.instructions if i.opcode is Opcode.NORM} == {0}
-    for image in quantize_images(graph, model.test_images[:2]):
+    for image in quantize_images(graph, model.test_images[:2].numpy()):
         wanted = run(graph, image, keep=True)
         found = Machine(config).run(program, image, order="late").tensors
         assert len(found) > 15

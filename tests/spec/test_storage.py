@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph, GraphError, Op
 from vitreous.spec.isa import Opcode, ProgramError, make
 from vitreous.spec.program import Placement, Program
-from vitreous.spec.storage import StorageError
+from vitreous.spec.storage import StorageError, write_bytes, write_pair, write_text
 
 
 def a_program() -> Program:
@@ -69,7 +70,7 @@ def same(a: Any, b: Any) -> bool:
 
 Save = Callable[[Path], Any]
 KINDS: list[tuple[Any, Callable[[Path], Any], type[Exception], str]] = [
-    (a_graph, graphs, GraphError, "vitreous-graph-1"),
+    (a_graph, graphs, GraphError, "vitreous-graph-2"),
     (a_program, programs, ProgramError, "vitreous-program-1"),
 ]
 
@@ -133,6 +134,32 @@ def test_files_have_the_modes_of_any_other_file(build, module, error, kind, tmp_
     assert (
         path.stat().st_mode == (tmp_path / "other").stat().st_mode == path.with_suffix(".json").stat().st_mode
     )
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("step", ["open", "replace"])
+def test_a_file_is_whole_or_as_it_was(
+    failure: BaseException, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_text(tmp_path / "new" / "file", "Größe")
+    (tmp_path / "other").touch()
+    assert (path.read_bytes(), path.stat().st_mode) == ("Größe".encode(), (tmp_path / "other").stat().st_mode)
+    pair = graphs.save(a_graph(), tmp_path / "pair" / "g.safetensors")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+
+    def stop(*_: object, **__: object) -> None:
+        raise failure
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, stop)
+        with pytest.raises(type(failure)):
+            write_text(path, "cut")
+        with pytest.raises((StorageError, KeyboardInterrupt)):
+            write_pair(pair, {"image": np.zeros(1, np.uint8)}, {"format": "cut"})
+    with pytest.raises(TypeError):
+        write_bytes(path, "no bytes")  # type: ignore[arg-type]
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+    assert write_bytes(path, b"again").read_bytes() == b"again"
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:

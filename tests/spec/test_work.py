@@ -31,7 +31,7 @@ def counted(*instructions: Instruction, config: AcceleratorConfig = CONFIG) -> d
 
 
 def test_a_linear_with_a_padded_tile() -> None:
-    """10 columns are 3 tiles of 4 lanes: 3 x 3 x 5 word pairs; 30 columns drain, 5 words of 2 for each row of tiles."""
+    """10 columns are 3 tiles of 4 lanes: 3 x 3 x 5 word pairs; 30 columns, 5 words of 2 for each row of tiles."""
     assert counted(matmul()) == {
         "instructions": 1,
         "array_busy": 45,

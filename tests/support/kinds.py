@@ -7,9 +7,10 @@ members that it names. docs/extending.md lists the same files in the order in wh
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,11 @@ from vitreous.spec.variants import (
 Known = Callable[[], Iterable[Any]]
 
 
+def name(member: object) -> str:
+    """Numbers are told by their names, words are what they are."""
+    return member.name if isinstance(member, IntEnum) else str(member)
+
+
 @dataclass(frozen=True)
 class Place:
     """``file`` (or folder) tells the members of a kind apart, and must know all of ``members()``."""
@@ -45,8 +51,8 @@ class Place:
 
     def lacks(self) -> list[str]:
         """Members that the place does not know, by name."""
-        known = {str(member) for member in self.known()}
-        return [str(member) for member in self.members() if str(member) not in known]
+        known = {name(member) for member in self.known()}
+        return [name(member) for member in self.members() if name(member) not in known]
 
 
 def works(members: Iterable[Any], call: Callable[[Any], object]) -> Iterator[Any]:
@@ -73,9 +79,9 @@ def named(place: str, kind: type[Enum]) -> Iterator[Enum]:
 
 
 def words(place: str, kind: type[Enum]) -> Iterator[Enum]:
-    """The members of ``kind`` whose value or name stands in the text of ``place`` as code."""
-    text = (ROOT / place).read_text()
-    return (member for member in kind if f"`{member.value}`" in text or f"`{member.name}`" in text)
+    """The members of ``kind`` that the text of ``place`` names."""
+    found = set(re.findall(r"\w+", (ROOT / place).read_text()))
+    return (member for member in kind if name(member) in found)
 
 
 def _activation_machine(variant: ActivationVariant) -> AcceleratorConfig:
@@ -201,6 +207,8 @@ SOFT = partial(in_hardware, SoftmaxVariant)
 NORMED = partial(in_hardware, NormVariant)
 QUEUED = partial(filter, lambda opcode: opcode is not Opcode.END, Opcode)
 
+FAULTS = frozenset(ErrorCode) - {ErrorCode.NONE}
+
 KINDS: Mapping[str, tuple[Place, ...]] = {
     "softmax variant": (
         Place("spec/variants.py", lambda: SOFTMAXES, lambda: SoftmaxVariant),
@@ -284,7 +292,8 @@ KINDS: Mapping[str, tuple[Place, ...]] = {
         Place("docs/machine.md", lambda: words("docs/machine.md", Opcode), lambda: Opcode),
     ),
     "operation": (
-        Place("spec/graph.py", lambda: SIGNATURES, lambda: Op),
+        Place("spec/graph/node.py", lambda: SIGNATURES, lambda: Op),
+        Place("spec/graph/infer.py", lambda: _inferred(), lambda: Op),
         Place("golden/interpreter.py", _operations, lambda: Op),
         Place("quant/emit", lambda: named("quant/emit", Op), lambda: Op),
         Place("compiler", lambda: named("compiler", Op), lambda: Op),
@@ -311,9 +320,14 @@ KINDS: Mapping[str, tuple[Place, ...]] = {
         ),
     ),
     "error code": (
-        Place("golden/machine", lambda: named("golden", ErrorCode), lambda: ErrorCode),
-        Place("hw", lambda: named("hw", ErrorCode), lambda: ErrorCode),
-        Place("docs/machine.md", lambda: words("docs/machine.md", ErrorCode), lambda: ErrorCode),
+        # The functional machine has no bus that could fail.
+        Place(
+            "golden/machine",
+            lambda: named("golden", ErrorCode),
+            lambda: FAULTS - {ErrorCode.BUS_READ, ErrorCode.BUS_WRITE},
+        ),
+        Place("hw", lambda: named("hw", ErrorCode), lambda: FAULTS),
+        Place("docs/machine.md", lambda: words("docs/machine.md", ErrorCode), lambda: FAULTS),
     ),
     "scale": (
         Place("spec/opcodes/matmul.py", lambda: named("spec/opcodes/matmul.py", Scale), lambda: Scale),
@@ -364,3 +378,9 @@ def _coloured() -> Iterable[str]:
     from vitreous.reports.draw.colours import QUEUES
 
     return QUEUES
+
+
+def _inferred() -> Iterable[Op]:
+    from vitreous.spec.graph.infer import INFER
+
+    return INFER

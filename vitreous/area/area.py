@@ -45,7 +45,7 @@ class Measured:
 
 
 def chosen_target(name: str, liberty: Path | None) -> Target:
-    """The target of ``--target`` and ``--liberty``. Raises RunError, and ReportError for a library that is none."""
+    """The target of ``--target`` and ``--liberty``. Raises RunError, and ReportError for an invalid library."""
     if name == "cells":
         if liberty is None:
             raise RunError("--target cells needs a standard-cell library: --liberty FILE")

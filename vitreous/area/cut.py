@@ -14,11 +14,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from vitreous.errors import RunError
-from vitreous.flow.workspace import write_text
 from vitreous.reports.area.pieces import PIECES, Piece
 from vitreous.reports.synthesis.synthesis import MODULE, Part
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
+from vitreous.spec.storage import write_text
 from vitreous.spec.variants import MULTIPLIERS
 
 TOP = "accelerator"
@@ -60,7 +60,7 @@ def cut(text: str, names: Sequence[str] | None = None) -> dict[str, Part]:
 
     Raises RunError where the RTL has no module of a piece that every accelerator has.
 
-    The numbers that Amaranth gives to its names depend on what else is in the machine: they are counted anew, so that
+    The numbers that Amaranth gives to its names depend on what else is in the machine: they are counted again, so that
     the same circuit has the same text.
     """
     modules = {found["name"]: found[0] for found in MODULE.finditer(text)}

@@ -23,13 +23,13 @@ from vitreous.area.points import ALL, points
 from vitreous.characterize.cost import DEFAULT_CACHE
 from vitreous.errors import RunError
 from vitreous.flow.display import Display
-from vitreous.flow.workspace import write_text
 from vitreous.reports.area.area import FOLDER, FORMAT
 from vitreous.reports.area.pieces import PIECES, Piece
 from vitreous.reports.errors import ReportError
 from vitreous.reports.synthesis.cells import Library, library
 from vitreous.reports.synthesis.synthesis import FAMILIES, Part, tool
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.storage import write_text
 
 BATCH = 12
 """Pieces that one run of Yosys maps: what an interruption can lose."""
@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         choices=FAMILIES,
         help="may be repeated (default: xcup, ecp5, the library)",
     )
-    parser.add_argument("--liberty", type=Path, help="a standard-cell library to measure too, if it is there")
+    parser.add_argument("--liberty", type=Path, help="a standard-cell library to measure too, if it exists")
     parser.add_argument("--name", default="", help="its name (default: that of the library)")
     parser.add_argument("--piece", action="append", choices=ALL, help="only this piece; may be repeated")
     parser.add_argument("--skip", action="append", choices=ALL, help="all but this piece; may be repeated")
@@ -178,7 +178,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.liberty is not None and chosen.liberty.exists():
         targets.append(library(chosen.liberty, name=chosen.name))
     elif chosen.liberty is not None:
-        print(f"vitreous.area.sweep: {chosen.liberty} is not there: no standard cells", file=sys.stderr)
+        print(
+            f"vitreous.area.sweep: {chosen.liberty} does not exist: standard cells are not measured",
+            file=sys.stderr,
+        )
     try:
         sweep(
             targets,
@@ -191,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except RunError as error:
         sys.exit(f"vitreous.area.sweep: {error}")
     except KeyboardInterrupt:
-        sys.exit("vitreous.area.sweep: interrupted; the same command goes on where it stopped")
+        sys.exit("vitreous.area.sweep: interrupted; the same command resumes where it stopped")
 
 
 if __name__ == "__main__":

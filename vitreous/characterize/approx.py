@@ -1,4 +1,4 @@
-"""Exploration of the nonlinear functions: error by ``golden``, area by Yosys, for many settings, and the front of both.
+"""Exploration of the nonlinear functions: error by ``golden``, area by Yosys, for many settings; their Pareto front.
 
 Errors cost milliseconds and are computed for every setting. Of each group (one structure with several widths and table
 sizes) the settings that another one beats in both error and table bits are left out; of the rest, ``points`` are
@@ -104,17 +104,12 @@ def _activation_settings(function: ActivationFunction) -> Iterator[ActivationCon
 
 def _activation_table_bits(config: ActivationConfig) -> int:
     """Bits of the table: each value once, also where two of them are interpolated between."""
-    match config.variant:
-        case ActivationVariant.DELTA:
-            table = tables.activation_delta(config)
-            return len(table) * max(table).bit_length()
-        case ActivationVariant.TABLE:
-            table = tables.activation_table(config)
-            return len(table) * (max(max(table).bit_length(), (-min(table) - 1).bit_length()) + 1)
-        case ActivationVariant.POLY | ActivationVariant.SHIFT | ActivationVariant.EXACT:
-            return 0
-        case _:
-            assert_never(config.variant)
+    traits = ACTIVATIONS[config.variant]
+    if not traits.tabulated:
+        return 0
+    table = tables.activation_delta(config) if traits.interpolates else tables.activation_table(config)
+    signed = min(table) < 0
+    return len(table) * (max(max(table).bit_length(), (-min(table) - 1).bit_length()) + signed)
 
 
 def _activation_label(config: ActivationConfig) -> str:
@@ -181,7 +176,7 @@ def activation_candidates(function: ActivationFunction, shipped: Shipped | None)
 
 
 def softmax_candidates(shipped: Shipped | None) -> list[Candidate]:
-    """Every variant with 6 to 9 fraction bits and both widths of probabilities; one probability of a row a cycle."""
+    """Every variant with 6 to 9 fraction bits and both precisions; one probability of a row a cycle."""
     from vitreous.characterize.errors import softmax_errors, worst
 
     candidates = []
@@ -310,7 +305,7 @@ def _cost(
 
 
 def with_front(points: Sequence[Point]) -> list[Point]:
-    """The same points, those on the front of area and largest error marked; ordered by area."""
+    """The same points, those on the Pareto front of area and largest error marked; ordered by area."""
     front = {id(p) for p in best([(p, p.area, p.largest) for p in points])}
     return [replace(p, front=id(p) in front) for p in sorted(points, key=lambda p: (p.area, p.largest))]
 

@@ -5,7 +5,7 @@ A new variant is one more entry. Amaranth is imported when a part is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfi
 from vitreous.spec.softmax import limits
 from vitreous.spec.variants import (
     ACTIVATIONS,
+    FUNCTIONS,
     NORMS,
     ActivationFunction,
     ActivationVariant,
@@ -27,7 +28,7 @@ WIDTHS = (2, 4)
 SOFTMAX_WIDTHS = (4, 8)
 """The same for a unit whose lanes are those of the array, which has at least 4."""
 ALONE = (1, 1)
-"""Widths of a part of which there is one, whatever the lanes are."""
+"""Widths of a part of which there is one, for any number of lanes."""
 Config = ActivationConfig | SoftmaxConfig | NormConfig
 
 
@@ -250,10 +251,24 @@ def _shared_entries() -> tuple[Entry, ...]:
     )
 
 
+def _further(
+    listed: Set[tuple[ActivationFunction, ActivationVariant]],
+) -> Iterator[tuple[str, str, ActivationConfig]]:
+    """Every function and every variant that is not ``listed``, with its default settings."""
+    functions, variants = ({pair[place] for pair in listed} for place in (0, 1))
+    for variant in in_hardware(ActivationVariant):
+        for function in ACTIVATIONS[variant].functions:
+            if variant not in variants or function not in functions:
+                config = ActivationConfig(
+                    function=function, variant=variant, range=FUNCTIONS[function].usual_range
+                )
+                yield f"{function}_{variant}", f"Q6.{config.fraction_bits}", config
+
+
 def catalogue() -> tuple[Entry, ...]:
     """Every entry, in the order of the table."""
-    activations = (
-        ("activation_delta", "Q6.14, steps of 1/32 to 4.5", ActivationConfig()),
+    activations = [
+        ("gelu_delta", "Q6.14, steps of 1/32 to 4.5", ActivationConfig()),
         ("gelu_delta_22", "Q6.22, steps of 1/32 to 4.5", ActivationConfig(fraction_bits=22)),
         (
             "gelu_delta_8",
@@ -261,7 +276,7 @@ def catalogue() -> tuple[Entry, ...]:
             ActivationConfig(step_bits=4, range=4.0, fraction_bits=12),
         ),
         (
-            "activation_table",
+            "gelu_table",
             "Q6.12, steps of 1/16 over [-4, 4)",
             ActivationConfig(variant=ActivationVariant.TABLE, step_bits=4, range=4.0, fraction_bits=12),
         ),
@@ -277,7 +292,8 @@ def catalogue() -> tuple[Entry, ...]:
             "Q6.14",
             ActivationConfig(function=ActivationFunction.SILU, variant=ActivationVariant.SHIFT),
         ),
-    )
+    ]
+    activations += _further({(config.function, config.variant) for _, _, config in activations})
     softmax = [
         SoftmaxConfig(variant=variant, probability_bits=bits)
         for variant in in_hardware(SoftmaxVariant)

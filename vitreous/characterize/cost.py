@@ -66,7 +66,7 @@ def per_lane(
     """
     narrow_lanes, wide_lanes = lanes
     if not 0 < narrow_lanes < wide_lanes:
-        raise RunError(f"The two numbers of lanes must be positive and rise, not {lanes}")
+        raise RunError(f"The two numbers of lanes must be positive and ascending, not {lanes}")
     narrow, wide = (unit_cost(lambda n=n: factory(n), name, family, cache=cache) for n in lanes)  # type: ignore[misc]
     slope = {c: (getattr(wide, c) - getattr(narrow, c)) / (wide_lanes - narrow_lanes) for c in COLUMNS}
     return LaneCost(

@@ -6,9 +6,8 @@ sample. Scores are natural logarithms, float64 rows; ``real`` ones come from the
 
 from __future__ import annotations
 
+import io
 import math
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from vitreous.spec.digest import code_digest
 from vitreous.spec.numbers import ACTIVATION_INPUT, INT16
+from vitreous.spec.storage import write_bytes
 
 Values = NDArray[np.float64]
 
@@ -128,10 +128,9 @@ def shipped(folder: Path) -> Shipped:
         with np.load(path, allow_pickle=False) as kept:
             return Shipped(kept["activations"], kept["scores"])
     found = _collect()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
-        np.savez_compressed(file, activations=found.activations, scores=found.scores)
-    os.replace(file.name, path)
+    file = io.BytesIO()
+    np.savez_compressed(file, activations=found.activations, scores=found.scores)
+    write_bytes(path, file.getvalue())
     return found
 
 

@@ -25,7 +25,7 @@ from vitreous.spec.variants import ActivationFunction
 
 Values = NDArray[np.float64]
 OUTPUT_STEP = 8 / 127
-"""The step of the 8-bit output on which correct rounding is counted. GELU of [-8, 8) fits, and it is no power of two:
+"""The step of the 8-bit output on which correct rounding is counted. GELU of [-8, 8) fits. It is not a power of two:
 with one, the inputs between two steps would be ties that float64 misses by less than any fixed-point result can."""
 
 NORM_STREAM, NORM_STEP, NORM_EPS = 1 / 256, 6 / 127, 1e-6
@@ -122,7 +122,7 @@ def scores(logits: Values, config: SoftmaxConfig) -> NDArray[np.int16]:
 def probabilities(logits: Values, config: SoftmaxConfig) -> Values:
     """What the unit gives for natural-logarithm scores [rows, keys], its row scale applied, as real numbers.
 
-    The row scale is taken as it is for equal scales of values and output; what rounding the low plane's sum to four
+    The row scale is taken as it is for equal scales of values and output; what rounding the low pass's sum to four
     bits adds (at most ``2**-16`` of a value's range) depends on the values and is left out.
     """
     from vitreous.golden.softmax.softmax import softmax

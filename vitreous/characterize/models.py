@@ -17,9 +17,9 @@ import numpy as np
 from vitreous.characterize.catalog import Config
 from vitreous.characterize.distributions import SHIPPED_MODEL
 from vitreous.flow import steps
-from vitreous.flow.workspace import write_text
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.digest import code_digest
+from vitreous.spec.storage import write_text
 
 LAYER_IMAGES = 2
 _KEYWORDS: dict[type, str] = {SoftmaxConfig: "softmax", ActivationConfig: "activation", NormConfig: "norm"}

@@ -26,12 +26,12 @@ from vitreous.characterize.distributions import Shipped
 from vitreous.characterize.models import Models
 from vitreous.flow import recording
 from vitreous.flow.display import Display
-from vitreous.flow.workspace import write_text
 from vitreous.reports.synthesis.netlist import DEPTH_RULE
 from vitreous.reports.synthesis.synthesis import FAMILIES, Family, tool
 from vitreous.reports.units import page as unit_page
 from vitreous.reports.units.units import COLUMNS, FILE, PartCost, ScoreError, UnitRow, Units
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.storage import write_text
 from vitreous.spec.variants import ActivationVariant, NormVariant, SoftmaxVariant
 
 SOURCES = {
@@ -242,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         units = collect(chosen.cache, chosen.family or FAMILIES, display)
     except KeyboardInterrupt:
-        sys.exit("vitreous.characterize.units: interrupted; the same command goes on where it stopped")
+        sys.exit("vitreous.characterize.units: interrupted; the same command resumes where it stopped")
     write_text(chosen.data, json.dumps(units.as_dict(), indent=1) + "\n")
     for path in unit_page.write(units, chosen.docs):
         display.line(str(path))

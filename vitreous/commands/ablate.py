@@ -29,7 +29,7 @@ from vitreous.spec.limits import MEMORY_LATENCY
 def ablate_command(
     model: Model,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of the table; a repeated run goes on in it.")
+        Path, typer.Option(metavar="DIR", help="Folder of the table; a repeated run resumes in it.")
     ],
     accelerator: Accelerator = "edge256",
     technology: Technology = None,

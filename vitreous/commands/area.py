@@ -61,7 +61,7 @@ def area_command(
     if quick and full:
         raise RunError("--quick runs no synthesis and --full does: choose one")
     if quick and liberty is not None:
-        raise RunError("--quick reads no library; --target names one that was measured, as osu018")
+        raise RunError("--quick reads no library; --target names one that was measured, such as osu018")
     if bit_um2 is not None and target != "cells":
         raise RunError("--bit-um2 is for --target cells: a memory block of an FPGA is counted, not measured")
     if quick:
@@ -165,6 +165,6 @@ def _lines(table: Area, data: Mapping[str, Any]) -> list[str]:
 def _write(out: Path, data: Mapping[str, Any]) -> None:
     import json
 
-    from vitreous.flow.workspace import write_text
+    from vitreous.spec.storage import write_text
 
     write_text(out, json.dumps(data, indent=1) + "\n")

@@ -32,7 +32,7 @@ ProbabilityBits = Annotated[
     str,
     typer.Option(
         metavar="auto|8|16",
-        help="Width of attention's probabilities: 8 or 16 bits everywhere, or what each layer needs by calibration.",
+        help="Precision of attention's probabilities: 8 or 16 bits everywhere, or selected by calibration.",
     ),
 ]
 Checkpoint = Annotated[

@@ -36,7 +36,7 @@ def bitstream(
     """Place and route an accelerator for an LFE5U-85F (ULX3S board) and write its bitstream.
 
     Around it are a serial loader and block RAM in place of DRAM (docs/board.md). Of several seeds the fastest one
-    becomes the bitstream. Takes ten minutes and more for each seed; a placement that was made before is not repeated.
+    becomes the bitstream. Takes ten minutes and more for each seed; a placement that exists is not repeated.
 
     \b
     Examples:

@@ -15,7 +15,7 @@ def explore_command(
         Path, typer.Argument(metavar="SPACE", help="A .toml file: what varies and what counts.")
     ],
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for everything; a repeated run goes on in it.")
+        Path, typer.Option(metavar="DIR", help="Folder for everything; a repeated run resumes in it.")
     ],
     points: Annotated[
         int, typer.Option(metavar="N", help="Designs to estimate for each model and technology.", min=1)
@@ -25,7 +25,8 @@ def explore_command(
         str | None, typer.Option(metavar="URL", help="Use an existing Dask cluster: tcp://host:port.")
     ] = None,
     confirm: Annotated[
-        int, typer.Option(metavar="K", help="Designs of each front to run in RTL, at most; 0: none.", min=0)
+        int,
+        typer.Option(metavar="K", help="Most designs of each Pareto front to run in RTL; 0: none.", min=0),
     ] = 8,
     seed: Annotated[
         int, typer.Option(help="Of the search: the same seed finds the same designs.", min=0)
@@ -33,10 +34,10 @@ def explore_command(
     checkpoint: Checkpoint = None,
     build_dir: BuildDir = DEFAULT_BUILDS,
 ) -> None:
-    """Search accelerators and quantizations for the best trade-offs, without RTL; then confirm the front in RTL.
+    """Search accelerators and quantizations for the best trade-offs, without RTL; then confirm the Pareto front in RTL.
 
     Latency and energy come from the cycle model, area from measured blocks, accuracy from golden. Interrupted, the
-    same command goes on; with more points it adds to those that are there.
+    same command resumes; with more points it adds to those that are there.
 
     \b
     Examples:

@@ -26,10 +26,10 @@ def explore_approx(
         Path, typer.Option(metavar="DIR", help="Folder of synthesis results, shared by all runs.")
     ] = (Path("build/synthesis")),
 ) -> None:
-    """Sweep the nonlinear functions: error against float64, area by Yosys, and the front of both.
+    """Sweep the nonlinear functions: error against float64, area by Yosys, and the Pareto front of both.
 
     Writes for each function a .csv and a .json with all points and a picture as .svg and .png. Interrupted, it leaves
-    the points that it has; the same command goes on from the synthesis results in the cache.
+    the points that it has; the same command resumes from the synthesis results in the cache.
 
     \b
     Examples:
@@ -50,4 +50,6 @@ def explore_approx(
                 name, folder, family=target, points=points, cache=cache, shipped=shipped, progress=stage.part
             )
             front = sum(point.front for point in found)
-            stage.note(f"{len(found)} points, {front} on the front -> {folder / name}.svg, .png, .csv, .json")
+            stage.note(
+                f"{len(found)} points, {front} on the Pareto front -> {folder / name}.svg, .png, .csv, .json"
+            )

@@ -68,7 +68,7 @@ def quantize(
 ) -> None:
     """Quantize a float model to an integer graph.
 
-    Softmax, GELU and layer norm take their variants and number formats from the accelerator.
+    Softmax, activation and norm take their variants and number formats from the accelerator.
 
     \b
     Examples:

@@ -35,7 +35,7 @@ def report_command(
         ),
     ] = None,
 ) -> None:
-    """Write index.html and report.json anew from what a run recorded; tables and schedule as CSV and trace, too.
+    """Write index.html and report.json again from what a run recorded; tables and schedule as CSV and trace, too.
 
     Of several runs each one's page is written into its folder, and comparison.html and comparison.json, ratios to the
     first run, into --out or the first folder.

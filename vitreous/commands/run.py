@@ -32,7 +32,7 @@ from vitreous.spec.limits import MEMORY_LATENCY
 def run_command(
     model: Model,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for everything; a repeated run goes on in it.")
+        Path, typer.Option(metavar="DIR", help="Folder for everything; a repeated run resumes in it.")
     ],
     accelerator: Accelerator = "edge256",
     images: Annotated[int, typer.Option(metavar="N", help="Test images to simulate in RTL.", min=1)] = 1,

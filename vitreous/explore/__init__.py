@@ -1,4 +1,4 @@
-"""Design-space exploration: a space from TOML, NSGA-II over the cycle model, the front confirmed in RTL."""
+"""Design-space exploration: a space from TOML, NSGA-II over the cycle model, the Pareto front confirmed in RTL."""
 
 from vitreous.explore.run import Options, explore
 from vitreous.explore.space import Space, read_space

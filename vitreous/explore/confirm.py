@@ -1,4 +1,4 @@
-"""The points of a front in RTL: one image each, every stored value against golden, every counter against the model."""
+"""Points of a Pareto front in RTL: one image each, stored values against golden, counters against the model."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from vitreous.explore.evaluation import Quantized, numerics
 from vitreous.explore.fields import design
 from vitreous.flow import comparison, steps
 from vitreous.flow.display import Display
-from vitreous.flow.workspace import write_text
 from vitreous.reports.exploration.exploration import Confirmation, Exploration, ExploredPoint, Goal, Searched
+from vitreous.reports.json_file import structured
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import code_digest
 from vitreous.spec.graph import Graph
+from vitreous.spec.storage import write_text
 
 if TYPE_CHECKING:
     from vitreous.explore.run import Graphs, Options
     from vitreous.explore.space import Space
-    from vitreous.sim.run.runtime import MemoryTiming
+    from vitreous.sim.dram import MemoryTiming
 
 ROOMS = ("quant", "golden", "spec", "compiler", "hw", "sim", "models")
 
@@ -71,8 +72,8 @@ def confirm(
             worst = max((abs(c.deviation) for c in seen.values()), default=0.0)
             different = sum(c.different for c in seen.values())
             stage.note(
-                f"{len(seen)} of {len(searched.front)} points of the front; cycles within {worst:.2%} of the model, "
-                f"{sum(c.compared for c in seen.values()):,} values compared, {different:,} differ"
+                f"{len(seen)} of {len(searched.front)} points of the Pareto front; cycles within {worst:.2%} of the "
+                f"model, {sum(c.compared for c in seen.values()):,} values compared, {different:,} differ"
             )
         points = tuple(dataclasses.replace(p, confirmation=seen.get(p.number)) for p in searched.points)
         searches.append(dataclasses.replace(searched, points=points))
@@ -83,7 +84,7 @@ def _confirmed(
     point: ExploredPoint, searched: Searched, space: Space, store: Graphs, options: Options, folder: Path
 ) -> Confirmation:
     """From the folder, when it was measured already with these sources."""
-    from vitreous.sim.run.runtime import MemoryTiming
+    from vitreous.sim.dram import MemoryTiming
 
     made = design(space.base, {**space.fixed, **point.settings})
     checkpoint = None if options.checkpoint is None else str(options.checkpoint.absolute())
@@ -93,9 +94,7 @@ def _confirmed(
     place = folder / "confirmed" / hashlib.sha256(facts.encode()).hexdigest()[:16]
     path = place / "confirmed.json"
     if path.is_file():
-        data = json.loads(path.read_text())
-        counters = {name: (pair[0], pair[1]) for name, pair in data.pop("counters").items()}
-        return Confirmation(counters=counters, **data)
+        return structured(Confirmation, json.loads(path.read_text()), path.name)
     model = store.result(what)
     if not isinstance(model, Quantized):
         raise RunError(f"Point {point.number} of {searched.model} can no longer be quantized: {model.reason}")
@@ -115,7 +114,6 @@ def measured(
 ) -> Confirmation:
     """Compile, predict, and simulate the model's first test image."""
     from vitreous.compiler import compile as compile_graph
-    from vitreous.golden import interpreter
     from vitreous.sim.cycles import predict
     from vitreous.sim.run.runtime import simulate
 
@@ -126,15 +124,11 @@ def measured(
         program, [image], config, folder=folder / "rtl", timing=timing, build_root=build_root, trace=False
     ).images[0]
     predicted = predict(program, config, timing).counters
-    tally = comparison.Tally("outputs", "golden.interpreter", "value")
-    with steps.one_thread():
-        values = interpreter.run(graph, image, keep=False)
-    comparison.compare_tensors(tally, program, config, run.window, values)
-    check = tally.check()
+    (check,) = comparison.compare(graph, config, [image], [(program, [run.window])], machine=False)
     return Confirmation(
         cycles=run.counters["cycles"],
         counters={name: (count, predicted[name]) for name, count in run.counters.items()},
-        compared=sum(tensor.compared for tensor in check.tensors),
-        different=sum(tensor.different for tensor in check.tensors),
+        compared=check.compared,
+        different=check.different,
         seconds=time.monotonic() - started,
     )

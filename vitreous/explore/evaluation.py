@@ -1,7 +1,7 @@
 """The two tasks that cost time, as functions that any process can run: quantize a model, and predict its cycles.
 
 What a model computes depends on few fields (``Numerics``), so a graph and its accuracy serve every array, memory and
-bus. A design that cannot be is an answer (``Refused``), not an error.
+bus. An infeasible design is an answer (``Refused``), not an error.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """Why a design cannot be."""
+    """Why a design is infeasible."""
 
     reason: str
 
@@ -211,7 +211,7 @@ def predicted(
     from vitreous.compiler import compile as compile_graph
     from vitreous.compiler.errors import CompileError
     from vitreous.sim.cycles import predict
-    from vitreous.sim.run.runtime import MemoryTiming
+    from vitreous.sim.dram import MemoryTiming
 
     require_same(sources)
     if isinstance(model, Refused):

@@ -86,7 +86,7 @@ class Design:
 
 
 def design(base: AcceleratorConfig, settings: Mapping[str, Value]) -> Design:
-    """``base`` with ``settings`` by dotted name. Raises ConfigError for a configuration that cannot be."""
+    """``base`` with ``settings`` by dotted name. Raises ConfigError for a contradictory configuration."""
     data = base.as_dict()
     quantization: dict[str, Value] = {}
     for name, value in settings.items():
@@ -107,6 +107,6 @@ def _without_effect(data: dict[str, Any]) -> None:
     variant, function = ActivationVariant(activation["variant"]), ActivationFunction(activation["function"])
     if not ACTIVATIONS[variant].tabulated:
         activation["step_bits"] = default.step_bits
-        activation["range"] = max(default.range, FUNCTIONS[function].least_range)
+        activation["range"] = FUNCTIONS[function].usual_range
     if not ACTIVATIONS[variant].interpolates:
         activation["interpolate"] = default.interpolate

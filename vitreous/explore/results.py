@@ -12,10 +12,10 @@ from vitreous.explore.fields import design
 from vitreous.explore.objectives import OBJECTIVES, area_unit
 from vitreous.explore.space import Space
 from vitreous.flow import recording
-from vitreous.flow.workspace import write_text
 from vitreous.reports.exploration import exploration, pareto_picture
 from vitreous.reports.exploration.exploration import Exploration, ExploredPoint, Goal, Searched, nondominated
 from vitreous.reports.exploration.page import page
+from vitreous.spec.storage import write_text
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def collect(space: Space, seed: int, jobs: Sequence[Job], clock: Stopwatch) -> Exploration:
-    """Everything that the studies of ``jobs`` hold, with the fronts."""
+    """Everything that the studies of ``jobs`` hold, with the Pareto fronts."""
     goals = tuple(
         Goal(
             name=name,
@@ -107,7 +107,9 @@ def _measured_on(trials: Sequence[FrozenTrial]) -> str:
     if found["correct"] is None:
         return f"agreement with the float model on {found['images']} test images without labels"
     share = found["correct_float"] / found["images"]
-    return f"{found['images']} labelled test images, of which the float model has {share:.2%} right"
+    return (
+        f"{found['images']} labelled test images, of which the float model classifies {share:.2%} correctly"
+    )
 
 
 def write(found: Exploration, folder: Path) -> None:
@@ -132,7 +134,7 @@ def summary(found: Exploration, folder: Path) -> list[str]:
                 best.append(f"{goal.name} {value:,.4g} {goal.unit}".rstrip())
         text = f"best: {', '.join(best)}" if best else "no point keeps the limits"
         lines.append(
-            f"{searched.label}: {searched.estimated} points, {len(searched.front)} on the front; {text}"
+            f"{searched.label}: {searched.estimated} points, {len(searched.front)} on the Pareto front; {text}"
         )
     lines.append(f"-> {folder}/exploration.md, exploration.json, points.csv, front*.svg, front*.png")
     return lines

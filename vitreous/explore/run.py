@@ -1,4 +1,4 @@
-"""``explore``: every search of a space, its front, and that front in RTL, in one folder that it can go on in."""
+"""``explore``: every search of a space, its Pareto front, and that front in RTL, in one folder where it can resume."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from vitreous.explore.study import open_study
 from vitreous.explore.workers import Alone, Pending, Workers, workers
 from vitreous.flow import steps
 from vitreous.flow.display import Display
-from vitreous.flow.workspace import Workspace, write_text
+from vitreous.flow.workspace import Workspace
 from vitreous.reports.errors import ReportError
 from vitreous.reports.exploration.exploration import Exploration
+from vitreous.reports.json_file import structured
 from vitreous.spec import graph as graphs
 from vitreous.spec.config import ConfigError
 from vitreous.spec.digest import code_digest
+from vitreous.spec.storage import write_text
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -52,7 +54,7 @@ class Options:
 
 
 class Graphs:
-    """The quantized models of an exploration: each is made once, kept on disk, and handed to whoever needs it."""
+    """The quantized models of an exploration: each is made once, kept on disk, and handed to those that need it."""
 
     def __init__(self, folder: Path, pool: Workers, sources: str) -> None:
         self._folder, self._pool, self._sources = folder, pool, sources
@@ -87,7 +89,7 @@ class Graphs:
         path = self._folder / f"{key}.accuracy.json"
         if not path.is_file():
             return None
-        accuracy = Accuracy(**json.loads(path.read_text()))
+        accuracy = structured(Accuracy, json.loads(path.read_text()), path.name)
         return Quantized(graph=graphs.load(self._folder / f"{key}.safetensors"), accuracy=accuracy)
 
     def _save(self, key: str, result: Quantized) -> None:
@@ -113,7 +115,7 @@ def explore(
 ) -> Exploration:
     """Search ``space`` and write ``exploration.json``, ``points.csv`` and pictures of the fronts to ``out``.
 
-    Repeated with the same space and seed it goes on where it stopped, and adds points when more are asked for.
+    Repeated with the same space and seed it resumes where it stopped, and adds points when more are asked for.
     Raises RunError for settings that contradict the folder, missing packages and lost clusters, and the rooms' errors.
     """
     options = options or Options()
@@ -170,7 +172,7 @@ def _search(job: Job, space: Space, options: Options, pool: Workers, store: Grap
         begun = time.monotonic()
 
         def moved(tally: search.Tally) -> None:
-            stage.part(f"{tally.refused} cannot be", tally.points, options.points)
+            stage.part(f"{tally.refused} infeasible", tally.points, options.points)
 
         tally = started.run(options.points, moved)
         wanted = (
@@ -179,8 +181,8 @@ def _search(job: Job, space: Space, options: Options, pool: Workers, store: Grap
             else f" ({options.points} were asked for; no more were found)"
         )
         stage.note(
-            f"{tally.points} points{wanted}, {tally.feasible} within the limits, {tally.refused} combinations that "
-            f"cannot be, {time.monotonic() - begun:.0f} s, {job.target.label}"
+            f"{tally.points} points{wanted}, {tally.feasible} within the limits, {tally.refused} infeasible "
+            f"combinations, {time.monotonic() - begun:.0f} s, {job.target.label}"
         )
 
 
@@ -247,7 +249,7 @@ def _check_models(space: Space, checkpoint: Path | None) -> None:
 
 
 def _check_areas(space: Space) -> None:
-    """Raises RunError for a value whose circuit nobody has measured: no design that has it could be costed."""
+    """Raises RunError for a value whose circuit was not measured: no design that has it could be costed."""
     family = space.targets[0].area
     for dimension in space.dimensions:
         for value in dimension.values[:64]:

@@ -1,8 +1,8 @@
 """One search: NSGA-II asked for points and told their figures, with the study in SQLite.
 
-Results are told in the order in which points were asked for, a fixed number of points is under way at any time, and the
+Results are told in the order in which points were asked for, a fixed number is in progress at any time, and the
 sampler's random numbers are seeded by trial. So the points do not depend on how many workers there are, nor on whether
-the run was interrupted: points that were under way are computed again and everything goes on as if nothing had been.
+the run was interrupted: points that were in progress are computed again and the search continues as if uninterrupted.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 UNDER_WAY = 8
 """Points that are asked for before the first of them is told. More would feed more workers and learn later."""
 DUPLICATES = 4
-"""After so many points in a row that were there already, the next one is drawn from those that were not."""
+"""After this many repeated points in a row, the next one is drawn from those not seen yet."""
 DRAWS = 256
 LARGEST_LISTED = 1 << 18
 """Combinations that are gone through one by one when random draws find nothing new."""
 ATTEMPTS = 20
-"""Points that cannot be, for each one that is wanted, before a search ends."""
+"""Infeasible points, for each one that is wanted, before a search ends."""
 
 Evaluate = Callable[[Design], "Evaluation"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """A design's graph and cycles, under way; ``evaluation.quantized`` and ``evaluation.predicted`` give them."""
+    """A design's graph and cycles, in progress; ``evaluation.quantized`` and ``evaluation.predicted`` give them."""
 
     quantized: Callable[[], Quantized | Refused]
     cycles: Callable[[], Cycles | Refused]
@@ -50,7 +50,7 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """What a search has: points with figures, of them within the limits, and combinations that cannot be."""
+    """What a search has: points with figures, of them within the limits, and infeasible combinations."""
 
     points: int
     feasible: int
@@ -81,7 +81,7 @@ class Search:
         self._listed: Iterator[dict[str, Value]] | None = None
 
     def run(self, points: int, progress: Callable[[Tally], None] | None = None) -> Tally:
-        """Go on until there are ``points`` points, or no new ones can be found."""
+        """Continue until there are ``points`` points, or no new ones can be found."""
         self._resume()
         while True:
             while len(self._under_way) < self._width and self._wanted(points):
@@ -103,7 +103,7 @@ class Search:
         return self._points + len(self._under_way) < points and tried and not self._exhausted
 
     def _resume(self) -> None:
-        """Take over what an earlier process left: told points count, those under way are computed again."""
+        """Take over what an earlier process left: told points count, those in progress are computed again."""
         from optuna.trial import TrialState
 
         for trial in self._study.get_trials(deepcopy=False):
@@ -244,5 +244,5 @@ class Search:
 
 
 def _plain_key(settings: dict[str, Any]) -> str:
-    """Of a combination that is no configuration."""
+    """Of a combination that is not a valid configuration."""
     return repr(sorted(settings.items()))

@@ -68,7 +68,7 @@ class Space:
 
     @property
     def size(self) -> int:
-        """How many combinations there are, those that cannot be included."""
+        """How many combinations there are, including infeasible ones."""
         return math.prod(len(d.values) for d in self.dimensions)
 
 
@@ -177,7 +177,7 @@ def _dimension(name: str, entry: object) -> Dimension:
 def _range(name: str, entry: Mapping[str, Any]) -> tuple[int, ...]:
     """``low, low + step, ..`` or, with ``log``, ``low, 2 low, 4 low, ..``, up to ``high``."""
     if known_fields()[name] is not int:
-        raise RunError(f"{name} is no integer, so it takes a list of values, not a range")
+        raise RunError(f"{name} is not an integer, so it takes a list of values, not a range")
     only(entry, ("low", "high", "step", "log"), f"the range {name}")
     low = number(entry, "low", int, low=1, where=f"{name}.")
     high = number(entry, "high", int, low=low, where=f"{name}.")

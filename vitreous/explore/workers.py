@@ -1,7 +1,7 @@
 """Where tasks run: in this process, in processes of this machine, or on a Dask cluster that exists.
 
 A task is a function of picklable arguments, which may be other tasks. A cluster computes the task of a lost worker
-again, and whatever it needs for that; a result is taken once, by whoever asks for it.
+again, and whatever it needs for that; a result is taken once, by the process that asked for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vitreous.errors import RunError
 
 FIRST_WORKER_SECONDS = 30
 LOST_TOO_OFTEN = 4
-"""So many workers may die while one task runs before it is given up; distributed's own figure is 3."""
+"""This many workers may die while one task runs before it is given up; distributed's own figure is 3."""
 
 
 class Pending(Protocol):
@@ -79,7 +79,7 @@ class _OnCluster:
             raise RunError(f"{LOST_TOO_OFTEN} workers died while they computed {error.task}") from None
         except CancelledError:
             raise RunError(
-                f"The scheduler {self._address} is gone; the same command goes on with another"
+                f"The scheduler {self._address} is gone; the same command resumes with another"
             ) from None
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from vitreous.errors import RunError
+from vitreous.flow.steps import one_thread
 from vitreous.reports.record.record import AccuracyRecord, Check, TensorCheck
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.graph import Graph
 from vitreous.spec.program import Placement, Program
 
 
@@ -52,12 +53,7 @@ def expected_part(placement: Placement, values: Mapping[str, np.ndarray]) -> np.
     if placement.tensor not in values:
         raise RunError(f"The program stores {placement.tensor!r}, which the graph does not compute")
     whole = values[placement.tensor]
-    matrix = whole.reshape(-1, whole.shape[-1])
-    rows, columns = placement.shape
-    return matrix[
-        placement.row_start : placement.row_start + rows,
-        placement.column_start : placement.column_start + columns,
-    ]
+    return whole.reshape(-1, whole.shape[-1])[placement.area]
 
 
 def compare_tensors(
@@ -75,17 +71,49 @@ def compare_tensors(
     tally.image_done()
 
 
-def output(program: Program, config: AcceleratorConfig, window: np.ndarray) -> np.ndarray:
-    """The program's result in ``window``, [rows, columns], put together from its parts."""
-    parts = [p for p in program.placements if p.tensor == program.output_tensor]
-    read = [p.read(window, config.array.lanes, config.array.depth) for p in parts]
-    rows = max(p.row_start + p.shape[0] for p in parts)
-    columns = max(p.column_start + p.shape[1] for p in parts)
-    whole = np.zeros((rows, columns), read[0].dtype)
-    for placement, part in zip(parts, read, strict=True):
-        row, column = placement.row_start, placement.column_start
-        whole[row : row + part.shape[0], column : column + part.shape[1]] = part
-    return whole
+def compare(
+    graph: Graph | None,
+    config: AcceleratorConfig,
+    inputs: Sequence[np.ndarray],
+    stored: Sequence[tuple[Program, Sequence[np.ndarray]]],
+    *,
+    machine: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Check, ...]:
+    """What the simulated machine stored, against golden: a check for each program, and one of whole write windows.
+
+    graph : every stored tensor is compared with the interpreter's; None: none is.
+    inputs : int8 [n, C, H, W]. stored : programs, each with the uint8 write windows of the first images; one program
+    may have fewer than another.
+    machine : compare every byte with the functional machine's too; an observed program's only where there is no graph.
+    progress : called with (images done, all).
+    """
+    from vitreous.golden import interpreter
+    from vitreous.golden.machine import Machine
+
+    names = {False: "outputs", True: "intermediates"}
+    tallies = [Tally(names[program.observed], "golden.interpreter", "value") for program, _ in stored]
+    whole = Tally("write window", "golden.machine", "byte")
+    with one_thread():
+        for index, image in enumerate(inputs):
+            present = [
+                (program, windows[index], tally)
+                for (program, windows), tally in zip(stored, tallies, strict=True)
+                if index < len(windows)
+            ]
+            if graph is not None:
+                values = interpreter.run(graph, image, keep=any(p.observed for p, _, _ in present))
+                for program, window, tally in present:
+                    compare_tensors(tally, program, config, window, values)
+            for program, window, _ in present if machine else ():
+                if graph is None or not program.observed:
+                    expected = Machine(config).run(program, image).window
+                    whole.count(program.output_tensor, "", window, expected)
+                    whole.image_done()
+            if progress:
+                progress(index + 1, len(inputs))
+    checks = [*(tallies if graph is not None else ()), *([whole] if machine else ())]
+    return tuple(tally.check() for tally in checks)
 
 
 def accuracy(
@@ -99,13 +127,6 @@ def accuracy(
         correct_int=None if labels is None else int((by_integer == labels).sum()),
         agree=int((by_float == by_integer).sum()),
         reason="" if labels is not None else reason,
-    )
-
-
-def checks_from(data: Iterable[Mapping[str, Any]]) -> tuple[Check, ...]:
-    """Checks as ``dataclasses.asdict`` wrote them."""
-    return tuple(
-        Check(**{**entry, "tensors": tuple(TensorCheck(**t) for t in entry["tensors"])}) for entry in data
     )
 
 

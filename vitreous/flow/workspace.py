@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,15 +15,7 @@ from typing import Any
 
 from vitreous.errors import RunError
 from vitreous.spec.digest import file_digest
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write ``path`` whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+from vitreous.spec.storage import write_text
 
 
 class Workspace:

@@ -31,7 +31,7 @@ from vitreous.reports.energy.technology import (
 )
 from vitreous.reports.errors import ReportError
 from vitreous.reports.report import ASSUMED_CLOCK_MHZ
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 from vitreous.spec.graph import Graph
 from vitreous.spec.limits import MEMORY_LATENCY
@@ -210,7 +210,7 @@ class _Bench:
             )
 
     def _graph(self, config: AcceleratorConfig) -> Graph:
-        """Quantized once for every set of softmax, GELU and norm.
+        """Quantized once for every set of softmax, activation and norm.
 
         Probabilities are as wide as the machine has them: their width would otherwise follow the softmax and hide what
         a variant costs.
@@ -222,12 +222,13 @@ class _Bench:
                 probability_bits=config.softmax.probability_bits,
             )
             folder = Workspace(self.work / "graphs" / key)
-            self._graphs[key] = pipeline.Run(self.model, config, folder, how, self.display).quantized()
+            run = pipeline.Run(self.model, config, folder, how, self.display)
+            run.carry_out(pipeline.QUANTIZE)
+            self._graphs[key] = run.graph
         return self._graphs[key]
 
     def _run(self, graph: Graph, config: AcceleratorConfig) -> _Run:
         from vitreous.compiler import compile as compile_graph
-        from vitreous.golden import interpreter
         from vitreous.sim.cycles import predict
         from vitreous.sim.run.runtime import simulate
 
@@ -246,14 +247,8 @@ class _Bench:
             build_root=self.options.build_root,
             trace=False,
         ).images[0]
-        tally = comparison.Tally("outputs", "golden.interpreter", "value")
-        with steps.one_thread():
-            values = interpreter.run(graph, image, keep=False)
-        comparison.compare_tensors(tally, program, config, run.window, values)
-        tensors = tally.check().tensors
-        return _Run(
-            predicted, run.counters, sum(t.compared for t in tensors), sum(t.different for t in tensors)
-        )
+        (check,) = comparison.compare(graph, config, [image], [(program, [run.window])], machine=False)
+        return _Run(predicted, run.counters, check.compared, check.different)
 
     def _dedicated(self, config: AcceleratorConfig, order: str, kinds: tuple[Kind, ...]) -> list[AblationRow]:
         """The fastest pair of each kind that there is."""

@@ -41,7 +41,7 @@ def placement(
 ) -> Placed:
     """The design of ``config`` with ``memory_kib`` in place of DRAM, placed and routed on the board's part.
 
-    Raises ReportError as ``reports.synthesis.place.place``, and RunError for a memory that is no multiple of 4 KiB.
+    Raises ReportError as ``reports.synthesis.place.place``, and RunError for a memory that is not a multiple of 4 KiB.
     """
     from vitreous.hw.board import rtlil, ulx3s
 

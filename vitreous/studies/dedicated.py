@@ -7,9 +7,9 @@ of one array shared out, and every matrix instruction takes the time that it has
     overlapped:  rest + sum over attention layers (p + (H - 1) max(p, a) + a),  p = P / H, a = A / H
 
 ``A``: Q K^T and P V of a layer with ``H`` heads on the attention unit; ``P``: its q, k, v projections on the linear
-unit; ``rest``: everything else on the linear unit. An instruction's time is from the completion of the matrix
+unit; ``rest``: everything else on the linear unit. An instruction's time is from the retirement of the matrix
 instruction before it to its own, so waiting for loads is in it. Layouts of unlike arrays convert for nothing, and both
-units share the memories without conflict: all of it in favour of dedicated units.
+units share the memories without conflict: both in favour of dedicated units.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from vitreous.reports.energy.event_costs import SHARED_REGISTERS, register_bits
 from vitreous.reports.energy.technology import ZERO, Range, load_technology
 from vitreous.reports.errors import ReportError
 from vitreous.sim.cycles import Prediction, predict
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, ConfigError
 from vitreous.spec.graph import Graph
 from vitreous.spec.isa import COUNTERS, Instruction, Memory, Opcode, Operands, Queue
 from vitreous.spec.program import Program
 from vitreous.spec.work import work
 
-OF_ATTENTION = ("array", "drain and fusion", "feed and drain control", "softmax", "memory S")
+OF_ATTENTION = ("array", "readout and epilogue", "operand and readout control", "softmax", "memory S")
 """Blocks of an accelerator that its attention unit takes along."""
 SOFTMAX = ("softmax", "memory S")
 """Those that the linear unit then does without."""

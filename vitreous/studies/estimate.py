@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vitreous.reports.area.area import Area
     from vitreous.reports.energy.energy import Energy
     from vitreous.sim.cycles import Prediction
-    from vitreous.sim.run.runtime import MemoryTiming
+    from vitreous.sim.dram import MemoryTiming
 
 DEFAULT_TARGET = "xcup"
 
@@ -66,7 +66,7 @@ def estimate(
     from vitreous.reports.energy.energy import energy
     from vitreous.reports.energy.technology import load_technology
     from vitreous.sim.cycles import predict
-    from vitreous.sim.run.runtime import MemoryTiming
+    from vitreous.sim.dram import MemoryTiming
 
     tables = load_technology(technology)
     program = (

@@ -50,7 +50,7 @@ def _delta(config: AcceleratorConfig) -> bool:
 
 DOUBLE_BUFFERING = Switch(
     "double buffering",
-    "one buffer; a load waits for the compute before it",
+    "one buffer; a load waits for the preceding compute",
     "schedule.double_buffer = false",
     True,
     lambda config: config.schedule.double_buffer,

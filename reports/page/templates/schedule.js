@@ -1,12 +1,12 @@
 "use strict";
-// Draws the schedule again at the width of the screen and zoomed; the same picture as reports/draw/timeline.py.
+// Draws the schedule again at the width of the screen and zoomed; the same timeline as reports/draw/timeline.py.
 (() => {
   const data = JSON.parse(document.getElementById("schedule-data").textContent);
   const svg = document.getElementById("schedule"), tip = document.getElementById("tip");
   const shown = document.getElementById("zoom-range");
   const LANE = 30, GAP = 8, BAND = 18, TOP = BAND + GAP, HEIGHT = TOP + 4 * (LANE + GAP) + 22;
   const PAPER = 760, EMPTY = data.causes.length - 1;
-  // A bar begins at its issue (s[2]), or when the instruction before it in its queue is complete: s[6].
+  // A bar begins at its issue (s[2]), or when the previous instruction of its queue retires: s[6].
   const lanes = data.queues.map((_, q) => {
     let complete = 0;
     return data.spans.filter((s) => s[0] === q).map((s) => {
@@ -119,7 +119,7 @@
     if (!lanes[q]) return "";
     const hit = lanes[q].findLast((s) => s[6] - slack <= cycle && cycle <= s[3] + slack);
     if (hit) return `<b>${escape(data.labels[hit[5]]) || "(no layer)"}</b><br>${escape(data.kinds[hit[4]])}, instruction ${hit[1]}<br>` +
-      `issued ${group(hit[2])}, complete ${group(hit[3])}`;
+      `issued ${group(hit[2])}, retired ${group(hit[3])}`;
     const wait = waits[q].find((w) => w[1] <= cycle && cycle < w[2]);
     return wait ? `<b>${escape(data.causes[wait[3]])}</b><br>${group(wait[1])} – ${group(wait[2])}: ${group(wait[2] - wait[1])} cycles` : "";
   }

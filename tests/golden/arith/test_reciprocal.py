@@ -48,5 +48,5 @@ def test_a_numerator_outside_its_range(numerator: int) -> None:
 
 @pytest.mark.parametrize("value", [0, -3, 1 << 32])
 def test_a_divisor_outside_its_range(value: int) -> None:
-    with pytest.raises(GoldenError, match=r"A reciprocal is of a number in 1..2\*\*32 - 1"):
+    with pytest.raises(GoldenError, match=r"A reciprocal needs a divisor in 1..2\*\*32 - 1"):
         reciprocal(20000, torch.tensor([7, value]))

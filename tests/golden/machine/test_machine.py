@@ -153,10 +153,10 @@ def test_parts_that_do_not_tile_their_tensor_are_refused() -> None:
     hole = dataclasses.replace(program().placements[2], column_start=8)
     overlap = dataclasses.replace(program().placements[2], column_start=6)
     for part in (hole, overlap):
-        with pytest.raises(GoldenError, match="The parts of tensor wide do not tile"):
+        with pytest.raises(ProgramError, match="The parts of tensor wide do not tile"):
             Machine(CONFIG).run(dataclasses.replace(program(), placements=(*first, part)), picture())
     mixed = dataclasses.replace(program().placements[2], kind="panel")
-    with pytest.raises(GoldenError, match="The parts of tensor wide are stored as int16 and as int8"):
+    with pytest.raises(ProgramError, match="The parts of tensor wide are stored as int16 and as int8"):
         Machine(CONFIG).run(dataclasses.replace(program(), placements=(*first, mixed)), picture())
-    with pytest.raises(GoldenError, match="stores no tensor 'logits'"):
+    with pytest.raises(ProgramError, match="stores no tensor 'logits'"):
         Machine(CONFIG).run(dataclasses.replace(program(), output_tensor="logits"), picture())

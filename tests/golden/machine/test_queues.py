@@ -141,7 +141,7 @@ def test_the_matrix_unit_has_two_instructions_in_flight() -> None:
     machine.p[0] = layout.pack_parameters(np.array([0]), np.array([1 << 14]), np.array([14]))[0]
     machine.execute(chain, order="matrix first")
     assert machine.x[1, :, 0].tolist() == [4] * 8
-    assert not machine.x[2].any(), "issued while the first still drained"
+    assert not machine.x[2].any(), "issued while the first was still read out"
     assert not machine.x[3].any()
     machine.execute(chain, order="program")
     assert machine.x[3, :, 0].tolist() == [64] * 8

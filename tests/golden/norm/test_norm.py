@@ -35,9 +35,17 @@ def real_norm(x: torch.Tensor, epsilon: float, centred: bool) -> torch.Tensor:
 
 @pytest.mark.parametrize("variant", EVERY_VARIANT)
 @pytest.mark.parametrize("centred", [True, False])
-@pytest.mark.parametrize("channels", [1, 2, 3, 16, 64, 192, 384, 4096])
-@pytest.mark.parametrize("spread", [3, 50, 2000, 20000])
-def test_error_against_float64(variant: str, centred: bool, channels: int, spread: int) -> None:
+def test_error_against_float64(variant: str, centred: bool) -> None:
+    for channels in (1, 2, 3, 16, 64, 192, 384, 4096):
+        for spread in (3, 50, 2000, 20000):
+            error, bound = error_and_bound(variant, centred, channels, spread)
+            assert (error <= bound).all(), (channels, spread)
+
+
+def error_and_bound(
+    variant: str, centred: bool, channels: int, spread: int
+) -> tuple[torch.Tensor, torch.Tensor | float]:
+    """Of 200 rows, in steps of the result."""
     rng = np.random.default_rng(channels + spread)
     x = np.clip(np.rint(rng.normal(spread / 2, spread, (200, channels))), -32768, 32767).astype(np.int16)
     tensor = torch.from_numpy(x)
@@ -47,13 +55,13 @@ def test_error_against_float64(variant: str, centred: bool, channels: int, sprea
     assert y.dtype == torch.int8
     error = (y.double() - real).abs()
     # Half a step from rounding; 2e-4 relative from the root (test below), 6e-5 from each of the two 15-bit factors.
-    bound = 0.5 + 4e-4 * 128
+    bound: torch.Tensor | float = 0.5 + 4e-4 * 128
     if variant == "two_pass" and centred:
         # The mean of int16 has 4 fraction bits and a relative error of 2**-13: both against the row's own spread.
         mean = tensor.double().mean(dim=-1, keepdim=True)
         sigma = ((tensor.double() - mean) ** 2).mean(dim=-1, keepdim=True).add(epsilon).sqrt()
         bound = bound + (1 / 32 + mean.abs() * 2**-13) / sigma / STEP * 1.1
-    assert (error <= bound).all()
+    return error, bound
 
 
 def test_root_over_its_whole_range() -> None:
@@ -126,7 +134,7 @@ def test_a_constant_row_gives_the_zero_point(variant: str) -> None:
         (8, 1 << 15, 10, 1, r"A norm needs 2\*\*14 <= multiplier < 2\*\*15, not 32768"),
         (8, 20000, 10, 0, r"A norm needs 1 <= epsilon < 2\*\*32, not 0"),
         (8, 20000, 10, 1 << 32, r"A norm needs 1 <= epsilon < 2\*\*32, not 4294967296"),
-        (8, 20000, 47, 1, "A norm's row needs a shift outside 1..47"),
+        (8, 20000, 47, 1, "A row of a norm needs a shift outside 1..47"),
     ],
 )
 def test_outside_the_contract(

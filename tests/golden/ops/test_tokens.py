@@ -43,7 +43,7 @@ def test_pad_and_select() -> None:
     assert not y[:, :2].any()
     assert torch.equal(y[:, 2:], x)
     assert torch.equal(select_token(y, 3), x[:, 1:2])
-    with pytest.raises(GoldenError, match="There is no token 7 among 7"):
+    with pytest.raises(GoldenError, match="Token must be in 0..6, not 7"):
         select_token(y, 7)
 
 

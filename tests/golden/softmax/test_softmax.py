@@ -62,14 +62,14 @@ def real_probabilities(t: torch.Tensor, config: SoftmaxConfig) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("config", SMOOTH, ids=str)
-@pytest.mark.parametrize("keys", KEYS)
-def test_wide_probabilities_against_float64(config: SoftmaxConfig, keys: int) -> None:
-    t = normal_rows(keys, config, 20 if keys > 500 else 200)
-    found, real = real_probabilities(t, config), softmax_float64(t, config)
+def test_wide_probabilities_against_float64(config: SoftmaxConfig) -> None:
     # base2 has a mantissa of F + 2 bits, so a probability is off by 2**-(F+2) where two keys share a row.
     bound = {"base2": 0.3 + 2.0 ** (7 - config.fraction_bits), "online": 0.3, "ibert": 0.9}[config.variant]
-    assert (found - real).abs().max() <= bound / 1024
-    assert (found.sum(dim=-1) - 1).abs().max() <= 0.004
+    for keys in KEYS:
+        t = normal_rows(keys, config, 20 if keys > 500 else 200)
+        found, real = real_probabilities(t, config), softmax_float64(t, config)
+        assert (found - real).abs().max() <= bound / 1024, keys
+        assert (found.sum(dim=-1) - 1).abs().max() <= 0.004, keys
 
 
 @pytest.mark.parametrize("config", SMOOTH, ids=str)
@@ -99,8 +99,12 @@ def test_ita_against_float64() -> None:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
-@pytest.mark.parametrize("keys", [1, 2, 3, 17, 50, 197, 255])
-def test_rows_against_the_definition(config: SoftmaxConfig, keys: int) -> None:
+def test_rows_against_the_definition(config: SoftmaxConfig) -> None:
+    for keys in (1, 2, 3, 17, 50, 197, 255):
+        check_rows(config, keys)
+
+
+def check_rows(config: SoftmaxConfig, keys: int) -> None:
     t = rows_of_scores(keys, config)
     found = statistics(t, config)
     level = levels(*found, config)

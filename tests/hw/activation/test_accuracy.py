@@ -1,4 +1,4 @@
-"""What the GELU settings promise, over all 2**16 inputs: the golden function, which the RTL equals (test_gelu)."""
+"""What the GELU settings promise, over all 2**16 inputs: the golden function, equal to the RTL (test_activation)."""
 
 from __future__ import annotations
 

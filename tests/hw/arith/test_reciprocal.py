@@ -48,8 +48,12 @@ class Reciprocals(wiring.Component):
         return m
 
 
-def check(vectors: Iterable[tuple[int, int]], count: int = 64) -> None:
-    """The unit equals the formula, and the formula is as near to ``n / S`` as the unit's docstring says."""
+def check(vectors: Iterable[tuple[int, int]], count: int = 16) -> None:
+    """The unit equals the formula, and the formula is as near to ``n / S`` as the unit's docstring says.
+
+    The case "Reciprocal" of campaigns.vectors has all divisors and millions of others in compiled RTL; here are
+    corners, and every hundredth of the rest.
+    """
     vectors = list(vectors)
     vectors += [vectors[0]] * (-len(vectors) % count)
     inputs = [
@@ -70,20 +74,20 @@ def check(vectors: Iterable[tuple[int, int]], count: int = 64) -> None:
         assert s >= 1 << 17 or error <= 0, (n, s)
 
 
-def test_all_numbers_of_channels() -> None:
-    check((1 << 14, d) for d in range(1, 4097))
+def test_numbers_of_channels() -> None:
+    check((1 << 14, d) for d in (*range(1, 129), *range(129, 4096, 37), 4095, 4096))
 
 
-@pytest.mark.parametrize("step", [97, pytest.param(1, marks=pytest.mark.slow)])
-def test_every_divisor(step: int) -> None:
-    """All ``Sn`` there are, with the numerators at the ends of their range and those that are fixed."""
-    check((n, s) for n in NUMERATORS for s in range(1 << 16, 1 << 17, step))
+def test_divisors_of_the_whole_range() -> None:
+    """``Sn`` with the numerators at the ends of their range and those that are fixed."""
+    divisors = (*range(1 << 16, 1 << 17, 797), (1 << 16) + 1, (1 << 17) - 1)
+    check((n, s) for n in NUMERATORS for s in divisors)
 
 
 def test_every_exponent() -> None:
     rng = random.Random(1)
     numbers = [(1 << e) + d for e in range(33) for d in (-2, -1, 0, 1, 2) if 0 < (1 << e) + d < 1 << 32]
-    numbers += [rng.randrange(1, 1 << rng.randrange(1, 33)) for _ in range(4000)]
+    numbers += [rng.randrange(1, 1 << rng.randrange(1, 33)) for _ in range(400)]
     numbers += [(3 << e) // 2 for e in range(1, 31)]
     check((rng.choice([*NUMERATORS, rng.randrange(8193, 1 << 15)]), s) for s in numbers)
 

@@ -1,6 +1,5 @@
 import random
 
-import pytest
 from amaranth.hdl import Module
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -36,12 +35,12 @@ class Roots(wiring.Component):
         return m
 
 
-@pytest.mark.parametrize("step", [61, pytest.param(1, marks=pytest.mark.slow)])
-def test_every_normalized_number_and_every_exponent(step: int) -> None:
-    rng, count = random.Random(1), 64
-    values = list(range(1 << 16, 1 << 18, step))
+def test_normalized_numbers_and_every_exponent() -> None:
+    # The case "ReciprocalRoot" of campaigns.vectors has all normalized numbers, at four exponents, in compiled RTL.
+    rng, count = random.Random(1), 16
+    values = list(range(1 << 16, 1 << 18, 397))
     values += [v + d for e in range(55) for v in [1 << e] for d in (-1, 0, 1) if 0 < v + d < 1 << 55]
-    values += [rng.getrandbits(rng.randrange(1, 56)) | 1 for _ in range(5000)]
+    values += [rng.getrandbits(rng.randrange(1, 56)) | 1 for _ in range(600)]
     values += [1] * (-len(values) % count)
     inputs = [{"variance": pack(values[i : i + count], 55)} for i in range(0, len(values), count)]
     latency = ReciprocalRoot.LATENCY

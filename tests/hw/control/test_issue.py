@@ -98,7 +98,7 @@ def test_queue_issues_in_order_when_tokens_are_there(seed: int) -> None:
             available = rng.getrandbits(4)
             ctx.set(dut.available, available)
             ctx.set(dut.o.ready, rng.random() < 0.7)
-            # Long stretches without a completion fill what may be in flight.
+            # Long stretches without a retirement fill what may be in flight.
             completes = len(given) < len(issued) and rng.random() < (0.8 if len(issued) % 32 > 20 else 0.05)
             ctx.set(dut.done, completes)
             overflows = completes and rng.random() < 0.2

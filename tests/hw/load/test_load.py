@@ -153,7 +153,7 @@ def patches(config: AcceleratorConfig, rng: random.Random) -> Instruction:
 @pytest.mark.parametrize("data_bits", [64, 256])
 @pytest.mark.parametrize(
     ("lanes", "depth"),
-    [pytest.param(4, 1, marks=pytest.mark.slow), (4, 4), (8, 2), pytest.param(16, 8, marks=pytest.mark.slow)],
+    [(4, 4), *(pytest.param(*shape, marks=pytest.mark.slow) for shape in ((4, 1), (8, 2), (16, 8)))],
 )
 @pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 def test_patches(lanes: int, depth: int, data_bits: int, stall: float) -> None:

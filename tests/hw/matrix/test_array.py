@@ -35,9 +35,11 @@ def stimulus(
     return [*inputs, {"valid": 0}], ends
 
 
-@pytest.mark.parametrize("gap", [False, True])
+@pytest.mark.parametrize("gap", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("multiplier", MULTIPLIERS)
-@pytest.mark.parametrize(("lanes", "depth"), [(4, 1), (4, 2), (4, 8), (8, 4)])
+@pytest.mark.parametrize(
+    ("lanes", "depth"), [(4, 1), (4, 2), (4, 8), pytest.param(8, 4, marks=pytest.mark.slow)]
+)
 def test_tiles(lanes: int, depth: int, multiplier: str, gap: bool) -> None:
     rng = np.random.default_rng(lanes * depth)
     config = AcceleratorConfig(array=ArrayConfig(lanes=lanes, depth=depth, multiplier=multiplier))

@@ -14,7 +14,7 @@ def wrapped(value: int) -> int:
 @pytest.mark.parametrize("lanes", [4, 8])
 def test_planes_are_added_column_by_column(lanes: int) -> None:
     """High columns wait for the low ones with their index, which come at once, later, or more than once; columns of
-    one plane pass at any time."""
+    one pass go by at any time."""
     config, rng = small(lanes, 1), random.Random(lanes)
     held = [[0] * lanes for _ in range(lanes)]
     inputs, wanted = [], []

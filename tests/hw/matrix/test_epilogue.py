@@ -100,9 +100,9 @@ ACTIVATIONS = {
 @pytest.mark.parametrize(
     ("lanes", "name", "cycles"),
     [
-        (4, "default", 3000),
-        (8, "default", 1500),
-        *((4, name, 600) for name in ACTIVATIONS if name != "default"),
+        (4, "default", 1000),
+        (8, "default", 500),
+        *((4, name, 400) for name in ACTIVATIONS if name != "default"),
     ],
 )
 def test_mixed_columns(lanes: int, name: str, cycles: int) -> None:

@@ -48,7 +48,7 @@ def run(config: AcceleratorConfig, program: list[Instruction], seed: int = 0) ->
         small(4, 4, variant="online"),
         small(4, 2, variant="ibert"),
         small(4, 4, variant="ita", fraction_bits=7),
-        multiplied(small(4, 4), "packed"),
+        pytest.param(multiplied(small(4, 4), "packed"), marks=pytest.mark.slow),
         pytest.param(multiplied(small(4, 8), "accumulate"), marks=pytest.mark.slow),
         pytest.param(multiplied(small(8, 4), "packed"), marks=pytest.mark.slow),
         pytest.param(small(4, 1), marks=pytest.mark.slow),
@@ -108,8 +108,8 @@ def test_scores_reach_memory_through_an_identity() -> None:
 
 @pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
 def test_wide_and_narrow_products_follow_each_other(variant: str) -> None:
-    """Both planes of every tile, last tiles of one column, one word and whole rows, by row, column, lane and tensor;
-    to X, W and R; between narrow products of the same slot."""
+    """Both passes of every tile, last tiles of one column, one word and whole rows, by row, column, lane and tensor;
+    to X, W and R; between one-pass products of the same slot."""
     config = small(4, 2, variant=variant)
     keys = config.s_depth * config.array.depth
     scores = {"destination": Memory.S, "k_words": 3, "b_stride": 1, "shift": 16}
@@ -152,14 +152,14 @@ def test_wide_and_narrow_products_follow_each_other(variant: str) -> None:
 
 
 def test_wide_tiles_take_twice_the_cycles() -> None:
-    """Planes of a tile follow each other without a gap where k_words >= N, else every N cycles."""
+    """Passes of a tile follow each other without a gap where k_words >= N, else every N cycles."""
     config = small(4, 2)
     scores = matmul(destination=Memory.S, columns=12, b_stride=1, shift=16)
     values = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "columns": 9, "o_base": 40, "wide": 1}
     outcome = run(config, [scores, matmul(**values, k_words=6, wait=WAIT)])
     assert np.diff(outcome.words[3:]).tolist() == [1] * (6 * 3 * 2 - 1)
     latency = MatrixUnit.latency(config)
-    # The low plane of the last tile ends the instruction, with column 0 of the tile.
+    # The low byte plane of the last tile ends the instruction, with column 0 of the tile.
     assert outcome.done[1] == outcome.words[-1] + latency
     outcome = run(config, [scores, matmul(**values, k_words=1, wait=WAIT)])
     assert np.diff(outcome.words[3:]).tolist() == [4] * 5
@@ -167,7 +167,7 @@ def test_wide_tiles_take_twice_the_cycles() -> None:
 
 @pytest.mark.parametrize("cycle", range(52, 100, 5))
 def test_halt_between_planes(cycle: int) -> None:
-    """A halt anywhere in a wide product: what was written before it stays, nothing comes after."""
+    """A halt anywhere in a product of two passes: what was written before it stays, nothing comes after."""
     config = small(4, 2)
     program = [
         matmul(destination=Memory.S, columns=8, b_stride=1, shift=16),
@@ -359,7 +359,7 @@ FAULTS = {
         "b_stride": 1,
         "wide": 1,
     },
-    "X written after two planes": {"operands": Operands.SW, "o_base": _X, "columns": 3, "wide": 1},
+    "X written after two passes": {"operands": Operands.SW, "o_base": _X, "columns": 3, "wide": 1},
     "parameters": {"p_base": _P - 1, "scale": Scale.COLUMN, "columns": 2},
     "lane parameters": {"p_base": _P - 3, "scale": Scale.LANE},
     "X written": {"o_base": _X - 1, "columns": 3},

@@ -12,7 +12,7 @@ import torch
 
 from tests.support.quant.zoo import Shape, Vit, images
 from vitreous.golden.interpreter import run
-from vitreous.quant import QuantError, QuantScheme, quantize, quantize_images
+from vitreous.quant import QuantError, QuantScheme, quantize
 from vitreous.quant.calibrate import precision as widths
 from vitreous.quant.calibrate.precision import (
     LARGEST_ERROR,
@@ -23,6 +23,7 @@ from vitreous.quant.calibrate.precision import (
 )
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.graph import Graph, Op, save
+from vitreous.spec.images import quantize_images
 
 torch.set_num_threads(1)
 
@@ -54,7 +55,7 @@ def test_probabilities_are_those_that_the_context_is_made_of(variant: str, bits:
     scheme = QuantScheme(probability_bits=bits)
     graph = quantize(Vit(shape), pixels, name="v", softmax=softmax, scheme=scheme)
     node = next(node for node in graph if node.op is Op.SOFTMAX)
-    values = run(graph, quantize_images(graph, pixels)[0], keep=True)
+    values = run(graph, quantize_images(graph, pixels.numpy())[0], keep=True)
     t = torch.from_numpy(values[node.inputs[0]])
     p, m, s = (values[name].astype(np.float64) for name in node.outputs)
     v = values[next(n for n in graph if n.op is Op.CONTEXT).inputs[1]].astype(np.float64)
@@ -65,7 +66,7 @@ def test_probabilities_are_those_that_the_context_is_made_of(variant: str, bits:
         entries[next(n for n in graph if n.op is Op.CONTEXT).inputs[1]].scale
         / entries[context.outputs[0]].scale
     )
-    planes = 1 / 16 if bits == 16 else 1  # accumulators of two planes are p v / 16
+    planes = 1 / 16 if bits == 16 else 1  # accumulators of two passes are p v / 16
     by_hand = (p[0] @ v) * planes * (m / 2**s)[0][:, None] / factor
     found = real_probabilities(t, softmax)[0].numpy() @ v
     # The multiplier's own rounding (2**-15) and the row scale's (2**-13).
@@ -101,7 +102,7 @@ def measured(narrow: tuple[float, float], wide: tuple[float, float] | None) -> M
         ((LARGEST_ERROR * 1.01, 0.0), (0.0, 0.0), 16),
         ((0.0, LARGEST_MASS * 1.01), (0.0, 0.0), 16),
         ((0.5, 0.5), None, 8),
-        ((0.5, 0.1), (0.5, 0.2), 8),  # ita: two planes are no better
+        ((0.5, 0.1), (0.5, 0.2), 8),  # ita: two byte planes are not better
     ],
 )
 def test_the_limits(narrow: tuple[float, float], wide: tuple[float, float] | None, bits: int) -> None:

@@ -1,4 +1,4 @@
-"""What the importer refuses, in so many words: what is wrong, where, and what would be accepted."""
+"""What the importer refuses, with the exact sentence: what is wrong, where, and what would be accepted."""
 
 from __future__ import annotations
 
@@ -223,9 +223,9 @@ def test_refused(name: str) -> None:
         quantize(changed(**parts), images(Shape(), 1), name="v")
 
 
-@pytest.mark.parametrize(("model", "unit"), [("gelu", "silu"), ("silu", "gelu"), ("spelled silu", "gelu")])
+@pytest.mark.parametrize(("model", "unit"), [("gelu", "silu"), ("silu", "gelu"), ("decomposed silu", "gelu")])
 def test_another_function_than_the_accelerators_is_refused(model: str, unit: str) -> None:
-    wanted = model.removeprefix("spelled ")
+    wanted = model.removeprefix("decomposed ")
     sentence = rf"blocks\.0\..*{wanted}: the model's {wanted} needs activation\.function = {wanted}, but .* is {unit}"
     with pytest.raises(QuantError, match=sentence):
         quantize(

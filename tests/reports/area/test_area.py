@@ -197,10 +197,20 @@ def test_a_variant_that_was_never_measured_is_refused() -> None:
             {"format": "vitreous.units/1"},
             "The areas have format 'vitreous.units/1'",
         ),
-        ({"format": FORMAT}, "The areas are damaged: KeyError"),
+        ({"format": FORMAT}, "The areas are damaged: it lacks columns, runs, target, tool"),
         (
             {"format": FORMAT, "target": "xcup", "tool": "", "columns": ["lut"], "runs": [{"cost": {}}]},
-            "The areas are damaged: KeyError",
+            r"The areas are damaged: runs\[0\] lacks piece, sizes, variant",
+        ),
+        (
+            {
+                "format": FORMAT,
+                "target": "xcup",
+                "tool": "",
+                "columns": ["lut", "ff"],
+                "runs": [{"piece": "array", "variant": [], "sizes": {"N": 4}, "cost": {"lut": 1}}],
+            },
+            "The areas are damaged: a run of array lacks ff",
         ),
     ],
 )

@@ -102,7 +102,7 @@ def test_names_cannot_break_the_page() -> None:
 
 def test_one_run_and_one_name_are_refused() -> None:
     one = summarize(record())
-    with pytest.raises(ReportError, match="A comparison needs two runs or more, not 1"):
+    with pytest.raises(ReportError, match="A comparison needs at least two runs, not 1"):
         compare.compare([("a", one)])
     with pytest.raises(ReportError, match="The runs must have different names, not a, a"):
         compare.compare([("a", one), ("a", one)])

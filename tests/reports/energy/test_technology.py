@@ -142,7 +142,7 @@ BAD = [
     (
         "memory_read.points.1.kib",
         1,
-        r"mine.memory_read.points\[1\].kib must be positive and above the point before",
+        r"mine.memory_read.points\[1\].kib must be positive and above the previous point",
     ),
     ("memory_read.points.0.low", 0.0, r"mine.memory_read.points\[0\] must be above zero"),
     ("memory_read.points.0.pj", 1, r"mine.memory_read.points\[0\] has unknown entries: pj"),

@@ -96,7 +96,7 @@ def test_the_front(losses: list[tuple[float, ...]], expected: list[bool]) -> Non
     [
         (None, "Cannot read the exploration"),
         ("{", "is not valid JSON"),
-        ("{}", "is no exploration in the format"),
+        ("{}", "is not an exploration in the format"),
         ('{"format": "vitreous.exploration/1"}', "is not a complete exploration"),
     ],
 )

@@ -34,7 +34,7 @@ def test_layers_share_out_every_cycle_once() -> None:
 
 def test_an_instruction_that_issues_early_owns_nothing_before_the_retire() -> None:
     data = record_data()
-    # The second product issues at 30, while the first still feeds the array until 42.
+    # The second product issues at 30, while the array works on the first until 42.
     data["simulation"]["spans"][3] = [1, 3, 30, 85]
     rows = {row.label: row.cycles for row in figures.layers(from_dict(data))}
     assert rows == {"first": 42, "norm": 0, "second": 43, figures.TAIL: 15}
@@ -61,7 +61,7 @@ def test_an_array_counter_that_contradicts_the_program_is_refused() -> None:
         "array_busy": 29,
     }
     with pytest.raises(
-        ReportError, match=r"Image 1: the array was busy for 29 cycles, .* instructions feed it 30 words"
+        ReportError, match=r"Image 1: the array was busy for 29 cycles, .* instructions give it 30 words"
     ):
         figures.layers(from_dict(data))
 
@@ -70,7 +70,7 @@ def test_spans_out_of_order_are_refused() -> None:
     data = record_data()
     spans = data["simulation"]["spans"]
     spans[1], spans[3] = spans[3], spans[1]
-    with pytest.raises(ReportError, match="matrix spans of the record do not complete in the order"):
+    with pytest.raises(ReportError, match="matrix spans of the record do not retire in the order"):
         figures.layers(from_dict(data))
 
 

@@ -131,7 +131,7 @@ def test_the_schedule_zooms_moves_and_tells(browser: Browser, pages: dict[str, P
     tip = find("id", "tip")
     assert tip.is_displayed()
     assert "instruction" in tip.text
-    assert "complete" in tip.text
+    assert "retired" in tip.text
     assert browser.errors() == []
 
 

@@ -106,7 +106,7 @@ def test_an_exploration_has_its_front_and_marks_this_accelerator() -> None:
     page = Page(render(made))
     assert page.open == []
     text = " ".join(page.text.split())
-    assert "40 designs estimated, 4 on the front" in text
+    assert "40 designs estimated, 4 on the Pareto front" in text
     assert "3 (this accelerator)" in text
     assert text.count("(this accelerator)") == 1
     # The model says 3 % less than the RTL.
@@ -237,14 +237,14 @@ def test_every_figure_says_in_a_word_how_it_was_obtained() -> None:
 def test_the_width_of_probabilities_has_a_table() -> None:
     text = render(summarize(record()))
     page = Page(text)
-    assert "Width of the probabilities" in page.text
+    assert "Precision of the probabilities" in page.text
     assert "0.00610" in page.text
     assert percent(0.0123, 3) in page.text
     # One attention with 16 bits, one with 8: the total is of the widths that were taken.
     assert grouped(8192 + 4096) in page.text
     data = record_data()
     data["model"]["attention"] = []
-    assert "Width of the probabilities" not in render(summarize(from_dict(data)))
+    assert "Precision of the probabilities" not in render(summarize(from_dict(data)))
 
 
 def test_activity_says_by_how_much_the_event_model_is_off() -> None:

@@ -32,7 +32,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (
             lambda d: d.update(format="vitreous-record-2"),
             "The record has format 'vitreous-record-2', written by another version of Vitreous; this one reads "
-            "'vitreous-record-3': do the run again",
+            "'vitreous-record-3': repeat the run",
         ),
         (lambda d: d["memory"].pop("stored"), "memory lacks stored"),
         (lambda d: d["memory"].update(input_offset=300), "The input image lies outside the read window"),
@@ -44,7 +44,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         ),
         (
             lambda d: d["memory"]["buffers"][1].update(words=0),
-            "Buffer first out: its words or instructions have no meaning",
+            "Buffer first out: its words or instructions are not valid",
         ),
         (
             lambda d: d["memory"]["buffers"][2].update(last_pc=6),
@@ -53,15 +53,15 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (lambda d: d.update(extra=1), "The record has unknown entries: extra"),
         (lambda d: d.pop("build"), "The record lacks build"),
         (lambda d: d["model"].pop("macs"), "model lacks macs"),
-        (lambda d: d["model"]["attention"][1].pop("keys"), "model.attention lacks keys"),
+        (lambda d: d["model"]["attention"][1].pop("keys"), r"model.attention\[1\] lacks keys"),
         (
             lambda d: d["model"]["attention"][0]["widths"].pop(),
-            "Attention first.out: nothing is recorded of 16 bits",
+            "Attention first.out: nothing is recorded for 16 bits",
         ),
         (lambda d: d["simulation"].update(images=[]), "The record has no simulated image"),
         (
             lambda d: d["simulation"]["images"][0]["counters"].update(mystery=3),
-            "Image 0: counters without a meaning: mystery",
+            "Image 0: unknown counters: mystery",
         ),
         (
             lambda d: d["simulation"]["images"][1]["counters"].pop("r_reads"),
@@ -71,8 +71,8 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
             lambda d: d["simulation"]["images"][0]["counters"].update(cycles=0),
             "Image 0: cycles must be positive, not 0",
         ),
-        (lambda d: d["simulation"]["spans"].append([4, 1, 0, 1]), r"Span \(4, 1, 0, 1\) has no meaning"),
-        (lambda d: d["simulation"]["spans"].append([1, 1, 9, 8]), r"Span \(1, 1, 9, 8\) has no meaning"),
+        (lambda d: d["simulation"]["spans"].append([4, 1, 0, 1]), r"Span \(4, 1, 0, 1\) is not valid"),
+        (lambda d: d["simulation"]["spans"].append([1, 1, 9, 8]), r"Span \(1, 1, 9, 8\) is not valid"),
         (
             lambda d: d["simulation"]["spans"].append([1, 6, 0, 1]),
             r"Span \(1, 6, 0, 1\) belongs to no instruction of the program",

@@ -123,7 +123,7 @@ def test_a_second_run_comes_from_the_cache_of_its_library(
         synthesize_cells(unit(counter), library(changed, name="osu018"), cache=tmp_path)
     (kept,) = tmp_path.glob("unit-*.json")
     kept.write_text(json.dumps({"format": cells.FORMAT}))
-    with pytest.raises(AssertionError, match="Yosys ran"):  # a damaged result is made anew
+    with pytest.raises(AssertionError, match="Yosys ran"):  # a damaged result is made again
         synthesize_cells(unit(counter), osu018, cache=tmp_path)
 
 

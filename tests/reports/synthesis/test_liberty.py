@@ -56,16 +56,16 @@ def test_groups_attributes_and_continued_lines() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "tiny.lib is no Liberty file: it begins with 'nothing'"),
+        ("", "tiny.lib is not a Liberty file: it begins with 'nothing'"),
         (
             "module x; endmodule",
-            r"tiny.lib is no Liberty file: it begins with 'module x', not with 'library \('",
+            r"tiny.lib is not a Liberty file: it begins with 'module x', not with 'library \('",
         ),
-        ("\x00\x01\x7fELF", "tiny.lib is no Liberty file"),
-        (library(BUFFER, FLIP_FLOP)[:-20], "cut short: it ends inside pin"),
+        ("\x00\x01\x7fELF", "tiny.lib is not a Liberty file"),
+        (library(BUFFER, FLIP_FLOP)[:-20], "truncated: it ends inside pin"),
         (
             library(BUFFER, FLIP_FLOP).rstrip()[:-1],
-            r"cut short: it ends inside library \(tiny\), with 1 groups",
+            r"truncated: it ends inside library \(tiny\), with 1 groups",
         ),
         (library(BUFFER, NAND), r"has no flip-flop \(a cell with an ff group\)"),
         (library(FLIP_FLOP, NAND), "has no buffer"),

@@ -88,7 +88,7 @@ def test_distributed_memory_is_read_through_but_written_at_the_clock() -> None:
 
 
 def test_a_loop_is_refused() -> None:
-    with pytest.raises(ReportError, match="The netlist has a combinational loop; its depth has no meaning"):
+    with pytest.raises(ReportError, match="The netlist has a combinational loop; its depth is undefined"):
         depth(lut(2, 3), lut(3, 2))
 
 
@@ -125,7 +125,7 @@ def test_columns() -> None:
 
 
 def test_one_registered_operand_of_a_dsp_cuts_its_own_paths_only() -> None:
-    """A product that goes back to its registered operand is no loop; the other operand still begins a path."""
+    """A product that goes back to its registered operand is not a loop; the other operand still begins a path."""
     product = cell("DSP48E2", {"A": [3], "B": [4]}, {"P": [5]}, AREG=1)
     assert depth(lut(2, 4), product, lut(5, 3)) == 3
     with pytest.raises(ReportError, match="combinational loop"):

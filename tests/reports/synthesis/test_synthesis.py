@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ endmodule
 """
 
 
+@pytest.mark.slow
 def test_the_parity_of_six_bits_takes_one_lut6_or_two_levels_of_lut4(tmp_path: Path) -> None:
     six = synthesize(PARITY6, top="parity", family="xcup", cache=tmp_path)
     assert (six.lut, six.ff, six.dsp, six.bram, six.carry, six.depth) == (1, 7, 0, 0, 0, 1)
@@ -37,6 +39,7 @@ def test_the_parity_of_six_bits_takes_one_lut6_or_two_levels_of_lut4(tmp_path: P
     assert four.lut in (2, 3)  # two are enough; the mapper does not promise the fewest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_multiplier_and_memory(family: Family, tmp_path: Path) -> None:
     found = synthesize(UNIT, top="unit", family=family, cache=tmp_path)
@@ -101,7 +104,7 @@ def test_an_interrupted_write_leaves_nothing(
     def stop(*_: Any, **__: Any) -> None:
         raise failure
 
-    monkeypatch.setattr(synthesis.json, "dump", stop)
+    monkeypatch.setattr(os, "replace", stop)
     with pytest.raises(failure):
         synthesis._write(
             tmp_path / "x.json",

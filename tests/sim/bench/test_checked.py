@@ -11,7 +11,7 @@ from tests.support.sim.programs import first, with_fields, with_instructions
 from tests.support.sim.small import TINY, golden_window, small_program
 from vitreous.golden.machine import Machine, MachineError
 from vitreous.sim.bench.checked import STALLS, CheckedRun, simulate_checked
-from vitreous.sim.run.build import SimulationError
+from vitreous.sim.errors import SimulationError
 from vitreous.spec import isa
 from vitreous.spec.isa import INSTRUCTION_BYTES, ErrorCode, Instruction, Memory, Opcode, Queue
 from vitreous.spec.program import Program

@@ -14,8 +14,8 @@ from vitreous.sim.cycles.counters import MatrixIdle, covered
 from vitreous.sim.cycles.matrix import MatrixModel
 from vitreous.sim.cycles.ports import Client, Follower, Port
 from vitreous.sim.cycles.store import Pace
-from vitreous.sim.run.build import SimulationError
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
+from vitreous.sim.errors import SimulationError
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 from vitreous.spec.isa import COUNTERS, Instruction, Memory, Opcode, Queue, make
 from vitreous.spec.program import Program
@@ -241,7 +241,7 @@ def test_a_missing_token_is_an_error() -> None:
     program, _ = small_program(TINY, "one token, one head, pooled")
     waits = matmul(TINY).with_tokens(wait=1 << Queue.VECTOR, signal=0)
     broken = Program(**{**vars(program), "instructions": (waits, *program.instructions)})
-    with pytest.raises(SimulationError, match="does not come to its END in the cycle model"):
+    with pytest.raises(SimulationError, match="does not reach its END in the cycle model"):
         predict(broken, TINY, FAST)
 
 

@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from vitreous.hw.board.loader import READ, WRITE
+from vitreous.sim.errors import SimulationError
 from vitreous.sim.host.board import (
     HEADER_BYTES,
     REGISTERS,
@@ -16,7 +17,6 @@ from vitreous.sim.host.board import (
     read_request,
     write_request,
 )
-from vitreous.sim.run.build import SimulationError
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Register
@@ -78,6 +78,6 @@ def test_a_line_that_loses_bytes() -> None:
 
 
 def test_whole_words() -> None:
-    with pytest.raises(SimulationError, match="A request is of whole words, not of 3 bytes at 0"):
+    with pytest.raises(SimulationError, match="A request must be of whole words, not of 3 bytes at 0"):
         write_request(0, b"123")
     assert read_request(8, 2) == b"R" + struct.pack("<II", 8, 2)

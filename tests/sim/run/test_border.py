@@ -48,7 +48,7 @@ def expected_counters(program: Program, config: AcceleratorConfig) -> dict[str, 
     matmuls = [i for i in code if i.opcode is Opcode.MATMUL]
     columns = {id(i): i["row_tiles"] * i["columns"] for i in matmuls}
     norms = [i for i in code if i.opcode is Opcode.NORM]
-    # Each plane of a wide product is a pass of its own.
+    # Each byte plane of a two-pass operand is a pass of its own.
     words = [i["row_tiles"] * ceil_div(i["columns"], lanes) * i["k_words"] * (1 + i["wide"]) for i in matmuls]
     probabilities = [count for i, count in zip(matmuls, words, strict=True) if i["operands"] == Operands.SW]
     return {

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from tests.support.sim.small import TINY, golden_window, small_program
+from vitreous.sim.errors import SimulationError
 from vitreous.sim.run import toolchain
-from vitreous.sim.run.build import SimulationError, build_icarus
+from vitreous.sim.run.build import build_icarus
 from vitreous.sim.run.runtime import simulate
 from vitreous.sim.run.toolchain import ToolchainError
 

@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.sim.programs import first, with_fields, with_instructions
 from tests.support.sim.small import TINY, golden_window, image_like, small_program
-from vitreous.sim.run.build import SimulationError, build
+from vitreous.sim.errors import SimulationError
+from vitreous.sim.run.build import build
 from vitreous.sim.run.runtime import clear, simulate
 from vitreous.spec.isa import Opcode
 

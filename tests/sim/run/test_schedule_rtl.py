@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.sim.small import TINY, golden_window, small_program
 from vitreous.sim.cycles import predict
-from vitreous.sim.run.runtime import MemoryTiming, simulate
+from vitreous.sim.dram import MemoryTiming
+from vitreous.sim.run.runtime import simulate
 from vitreous.spec.config import ScheduleConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group(TINY.name)]

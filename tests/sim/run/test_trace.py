@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from tests.support.sim.small import TIMINGS, TINY, small_program
+from vitreous.sim.dram import MemoryTiming
+from vitreous.sim.errors import SimulationError
 from vitreous.sim.run import build as builds
 from vitreous.sim.run import runtime
-from vitreous.sim.run.build import SimulationError, cache_key, top_ports
-from vitreous.sim.run.runtime import MemoryTiming, simulate
+from vitreous.sim.run.build import cache_key, top_ports
+from vitreous.sim.run.runtime import simulate
 from vitreous.sim.run.trace import Span, read_trace
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig, QueueConfig

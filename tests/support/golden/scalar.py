@@ -102,7 +102,7 @@ def probabilities(row: Row, bits: int) -> list[int]:
 
 
 def weighted_sum(p: Sequence[int], v: Sequence[int], bits: int) -> int:
-    """The accumulator of ``sum p v`` in one plane (8) or in two (16)."""
+    """The accumulator of ``sum p v`` in one pass (8) or in two (16)."""
     if bits == 8:
         return sum(a * b for a, b in zip(p, v, strict=True))
     high = [(a + 128) // 256 for a in p]

@@ -6,10 +6,10 @@ import numpy as np
 from torch import Tensor
 
 from vitreous.golden.interpreter import run
-from vitreous.quant import quantize_images, real_values
 from vitreous.quant.calibrate.reference import evaluate
 from vitreous.quant.importer.float_ir import Encoder
 from vitreous.spec.graph import Graph, Op
+from vitreous.spec.images import quantize_images, real_values
 
 
 def noise_ratios(graph: Graph, encoder: Encoder, images: Tensor) -> dict[str, float]:
@@ -23,7 +23,7 @@ def noise_ratios(graph: Graph, encoder: Encoder, images: Tensor) -> dict[str, fl
         t for t in graph.tensors.values() if t.scale and t.name in expected and t.name not in before_relu
     ]
     power = {entry.name: np.zeros(2) for entry in compared}
-    for number, image in enumerate(quantize_images(graph, images)):
+    for number, image in enumerate(quantize_images(graph, images.numpy())):
         values = run(graph, image, keep=True)
         for entry in compared:
             real = expected[entry.name][number].numpy().reshape(entry.shape)

@@ -1,4 +1,4 @@
-"""Small vision transformers spelled in many ways, with random weights of the size that training gives."""
+"""Small vision transformers written in many ways, with random weights of the size that training gives."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Shape:
     qkv_bias: bool = True
     qkv: str = "fused"  # fused, by head, separate
     attention: str = "sdpa"  # sdpa, explicit, scaled query
-    activation: str = "gelu"  # gelu, relu, silu, spelled silu
-    norm: str = "layer"  # layer, rms, spelled rms, divided rms
+    activation: str = "gelu"  # gelu, relu, silu, decomposed silu
+    norm: str = "layer"  # layer, rms, decomposed rms, divided rms
     position: bool = True
     layer_scale: bool = False
     dropout: bool = False
@@ -70,7 +70,7 @@ class DecomposedSiLU(nn.Module):
         return x * torch.sigmoid(x)
 
 
-ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU, "spelled silu": DecomposedSiLU}
+ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU, "decomposed silu": DecomposedSiLU}
 
 
 class DecomposedRms(nn.Module):

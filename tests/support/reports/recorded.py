@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from vitreous.reports.record.record import FORMAT, Record, from_dict
@@ -52,7 +53,7 @@ def counters(**values: int) -> dict[str, int]:
 
 
 def attention(layer: str, bits: int) -> dict[str, Any]:
-    """4096 cycles with one plane, 8192 with two; nothing was measured of two."""
+    """4096 cycles with one pass, 8192 with two; nothing was measured of two."""
     widths = [
         {"bits": 8, "cycles": 4096, "error": 0.0061, "mass": 0.0123, "worst": 0.0571},
         {"bits": 16, "cycles": 8192, "error": None, "mass": None, "worst": None},
@@ -95,6 +96,51 @@ def memory_data(instructions: int, buffers: list[dict[str, Any]]) -> dict[str, A
     }
 
 
+# (queue, number of the instruction, issued, complete)
+SPANS = [
+    (Queue.LOAD, 0, 2, 12),
+    (Queue.MATRIX, 1, 13, 42),
+    (Queue.VECTOR, 2, 42, 60),
+    (Queue.MATRIX, 3, 61, 85),
+    (Queue.STORE, 4, 85, 95),
+]
+COUNTED = counters(
+    cycles=100,
+    array_busy=30,
+    matrix_wait_load=12,
+    matrix_wait_vector=18,
+    matrix_stall_readout=5,
+    matrix_empty=20,
+    load_busy=10,
+    vector_busy=18,
+    vector_wait_token=40,
+    store_busy=10,
+    load_beats=7,
+    fetch_beats=24,
+    store_beats=3,
+    x_reads=30,
+    r_writes=3,
+    s_writes=2,
+    p_reads=4,
+)
+CHECKS = [
+    {
+        "name": "outputs",
+        "reference": "golden.interpreter",
+        "unit": "value",
+        "images": 2,
+        "tensors": [{"tensor": "logits", "layer": "second", "compared": 6, "different": 0}],
+    },
+    {
+        "name": "write window",
+        "reference": "golden.machine",
+        "unit": "byte",
+        "images": 2,
+        "tensors": [{"tensor": "logits", "layer": "second", "compared": 48, "different": 0}],
+    },
+]
+
+
 def record_data() -> dict[str, Any]:
     """Two layers of 2 * 2 * 5 = 20 and 1 * 1 * 10 = 10 array words in 100 cycles; two images."""
     program = (
@@ -105,35 +151,9 @@ def record_data() -> dict[str, Any]:
         transfer(Opcode.STORE, "second", Memory.R),
         make(Opcode.END),
     )
-    spans = [
-        (Queue.LOAD, 0, 2, 12),
-        (Queue.MATRIX, 1, 13, 42),
-        (Queue.VECTOR, 2, 42, 60),
-        (Queue.MATRIX, 3, 61, 85),
-        (Queue.STORE, 4, 85, 95),
-    ]
-    one = counters(
-        cycles=100,
-        array_busy=30,
-        matrix_wait_load=12,
-        matrix_wait_vector=18,
-        matrix_stall_readout=5,
-        matrix_empty=20,
-        load_busy=10,
-        vector_busy=18,
-        vector_wait_token=40,
-        store_busy=10,
-        load_beats=7,
-        fetch_beats=24,
-        store_beats=3,
-        x_reads=30,
-        r_writes=3,
-        s_writes=2,
-        p_reads=4,
-    )
     images = [
-        {"index": 0, "counters": one, "simulated_cycles": 104, "seconds": 0.5},
-        {"index": 1, "counters": {**one, "cycles": 102}, "simulated_cycles": 106, "seconds": 0.25},
+        {"index": 0, "counters": {**COUNTED}, "simulated_cycles": 104, "seconds": 0.5},
+        {"index": 1, "counters": {**COUNTED, "cycles": 102}, "simulated_cycles": 106, "seconds": 0.25},
     ]
     return {
         "format": FORMAT,
@@ -158,27 +178,12 @@ def record_data() -> dict[str, Any]:
         "simulation": {
             "images": images,
             "seconds": 1.5,
-            "spans": [[int(q), *rest] for q, *rest in spans],
+            "spans": [[int(q), *rest] for q, *rest in SPANS],
             "memory_latency": 40,
             "memory_throughput": 100,
         },
         "build": {"seconds": 0.0, "cached": True, "original_seconds": 21.5},
-        "checks": [
-            {
-                "name": "outputs",
-                "reference": "golden.interpreter",
-                "unit": "value",
-                "images": 2,
-                "tensors": [{"tensor": "logits", "layer": "second", "compared": 6, "different": 0}],
-            },
-            {
-                "name": "write window",
-                "reference": "golden.machine",
-                "unit": "byte",
-                "images": 2,
-                "tensors": [{"tensor": "logits", "layer": "second", "compared": 48, "different": 0}],
-            },
-        ],
+        "checks": deepcopy(CHECKS),
         "accuracy": {"images": 8, "correct_float": 7, "correct_int": 6, "agree": 7, "reason": ""},
         "versions": {"vitreous": "0.1.0"},
     }
@@ -188,68 +193,53 @@ def record() -> Record:
     return from_dict(record_data())
 
 
-def large_record(blocks: int = 12, tiles: int = 25) -> Record:
-    """As many instructions and layers as DeiT-Tiny has, with made-up times: for looking at the page."""
-    program: list[Instruction] = []
-    spans: list[list[int]] = []
-    layers: list[dict[str, Any]] = []
-    free = dict.fromkeys(Queue, 0)
-    busy = 0
+class _Schedule:
+    """A program with made-up times: each queue takes its instructions in order."""
 
-    def place(instruction: Instruction, length: int, after: int) -> int:
+    def __init__(self) -> None:
+        self.program: list[Instruction] = []
+        self.spans: list[list[int]] = []
+        self.layers: list[dict[str, Any]] = []
+        self.free = dict.fromkeys(Queue, 0)
+        self.busy = 0
+
+    def place(self, instruction: Instruction, length: int, after: int) -> int:
+        """When ``instruction`` is complete that takes ``length`` cycles and issues no earlier than ``after``."""
         assert instruction.queue is not None
-        start = max(free[instruction.queue], after)
-        free[instruction.queue] = start + length
-        spans.append([int(instruction.queue), len(program), start, start + length])
-        program.append(instruction)
+        start = max(self.free[instruction.queue], after)
+        self.free[instruction.queue] = start + length
+        self.spans.append([int(instruction.queue), len(self.program), start, start + length])
+        self.program.append(instruction)
         return start + length
 
-    def product(label: str, macs: int, ready: int, calls: int = 1, **fields: int) -> int:
-        nonlocal busy
-        layers.append({"label": label, "macs": macs})
+    def product(self, label: str, macs: int, ready: int, calls: int = 1, **fields: int) -> int:
+        """A layer of ``calls`` products, each with its weights; when the last one is complete."""
+        self.layers.append({"label": label, "macs": macs})
         words = macs // 32 // calls // 5 * 5
         for _ in range(calls):
-            loaded = place(transfer(Opcode.LOAD, label, Memory.W), words // 4, 0)
+            loaded = self.place(transfer(Opcode.LOAD, label, Memory.W), words // 4, 0)
             call = matmul(label, row_tiles=1, columns=4, k_words=min(words, 65535), **fields)
-            busy += call["k_words"]
-            ready = place(call, call["k_words"] + 40, max(loaded, free[Queue.MATRIX] - 40))
+            self.busy += call["k_words"]
+            ready = self.place(call, call["k_words"] + 40, max(loaded, self.free[Queue.MATRIX] - 40))
         return ready
 
-    ready = product("patch_embed", 30_000, 0, destination=Memory.R)
-    for block in range(blocks):
-        name = f"blocks.{block}"
-        ready = place(norm(f"{name}.norm1"), 900, ready)
-        ready = product(f"{name}.attn.qkv", 200_000, ready, 3)
-        ready = product(f"{name}.attn.scores", 100_000, ready, tiles, destination=Memory.S)
-        ready = product(
-            f"{name}.attn.context", 100_000, ready, tiles, operands=Operands.SW, scale=Scale.SOFTMAX
-        )
-        ready = product(f"{name}.attn.proj", 70_000, ready, destination=Memory.R, residual=1)
-        ready = place(norm(f"{name}.norm2"), 900, ready)
-        ready = product(f"{name}.mlp.fc1", 280_000, ready, 2, activation=1)
-        ready = product(f"{name}.mlp.fc2", 280_000, ready, 2, destination=Memory.R, residual=1)
-    end = place(transfer(Opcode.STORE, "head", Memory.R), 300, ready)
-    program.append(make(Opcode.END))
-    data = record_data()
-    data["model"] = {
-        "name": "large",
-        "source": "made up, to look at the page",
-        "macs": sum(layer["macs"] for layer in layers),
-        "layers": layers,
-        "attention": [attention(f"blocks.{block}.attn", 16 if block % 3 else 8) for block in range(blocks)],
-    }
-    data["instructions"] = [[i.encode().hex(), i.label] for i in program]
-    data["memory"] = memory_data(
-        len(program),
-        [
-            buffer(f"{i.label} weights {pc}", "W", 512 * (pc % 4), 512, pc, pc + 1, i.label)
-            for pc, i in enumerate(program)
-            if i.opcode is Opcode.LOAD
-        ],
-    )
-    data["simulation"]["spans"] = spans
+    def block(self, name: str, ready: int, tiles: int) -> int:
+        """One block of a transformer, whose attention takes ``tiles`` products a half."""
+        softmax = {"operands": Operands.SW, "scale": Scale.SOFTMAX}
+        ready = self.place(norm(f"{name}.norm1"), 900, ready)
+        ready = self.product(f"{name}.attn.qkv", 200_000, ready, 3)
+        ready = self.product(f"{name}.attn.scores", 100_000, ready, tiles, destination=Memory.S)
+        ready = self.product(f"{name}.attn.context", 100_000, ready, tiles, **softmax)
+        ready = self.product(f"{name}.attn.proj", 70_000, ready, destination=Memory.R, residual=1)
+        ready = self.place(norm(f"{name}.norm2"), 900, ready)
+        ready = self.product(f"{name}.mlp.fc1", 280_000, ready, 2, activation=1)
+        return self.product(f"{name}.mlp.fc2", 280_000, ready, 2, destination=Memory.R, residual=1)
+
+
+def _large_counters(end: int, busy: int) -> dict[str, int]:
+    """Of ``end`` cycles, in ``busy`` of which the array works."""
     rest = end - busy
-    one = counters(
+    return counters(
         cycles=end,
         array_busy=busy,
         matrix_wait_load=rest // 8,
@@ -270,5 +260,34 @@ def large_record(blocks: int = 12, tiles: int = 25) -> Record:
         s_writes=busy // 30,
         s_reads=busy // 14,
     )
+
+
+def large_record(blocks: int = 12, tiles: int = 25) -> Record:
+    """As many instructions and layers as DeiT-Tiny has, with made-up times: for looking at the page."""
+    schedule = _Schedule()
+    ready = schedule.product("patch_embed", 30_000, 0, destination=Memory.R)
+    for block in range(blocks):
+        ready = schedule.block(f"blocks.{block}", ready, tiles)
+    end = schedule.place(transfer(Opcode.STORE, "head", Memory.R), 300, ready)
+    program = [*schedule.program, make(Opcode.END)]
+    data = record_data()
+    data["model"] = {
+        "name": "large",
+        "source": "made up, to look at the page",
+        "macs": sum(layer["macs"] for layer in schedule.layers),
+        "layers": schedule.layers,
+        "attention": [attention(f"blocks.{block}.attn", 16 if block % 3 else 8) for block in range(blocks)],
+    }
+    data["instructions"] = [[i.encode().hex(), i.label] for i in program]
+    data["memory"] = memory_data(
+        len(program),
+        [
+            buffer(f"{i.label} weights {pc}", "W", 512 * (pc % 4), 512, pc, pc + 1, i.label)
+            for pc, i in enumerate(program)
+            if i.opcode is Opcode.LOAD
+        ],
+    )
+    data["simulation"]["spans"] = schedule.spans
+    one = _large_counters(end, schedule.busy)
     data["simulation"]["images"] = [{"index": 0, "counters": one, "simulated_cycles": end, "seconds": 1.9}]
     return from_dict(data)

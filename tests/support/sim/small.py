@@ -11,7 +11,7 @@ import torch
 from tests.support.compiler.graphs import random_image, random_vit_graph
 from vitreous.compiler import compile
 from vitreous.golden.machine import Machine
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import (
     AcceleratorConfig,
     ActivationConfig,

@@ -1,4 +1,4 @@
-"""What feeds the units is what the machine feeds them with, and what comes out of them is what golden says."""
+"""Inputs of the units are those that the machine gives them, and their outputs are those of golden."""
 
 from __future__ import annotations
 

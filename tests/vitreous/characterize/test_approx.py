@@ -74,6 +74,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("given")
+@pytest.mark.slow
 def test_areas_weights_and_front(tmp_path: Path) -> None:
     points = explore("gelu", tmp_path, family="xcup", points=20, cache=tmp_path)
     assert len(points) == len(FOUND)

@@ -71,7 +71,7 @@ def test_tables_and_dotted_names_are_the_same() -> None:
         ({"space": {"array.lanes": [4, 8, 4]}}, r"array\.lanes has a value twice: 4, 8, 4"),
         ({"space": {"array.lanes": 8}}, r"\[space\] fixes every field that it names"),
         ({"space": {}}, r"\[space\] must name at least one field"),
-        ({"space": {"activation.range": {"low": 1, "high": 2}}}, r"activation\.range is no integer, so it takes"),
+        ({"space": {"activation.range": {"low": 1, "high": 2}}}, r"activation\.range is not an integer, so it takes"),
         ({"space": {"memory.weight_kib": {"low": 8}}}, r"memory\.weight_kib\.high is missing"),
         (
             {"space": {"memory.weight_kib": {"low": 8, "high": 4}}},

@@ -73,7 +73,7 @@ def test_a_users_model_on_a_users_accelerator(
     assert (report["accuracy_int"], report["agreement"] is None) == (None, False)
     assert sum(row["cycles"] for row in report["stalls"]) == report["counters"][0]["cycles"]
     assert sum(row["macs"] for row in report["layers"]) == macs
-    # Again: nothing is done anew and the figures are the same.
+    # Again: nothing is done again and the figures are the same.
     assert vitreous_command(*run) == 0
     again = capsys.readouterr().out
     assert again.count("unchanged") == 9

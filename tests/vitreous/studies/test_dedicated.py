@@ -8,7 +8,7 @@ import torch
 
 from tests.support.compiler.graphs import random_vit_graph
 from vitreous.reports.area.area import area
-from vitreous.sim.run.runtime import MemoryTiming
+from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 from vitreous.studies.dedicated import Workbench, _layer, is_attention, splits, with_an_eighth
 

@@ -19,12 +19,12 @@ from vitreous.characterize.activity.measure import MODEL, Bench, Network, measur
 from vitreous.characterize.activity.units import UNITS, Unit
 from vitreous.flow.display import Display
 from vitreous.flow.steps import require_toolchain
-from vitreous.flow.workspace import write_text
 from vitreous.reports.activity import activity
 from vitreous.reports.activity import page as activity_page
 from vitreous.reports.synthesis.synthesis import tool
 from vitreous.sim.activity.bench import DEFAULT_FOLDER
 from vitreous.sim.run.toolchain import verilator
+from vitreous.spec.storage import write_text
 
 COMMAND = "make activity"
 
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 )
                 stage.note(f"{sum(row['cycles'] for row in rows)} cycles of {sum(made.nets().values())} nets")
     except KeyboardInterrupt:
-        sys.exit("vitreous.characterize.activity: interrupted; the same command goes on where it stopped")
+        sys.exit("vitreous.characterize.activity: interrupted; the same command resumes where it stopped")
     display.line(str(activity_page.write(chosen.data, chosen.docs)))
 
 

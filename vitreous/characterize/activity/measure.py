@@ -21,12 +21,12 @@ from vitreous.characterize.cost import rtlil
 from vitreous.compiler import compile
 from vitreous.errors import RunError
 from vitreous.flow import steps
-from vitreous.flow.workspace import write_text
 from vitreous.reports.synthesis.nets import Design, design
 from vitreous.sim.activity import ActivityBench, Wire
 from vitreous.spec import graph as graphs
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import code_digest
+from vitreous.spec.storage import write_text
 
 MODEL = "fashion-vit"
 SEED = 20261122

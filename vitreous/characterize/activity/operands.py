@@ -1,4 +1,4 @@
-"""What the machine's units are fed with when a program runs, read beside the functional machine.
+"""The inputs of the machine's units when a program runs, read beside the functional machine.
 
 Instructions run in program order, each whole, which is one of the orders that their tokens allow.
 """
@@ -32,10 +32,10 @@ _BLOCK = re.compile(r"^blocks\.\d+\.")
 class Product:
     """One MATMUL as the units see it. ``part``: of the network, over all its blocks.
 
-    a : int8 [row tiles, planes, words, N, V]; b : int8 [column tiles, words, N, V]; both whole panels.
-    columns : that drain. gelu : int16 [row tiles * N, columns] into GELU, or None. scores : int16 [N, columns] into the
-    softmax statistics, or None. constants : (m_o, s_o) of a score row. codes, maximum : of P.V, what the prologue gets:
-    int64 [words, N, V] and [N], or None.
+    a : int8 [row tiles, passes, words, N, V]; b : int8 [column tiles, words, N, V]; both whole panels.
+    columns : that are read out. gelu : int16 [row tiles * N, columns] into GELU, or None. scores : int16 [N, columns]
+    into the softmax statistics, or None. constants : (m_o, s_o) of a score row. codes, maximum : of P.V, what the
+    prologue gets: int64 [words, N, V] and [N], or None.
     """
 
     part: str
@@ -90,7 +90,7 @@ def _product(i: Instruction, memories: Memories, config: AcceleratorConfig) -> P
 def _probabilities(
     codes: NDArray[np.int64], i: Instruction, memories: Memories, config: AcceleratorConfig
 ) -> Bytes:
-    """The A words of P.V, [1, planes, words, N, V]."""
+    """The A words of P.V, [1, passes, words, N, V]."""
     slot = memories.slots[i["slot"]]
     keys = torch.from_numpy(codes).permute(1, 0, 2).flatten(1)
     state = Statistics(keys, torch.from_numpy(slot.maximum), torch.from_numpy(slot.total))
@@ -103,7 +103,7 @@ def _probabilities(
 
 
 def accumulators(found: Product) -> torch.Tensor:
-    """int64 [row tiles * N, columns]: of two planes their sum."""
+    """int64 [row tiles * N, columns]: of two passes their sum."""
     tiles, count, words, lanes, depth = found.a.shape
     a = torch.from_numpy(found.a.transpose(1, 0, 3, 2, 4).reshape(count, tiles * lanes, words * depth))
     b = torch.from_numpy(found.b.transpose(0, 2, 1, 3).reshape(-1, words * depth))
@@ -115,7 +115,7 @@ def accumulators(found: Product) -> torch.Tensor:
 def _read_out(i: Instruction, found: Product, memories: Memories, bits: int) -> NDArray[np.int16]:
     """What leaves the first requantization. Raises ValueError for parameters by lane, which neither use has."""
     if i["scale"] not in (Scale.COLUMN, Scale.TENSOR):
-        raise ValueError(f"{i.label}: scale {Scale(i['scale']).name} on the way to a nonlinear unit")
+        raise ValueError(f"{i.label}: scale {Scale(i['scale']).name} with a nonlinear unit")
     count = i["columns"] if i["scale"] == Scale.COLUMN else 1
     bias, multiplier, shift = (
         torch.from_numpy(v)[None] for v in memories.parameters(i["p_base"] + np.arange(count), 0)

@@ -96,7 +96,7 @@ def _tiles(p: Product) -> tuple[Words, Words, NDArray[np.bool_], NDArray[np.bool
 
 
 def _columns(p: Product) -> Values:
-    """What drains: int64 [tiles * N, N], a row for each column of a tile."""
+    """What is read out: int64 [tiles * N, N], a row for each column of a tile."""
     sums = np.einsum("rpkiv,ckjv->rcpji", p.a.astype(np.float64), p.b.astype(np.float64), optimize=True)
     return np.asarray(sums.astype(np.int64).reshape(-1, p.a.shape[3]))  # exact: below 2**53
 
@@ -195,7 +195,7 @@ def row_statistics(products: Sequence[Product], config: AcceleratorConfig) -> St
 
 
 def probability(products: Sequence[Product], config: AcceleratorConfig) -> Stimulus:
-    """Words of codes for every column tile of P.V, of two planes first all high ones."""
+    """Words of codes for every column tile of P.V, of two byte planes first all high ones."""
     latency = VARIANTS[config.softmax.variant].prologue.LATENCY
     codes, maximum, plane, expected = [], [], [], []
     for p in products:

@@ -1,4 +1,4 @@
-"""What is measured: units, the groups of their nets, and who feeds them."""
+"""What is measured: units, the groups of their nets, and what drives them."""
 
 from __future__ import annotations
 

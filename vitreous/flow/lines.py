@@ -1,0 +1,42 @@
+"""What a run says of its results, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vitreous.flow import comparison
+from vitreous.reports.record.record import AccuracyRecord, Check
+from vitreous.reports.report import Report
+
+
+def checks_line(checks: Sequence[Check]) -> str:
+    """How much was compared and how much of it differs."""
+    return "; ".join(f"{c.name}: {c.compared:,} {c.unit}s compared, {c.different:,} differ" for c in checks)
+
+
+def accuracy_line(a: AccuracyRecord) -> str:
+    """Both accuracies in a sentence, or why there are none."""
+    if a.correct_float is None or a.correct_int is None:
+        same = "" if a.agree is None else f"same class as float in {a.agree} of {a.images}; "
+        return f"{same}no accuracy: {a.reason}"
+    shares = f"float {a.correct_float / a.images:.2%}, integer {a.correct_int / a.images:.2%}"
+    return f"{shares} of {a.images} images"
+
+
+def summary(report: Report, folder: Path) -> str:
+    """The last lines of a run."""
+    differing = comparison.differing(report.checks)
+    verdict = "equal to golden" if report.equal else f"DIFFERS from golden: {'; '.join(differing[:5])}"
+    return "\n".join(
+        [
+            "",
+            f"{report.model} on {report.accelerator}: {verdict}",
+            f"  {report.values_compared:,} values compared, {report.values_different:,} differ; "
+            f"{report.bytes_compared:,} bytes compared, {report.bytes_different:,} differ",
+            f"  {report.cycles_per_image:,.0f} cycles for one image, utilization {report.utilization:.1%}, "
+            f"{report.latency_ms:.3g} ms at {report.clock_mhz:g} MHz ({report.clock_source})",
+            f"  simulated at {report.sim_cycles_per_second / 1e6:.2f} million cycles a second",
+            f"  {folder / 'index.html'}",
+        ]
+    )
