@@ -11,7 +11,7 @@ from amaranth.hdl import Assert, Assume, Module, Mux, Signal, signed
 from campaigns.formal.harness import UnitTop, past
 from campaigns.formal.prover import Proof
 from campaigns.mutants.mutation import Mutation
-from vitreous.hw.matrix.processing_element import ProcessingElement
+from vitreous.hw.matrix.array import Array
 from vitreous.hw.softmax.base2 import Base2Recurrence
 from vitreous.hw.softmax.ibert import IbertSum
 from vitreous.hw.softmax.ita import ItaRecurrence
@@ -57,18 +57,20 @@ def _softmax_config(variant: str) -> Any:
     return SimpleNamespace(array=SimpleNamespace(lanes=1), softmax=SoftmaxConfig(variant=variant))
 
 
-def _check_element(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+def _check_array(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
     """While ``128 * sum |w|`` is below 2**31 (what the compiler guarantees) the accumulator is the exact sum."""
-    take, load = unit.take, unit.load
-    products = [unit.a[v] * unit.b[v] for v in range(unit.depth)]
-    weights = [abs(unit.b[v]) for v in range(unit.depth)]
+    flags = [past(m, value, 2, name=name) for name, value in (("take", unit.valid), ("load", unit.first))]
+    take, load = flags
+    a = [past(m, unit.a[8 * v : 8 * v + 8].as_signed(), name=f"a_{v}") for v in range(unit.depth)]
+    b = [past(m, unit.b[8 * v : 8 * v + 8].as_signed(), name=f"b_{v}") for v in range(unit.depth)]
+    products, weights = [x * y for x, y in zip(a, b, strict=True)], [abs(y) for y in b]
     for product, weight in zip(
         products, weights, strict=True
     ):  # one step before their sum, which then is linear
         m.d.comb += [Assert(product <= (weight << 7)), Assert(product >= -(weight << 7))]
     dot = past(m, sum(products[1:], products[0]), name="dot")
     weight = past(m, sum(weights[1:], weights[0]), name="weight")
-    acc, wide, budget = registers["acc"], Signal(signed(48)), Signal(48)
+    acc, wide, budget = registers["acc_0_0"], Signal(signed(48)), Signal(48)
     following = Mux(load, 0, budget) + (weight << 7)
     m.d.comb += Assume(~take | (following < 1 << 31))
     with m.If(take):
@@ -76,7 +78,7 @@ def _check_element(m: Module, unit: Any, registers: dict[str, Signal], free: Any
     m.d.comb += [
         # What the sum needs: a dot product is at most 128 times its weights.
         Assert((dot <= (weight << 7)) & (dot >= -(weight << 7))),
-        Assert(registers["dot"] == dot),
+        Assert(registers["dot_0_0"] == dot),
         Assert(acc == wide),
         Assert(budget < 1 << 31),
         Assert((wide <= budget.as_signed()) & (wide >= -budget)),
@@ -104,6 +106,8 @@ def _inductive(
         bug=bug,
     )
 
+
+_ARRAY = SimpleNamespace(array=SimpleNamespace(lanes=2, depth=2, multiplier="plain"), panel_word_bytes=4)
 
 PROOFS = (
     _inductive(
@@ -156,10 +160,11 @@ PROOFS = (
     ),
     _inductive(
         "array_accumulator",
-        "hw.matrix.processing_element.ProcessingElement",
-        "an accumulator equals a sum of 48 bits while `128 * sum |w| < 2**31` (2 deep)",
-        lambda: UnitTop(ProcessingElement(depth=2), _check_element),
-        Mutation("state", "matrix/processing_element.py", "dot + Mux(self.load, 0, acc)", "dot + acc"),
+        "hw.matrix.array.Array",
+        "an accumulator equals a sum of 48 bits while `128 * sum |w| < 2**31` (2 x 2 elements, 2 deep; the "
+        "elements are alike)",
+        lambda: UnitTop(Array(_ARRAY), _check_array),
+        Mutation("state", "matrix/processing_element.py", "dot + Mux(flags.load, 0, acc)", "dot + acc"),
         depth=3,
         bug_depth=6,
     ),

@@ -21,7 +21,7 @@ TIMING = "wrong cycle"
 TOKEN = "tokens and retiring"
 
 MUTATIONS: tuple[Mutation, ...] = (
-    Mutation(FIRST, "matrix/processing_element.py", "dot + Mux(self.load, 0, acc)", "dot + acc"),
+    Mutation(FIRST, "matrix/processing_element.py", "dot + Mux(flags.load, 0, acc)", "dot + acc"),
     Mutation(TIMING, "matrix/array.py", "copy=stages[3][2]", "copy=stages[2][2]"),
     Mutation(
         OFF, "matrix/tile_walk.py", "word_last.eq(current.left == 2)", "word_last.eq(current.left == 1)"

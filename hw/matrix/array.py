@@ -10,7 +10,7 @@ Beside them ``select`` picks a column of the shadow, registered in ``column`` on
 
 from __future__ import annotations
 
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import data, wiring
@@ -18,18 +18,10 @@ from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.matrix.array_dsp import SkewedArray
-from vitreous.hw.matrix.processing_element import ProcessingElement
+from vitreous.hw.matrix.processing_element import Flags, ProcessingElement
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.numbers import ACCUMULATOR_BITS
 from vitreous.spec.variants import Multiplier
-
-
-class Flags(NamedTuple):
-    """What every processing element is told: see there."""
-
-    take: Value
-    load: Value
-    copy: Value
 
 
 class Array(wiring.Component):
@@ -87,8 +79,9 @@ class Array(wiring.Component):
         flags = self._build_flags(m)
         a = self._build_operands(m, self.a, "a")
         b = self._build_operands(m, self.b, "b")
+        element = ProcessingElement(depth=self.depth)
         shadow = [
-            [self._build_element(m, i, j, a[i], b[j], flags) for j in range(self.lanes)]
+            [element.build(m, a[i], b[j], flags, name=f"{i}_{j}") for j in range(self.lanes)]
             for i in range(self.lanes)
         ]
         self._build_column(m, shadow)
@@ -109,21 +102,6 @@ class Array(wiring.Component):
             for v, operand in enumerate(lanes[lane]):
                 m.d.sync += operand.eq(word.word_select(lane * self.depth + v, 8).as_signed())
         return lanes
-
-    def _build_element(
-        self, m: Module, i: int, j: int, a: list[Signal], b: list[Signal], flags: Flags
-    ) -> Signal:
-        """Cycles 2 to 4 of one processing element; returns its place in the shadow."""
-        element = ProcessingElement(depth=self.depth)
-        m.submodules[f"element_{i}_{j}"] = element
-        m.d.comb += [
-            element.a.as_value().eq(Cat(a)),
-            element.b.as_value().eq(Cat(b)),
-            element.take.eq(flags.take),
-            element.load.eq(flags.load),
-            element.copy.eq(flags.copy),
-        ]
-        return element.shadow
 
     def _build_column(self, m: Module, shadow: list[list[Signal]]) -> None:
         column = Signal.like(self.column, name="column_register", reset_less=True)

@@ -8,35 +8,42 @@ Stages (cycle 1 has the operands, from the array's registers; its flags come lat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import add
+from typing import NamedTuple
 
-from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 
 from vitreous.hw.checks import positive
 from vitreous.spec.numbers import ACCUMULATOR_BITS
 
 
-class ProcessingElement(wiring.Component):
+class Flags(NamedTuple):
+    """What every element is told.
+
+    take, load : the operands of the cycle before count; they are the first of their tile.
+    copy : the sum is complete.
+    """
+
+    take: Value
+    load: Value
+    copy: Value
+
+
+class ProcessingElement:
     """``acc = sum_v a[v] * b[v] + (0 if load else acc)`` where ``take``; ``shadow = acc`` where ``copy``.
 
-    Latency: ``LATENCY`` cycles from the last operands of a tile to ``shadow``; ``take`` and ``load`` come 1 cycle after
+    It is built into the array's module: a module for each element simulates 1.4 times slower at 16 x 16.
+
+    Latency: ``LATENCY`` cycles from the last operands of a tile to its shadow; ``take`` and ``load`` come 1 cycle after
     their operands, ``copy`` 2 cycles after the last ones.
     Throughput: one pair of operands a cycle.
-    Back-pressure: none; ``shadow`` stays until the next ``copy``.
+    Back-pressure: none; the shadow stays until the next ``copy``.
 
     Parameters
     ----------
     depth : V, products in a cycle.
-
-    Members
-    -------
-    a, b : In, V signed bytes each.
-    take, load : In, the operands of the cycle before count; they are the first of their tile.
-    copy : In, the sum is complete.
-    shadow : Out, the sum of the tile before. The caller proves that no sum needs more than 32 bits.
 
     Raises ValueError when ``depth`` is not positive.
     """
@@ -45,34 +52,23 @@ class ProcessingElement(wiring.Component):
 
     def __init__(self, *, depth: int) -> None:
         self._depth = positive("Depth", depth)
-        operands = data.ArrayLayout(signed(8), depth)
-        super().__init__(
-            {
-                "a": In(operands),
-                "b": In(operands),
-                "take": In(1),
-                "load": In(1),
-                "copy": In(1),
-                "shadow": Out(signed(ACCUMULATOR_BITS)),
-            }
-        )
 
     @property
     def depth(self) -> int:
         """Products in a cycle."""
         return self._depth
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        products = [self.a[v] * self.b[v] for v in range(self.depth)]
-        dot = Signal(signed(15 + self.depth.bit_length()), reset_less=True)
-        acc = Signal(signed(ACCUMULATOR_BITS), reset_less=True)
-        held = Signal(signed(ACCUMULATOR_BITS), reset_less=True)
+    def build(self, m: Module, a: Sequence[Value], b: Sequence[Value], flags: Flags, *, name: str) -> Signal:
+        """One element in ``m``, its registers named ``dot_name`` and so on, from V signed bytes each. Returns the
+        shadow: the sum of the tile before; the caller proves that no sum needs more than 32 bits."""
+        products = [x * y for x, y in zip(a, b, strict=True)]
+        dot = Signal(signed(15 + self.depth.bit_length()), name=f"dot_{name}", reset_less=True)
+        acc = Signal(signed(ACCUMULATOR_BITS), name=f"acc_{name}", reset_less=True)
+        shadow = Signal(signed(ACCUMULATOR_BITS), name=f"shadow_{name}", reset_less=True)
         # Each choice inside its register's expression: one condition around all simulates 2.6 times slower.
         m.d.sync += [
             dot.eq(reduce(add, products)),
-            acc.eq(Mux(self.take, dot + Mux(self.load, 0, acc), acc)),
-            held.eq(Mux(self.copy, acc, held)),
+            acc.eq(Mux(flags.take, dot + Mux(flags.load, 0, acc), acc)),
+            shadow.eq(Mux(flags.copy, acc, shadow)),
         ]
-        m.d.comb += self.shadow.eq(held)
-        return m
+        return shadow

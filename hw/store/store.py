@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from typing import NamedTuple
+
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, fifo, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,6 +20,16 @@ from vitreous.spec.layout import word_bytes
 
 OUTSTANDING_WRITES = 8
 """Bursts without a response."""
+
+
+class Steps(NamedTuple):
+    """``stop``: nothing new begins; ``failed``: because of an own error. ``measure``: a command is there. ``start``: it
+    is legal, and its words may go."""
+
+    stop: Signal
+    measure: Signal
+    start: Signal
+    failed: Signal
 
 
 class StoreUnit(wiring.Component):
@@ -70,12 +82,13 @@ class StoreUnit(wiring.Component):
         m.submodules.bursts = bursts = BurstGenerator(config, burst_beats=config.bus.burst_beats)
         m.submodules.words = words = WordReader(config)
         m.submodules.gearbox = gearbox = WordsToBeats(config, memories=SOURCES)
-        self._command = Signal(Command(), reset_less=True)
-        self._fields = data.View(instruction_layout(Opcode.STORE), self._command.word)
-        self._stop, self._measure, self._start, failed = Signal(), Signal(), Signal(), Signal()
-        m.d.comb += self._stop.eq(self.halt | failed)
+        command = Signal(Command(), name="_command", reset_less=True)
+        fields = data.View(instruction_layout(Opcode.STORE), command.word)
+        steps = Steps(stop=Signal(), measure=Signal(), start=Signal(), failed=Signal())
+        stop = steps.stop
+        m.d.comb += stop.eq(self.halt | steps.failed)
         with m.If(self.error.valid):
-            m.d.sync += failed.eq(1)
+            m.d.sync += steps.failed.eq(1)
 
         wiring.connect(m, rows.o, bursts.i)
         wiring.connect(m, words.o, gearbox.i)
@@ -84,21 +97,21 @@ class StoreUnit(wiring.Component):
         m.d.comb += [
             bursts.base.eq(self.base),
             bursts.size.eq(self.size),
-            bursts.halt.eq(self._stop),
-            words.halt.eq(self._stop),
-            gearbox.memory.eq(self._fields.memory),
+            bursts.halt.eq(stop),
+            words.halt.eq(stop),
+            gearbox.memory.eq(fields.memory),
         ]
-        outstanding = self._build_address(m, bursts)
-        self._build_data(m, gearbox)
-        self._build_walks(m, rows, words)
-        finished = (
-            Signal()
-        )  # every burst that was asked for has its response, so every beat and word is through
-        m.d.comb += finished.eq(rows.i.ready & ~bursts.busy & (outstanding == 0) & ~self._stop)
-        illegal, misaligned = self._build_sequence(m, finished)
-        pc = self._command.pc
+        m.submodules.lengths = lengths = fifo.SyncFIFO(width=8, depth=OUTSTANDING_WRITES)
+        outstanding = self._build_address(m, bursts, lengths, stop)
+        self._build_data(m, gearbox, lengths, stop)
+        self._build_walks(m, command, fields, steps, rows, words)
+        # Every burst that was asked for has its response, so every beat and word is through.
+        finished = Signal()
+        m.d.comb += finished.eq(rows.i.ready & ~bursts.busy & (outstanding == 0) & ~stop)
+        illegal, misaligned = self._build_sequence(m, command, fields, steps, finished)
+        pc = command.pc
         causes = (
-            (self.bus.bvalid & self.bus.bresp[1] & ~self._stop, ErrorCode.BUS_WRITE, pc),
+            (self.bus.bvalid & self.bus.bresp[1] & ~stop, ErrorCode.BUS_WRITE, pc),
             (words.bad_address, ErrorCode.ADDRESS, pc),
             (bursts.outside, ErrorCode.WINDOW, pc),
             (misaligned, ErrorCode.ALIGNMENT, pc),
@@ -107,10 +120,18 @@ class StoreUnit(wiring.Component):
         report_first(m, self.error, causes)
         return m
 
-    def _build_walks(self, m: Module, rows: RowWalker, words: WordReader) -> None:
+    def _build_walks(
+        self,
+        m: Module,
+        command: data.View[Command],
+        fields: data.View[data.StructLayout],
+        steps: Steps,
+        rows: RowWalker,
+        words: WordReader,
+    ) -> None:
         """The instruction's rows in DRAM and its words on chip; both start together."""
-        fields, row_bytes = self._fields, Signal(24, reset_less=True)
-        with m.If(self._measure):
+        row_bytes = Signal(24, reset_less=True)
+        with m.If(steps.measure):
             with m.Switch(fields.memory):
                 for which in SOURCES:
                     with m.Case(which):
@@ -120,14 +141,21 @@ class StoreUnit(wiring.Component):
             rows.i.payload.stride.eq(fields.dram_stride),
             rows.i.payload.rows.eq(fields.rows),
             rows.i.payload.bytes.eq(row_bytes),
-            rows.i.valid.eq(self._start),
-            words.i.payload.eq(self._command.word),
-            words.i.valid.eq(self._start),
+            rows.i.valid.eq(steps.start),
+            words.i.payload.eq(command.word),
+            words.i.valid.eq(steps.start),
         ]
 
-    def _build_sequence(self, m: Module, finished: Signal) -> tuple[Signal, Signal]:
+    def _build_sequence(
+        self,
+        m: Module,
+        command: data.View[Command],
+        fields: data.View[data.StructLayout],
+        steps: Steps,
+        finished: Signal,
+    ) -> tuple[Signal, Signal]:
         """Take a command, multiply out the bytes of its rows, check it, store. Returns: illegal, misaligned."""
-        fields = self._fields
+        stop, start = steps.stop, steps.start
         low = self._config.bus.beat_bytes.bit_length() - 1
         legal, aligned, illegal, misaligned = (
             Signal(name=name) for name in ("legal", "aligned", "illegal", "misaligned")
@@ -138,20 +166,20 @@ class StoreUnit(wiring.Component):
         ]
         with m.FSM() as sequence:
             with m.State("Idle"):
-                m.d.comb += self.i.ready.eq(~self._stop)
+                m.d.comb += self.i.ready.eq(~stop)
                 with m.If(self.i.valid & self.i.ready):
-                    m.d.sync += self._command.eq(self.i.payload)
+                    m.d.sync += command.eq(self.i.payload)
                     m.next = "Measure"
             with m.State("Measure"):
-                m.d.comb += self._measure.eq(1)
+                m.d.comb += steps.measure.eq(1)
                 m.next = "Check"
             with m.State("Check"):
                 m.d.comb += [
-                    illegal.eq(~legal & ~self._stop),
-                    misaligned.eq(legal & ~aligned & ~self._stop),
-                    self._start.eq(legal & aligned & ~self._stop),
+                    illegal.eq(~legal & ~stop),
+                    misaligned.eq(legal & ~aligned & ~stop),
+                    start.eq(legal & aligned & ~stop),
                 ]
-                with m.If(self._start):
+                with m.If(start):
                     m.next = "Store"
             with m.State("Store"):
                 m.d.comb += self.done.eq(finished)
@@ -160,13 +188,14 @@ class StoreUnit(wiring.Component):
         m.d.comb += self.busy.eq(~sequence.ongoing("Idle"))
         return illegal, misaligned
 
-    def _build_address(self, m: Module, bursts: BurstGenerator) -> Signal:
+    def _build_address(
+        self, m: Module, bursts: BurstGenerator, lengths: fifo.SyncFIFO, stop: Value
+    ) -> Signal:
         """One register before the bus, so that AWVALID holds; with it a burst enters ``lengths``, the data
-        channel's orders."""
+        channel's orders. Returns how many bursts have no response."""
         bus = self.bus
-        m.submodules.lengths = self._lengths = lengths = fifo.SyncFIFO(width=8, depth=OUTSTANDING_WRITES)
         outstanding = Signal(range(OUTSTANDING_WRITES + 1))
-        free = (~bus.awvalid | bus.awready) & (outstanding != OUTSTANDING_WRITES) & ~self._stop
+        free = (~bus.awvalid | bus.awready) & (outstanding != OUTSTANDING_WRITES) & ~stop
         take = Signal()
         m.d.comb += [
             take.eq(bursts.o.valid & free),
@@ -189,13 +218,13 @@ class StoreUnit(wiring.Component):
         m.d.sync += outstanding.eq(outstanding + take - bus.bvalid)
         return outstanding
 
-    def _build_data(self, m: Module, gearbox: WordsToBeats) -> None:
+    def _build_data(self, m: Module, gearbox: WordsToBeats, lengths: fifo.SyncFIFO, stop: Value) -> None:
         """Beats for the bursts in ``lengths``, in a register of their own; without strobes once stopped."""
-        bus, lengths = self.bus, self._lengths
+        bus = self.bus
         sent = Signal(8)  # beats of the oldest burst that are in the register or gone
         move, last = Signal(), Signal()
         m.d.comb += [
-            move.eq((~bus.wvalid | bus.wready) & lengths.r_rdy & (gearbox.o.valid | self._stop)),
+            move.eq((~bus.wvalid | bus.wready) & lengths.r_rdy & (gearbox.o.valid | stop)),
             last.eq(sent == lengths.r_data),
             lengths.r_en.eq(move & last),
             gearbox.o.ready.eq(move),
@@ -207,7 +236,7 @@ class StoreUnit(wiring.Component):
             m.d.sync += [
                 bus.wvalid.eq(1),
                 bus.wdata.eq(gearbox.o.payload.data),
-                bus.wstrb.eq(Mux(self._stop, 0, gearbox.o.payload.strobe)),
+                bus.wstrb.eq(Mux(stop, 0, gearbox.o.payload.strobe)),
                 bus.wlast.eq(last),
                 sent.eq(Mux(last, 0, sent + 1)),
             ]

@@ -6,9 +6,29 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
 
 from tests.support.hw.columns import pack, run_pipeline, unpack
-from vitreous.hw.matrix.processing_element import ProcessingElement
+from vitreous.hw.matrix.processing_element import Flags, ProcessingElement
+
+
+class Element(wiring.Component):  # type: ignore[misc]  # Amaranth has no types
+    """One processing element with ports."""
+
+    def __init__(self, *, depth: int) -> None:
+        self._element = ProcessingElement(depth=depth)
+        operands = data.ArrayLayout(signed(8), depth)
+        flags = {name: In(1) for name in Flags._fields}
+        super().__init__({"a": In(operands), "b": In(operands), "shadow": Out(signed(32)), **flags})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        a, b = ([operand[v] for v in range(self._element.depth)] for operand in (self.a, self.b))
+        flags = Flags(take=self.take, load=self.load, copy=self.copy)
+        m.d.comb += self.shadow.eq(self._element.build(m, a, b, flags, name="0"))
+        return m
 
 
 def stimulus(
@@ -47,7 +67,7 @@ def test_tiles(depth: int, gap: bool) -> None:
     tiles += [(lowest, lowest), (lowest, highest), (highest, highest), (lowest[:1], lowest[:1])]
     inputs, ends = stimulus(tiles, gap=gap, rng=rng)
     cycles = len(inputs) + 1
-    seen = run_pipeline(ProcessingElement(depth=depth), inputs, ["shadow"], cycles=cycles)
+    seen = run_pipeline(Element(depth=depth), inputs, ["shadow"], cycles=cycles)
     shadow = [unpack(s["shadow"], 32, 1, signed=True)[0] for s in seen]
     sums = [int(np.sum(a.astype(np.int64) * b.astype(np.int64))) for a, b in tiles]
     for tile, (end, total) in enumerate(zip(ends, sums, strict=True)):
@@ -65,7 +85,7 @@ def test_the_accumulator_reaches_the_ends_of_32_bits(b: int) -> None:
     operands = np.full((words, 8), -128, np.int8), np.full((words, 8), b, np.int8)
     operands[0][-1, -1] = 0
     inputs, ends = stimulus([operands], gap=False, rng=np.random.default_rng(0))
-    seen = run_pipeline(ProcessingElement(depth=8), inputs, ["shadow"], cycles=len(inputs) + 1)
+    seen = run_pipeline(Element(depth=8), inputs, ["shadow"], cycles=len(inputs) + 1)
     total = -128 * b * (8 * words - 1)
     assert (1 << 31) - (1 << 18) < abs(total) < 1 << 31
     assert unpack(seen[ends[0] + ProcessingElement.LATENCY]["shadow"], 32, 1, signed=True) == [total]
@@ -74,7 +94,7 @@ def test_the_accumulator_reaches_the_ends_of_32_bits(b: int) -> None:
 def test_depth_is_checked_and_read_only() -> None:
     with pytest.raises(ValueError, match="^Depth must be a positive integer, not 0$"):
         ProcessingElement(depth=0)
-    element = ProcessingElement(depth=3)
+    element: Any = ProcessingElement(depth=3)
     assert element.depth == 3
     with pytest.raises(AttributeError):
         element.depth = 4

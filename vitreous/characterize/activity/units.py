@@ -57,9 +57,9 @@ class Unit:
 
 _ARRAY: tuple[tuple[str, str], ...] = (
     ("operand registers", r"[ab]_\d+_\d+"),
-    ("dot product registers", r"element_\d+_\d+_dot"),
-    ("accumulators", r"element_\d+_\d+_acc"),
-    ("shadow and column registers", r"element_\d+_\d+_(held|shadow)|column"),
+    ("dot product registers", r"dot_"),
+    ("accumulators", r"acc_"),
+    ("shadow and column registers", r"shadow_|column"),
 )
 
 
