@@ -57,8 +57,8 @@ def prologue(config: AcceleratorConfig) -> ProbabilityPrologue:
 
 def _row_result(softmax: SoftmaxConfig) -> RowScale | RowInverse:
     """From the sum of a row to its multiplier, shift and factor."""
-    offset = limits(softmax).row_exponent
-    return RowScale(offset=offset) if offset else RowInverse()
+    known = limits(softmax)
+    return RowInverse() if known.divided else RowScale(offset=known.row_exponent)
 
 
 class SoftmaxStatistics(wiring.Component):
