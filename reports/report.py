@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from vitreous.reports.ablation.ablation import Ablation
@@ -23,7 +21,6 @@ from vitreous.reports.figures.schedule import Schedule, schedule
 from vitreous.reports.figures.transfers import Transfer, transfers
 from vitreous.reports.record.provenance import SOURCES, hows
 from vitreous.reports.record.record import AttentionRecord, Check, Record
-from vitreous.spec.storage import write_text
 
 ASSUMED_CLOCK_MHZ = 200.0
 """The clock for latency where the user gives none: an assumption, and the report says so. No tool has timed it."""
@@ -189,19 +186,3 @@ def summarize(
         sources=SOURCES,
         how=hows(clock_source),
     )
-
-
-def write(report: Report, folder: str | Path) -> tuple[Path, Path]:
-    """Write ``index.html`` and ``report.json`` into ``folder``, each whole or not at all; returns both paths.
-
-    Beside them the tables and the trace of ``reports.export``.
-    """
-    from vitreous.reports.export import exports
-    from vitreous.reports.page.page import render
-
-    folder = Path(folder)
-    texts = {"index.html": render(report), "report.json": json.dumps(report.as_dict(), indent=1)}
-    texts |= exports(report)
-    for name, text in texts.items():
-        write_text(folder / name, text)
-    return folder / "index.html", folder / "report.json"
