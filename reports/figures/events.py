@@ -14,9 +14,10 @@ from vitreous.spec.work import work
 
 @dataclass(frozen=True)
 class Events:
-    """Counts by counter name; what needs a clock is not among them, ``fetch_beats`` is.
+    """Counts by counter name; what needs a clock is not among them.
 
-    instructions : of each by program counter. layers : of all with one label, in the order of the program.
+    instructions : of each by program counter. layers : of all with one label, in the order of the program; they and
+    ``total`` have ``fetch_beats`` too.
     """
 
     instructions: Sequence[Counter[str]]
@@ -26,17 +27,13 @@ class Events:
 
 def events(program: Sequence[Instruction], config: AcceleratorConfig) -> Events:
     """Of ``program`` on the accelerator of ``config``."""
-    each = [_of_one(instruction, config) for instruction in program]
+    each = [work([instruction], config) for instruction in program]
     layers: dict[str, Counter[str]] = {}
     for instruction, counts in zip(program, each, strict=True):
         layers.setdefault(instruction.label, Counter()).update(counts)
+    for counts in layers.values():
+        counts["fetch_beats"] = fetch_beats(counts["instructions"], config)
     return Events(each, layers, sum(layers.values(), Counter()))
-
-
-def _of_one(instruction: Instruction, config: AcceleratorConfig) -> Counter[str]:
-    counts: Counter[str] = work([instruction], config)
-    counts["fetch_beats"] = fetch_beats(1, config)
-    return counts
 
 
 def fetch_beats(instructions: int, config: AcceleratorConfig) -> int:
