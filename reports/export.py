@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from vitreous.reports.energy.energy import TIME
 from vitreous.reports.energy.technology import Range
 from vitreous.reports.figures.figures import MEANING
 from vitreous.reports.figures.schedule import QUEUES
@@ -63,7 +64,15 @@ def energy_csv(report: Report) -> str:
     header = ["technology", "dram", "unit", "events", "count", *_range_names("energy"), "how"]
     counts = report.counters[0]
     rows = [
-        (detail.technology, detail.dram, p.unit, p.events, counts.get(p.events), *_cells(p.joules), p.how)
+        (
+            detail.technology,
+            detail.dram,
+            p.unit,
+            p.events,
+            None if p.events == TIME else counts[p.events],
+            *_cells(p.joules),
+            p.how,
+        )
         for p in detail.parts
     ]
     return _csv(header, rows)
@@ -72,7 +81,7 @@ def energy_csv(report: Report) -> str:
 def counters_csv(report: Report) -> str:
     """A row for each image and counter."""
     rows = [
-        (image, name, value, MEANING.get(name, ""))
+        (image, name, value, MEANING[name])
         for image, counters in enumerate(report.counters)
         for name, value in counters.items()
     ]

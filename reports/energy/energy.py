@@ -17,18 +17,17 @@ from math import isfinite
 from vitreous.reports.energy.event_costs import NO_ENERGY, PJ, event_costs, static_power
 from vitreous.reports.energy.technology import ZERO, Range, Technology, load_dram
 from vitreous.reports.errors import ReportError
+from vitreous.reports.figures.ports import DRAM_PORTS
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import COUNTERS
 
-BEATS = ("load_beats", "fetch_beats", "store_beats")
-"""The counters of bits that move between chip and DRAM."""
-STATIC = "static"
+STATIC, TIME = "static", "time"
 DRAM = "DRAM"
 
 
 @dataclass(frozen=True)
 class EnergyPart:
-    """``joules`` of ``unit`` for all its ``events`` (a counter's name, or ``time``); ``how``: the formula."""
+    """``joules`` of ``unit`` for all its ``events`` (a counter's name, or ``TIME``); ``how``: the formula."""
 
     unit: str
     events: str
@@ -122,10 +121,10 @@ def energy(
             *(EnergyPart(c.unit, c.event, c.joules * counters[c.event], c.how) for c in costs),
             *(
                 EnergyPart(DRAM, name, kind.bit_pj * (PJ * bits * counters[name]), f"{bits} bits a beat")
-                for name in BEATS
+                for name in DRAM_PORTS.values()
             ),
             EnergyPart(
-                STATIC, "time", static_power(config, technology) * seconds, "leakage and device, by time"
+                STATIC, TIME, static_power(config, technology) * seconds, "leakage and device, by time"
             ),
         ),
     )
@@ -149,7 +148,7 @@ def layer_energy(
     costs: dict[str, Range] = {}
     for cost in event_costs(config, technology):
         costs[cost.event] = costs.get(cost.event, ZERO) + cost.joules
-    for name in BEATS:
+    for name in DRAM_PORTS.values():
         costs[name] = costs[name] + load_dram(dram).bit_pj * (PJ * config.bus.data_bits)
     a_cycle = costs.pop("cycles") + static_power(config, technology) / (clock_mhz * 1e6)
     rows = []

@@ -16,6 +16,7 @@ from typing import assert_never
 from vitreous.reports.energy.technology import ZERO, MemoryCost, Range, Technology
 from vitreous.reports.errors import ReportError
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.counters import HardwareCounter
 from vitreous.spec.isa import INSTRUCTION_BYTES, Memory
 from vitreous.spec.layout import memory_words, word_bytes
 from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS
@@ -26,23 +27,23 @@ NO_COST = "exact is float64: no hardware has it, so nothing is known of its ener
 
 NO_ENERGY: Mapping[str, str] = dict.fromkeys(
     (
-        "matrix_wait_load",
-        "matrix_wait_matrix",
-        "matrix_wait_vector",
-        "matrix_wait_store",
-        "matrix_stall_readout",
-        "matrix_stall_parameters",
-        "matrix_empty",
-        "load_busy",
-        "load_wait_token",
-        "vector_busy",
-        "vector_wait_token",
-        "store_busy",
-        "store_wait_token",
+        HardwareCounter.MATRIX_WAIT_LOAD,
+        HardwareCounter.MATRIX_WAIT_MATRIX,
+        HardwareCounter.MATRIX_WAIT_VECTOR,
+        HardwareCounter.MATRIX_WAIT_STORE,
+        HardwareCounter.MATRIX_STALL_READOUT,
+        HardwareCounter.MATRIX_STALL_PARAMETERS,
+        HardwareCounter.MATRIX_EMPTY,
+        HardwareCounter.LOAD_BUSY,
+        HardwareCounter.LOAD_WAIT_TOKEN,
+        HardwareCounter.VECTOR_BUSY,
+        HardwareCounter.VECTOR_WAIT_TOKEN,
+        HardwareCounter.STORE_BUSY,
+        HardwareCounter.STORE_WAIT_TOKEN,
     ),
     "what a unit waits for, or that it works: the cycle is paid by `cycles`, the work by its own events",
 )
-"""Counters that are no events: they have no energy of their own, and why."""
+"""Counters that are not events: why they have no energy of their own."""
 
 
 @dataclass(frozen=True, slots=True)
