@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
 
-from vitreous.reports.energy.event_costs import NO_ENERGY, PJ, event_costs, static_power
+from vitreous.reports.energy.event_costs import (
+    NO_ENERGY,
+    PJ,
+    STATIC_FORMULA,
+    event_costs,
+    static_power,
+    with_values,
+)
 from vitreous.reports.energy.technology import ZERO, Range, Technology, load_dram
 from vitreous.reports.errors import ReportError
 from vitreous.reports.figures.ports import DRAM_PORTS
@@ -22,7 +29,7 @@ from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import COUNTERS
 
 STATIC, TIME = "static", "time"
-DRAM = "DRAM"
+DRAM, DRAM_FORMULA = "DRAM", "b bits of a beat, each at the energy of a bit of the DRAM"
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,7 @@ def energy(
     _check_counters(counters, {cost.event for cost in costs})
     seconds = counters["cycles"] / (clock_mhz * 1e6)
     kind, bits = load_dram(dram), config.bus.data_bits
+    how = with_values(DRAM_FORMULA, f"b = {bits}")
     return Energy(
         technology=technology.name,
         dram=kind.name,
@@ -120,12 +128,10 @@ def energy(
         parts=(
             *(EnergyPart(c.unit, c.event, c.joules * counters[c.event], c.how) for c in costs),
             *(
-                EnergyPart(DRAM, name, kind.bit_pj * (PJ * bits * counters[name]), f"{bits} bits a beat")
+                EnergyPart(DRAM, name, kind.bit_pj * (PJ * bits * counters[name]), how)
                 for name in DRAM_PORTS.values()
             ),
-            EnergyPart(
-                STATIC, TIME, static_power(config, technology) * seconds, "leakage and device, by time"
-            ),
+            EnergyPart(STATIC, TIME, static_power(config, technology) * seconds, STATIC_FORMULA),
         ),
     )
 
