@@ -83,30 +83,10 @@ def _check_element(m: Module, unit: Any, registers: dict[str, Signal], free: Any
     ]
 
 
-def _inductive(
-    name: str,
-    unit: str,
-    statement: str,
-    top: Any,
-    bug: Mutation,
-    *,
-    depth: int,
-    bug_depth: int,
-) -> Proof:
-    return Proof(
-        name=name,
-        unit=unit,
-        statement=statement,
-        top=top,
-        mode="prove",
-        depth=depth,
-        bug_depth=bug_depth,
-        bug=bug,
-    )
-
+inductive = partial(Proof, mode="prove")
 
 PROOFS = (
-    _inductive(
+    inductive(
         "softmax_base2_sum",
         "hw.softmax.base2.Base2Recurrence",
         "`2**18 <= S < 2**20 * keys` for up to 4096 keys of any scores: no overflow in 32 bits",
@@ -122,7 +102,7 @@ PROOFS = (
         depth=6,
         bug_depth=8,
     ),
-    _inductive(
+    inductive(
         "softmax_online_sum",
         "hw.softmax.online.OnlineRecurrence",
         "`2**19 <= S <= 2**19 * keys` for up to 4096 keys of any scores: no overflow in 32 bits",
@@ -133,7 +113,7 @@ PROOFS = (
         depth=6,
         bug_depth=8,
     ),
-    _inductive(
+    inductive(
         "softmax_ibert_sum",
         "hw.softmax.ibert.IbertSum",
         "`S <= 2**19 * keys` for up to 4096 keys of any distances: no overflow in 32 bits",
@@ -144,7 +124,7 @@ PROOFS = (
         depth=7,
         bug_depth=9,
     ),
-    _inductive(
+    inductive(
         "softmax_ita_sum",
         "hw.softmax.ita.ItaRecurrence",
         "`2**8 <= S <= 2**8 * keys` for up to 4096 keys of any scores: 65280 for the 255 that have an inverse, and no "
@@ -154,7 +134,7 @@ PROOFS = (
         depth=6,
         bug_depth=8,
     ),
-    _inductive(
+    inductive(
         "array_accumulator",
         "hw.matrix.processing_element.ProcessingElement",
         "an accumulator equals a sum of 48 bits while `128 * sum |w| < 2**31` (2 deep)",

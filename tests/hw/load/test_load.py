@@ -4,6 +4,7 @@ and errors."""
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from amaranth.lib import wiring
 
 from tests.support.hw.axi_memory import AxiMemory
 from tests.support.hw.ports_model import WriteMemory
-from tests.support.hw.transfer_bench import BASE, TransferBench, depths, small
+from tests.support.hw.transfer_bench import BASE, TransferBench, depths, small, transfer
 from vitreous.golden.machine.dma import start_fill, start_load, start_load_patches
 from vitreous.golden.machine.memories import Dram, Memories
 from vitreous.hw.axi.axi import ReadChannel
@@ -166,17 +167,7 @@ def test_patches(lanes: int, depth: int, data_bits: int, stall: float) -> None:
     )
 
 
-def load(**fields: int) -> Instruction:
-    values = {
-        "memory": Memory.W,
-        "base": 0,
-        "words": 4,
-        "rows": 1,
-        "stride": 0,
-        "dram_offset": 0,
-        "dram_stride": 0,
-    }
-    return make(Opcode.LOAD, **{**values, **fields})
+load = partial(transfer, Opcode.LOAD, memory=Memory.W)
 
 
 def test_full_throughput_of_long_rows() -> None:

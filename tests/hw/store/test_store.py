@@ -4,6 +4,7 @@ and errors."""
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from amaranth.hdl import Module
 
 from tests.support.hw.axi_memory import AxiMemory
 from tests.support.hw.ports_model import ReadMemory
-from tests.support.hw.transfer_bench import BASE, TransferBench, depths, small
+from tests.support.hw.transfer_bench import BASE, TransferBench, depths, small, transfer
 from vitreous.golden.machine.dma import start_store
 from vitreous.golden.machine.memories import Dram, Memories
 from vitreous.hw.store.store import StoreUnit
@@ -100,17 +101,7 @@ def test_stores_of_every_width(lanes: int, depth: int, data_bits: int, stall: fl
     assert bytes(bench.axi.data[BASE : BASE + SIZE]) == execute(bench, program)
 
 
-def store(**fields: int) -> Instruction:
-    values = {
-        "memory": Memory.X,
-        "base": 0,
-        "words": 4,
-        "rows": 1,
-        "stride": 0,
-        "dram_offset": 0,
-        "dram_stride": 0,
-    }
-    return make(Opcode.STORE, **{**values, **fields})
+store = partial(transfer, Opcode.STORE, memory=Memory.X)
 
 
 def test_full_throughput_of_long_rows() -> None:

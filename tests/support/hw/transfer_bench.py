@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 
 from tests.support.hw.axi_memory import AxiMemory, taken
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig, MemoryConfig
-from vitreous.spec.isa import Instruction, Memory
+from vitreous.spec.isa import Instruction, Memory, Opcode, make
 
 BASE = 0x1000 - 0x40
 """Where the window begins: shortly before a page ends."""
@@ -25,6 +25,12 @@ def small(lanes: int = 4, depth: int = 2, data_bits: int = 64, **bus: int) -> Ac
         ),
         bus=BusConfig(data_bits=data_bits, **bus),
     )
+
+
+def transfer(opcode: Opcode, *, memory: Memory, **fields: int) -> Instruction:
+    """A LOAD or STORE of 4 words of ``memory`` from its first one on, changed by ``fields``."""
+    values = dict.fromkeys(("base", "stride", "dram_offset", "dram_stride"), 0)
+    return make(opcode, **{"memory": memory, "words": 4, "rows": 1, **values, **fields})
 
 
 def depths(config: AcceleratorConfig) -> dict[Memory, int]:

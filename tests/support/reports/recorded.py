@@ -13,6 +13,16 @@ CONFIG = AcceleratorConfig(name="tiny", array=ArrayConfig(lanes=4, depth=2), bus
 """32 MAC a cycle, words of 8 bytes in X and W."""
 
 
+SETTING: dict[str, Any] = {
+    "technology": "asic-28nm",
+    "dram": "ddr4",
+    "clock_mhz": 200.0,
+    "memory_latency": 40,
+    "memory_throughput": 100,
+}
+"""What made-up ablations and explorations were made with."""
+
+
 def matmul(label: str, *, row_tiles: int, columns: int, k_words: int, **fields: int) -> Instruction:
     values = {
         "operands": Operands.XW,
