@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+from tests.support.instructions import zeros
 from vitreous.reports.record.record import FORMAT, Record, from_dict
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig
 from vitreous.spec.isa import COUNTERS, Instruction, Memory, Opcode, Operands, Queue, Scale, make
@@ -24,27 +25,9 @@ SETTING: dict[str, Any] = {
 
 
 def matmul(label: str, *, row_tiles: int, columns: int, k_words: int, **fields: int) -> Instruction:
-    values = {
-        "operands": Operands.XW,
-        "destination": Memory.X,
-        "scale": Scale.COLUMN,
-        "activation": 0,
-        "residual": 0,
-        "slot": 0,
-        "a_base": 0,
-        "a_stride": 0,
-        "b_base": 0,
-        "b_stride": 0,
-        "o_base": 0,
-        "o_stride": 0,
-        "p_base": 0,
-        "zero_point": 0,
-        "multiplier": 1,
-        "shift": 1,
-        "wide": 0,
-        **fields,
-    }
-    return make(Opcode.MATMUL, label=label, row_tiles=row_tiles, columns=columns, k_words=k_words, **values)
+    """From X and W to X, scaled by column, but for ``fields``."""
+    sizes = {"row_tiles": row_tiles, "columns": columns, "k_words": k_words}
+    return zeros(Opcode.MATMUL, label=label, **{"multiplier": 1, "shift": 1, **sizes, **fields})
 
 
 def transfer(opcode: Opcode, label: str, memory: Memory) -> Instruction:
