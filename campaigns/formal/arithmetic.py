@@ -249,6 +249,12 @@ def _pipeline(name: str, unit: type, statement: str, top: object, bug: Mutation)
     )
 
 
+def _division(name: str, statement: str, bug: Mutation, *, steps: bool) -> Proof:
+    top = partial(ReciprocalTop, steps=steps)
+    unit = "hw.arith.reciprocal.Reciprocal"
+    return Proof(name, unit, statement, top, bug, mode="prove", depth=5, bug_depth=6)
+
+
 PROOFS = (
     _pipeline(
         "requantize",
@@ -275,36 +281,28 @@ PROOFS = (
             "value[self.width - distance + 1 :]",
         ),
     ),
-    Proof(
-        name="reciprocal",
-        unit="hw.arith.reciprocal.Reciprocal",
-        statement="`Q * Sn <= n * 2**17 < (Q + 1) * Sn` and the exponent, for all numbers from 1 to 2**32 - 1 and all "
+    _division(
+        "reciprocal",
+        "`Q * Sn <= n * 2**17 < (Q + 1) * Sn` and the exponent, for all numbers from 1 to 2**32 - 1 and all "
         "numerators above 2**13 (an invariant for each of the 16 steps), given `reciprocal_steps`",
-        top=partial(ReciprocalTop, steps=False),
-        mode="prove",
-        depth=5,
-        bug=Mutation(
+        Mutation(
             "width",
             "arith/reciprocal.py",
             "leading.o[NUMBER_BITS - _DIVISOR_BITS :]",
             "leading.o[NUMBER_BITS - _DIVISOR_BITS + 1 :]",
         ),
-        bug_depth=6,
+        steps=False,
     ),
-    Proof(
-        name="reciprocal_steps",
-        unit="hw.arith.reciprocal.Reciprocal",
-        statement="divisor, exponent, remainder and quotient of each of the 16 steps are those of a restoring division",
-        top=partial(ReciprocalTop, steps=True),
-        mode="prove",
-        depth=5,
-        bug=Mutation(
+    _division(
+        "reciprocal_steps",
+        "divisor, exponent, remainder and quotient of each of the 16 steps are those of a restoring division",
+        Mutation(
             "sign",
             "arith/reciprocal.py",
             "Cat(subtract, state.remainder) + divisor",
             "Cat(0, state.remainder) + divisor",
         ),
-        bug_depth=6,
+        steps=True,
     ),
     _pipeline(
         "row_scale",

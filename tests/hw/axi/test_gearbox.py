@@ -35,20 +35,19 @@ def over(memories: Sequence[Memory]) -> Callable[[Any], Any]:
     return marked
 
 
-def rows(sizes: Sizes, memory: Memory) -> tuple[AcceleratorConfig, random.Random, list[bytes]]:
-    """``ROWS`` rows of 1 to 7 words of ``memory``, with the generator for what else is random."""
+def rows(sizes: Sizes, memory: Memory) -> tuple[AcceleratorConfig, random.Random, int, list[bytes]]:
+    """Words of a row, 1 to 7, and ``ROWS`` rows of ``memory``, with the generator for what else is random."""
     lanes, _, data_bits = sizes
     config, rng = small(*sizes), random.Random(lanes + data_bits + memory)
     words = rng.randint(1, 7)
-    return config, rng, [rng.randbytes(words * word_bytes(config, memory)) for _ in range(ROWS)]
+    return config, rng, words, [rng.randbytes(words * word_bytes(config, memory)) for _ in range(ROWS)]
 
 
 @over(LOADED)
 def test_rows_of_beats_become_words(sizes: Sizes, memory: Memory, stall: float) -> None:
-    config, rng, data = rows(sizes, memory)
+    config, rng, words, data = rows(sizes, memory)
     beat, size = config.bus.beat_bytes, word_bytes(config, memory)
     dut = BeatsToWords(config, memories=LOADED)
-    words = len(data[0]) // size
     beats = [row[at : at + beat] for row in data for at in range(0, len(row), beat)]
     # What follows a row in its last beat is dropped, whatever it is.
     numbers = [int.from_bytes(part + rng.randbytes(beat - len(part)), "little") for part in beats]
@@ -68,10 +67,9 @@ def test_rows_of_beats_become_words(sizes: Sizes, memory: Memory, stall: float) 
 
 @over(STORED)
 def test_rows_of_words_become_beats_with_strobes(sizes: Sizes, memory: Memory, stall: float) -> None:
-    config, rng, data = rows(sizes, memory)
+    config, rng, words, data = rows(sizes, memory)
     beat, size = config.bus.beat_bytes, word_bytes(config, memory)
     dut = WordsToBeats(config, memories=STORED)
-    words = len(data[0]) // size
     payloads = [
         {"data": int.from_bytes(row[at : at + size], "little"), "last": int(at + size == len(row))}
         for row in data

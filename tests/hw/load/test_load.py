@@ -13,7 +13,7 @@ from amaranth.lib import wiring
 
 from tests.support.hw.axi_memory import AxiMemory
 from tests.support.hw.ports_model import WriteMemory
-from tests.support.hw.transfer_bench import BASE, TransferBench, depths, small, transfer
+from tests.support.hw.transfer_bench import BASE, TransferBench, anywhere, depths, small, transfer
 from vitreous.golden.machine.dma import start_fill, start_load, start_load_patches
 from vitreous.golden.machine.memories import Dram, Memories
 from vitreous.hw.axi.axi import ReadChannel
@@ -21,6 +21,7 @@ from vitreous.hw.load.load import LoadUnit
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode, make
 from vitreous.spec.layout import word_bytes
+from vitreous.spec.opcodes.opcode import Region
 
 SIZE = 24576
 
@@ -88,27 +89,14 @@ def random_program(config: AcceleratorConfig, rng: random.Random, count: int) ->
     beat, program = config.bus.beat_bytes, []
     for _ in range(count):
         which = rng.choice(list(depths(config)))
-        size = word_bytes(config, which)
         words, rows = rng.randint(1, min(12, depths(config)[which] // 5)), rng.randint(1, 4)
         stride = rng.randint(0, min(20, depths(config)[which] // 5))
         base = rng.randint(0, depths(config)[which] - (rows - 1) * stride - words)
         if which is not Memory.P and rng.random() < 0.2:
             program.append(make(Opcode.FILL, memory=which, base=base, words=words))
             continue
-        dram_stride = rng.randint(0, 40) * beat
-        last = (SIZE - (rows - 1) * dram_stride - words * size) // beat
-        program.append(
-            make(
-                Opcode.LOAD,
-                memory=which,
-                base=base,
-                words=words,
-                rows=rows,
-                stride=stride,
-                dram_offset=rng.choice((last, rng.randint(0, last))) * beat,
-                dram_stride=dram_stride,
-            )
-        )
+        region, dram_stride = Region(which, base, words, rows, stride), rng.randint(0, 40) * beat
+        program.append(anywhere(rng, Opcode.LOAD, config, SIZE, region, dram_stride))
     return program
 
 

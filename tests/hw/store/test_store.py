@@ -12,13 +12,14 @@ from amaranth.hdl import Module
 
 from tests.support.hw.axi_memory import AxiMemory
 from tests.support.hw.ports_model import ReadMemory
-from tests.support.hw.transfer_bench import BASE, TransferBench, depths, small, transfer
+from tests.support.hw.transfer_bench import BASE, TransferBench, anywhere, depths, small, transfer
 from vitreous.golden.machine.dma import start_store
 from vitreous.golden.machine.memories import Dram, Memories
 from vitreous.hw.store.store import StoreUnit
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode, make
+from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode
 from vitreous.spec.layout import word_bytes
+from vitreous.spec.opcodes.opcode import Region
 
 SIZE = 12001  # no multiple of a beat
 SOURCES = (Memory.X, Memory.W, Memory.R)
@@ -71,19 +72,9 @@ def random_program(config: AcceleratorConfig, rng: random.Random, count: int) ->
         size, depth = word_bytes(config, which), depths(config)[which]
         words, rows, stride = rng.randint(1, 10), rng.randint(1, 4), rng.randint(0, depth // 8)
         dram_stride = rng.randint(0, 12) * beat + -(-words * size // beat) * beat
-        last = (SIZE - (rows - 1) * dram_stride - words * size) // beat
-        program.append(
-            make(
-                Opcode.STORE,
-                memory=which,
-                base=rng.randint(0, depth - (rows - 1) * stride - words),
-                words=words,
-                rows=rows,
-                stride=stride,
-                dram_offset=rng.choice((last, rng.randint(0, last))) * beat,
-                dram_stride=dram_stride,
-            )
-        )
+        base = rng.randint(0, depth - (rows - 1) * stride - words)
+        region = Region(which, base, words, rows, stride)
+        program.append(anywhere(rng, Opcode.STORE, config, SIZE, region, dram_stride))
     return program
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from amaranth.hdl import Module
@@ -10,6 +11,8 @@ from amaranth.sim import Simulator
 from tests.support.hw.axi_memory import AxiMemory, taken
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig, MemoryConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode, make
+from vitreous.spec.layout import word_bytes
+from vitreous.spec.opcodes.opcode import Region
 
 BASE = 0x1000 - 0x40
 """Where the window begins: shortly before a page ends."""
@@ -31,6 +34,21 @@ def transfer(opcode: Opcode, *, memory: Memory, **fields: int) -> Instruction:
     """A LOAD or STORE of 4 words of ``memory`` from its first one on, changed by ``fields``."""
     values = dict.fromkeys(("base", "stride", "dram_offset", "dram_stride"), 0)
     return make(opcode, **{"memory": memory, "words": 4, "rows": 1, **values, **fields})
+
+
+def anywhere(
+    rng: random.Random,
+    opcode: Opcode,
+    config: AcceleratorConfig,
+    window: int,
+    region: Region,
+    dram_stride: int,
+) -> Instruction:
+    """A LOAD or STORE of ``region`` at a random beat, often the last one, of a window of so many bytes."""
+    beat, size = config.bus.beat_bytes, word_bytes(config, region.memory)
+    last = (window - (region.rows - 1) * dram_stride - region.words * size) // beat
+    offset = rng.choice((last, rng.randint(0, last))) * beat
+    return make(opcode, **region._asdict(), dram_offset=offset, dram_stride=dram_stride)
 
 
 def depths(config: AcceleratorConfig) -> dict[Memory, int]:

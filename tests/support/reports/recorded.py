@@ -229,30 +229,27 @@ class _Schedule:
         return self.product(f"{name}.mlp.fc2", 280_000, ready, 2, destination=Memory.R, residual=1)
 
 
+SHARES = {
+    "rest": {"matrix_wait_load": 8, "matrix_wait_vector": 3, "matrix_stall_readout": 9, "matrix_empty": 10},
+    "all": {"load_busy": 5, "vector_busy": 12, "load_beats": 9},
+    "busy": {
+        "x_reads": 1,
+        "w_reads": 1,
+        "x_writes": 12,
+        "r_reads": 9,
+        "r_writes": 15,
+        "s_writes": 30,
+        "s_reads": 14,
+    },
+}
+"""Of all cycles, of those in which the array works and of the others, one of so many counts for a counter."""
+
+
 def _large_counters(end: int, busy: int) -> dict[str, int]:
     """Of ``end`` cycles, in ``busy`` of which the array works."""
-    rest = end - busy
-    return counters(
-        cycles=end,
-        array_busy=busy,
-        matrix_wait_load=rest // 8,
-        matrix_wait_vector=rest // 3,
-        matrix_stall_readout=rest // 9,
-        matrix_empty=rest // 10,
-        load_busy=end // 5,
-        vector_busy=end // 12,
-        store_busy=300,
-        load_beats=end // 9,
-        fetch_beats=3000,
-        store_beats=120,
-        x_reads=busy,
-        w_reads=busy,
-        x_writes=busy // 12,
-        r_reads=busy // 9,
-        r_writes=busy // 15,
-        s_writes=busy // 30,
-        s_reads=busy // 14,
-    )
+    cycles = {"all": end, "busy": busy, "rest": end - busy}
+    shares = {name: cycles[of] // part for of, parts in SHARES.items() for name, part in parts.items()}
+    return counters(cycles=end, array_busy=busy, store_busy=300, fetch_beats=3000, store_beats=120, **shares)
 
 
 def large_record(blocks: int = 12, tiles: int = 25) -> Record:
