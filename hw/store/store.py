@@ -53,11 +53,7 @@ class StoreUnit(TransferUnit):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         config = checks.accelerator(config)
-        ports = {
-            "x": ReadPort(8 * config.panel_word_bytes),
-            "w": ReadPort(8 * config.panel_word_bytes),
-            "r": ReadPort(8 * config.residual_word_bytes),
-        }
+        ports = {memory.name.lower(): ReadPort(8 * word_bytes(config, memory)) for memory in SOURCES}
         super().__init__(config, Axi4(config.bus.data_bits), ports)
 
     def elaborate(self, platform: object) -> Module:

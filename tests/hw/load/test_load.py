@@ -11,9 +11,8 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 
-from tests.support.hw.axi_memory import AxiMemory
 from tests.support.hw.ports_model import WriteMemory
-from tests.support.hw.transfer_bench import BASE, TransferBench, anywhere, depths, small, transfer
+from tests.support.hw.transfer_bench import BASE, TransferBench, anywhere, depths, dram_on, small, transfer
 from vitreous.golden.machine.dma import start_fill, start_load, start_load_patches
 from vitreous.golden.machine.memories import Dram, Memories
 from vitreous.hw.axi.axi import ReadChannel
@@ -38,14 +37,13 @@ class Bench(TransferBench):
         m = Module()
         m.submodules.unit, m.submodules.channel = unit, channel
         wiring.connect(m, unit.bus, channel.load)
-        axi = AxiMemory(
+        axi = dram_on(
             channel.bus,
-            config.bus.data_bits,
-            BASE + SIZE + 64,
+            config,
+            SIZE,
             seed=seed,
             stall=stall,
             latency=latency,
-            burst_beats=config.bus.burst_beats,
             outstanding=config.bus.outstanding_reads,
             readable=(BASE, BASE + SIZE),
         )

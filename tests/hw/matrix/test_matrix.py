@@ -114,6 +114,7 @@ def test_wide_and_narrow_products_follow_each_other(variant: str) -> None:
     keys = config.s_depth * config.array.depth
     scores = {"destination": Memory.S, "k_words": 3, "b_stride": 1, "shift": 16}
     values = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "b_stride": 2, "zero_point": 5}
+    by_column, by_tensor = ({**values, "scale": scale} for scale in (Scale.COLUMN, Scale.TENSOR))
     program = [
         matmul(**scores, slot=0, columns=keys),
         matmul(**scores, slot=1, columns=1, a_base=9),
@@ -126,24 +127,9 @@ def test_wide_and_narrow_products_follow_each_other(variant: str) -> None:
         matmul(**values, slot=1, k_words=1, columns=4, o_base=55, wide=1, activation=Activation.RELU),
         matmul(**{**values, "scale": Scale.LANE}, slot=0, k_words=4, columns=7, o_base=58, wide=1, p_base=3),
         matmul(
-            **{**values, "scale": Scale.COLUMN},
-            slot=0,
-            k_words=2,
-            columns=8,
-            o_base=70,
-            wide=1,
-            destination=Memory.R,
-            residual=1,
+            **by_column, slot=0, k_words=2, columns=8, o_base=70, wide=1, destination=Memory.R, residual=1
         ),
-        matmul(
-            **{**values, "scale": Scale.TENSOR},
-            slot=0,
-            k_words=5,
-            columns=3,
-            o_base=100,
-            wide=1,
-            destination=Memory.W,
-        ),
+        matmul(**by_tensor, slot=0, k_words=5, columns=3, o_base=100, wide=1, destination=Memory.W),
     ]
     outcome = run(config, program)
     assert outcome.events["readout_column"] == sum(i["columns"] for i in program)

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module
 
-from tests.support.hw.axi_memory import AxiMemory
 from tests.support.hw.ports_model import ReadMemory
-from tests.support.hw.transfer_bench import BASE, TransferBench, anywhere, depths, small, transfer
+from tests.support.hw.transfer_bench import BASE, TransferBench, anywhere, depths, dram_on, small, transfer
 from vitreous.golden.machine.dma import start_store
 from vitreous.golden.machine.memories import Dram, Memories
 from vitreous.hw.store.store import StoreUnit
@@ -33,15 +32,7 @@ class Bench(TransferBench):
         unit = StoreUnit(config)
         m = Module()
         m.submodules.unit = unit
-        axi = AxiMemory(
-            unit.bus,
-            config.bus.data_bits,
-            BASE + SIZE + 64,
-            seed=seed,
-            stall=stall,
-            burst_beats=config.bus.burst_beats,
-            writable=(BASE, BASE + SIZE),
-        )
+        axi = dram_on(unit.bus, config, SIZE, seed=seed, stall=stall, writable=(BASE, BASE + SIZE))
         memories = {}
         for which in SOURCES:
             port, bits = getattr(unit, which.name.lower()), 8 * word_bytes(config, which)

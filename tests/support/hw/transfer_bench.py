@@ -61,6 +61,12 @@ def depths(config: AcceleratorConfig) -> dict[Memory, int]:
     }
 
 
+def dram_on(bus: Any, config: AcceleratorConfig, window: int, **model: Any) -> AxiMemory:
+    """A DRAM on ``bus`` that ends shortly behind a window of so many bytes."""
+    bits, beats = config.bus.data_bits, config.bus.burst_beats
+    return AxiMemory(bus, bits, BASE + window + 64, burst_beats=beats, **model)
+
+
 class TransferBench:
     """Runs a program on ``unit`` inside ``m`` beside ``axi`` and ``memories``, within a window of ``size`` bytes.
 
