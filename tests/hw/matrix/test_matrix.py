@@ -95,6 +95,7 @@ def test_wide_and_narrow_products_follow_each_other(variant: str) -> None:
     keys = config.s_depth * config.array.depth
     scores = {"destination": Memory.S, "k_words": 3, "b_stride": 1, "shift": 16}
     values = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "b_stride": 2, "zero_point": 5}
+    by_column, by_tensor = ({**values, "scale": scale} for scale in (Scale.COLUMN, Scale.TENSOR))
     program = [
         matmul(**scores, slot=0, columns=keys),
         matmul(**scores, slot=1, columns=1, a_base=9),
@@ -115,7 +116,7 @@ def test_wide_and_narrow_products_follow_each_other(variant: str) -> None:
             p_base=3,
         ),
         matmul(
-            **{**values, "scale": Scale.COLUMN},
+            **by_column,
             slot=0,
             k_words=2,
             columns=8,
@@ -124,15 +125,7 @@ def test_wide_and_narrow_products_follow_each_other(variant: str) -> None:
             destination=Memory.R,
             residual=1,
         ),
-        matmul(
-            **{**values, "scale": Scale.TENSOR},
-            slot=0,
-            k_words=5,
-            columns=3,
-            o_base=100,
-            extra_planes=1,
-            destination=Memory.W,
-        ),
+        matmul(**by_tensor, slot=0, k_words=5, columns=3, o_base=100, extra_planes=1, destination=Memory.W),
     ]
     outcome = run(config, program)
     assert outcome.events["readout_column"] == sum(i["columns"] for i in program)
