@@ -20,7 +20,7 @@ from vitreous.reports.figures.memory_map import MemoryMap, memory_map
 from vitreous.reports.figures.roofline import Roofline, roofline
 from vitreous.reports.figures.schedule import Schedule, schedule
 from vitreous.reports.figures.transfers import Transfer, transfers
-from vitreous.reports.record.provenance import SOURCES, hows
+from vitreous.reports.record.provenance import SOURCES, ClockSource, hows
 from vitreous.reports.record.record import AttentionRecord, Check, Record
 
 ASSUMED_CLOCK_MHZ = 200.0
@@ -55,7 +55,7 @@ class Report:
     utilization: float
     array_busy_share: float
     clock_mhz: float
-    clock_source: str
+    clock_source: ClockSource
     latency_ms: float
     images_per_second: float
     sim_cycles_per_second: float
@@ -191,7 +191,7 @@ def summarize(
     clock = ASSUMED_CLOCK_MHZ if clock_mhz is None else clock_mhz
     if not clock > 0:
         raise ReportError(f"The clock must be a positive number of MHz, not {clock}")
-    clock_source = "assumed" if clock_mhz is None else "given"
+    clock_source: ClockSource = "assumed" if clock_mhz is None else "given"
     counted = events(record.program, record.accelerator)
     rows = figures.layers(record, counted)
     return Report(

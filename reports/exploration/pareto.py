@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from vitreous.reports.draw.plot import contents, plotting
 from vitreous.reports.tables import csv_table
 from vitreous.spec.storage import write_bytes, write_text
 
@@ -58,17 +58,11 @@ def best(items: Iterable[tuple[_T, float, float]]) -> list[_T]:
 
 def draw(points: Sequence[Point], path: Path, *, title: str, area: str) -> None:
     """Write a picture of ``points``, the Pareto front as a line; its format by the suffix of ``path`` (.svg, .png)."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    # The same picture has the same bytes, whatever other pictures have set.
-    with matplotlib.rc_context({"svg.hashsalt": "vitreous", "svg.fonttype": "path"}):
-        _draw(points, path, title, area)
+    with plotting("path") as pyplot:
+        _draw(pyplot, points, path, title, area)
 
 
-def _draw(points: Sequence[Point], path: Path, title: str, area: str) -> None:
-    from matplotlib import pyplot
-
+def _draw(pyplot: Any, points: Sequence[Point], path: Path, title: str, area: str) -> None:
     figure, axes = pyplot.subplots(figsize=(8, 5))
     groups = list(dict.fromkeys(point.group for point in points))
     for index, group in enumerate(groups):
@@ -93,11 +87,7 @@ def _draw(points: Sequence[Point], path: Path, title: str, area: str) -> None:
     if groups:
         axes.legend(fontsize=7)
     figure.tight_layout()
-    metadata = {"Date": None} if path.suffix == ".svg" else None
-    picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix.removeprefix("."), metadata=metadata, dpi=120)
-    pyplot.close(figure)
-    write_bytes(path, picture.getvalue())
+    write_bytes(path, contents(pyplot, figure, path.suffix.removeprefix(".")))
 
 
 def save(points: Sequence[Point], folder: Path, name: str, about: Mapping[str, Any]) -> tuple[Path, Path]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vitreous.reports.draw.plot import contents, plotting
 from vitreous.reports.exploration.exploration import Exploration, ExploredPoint, Goal, Searched
 from vitreous.reports.exploration.pareto import COLOURS, best
 from vitreous.spec.storage import write_bytes
@@ -16,16 +16,11 @@ _OTHER, _OVER = "#a0aec0", "#e2b4ae"
 
 def draw(found: Exploration, searched: Searched, path: Path) -> None:
     """Write the picture of one search; its format by the suffix of ``path`` (.svg, .png)."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    with matplotlib.rc_context({"svg.hashsalt": "vitreous", "svg.fonttype": "path"}):
-        _draw(found, searched, path)
+    with plotting("path") as pyplot:
+        _draw(pyplot, found, searched, path)
 
 
-def _draw(found: Exploration, searched: Searched, path: Path) -> None:
-    from matplotlib import pyplot
-
+def _draw(pyplot: Any, found: Exploration, searched: Searched, path: Path) -> None:
     first, *others = found.goals
     others = others or [first]
     figure, panels = pyplot.subplots(1, len(others), figsize=(4.6 * len(others), 4.2), squeeze=False)
@@ -38,11 +33,7 @@ def _draw(found: Exploration, searched: Searched, path: Path) -> None:
         fontsize=10,
     )
     figure.tight_layout(rect=(0, 0.06, 1, 1))
-    metadata = {"Date": None} if path.suffix == ".svg" else None
-    picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix.removeprefix("."), metadata=metadata, dpi=120)
-    pyplot.close(figure)
-    write_bytes(path, picture.getvalue())
+    write_bytes(path, contents(pyplot, figure, path.suffix.removeprefix(".")))
 
 
 def _panel(axes: Any, across: Goal, up: Goal, points: Sequence[ExploredPoint]) -> None:

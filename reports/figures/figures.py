@@ -244,7 +244,7 @@ def layers(record: Record, events: Events) -> tuple[LayerRow, ...]:
         macs[layer.label] += layer.macs
     # Loads are issued ahead of their layer: the order of the model is that of the products and the vector unit.
     computing = [i.label for i in record.program if i.queue in (Queue.MATRIX, Queue.VECTOR)]
-    others = [i.label for i in record.program if i.queue in (Queue.LOAD, Queue.STORE)]
+    others = [i.label for i in record.program if i.queue is not None]
     order = dict.fromkeys([*computing, *macs, *others, TAIL])
     total = sum(owned.values())
     rows = []

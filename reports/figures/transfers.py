@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from vitreous.reports.figures.events import Events, dram_bytes
 from vitreous.reports.record.record import Record
-from vitreous.spec.isa import Queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,6 @@ def transfers(record: Record, events: Events) -> tuple[Transfer, ...]:
     complete: dict[int, int] = defaultdict(int)
     found = []
     for queue, pc, start, end in record.simulation.spans:
-        if queue not in (Queue.LOAD, Queue.STORE):
-            continue
         size = dram_bytes(events.instructions[pc], record.accelerator)
         first, complete[queue] = max(start, complete[queue]), max(end, complete[queue])
         if size and end > first:

@@ -132,7 +132,10 @@ def worst(*hows: How) -> How:
     return max(hows, key=HOWS.index)
 
 
-def hows(clock_source: str) -> dict[str, How]:
-    """``HOW`` for a report whose clock is ``given`` or ``assumed``."""
-    clock: How = "given" if clock_source == "given" else "assumed"
-    return {**HOW, **dict.fromkeys(_CLOCKED, clock)}
+ClockSource = Literal["given", "assumed"]
+
+
+def hows(clock_source: ClockSource) -> dict[str, How]:
+    """``HOW`` for a report whose clock is given or assumed."""
+    clocked: dict[str, How] = dict.fromkeys(_CLOCKED, clock_source)
+    return {**HOW, **clocked}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from vitreous.reports.draw.plot import contents, plotting
 from vitreous.reports.tables import markdown_table
 from vitreous.reports.units.tables import Table, number, points_of, tables
 from vitreous.reports.units.units import UnitRow, Units
@@ -175,17 +176,11 @@ _LOG_INPUT = {"softmax"}
 
 def plot(units: Units, name: str) -> str:
     """One of ``PLOTS`` as the text of an SVG, the same for the same data."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    # Text stays text: a tenth of the size.
-    with matplotlib.rc_context({"svg.hashsalt": "vitreous", "svg.fonttype": "none"}):
-        return _plot(units, name)
+    with plotting("none") as pyplot:
+        return _plot(pyplot, units, name)
 
 
-def _plot(units: Units, name: str) -> str:
-    from matplotlib import pyplot
-
+def _plot(pyplot: Any, units: Units, name: str) -> str:
     what, lines = PLOTS[name]
     figure, axes = pyplot.subplots(figsize=(9, 4.5))
     drawn = [(label, curve) for label, curve in lines(units) if curve]
@@ -200,10 +195,7 @@ def _plot(units: Units, name: str) -> str:
     if drawn:
         axes.legend(fontsize=6)
     figure.tight_layout()
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None})
-    pyplot.close(figure)
-    return text.getvalue()
+    return contents(pyplot, figure, "svg").decode()
 
 
 def write(units: Units, folder: Path) -> list[Path]:

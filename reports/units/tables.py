@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vitreous.reports.units.units import COLUMNS, PartCost, UnitRow, Units
@@ -48,137 +48,106 @@ def _label(row: UnitRow) -> str:
     return f"{row.function} {row.variant}"
 
 
-def activation_table(units: Units) -> Table:
-    """GELU and SiLU."""
-    rows = units.of("gelu", "silu")
-    return Table(
-        "GELU and SiLU",
-        "Largest error over all 65536 inputs; mean errors on the distributions named; rounded: share of 8-bit results "
-        "that are those of float64. Cost: LUT / FF / DSP / BRAM of one lane, UltraScale+.",
-        (
-            "unit",
-            "formats",
-            "largest",
-            "mean, uniform",
-            "mean, normal",
-            "mean, real",
-            "rounded",
-            "cycles",
-            "cost",
-            "levels",
-            "accuracy",
-            "layer",
-        ),
-        tuple(
-            (
-                _label(r),
-                r.formats,
-                number(r.largest),
-                *(number(r.mean.get(n)) for n in ("uniform", "normal", "real")),
-                NONE if r.rounded is None else f"{100 * r.rounded:.2f} %",
-                r.latency,
-                cost_text(r.total("xcup")),
-                _depth(r, "xcup"),
-                points_of(units, r.correct),
-                number(r.layer),
-            )
-            for r in rows
-        ),
-        tuple(r.default for r in rows),
-    )
-
-
 def _depth(row: UnitRow, family: str) -> str:
     total = row.total(family)
     return NONE if total is None else f"{total['depth']:.0f}"
 
 
+Column = tuple[str, Callable[[UnitRow], str]]
+"""A heading, and a row's text below it."""
+FIRST: tuple[Column, ...] = (("unit", _label), ("formats", lambda r: r.formats))
+CYCLES: Column = ("cycles", lambda r: r.latency)
+THROUGHPUT: Column = ("throughput", lambda r: r.throughput)
+
+
+def _last(units: Units) -> tuple[Column, ...]:
+    """What a unit costs, and what it does to the shipped model."""
+    return (
+        ("cost", lambda r: cost_text(r.total("xcup"))),
+        ("levels", lambda r: _depth(r, "xcup")),
+        ("accuracy", lambda r: points_of(units, r.correct)),
+        ("layer", lambda r: number(r.layer)),
+    )
+
+
+def _of_rows(title: str, note: str, rows: Sequence[UnitRow], columns: Sequence[Column]) -> Table:
+    """A row for each unit."""
+    return Table(
+        title,
+        note,
+        tuple(head for head, _ in columns),
+        tuple(tuple(text(row) for _, text in columns) for row in rows),
+        tuple(row.default for row in rows),
+    )
+
+
+def activation_table(units: Units) -> Table:
+    """GELU and SiLU."""
+    return _of_rows(
+        "GELU and SiLU",
+        "Largest error over all 65536 inputs; mean errors on the distributions named; rounded: share of 8-bit results "
+        "that are those of float64. Cost: LUT / FF / DSP / BRAM of one lane, UltraScale+.",
+        units.of("gelu", "silu"),
+        (
+            *FIRST,
+            ("largest", lambda r: number(r.largest)),
+            ("mean, uniform", lambda r: number(r.mean.get("uniform"))),
+            ("mean, normal", lambda r: number(r.mean.get("normal"))),
+            ("mean, real", lambda r: number(r.mean.get("real"))),
+            ("rounded", lambda r: NONE if r.rounded is None else f"{100 * r.rounded:.2f} %"),
+            CYCLES,
+            *_last(units),
+        ),
+    )
+
+
+def _sums(row: UnitRow) -> str:
+    return f"{min(s.sum_least for s in row.scores):.3f} to {max(s.sum_largest for s in row.scores):.3f}"
+
+
+def _on_real_scores(row: UnitRow) -> str:
+    real = [s for s in row.scores if s.distribution == "real"]
+    return number(real[0].largest) if real else NONE
+
+
 def softmax_table(units: Units) -> Table:
     """Softmax: the worst of all distributions, and what real attention sees."""
-    rows = units.of("softmax")
-
-    def line(r: UnitRow) -> tuple[str, ...]:
-        real = [s for s in r.scores if s.distribution == "real"]
-        sums = f"{min(s.sum_least for s in r.scores):.3f} to {max(s.sum_largest for s in r.scores):.3f}"
-        own = max(s.unit for s in r.scores)
-        return (
-            _label(r),
-            r.formats,
-            number(r.largest),
-            number(own),
-            number(r.mean.get("all")),
-            sums,
-            number(real[0].largest) if real else NONE,
-            r.latency,
-            r.throughput,
-            cost_text(r.total("xcup")),
-            _depth(r, "xcup"),
-            points_of(units, r.correct),
-            number(r.layer),
-        )
-
-    return Table(
+    return _of_rows(
         "Softmax",
         "Largest and mean absolute error of a probability against float64 softmax of the real scores, worst of all "
         "stated distributions; own: against the scores as the unit gets them. N: lanes. Cost: statistics of one row "
         "and one probability a cycle, LUT / FF / DSP / BRAM, UltraScale+.",
+        units.of("softmax"),
         (
-            "unit",
-            "formats",
-            "largest",
-            "own",
-            "mean",
-            "row sums",
-            "largest, real",
-            "cycles",
-            "throughput",
-            "cost",
-            "levels",
-            "accuracy",
-            "layer",
+            *FIRST,
+            ("largest", lambda r: number(r.largest)),
+            ("own", lambda r: number(max(s.unit for s in r.scores))),
+            ("mean", lambda r: number(r.mean.get("all"))),
+            ("row sums", _sums),
+            ("largest, real", _on_real_scores),
+            CYCLES,
+            THROUGHPUT,
+            *_last(units),
         ),
-        tuple(line(r) for r in rows),
-        tuple(r.default for r in rows),
     )
 
 
 def norm_table(units: Units) -> Table:
     """Layer norm and the units that are shared."""
-    rows = units.of("layer norm", "requantize", "reciprocal", "row scale", "reciprocal square root")
-    return Table(
+    return _of_rows(
         "Layer norm, and the units that others are made of",
         "Errors of layer norm in steps of its 8-bit result (0.5 is correct rounding), of the divisions relative. "
         "Cost of one lane where there are lanes, else of the unit: LUT / FF / DSP / BRAM, UltraScale+.",
+        units.of("layer norm", "requantize", "reciprocal", "row scale", "reciprocal square root"),
         (
-            "unit",
-            "formats",
-            "largest",
-            "mean",
-            "error in",
-            "cycles",
-            "throughput",
-            "cost",
-            "levels",
-            "accuracy",
-            "layer",
+            *FIRST,
+            ("largest", lambda r: number(r.largest, 3)),
+            ("mean", lambda r: number(r.mean.get("all"), 3)),
+            ("error in", lambda r: r.error_unit or NONE),
+            CYCLES,
+            THROUGHPUT,
+            *_last(units),
         ),
-        tuple(
-            (
-                _label(r),
-                r.formats,
-                number(r.largest, 3),
-                number(r.mean.get("all"), 3),
-                r.error_unit or NONE,
-                r.latency,
-                r.throughput,
-                cost_text(r.total("xcup")),
-                _depth(r, "xcup"),
-                points_of(units, r.correct),
-                number(r.layer),
-            )
-            for r in rows
-        ),
-        tuple(r.default for r in rows),
     )
 
 
@@ -232,14 +201,8 @@ def score_table(units: Units) -> Table:
 
 def safe_table(units: Units) -> Table:
     """The safe range of every unit."""
-    rows = tuple((_label(r), r.formats, r.safe) for r in units.rows)
-    return Table(
-        "Safe ranges",
-        "Inputs for which a unit keeps its error.",
-        ("unit", "formats", "safe range"),
-        rows,
-        tuple(r.default for r in units.rows),
-    )
+    columns = (*FIRST, ("safe range", lambda r: r.safe))
+    return _of_rows("Safe ranges", "Inputs for which a unit keeps its error.", units.rows, columns)
 
 
 def tables(units: Units) -> list[Table]:

@@ -9,6 +9,9 @@ from vitreous.characterize.approx import EXCHANGE, Exchange
 from vitreous.errors import RunError
 from vitreous.explore.evaluation import Accuracy, Cycles
 from vitreous.explore.space import Target
+from vitreous.reports.area.area import area, measurements
+from vitreous.reports.energy.energy import energy
+from vitreous.reports.energy.technology import load_technology
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.studies.estimate import latency_ms
 
@@ -19,8 +22,6 @@ CELL_UNIT = "µm²"
 
 def area_unit(family: str) -> str:
     """What ``area`` is in. Raises RunError where an area of ``family`` is not one number."""
-    from vitreous.reports.area.area import measurements
-
     if CELLS in measurements(family).columns:
         return CELL_UNIT
     _exchange(family)
@@ -75,8 +76,6 @@ OBJECTIVES: Mapping[str, Objective] = {
 
 def area_figures(config: AcceleratorConfig, family: str) -> dict[str, float]:
     """``lut, ff, dsp, bram`` or ``um2``, and ``area`` in LUT equivalents or in um2. Raises ReportError."""
-    from vitreous.reports.area.area import area
-
     total = area(config, family).total
     columns = ("lut", "ff", "dsp", "bram", CELLS, "bits")
     found = {name: float(getattr(total, name)) for name in columns if getattr(total, name, None)}
@@ -89,9 +88,6 @@ def area_figures(config: AcceleratorConfig, family: str) -> dict[str, float]:
 
 def cost_figures(config: AcceleratorConfig, target: Target, cycles: Cycles) -> dict[str, float]:
     """Cycles, latency, and energy with its range, of one image. Raises ReportError."""
-    from vitreous.reports.energy.energy import energy
-    from vitreous.reports.energy.technology import load_technology
-
     tables = load_technology(target.technology)
     spent = energy(cycles.counters, config, tables, dram=target.dram, clock_mhz=target.clock_mhz)
     return {

@@ -10,10 +10,13 @@ from typing import Any
 
 from vitreous.errors import RunError
 from vitreous.explore.entries import number, only, strings, text
+from vitreous.explore.evaluation import scheme_of
 from vitreous.explore.fields import CALIBRATION, QUANTIZATION, Value, known_fields, neighbours, typed
 from vitreous.explore.limits import read_limits
 from vitreous.explore.objectives import OBJECTIVES
 from vitreous.explore.space import Dimension, Space, Target
+from vitreous.reports.area.area import named_targets
+from vitreous.reports.energy.technology import load_dram, load_technology
 from vitreous.spec.config import AcceleratorConfig, ConfigError, load_accelerator
 from vitreous.spec.limits import MEMORY_LATENCY
 
@@ -61,9 +64,6 @@ def space_of(data: Mapping[str, Any], name: str) -> Space:
 
 
 def _targets(entries: object) -> tuple[Target, ...]:
-    from vitreous.reports.area.area import named_targets
-    from vitreous.reports.energy.technology import load_dram, load_technology
-
     if isinstance(entries, Mapping):
         entries = [entries]
     if not isinstance(entries, list) or not entries:
@@ -175,7 +175,6 @@ def _check_value(
 
 def check_scheme(settings: Mapping[str, Value]) -> None:
     """Whether a quantization with ``settings`` by dotted name can be. Raises RunError."""
-    from vitreous.explore.evaluation import scheme_of
     from vitreous.quant.errors import QuantError
 
     count = settings.get(CALIBRATION, 1)

@@ -16,6 +16,7 @@ from vitreous.reports.area.fit import Fit, Run
 from vitreous.reports.area.pieces import PIECES, Piece, term_value
 from vitreous.reports.errors import ReportError
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, load_accelerator, named_accelerators
+from vitreous.spec.variants import ActivationVariant, in_hardware
 
 FPGA = ("ecp5", "xcup")
 SWEPT = ("xcup",)
@@ -217,6 +218,17 @@ def test_a_variant_that_was_never_measured_is_refused() -> None:
 def test_damaged_data_is_refused(data: Any, sentence: str) -> None:
     with pytest.raises(ReportError, match=sentence):
         read(data)
+
+
+@pytest.mark.parametrize("piece", PIECES, ids=lambda piece: piece.name)
+def test_every_size_of_a_formula_is_one_that_some_variant_has(piece: Piece) -> None:
+    """What no variant has would count as 0 without a word."""
+    base = load_accelerator("edge256")
+    configs = [base, *(load_accelerator(name) for name in named_accelerators())]
+    configs += [replace(base, activation=ActivationConfig(variant=v)) for v in in_hardware(ActivationVariant)]
+    known = {"1", *(size for config in configs for size in piece.sizes(config))}
+    known |= {"blocks"} if piece.memory else set()
+    assert {factor for term in piece.terms for factor in term.split("*")} <= known
 
 
 def test_a_file_that_is_no_json_names_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
