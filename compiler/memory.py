@@ -21,6 +21,7 @@ from vitreous.compiler.errors import CompileError, MemoryFull
 from vitreous.compiler.steps import Buffer, Step
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory
+from vitreous.spec.layout import word_bytes
 
 CONFIG_FIELD = {
     Memory.X: "memory.activation_kib",
@@ -122,8 +123,7 @@ def _refusal(buffer: Buffer, used: np.ndarray, first: int, config: AcceleratorCo
     def size(words: int) -> str:
         if memory is Memory.P:
             return f"{words} entries"
-        word_bytes = config.residual_word_bytes if memory is Memory.R else config.panel_word_bytes
-        return f"{words} words ({words * word_bytes / 1024:.1f} KiB)"
+        return f"{words} words ({words * word_bytes(config, memory) / 1024:.1f} KiB)"
 
     return (
         f"Layer {buffer.layer}: {buffer.name} needs {size(buffer.words)} of {memory.name}; of {size(used.size)} "

@@ -73,11 +73,8 @@ class Embedding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Norm:
-    """Layer norm, or RMS norm when not ``centred``, of int16 [T, D] to int8.
-
-    token : the only one whose row is needed, or None for all.
-    """
+class StreamOperation:
+    """On int16 [T, D] in R: ``rows`` T, ``channels`` D, and the constants of its requantization."""
 
     layer: str
     input: str
@@ -86,6 +83,15 @@ class Norm:
     channels: int
     multiplier: int
     shift: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Norm(StreamOperation):
+    """Layer norm, or RMS norm when not ``centred``, of int16 [T, D] to int8.
+
+    token : the only one whose row is needed, or None for all.
+    """
+
     epsilon: int
     zero_point: int
     centred: bool = True
@@ -124,16 +130,8 @@ class Attention:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool:
+class Pool(StreamOperation):
     """Mean of int16 [T, D] over tokens, to int16 [1, D]."""
-
-    layer: str
-    input: str
-    output: str
-    rows: int
-    channels: int
-    multiplier: int
-    shift: int
 
 
 @dataclass(frozen=True, kw_only=True)

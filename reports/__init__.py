@@ -3,8 +3,9 @@
 from vitreous.reports.energy.section import EnergyChoice
 from vitreous.reports.errors import ReportError
 from vitreous.reports.figures.schedule import Schedule
+from vitreous.reports.files import write
 from vitreous.reports.record.record import Record
-from vitreous.reports.report import ASSUMED_CLOCK_MHZ, Report, summarize, write
+from vitreous.reports.report import ASSUMED_CLOCK_MHZ, Report, summarize
 
 __all__ = [
     "ASSUMED_CLOCK_MHZ",

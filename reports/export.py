@@ -14,15 +14,13 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vitreous.reports.energy.technology import Range
 from vitreous.reports.figures.figures import MEANING
 from vitreous.reports.figures.schedule import QUEUES
+from vitreous.reports.report import Report
 from vitreous.spec.isa import Queue
-
-if TYPE_CHECKING:
-    from vitreous.reports.report import Report
 
 LAYERS, ENERGY, COUNTERS, TRACE = "layers.csv", "energy.csv", "counters.csv", "schedule.trace.json"
 PROCESS = 1

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from vitreous.reports.ablation.ablation import Ablation
@@ -16,6 +14,7 @@ from vitreous.reports.energy.section import EnergyChoice, EnergySection, energy_
 from vitreous.reports.errors import ReportError
 from vitreous.reports.exploration.exploration import Exploration
 from vitreous.reports.figures import figures
+from vitreous.reports.figures.events import events
 from vitreous.reports.figures.figures import LayerRow, QueueRow, Share, Traffic
 from vitreous.reports.figures.memory_map import MemoryMap, memory_map
 from vitreous.reports.figures.roofline import Roofline, roofline
@@ -23,7 +22,6 @@ from vitreous.reports.figures.schedule import Schedule, schedule
 from vitreous.reports.figures.transfers import Transfer, transfers
 from vitreous.reports.record.provenance import SOURCES, hows
 from vitreous.reports.record.record import AttentionRecord, Check, Record
-from vitreous.spec.storage import write_text
 
 ASSUMED_CLOCK_MHZ = 200.0
 """The clock for latency where the user gives none: an assumption, and the report says so. No tool has timed it."""
@@ -100,22 +98,85 @@ class Report:
         return data
 
 
+def _machine(record: Record) -> dict[str, Any]:
+    """What ran on what, and with which tools."""
+    return {
+        "model": record.model.name,
+        "model_source": record.model.source,
+        "accelerator": record.accelerator.name,
+        "attention": record.model.attention,
+        "macs_per_image": record.model.macs,
+        "config": record.config,
+        "versions": record.versions,
+    }
+
+
+def _equality(checks: tuple[Check, ...]) -> dict[str, Any]:
+    """How much of what the machine left was compared, and how much of it differs."""
+    values, values_different = _sum(checks, "value")
+    octets, octets_different = _sum(checks, "byte")
+    return {
+        "equal": values + octets > 0 and values_different == 0 and octets_different == 0,
+        "values_compared": values,
+        "values_different": values_different,
+        "bytes_compared": octets,
+        "bytes_different": octets_different,
+        "checks": checks,
+    }
+
+
 def _sum(checks: tuple[Check, ...], unit: str) -> tuple[int, int]:
     chosen = [check for check in checks if check.unit == unit]
     return sum(c.compared for c in chosen), sum(c.different for c in chosen)
 
 
-def _accuracy(record: Record) -> tuple[float | None, float | None, float | None]:
+def _accuracy(record: Record) -> dict[str, Any]:
     a = record.accuracy
-    for name, count in (
-        ("correct_float", a.correct_float),
-        ("correct_int", a.correct_int),
-        ("agree", a.agree),
-    ):
+    counts = {"correct_float": a.correct_float, "correct_int": a.correct_int, "agree": a.agree}
+    for name, count in counts.items():
         if count is not None and not (a.images > 0 and 0 <= count <= a.images):
             raise ReportError(f"accuracy.{name} is {count} of {a.images} images")
-    share = [None if n is None else n / a.images for n in (a.correct_float, a.correct_int, a.agree)]
-    return share[0], share[1], share[2]
+    share = {name: None if count is None else count / a.images for name, count in counts.items()}
+    return {
+        "accuracy_float": share["correct_float"],
+        "accuracy_int": share["correct_int"],
+        "agreement": share["agree"],
+        "accuracy_images": a.images,
+        "accuracy_note": a.reason,
+    }
+
+
+def _speed(record: Record, clock_mhz: float) -> dict[str, Any]:
+    """Of the machine: the mean of all images, but the array's of the first one."""
+    images = record.simulation.images
+    cycles = sum(image.counters["cycles"] for image in images) / len(images)
+    latency_ms = cycles / clock_mhz / 1e3
+    first = images[0].counters
+    return {
+        "cycles_per_image": cycles,
+        "utilization": record.model.macs / (cycles * record.accelerator.array.macs_per_cycle),
+        "array_busy_share": first["array_busy"] / first["cycles"],
+        "latency_ms": latency_ms,
+        "images_per_second": 1e3 / latency_ms,
+    }
+
+
+def _simulation(record: Record) -> dict[str, Any]:
+    """How the machine was simulated, and how long that took."""
+    simulation, build = record.simulation, record.build
+    ran = sum(image.seconds for image in simulation.images)
+    cycles = sum(image.simulated_cycles for image in simulation.images)
+    return {
+        "images_simulated": len(simulation.images),
+        "sim_cycles_per_second": cycles / ran if ran > 0 else 0.0,
+        "simulate_seconds": simulation.seconds,
+        "build_seconds": build.seconds,
+        "build_cached": build.cached,
+        "build_original_seconds": build.original_seconds,
+        "memory_latency": simulation.memory_latency,
+        "memory_throughput": simulation.memory_throughput,
+        "counters": tuple(image.counters for image in simulation.images),
+    }
 
 
 def summarize(
@@ -130,78 +191,28 @@ def summarize(
     clock = ASSUMED_CLOCK_MHZ if clock_mhz is None else clock_mhz
     if not clock > 0:
         raise ReportError(f"The clock must be a positive number of MHz, not {clock}")
-    images = record.simulation.images
-    cycles = sum(image.counters["cycles"] for image in images) / len(images)
-    accuracy_float, accuracy_int, agreement = _accuracy(record)
-    values, values_different = _sum(record.checks, "value")
-    octets, octets_different = _sum(record.checks, "byte")
-    latency_ms = cycles / clock / 1e3
-    ran = sum(image.seconds for image in images)
-    first = images[0].counters
-    rows = figures.layers(record)
     clock_source = "assumed" if clock_mhz is None else "given"
+    counted = events(record.program, record.accelerator)
+    rows = figures.layers(record, counted)
     return Report(
-        model=record.model.name,
-        model_source=record.model.source,
-        accelerator=record.accelerator.name,
-        images_simulated=len(images),
-        equal=values + octets > 0 and values_different == 0 and octets_different == 0,
-        values_compared=values,
-        values_different=values_different,
-        bytes_compared=octets,
-        bytes_different=octets_different,
-        accuracy_float=accuracy_float,
-        accuracy_int=accuracy_int,
-        accuracy_images=record.accuracy.images,
-        accuracy_note=record.accuracy.reason,
-        agreement=agreement,
-        cycles_per_image=cycles,
-        macs_per_image=record.model.macs,
-        utilization=record.model.macs / (cycles * record.accelerator.array.macs_per_cycle),
-        array_busy_share=first["array_busy"] / first["cycles"],
+        **_machine(record),
+        **_equality(record.checks),
+        **_accuracy(record),
+        **_speed(record, clock),
+        **_simulation(record),
         clock_mhz=clock,
         clock_source=clock_source,
-        latency_ms=latency_ms,
-        images_per_second=1e3 / latency_ms,
-        sim_cycles_per_second=sum(image.simulated_cycles for image in images) / ran if ran > 0 else 0.0,
-        simulate_seconds=record.simulation.seconds,
-        build_seconds=record.build.seconds,
-        build_cached=record.build.cached,
-        build_original_seconds=record.build.original_seconds,
-        memory_latency=record.simulation.memory_latency,
-        memory_throughput=record.simulation.memory_throughput,
         layers=rows,
-        attention=record.model.attention,
         stalls=figures.stalls(record),
         queues=figures.queues(record),
         traffic=figures.traffic(record),
-        checks=record.checks,
-        counters=tuple(image.counters for image in images),
         schedule=schedule(record),
         memory_map=memory_map(record),
-        roofline=roofline(record, rows, clock),
-        transfers=transfers(record),
-        energy=energy_section(record, rows, clock, energy or EnergyChoice()),
+        roofline=roofline(record, rows, counted, clock),
+        transfers=transfers(record, counted),
+        energy=energy_section(record, rows, counted, clock, energy or EnergyChoice()),
         area=area_section(record.accelerator),
         activity=activities(),
-        config=record.config,
-        versions=record.versions,
         sources=SOURCES,
         how=hows(clock_source),
     )
-
-
-def write(report: Report, folder: str | Path) -> tuple[Path, Path]:
-    """Write ``index.html`` and ``report.json`` into ``folder``, each whole or not at all; returns both paths.
-
-    Beside them the tables and the trace of ``reports.export``.
-    """
-    from vitreous.reports.export import exports
-    from vitreous.reports.page.page import render
-
-    folder = Path(folder)
-    texts = {"index.html": render(report), "report.json": json.dumps(report.as_dict(), indent=1)}
-    texts |= exports(report)
-    for name, text in texts.items():
-        write_text(folder / name, text)
-    return folder / "index.html", folder / "report.json"

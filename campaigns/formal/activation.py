@@ -8,6 +8,7 @@ quotient by its product with the divisor.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import assert_never
 
 from amaranth.hdl import Assert, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
@@ -27,6 +28,7 @@ from vitreous.spec.tables import (
     activation_delta,
     activation_table,
 )
+from vitreous.spec.variants import ActivationFunction, ActivationVariant
 
 FEED_FORWARD = "a feed-forward pipeline with free inputs"
 
@@ -49,7 +51,13 @@ class WholeTop(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.unit = unit = SmoothActivation(self.config, lanes=1)
-        formula = self._table(m) if self.config.variant == "table" else self._delta(m)
+        match self.config.variant:
+            case ActivationVariant.TABLE:
+                formula = self._table(m)
+            case ActivationVariant.DELTA:
+                formula = self._delta(m)
+            case other:
+                raise ValueError(f"{other} has no table")
         y = Signal(signed(30))
         m.d.comb += [
             unit.enable.eq(self.enable),
@@ -145,7 +153,13 @@ class ShiftPowerTop(_OpenTop):
         r = self._build_unit(m)
         u, k, v = Signal(16), Signal(18), Signal(19)
         power = Signal(32)
-        scaled = u + (u >> 1) + (u >> 3) + (u >> 4) if self.config.function == "gelu" else u
+        match self.config.function:
+            case ActivationFunction.GELU:
+                scaled = u + (u >> 1) + (u >> 3) + (u >> 4)
+            case ActivationFunction.SILU:
+                scaled = u
+            case _:
+                assert_never(self.config.function)
         m.d.comb += [u.eq(_magnitude(self.x)), k.eq(scaled), v.eq(k + (k >> 1) - (k >> 4))]
         chord = ((2048 - v[:10]) << 4).as_unsigned()
         m.d.comb += power.eq(Mux(self.enable & (v[10:] < 16), chord >> v[10:14], 0))

@@ -27,6 +27,11 @@ from vitreous.spec.limits import NORM_CHANNELS, POOL_TOKENS
 MATRIX_RESULTS = (Op.SCORES, Op.CONTEXT)
 
 
+def _named(node: Node) -> dict[str, str]:
+    """What an operation of one node is called, reads and makes."""
+    return {"layer": node.layer or node.name, "input": node.inputs[0], "output": node.outputs[0]}
+
+
 def _match_norm(pattern: Pattern, node: Node) -> Norm:
     rows, channels = pattern.shape(node.inputs[0])
     checks.at_most(node, "channels", channels, NORM_CHANNELS)
@@ -36,9 +41,7 @@ def _match_norm(pattern: Pattern, node: Node) -> Norm:
         raise CompileError(f"{checks.where(node)}: epsilon must be in 1..2**32-1")
     select = pattern.only_consumer(node, Op.SELECT_TOKEN)
     return Norm(
-        layer=node.layer or node.name,
-        input=node.inputs[0],
-        output=node.outputs[0],
+        **_named(node),
         rows=rows,
         channels=channels,
         multiplier=multiplier,
@@ -57,9 +60,7 @@ def _match_pool(pattern: Pattern, node: Node) -> Pool:
     if not (1 <= multiplier < 1 << 15 and 1 <= shift <= 47):
         raise CompileError(f"{checks.where(node)}: multiplier {multiplier} or shift {shift} is out of range")
     return Pool(
-        layer=node.layer or node.name,
-        input=node.inputs[0],
-        output=node.outputs[0],
+        **_named(node),
         rows=rows,
         channels=channels,
         multiplier=multiplier,
@@ -75,9 +76,7 @@ def _match_select(pattern: Pattern, node: Node) -> Select:
         )
     return Select(
         node=node.name,
-        layer=node.layer or node.name,
-        input=node.inputs[0],
-        output=node.outputs[0],
+        **_named(node),
         index=node.integer("index"),
     )
 
@@ -93,7 +92,7 @@ def fuse(graph: Graph, config: AcceleratorConfig) -> tuple[Operation, ...]:
             continue
         pattern.take(node)
         if node.op is Op.PATCHES:
-            operations.append(match_embedding(pattern, node, match_linear))
+            operations.append(match_embedding(pattern, node))
         elif node.op is Op.LINEAR:
             linear = match_linear(pattern, node)
             if any(user.op in MATRIX_RESULTS for user in pattern.consumers(linear.output)):
@@ -109,9 +108,7 @@ def fuse(graph: Graph, config: AcceleratorConfig) -> tuple[Operation, ...]:
         elif node.op is Op.SELECT_TOKEN:
             operations.append(_match_select(pattern, node))
         elif node.op is Op.OUTPUT:
-            operations.append(
-                Output(input=node.inputs[0], output=node.outputs[0], layer=node.layer or node.name)
-            )
+            operations.append(Output(**_named(node)))
         else:
             raise CompileError(
                 f"{checks.where(node)}: is not in a chain of operations that the machine can fuse"

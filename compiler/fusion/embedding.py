@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 
 from vitreous.compiler import checks
 from vitreous.compiler.errors import CompileError
+from vitreous.compiler.fusion.linear import linear_of
 from vitreous.compiler.fusion.pattern import Pattern
 from vitreous.compiler.operations import Embedding, Linear
 from vitreous.spec.graph import Node, Op
 from vitreous.spec.isa import Memory
 
 
-def match_embedding(
-    pattern: Pattern, patches: Node, match_linear: Callable[[Pattern, Node], Linear]
-) -> Embedding:
+def match_embedding(pattern: Pattern, patches: Node) -> Embedding:
     """The chain that begins with the PATCHES node."""
     if pattern.producer(patches.inputs[0]).op is not Op.INPUT:
         raise CompileError(f"{checks.where(patches)}: patches can only be taken from the input image")
@@ -56,21 +54,7 @@ def _projection(pattern: Pattern, linear: Node) -> tuple[Linear, Node, int]:
     pattern.take(linear)
     requantize = pattern.follow(linear, Op.REQUANTIZE)
     checks.bits(requantize, (16,))
-    rows, _ = pattern.shape(linear.inputs[0])
-    weight = linear.constants["weight"]
-    multiplier, shift = checks.multipliers(requantize, weight.shape[0])
-    projection = Linear(
-        node=linear.name,
-        layer=linear.layer or linear.name,
-        input=linear.inputs[0],
-        output=requantize.outputs[0],
-        rows=rows,
-        weight=weight,
-        bias=checks.fold_zero_point(linear),
-        multiplier=multiplier,
-        shift=shift,
-        destination=Memory.R,
-    )
+    projection = linear_of(pattern, linear, requantize, checks.fold_zero_point(linear), Memory.R)
     pad = pattern.only_consumer(requantize, Op.PAD_TOKENS)
     if pad is None:
         return projection, requantize, 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
 from vitreous.compiler import checks
 from vitreous.compiler.errors import CompileError
 from vitreous.compiler.fusion.pattern import Pattern
@@ -12,15 +14,14 @@ from vitreous.spec.graph import Node, Op
 from vitreous.spec.isa import Activation, Memory
 
 
-def match_linear(pattern: Pattern, node: Node) -> Linear:
-    """The chain that begins with the LINEAR ``node``."""
-    rows, _ = pattern.shape(node.inputs[0])
-    bias = checks.fold_zero_point(node)
+def linear_of(
+    pattern: Pattern, node: Node, requantize: Node, bias: np.ndarray, destination: Memory
+) -> Linear:
+    """The product of the LINEAR ``node`` as ``requantize`` leaves it, its zero point folded into ``bias``."""
     weight = node.constants["weight"]
-    requantize = pattern.follow(node, Op.REQUANTIZE)
-    width = checks.bits(requantize, (8, 16))
+    rows, _ = pattern.shape(node.inputs[0])
     multiplier, shift = checks.multipliers(requantize, weight.shape[0])
-    linear = Linear(
+    return Linear(
         node=node.name,
         layer=node.layer or node.name,
         input=node.inputs[0],
@@ -30,8 +31,16 @@ def match_linear(pattern: Pattern, node: Node) -> Linear:
         bias=bias,
         multiplier=multiplier,
         shift=shift,
-        destination=Memory.X,
+        destination=destination,
     )
+
+
+def match_linear(pattern: Pattern, node: Node) -> Linear:
+    """The chain that begins with the LINEAR ``node``."""
+    bias = checks.fold_zero_point(node)
+    requantize = pattern.follow(node, Op.REQUANTIZE)
+    width = checks.bits(requantize, (8, 16))
+    linear = linear_of(pattern, node, requantize, bias, Memory.X)
     return _narrow(pattern, linear, requantize) if width == 8 else _wide(pattern, linear, requantize)
 
 

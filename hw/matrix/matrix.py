@@ -128,7 +128,7 @@ class MatrixUnit(wiring.Component):
         epilogue = Epilogue(config)
         m.submodules.packer = packer = Packer(config)
         m.submodules.scores = scores = Scores(config)
-        m.submodules.retire = retire = Retire(in_flight=ISSUED_INSTRUCTIONS)
+        m.submodules.retirement = retire = Retire(in_flight=ISSUED_INSTRUCTIONS)
         stop = Signal(name="_stop")
         self._build_commands(m, sequencer, readout, retire, stop)
         word = self._build_words(m, sequencer, scores, array, readout)

@@ -179,10 +179,13 @@ class OperandSequencer(wiring.Component):
         tile = self._build_free(m, end, Const(self.lanes - 1), words, "tile")
         # A score row's last column may be its tile's last one, the next row's last one its tile's first.
         cycles, whole = 2 * self.lanes - 2, (held.fields.k_words, current.fields.k_words)
-        if limits(self.config.softmax).passes == 1:
-            row = self._build_free(m, last_end, Const(cycles), words, "score")
-        else:
-            row = self._build_free(m, last_end, current.fields.columns + cycles, whole, "score")
+        match limits(self.config.softmax).passes:
+            case 1:
+                row = self._build_free(m, last_end, Const(cycles), words, "score")
+            case 2:
+                row = self._build_free(m, last_end, current.fields.columns + cycles, whole, "score")
+            case passes:
+                raise ValueError(f"The operand sequencer waits for softmax of 1 or 2 passes, not {passes}")
         readout = Signal(range(self.readout_latency + self.lanes), name="readout_spacing")
         m.d.sync += readout.eq(Mux(end, self.readout_latency + self.lanes - 1, readout - (readout != 0)))
         return Spacing(may_start=tile & (~single | row), read_out=readout == 0)

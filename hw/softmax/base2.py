@@ -13,11 +13,11 @@ Probability, stages:
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike, signed
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 
-from vitreous.hw.softmax.prologue import LEVEL_BITS, Plane, ProbabilityPrologue
-from vitreous.hw.softmax.recurrence import TERM_BITS, OnePassRecurrence, add_rounded
+from vitreous.hw.softmax.prologue import LEVEL_BITS, Element, ProbabilityPrologue, Window
+from vitreous.hw.softmax.recurrence import TERM_BITS, Flags, OnePassRecurrence, add_rounded
 from vitreous.hw.softmax.rowscale import SUM_BITS
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.numbers import SCORE
@@ -48,15 +48,9 @@ class Base2Recurrence(OnePassRecurrence):
         init = [mantissa - mantissas[0] for mantissa in mantissas]
         return Memory(shape=mantissa_bits(self.softmax) - 1, depth=len(init), init=init)
 
-    def _build_lane(
-        self,
-        m: Module,
-        lane: int,
-        table: wiring.PureInterface | None,
-        valid: list[ValueLike],
-        first: list[ValueLike],
-    ) -> None:
+    def _build_lane(self, m: Module, lane: int, table: wiring.PureInterface | None, flags: Flags) -> None:
         assert table is not None
+        valid, first = flags.valid, flags.first
         width = integer_bits(self.softmax)
         # Cycle 1: scores below the least integer part become the least score.
         fraction_bits = self.softmax.fraction_bits
@@ -112,32 +106,25 @@ class Base2Recurrence(OnePassRecurrence):
 class Base2Prologue(ProbabilityPrologue):
     """``L = (g << (14 - F)) >> (M - a)``. Only the 9 bits that a byte plane needs are shifted into place."""
 
-    def _build_window(
-        self,
-        m: Module,
-        name: str,
-        code: Value,
-        maximum: Value,
-        factor: Value,
-        planes: list[data.View[Plane]],
-    ) -> tuple[Value, ValueLike]:
+    def _build_window(self, m: Module, element: Element) -> Window:
+        name, code = element.name, element.code
         # Cycle 1: the low byte plane begins at bit 0 of ``L``, the others at bit 8.
         stored = mantissa_bits(self.softmax) - 1
         integer = code[stored:]
         masked = integer == 1 << (len(integer) - 1)
         difference = Signal(signed(len(integer) + 1), name=f"difference_{name}")
-        low = planes[0].low
+        low = element.planes[0].low
         near = ~(masked | difference[4:].any() | (difference[3] & ~low))
         mantissa = Signal(stored + 1, name=f"mantissa_{name}", reset_less=True)
         places = Signal(4, name=f"places_{name}", reset_less=True)
-        m.d.comb += difference.eq(maximum - integer.as_signed())
+        m.d.comb += difference.eq(element.maximum - integer.as_signed())
         m.d.sync += [
             mantissa.eq(Mux(near, code[:stored] + exp2_mantissa(self.softmax)[0], 0)),
             places.eq(Cat(difference[:3], difference[3] | ~low)),
         ]
         # Cycle 1, to the operand register
         whole = Cat(Const(0, LEVEL_BITS - 1 - stored), mantissa)
-        return (whole >> places)[:9], self._rounds_up(mantissa, places, planes[1].high)
+        return (whole >> places)[:9], self._rounds_up(mantissa, places, element.planes[1].high)
 
     def _rounds_up(self, mantissa: Value, places: Value, high: ValueLike) -> ValueLike:
         """The 8 bits of the low byte plane are ones below a zero: a few mantissas at a few distances, or none."""

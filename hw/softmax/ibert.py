@@ -26,7 +26,7 @@ from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.checks import positive
-from vitreous.hw.softmax.prologue import LEVEL_BITS, Plane, ProbabilityPrologue, window
+from vitreous.hw.softmax.prologue import LEVEL_BITS, Element, ProbabilityPrologue, Window, window
 from vitreous.hw.softmax.recurrence import TERM_BITS, RowConstants, SoftmaxRecurrence, add_rounded
 from vitreous.hw.softmax.rowscale import SUM_BITS
 from vitreous.spec.config import SoftmaxConfig
@@ -199,22 +199,15 @@ class IbertPrologue(ProbabilityPrologue):
 
     LATENCY = 2
 
-    def _build_window(
-        self,
-        m: Module,
-        name: str,
-        code: Value,
-        maximum: Value,
-        factor: Value,
-        planes: list[data.View[Plane]],
-    ) -> tuple[Value, ValueLike]:
+    def _build_window(self, m: Module, element: Element) -> Window:
+        name = element.name
         # Cycle 1: a masked code is at least 2**14 below every maximum, 32 places or more.
         fraction_bits = self.softmax.fraction_bits
         difference = Signal(signed(17), name=f"difference_{name}")
         base = Signal(fraction_bits + 1, name=f"base_{name}", reset_less=True)
         places = [Signal(4, name=f"places_{name}_{i}", reset_less=True) for i in (0, 1)]
         alive = [Signal(name=f"alive_{name}_{i}", reset_less=True) for i in (0, 1)]
-        m.d.comb += difference.eq(maximum - code.as_signed())
+        m.d.comb += difference.eq(element.maximum - element.code.as_signed())
         m.d.sync += [
             base.eq(reflected(difference[:fraction_bits], self.softmax)),
             places[0].eq(difference[fraction_bits:]),
@@ -230,4 +223,4 @@ class IbertPrologue(ProbabilityPrologue):
         # Cycle 2, to the operand register
         level = Signal(LEVEL_BITS, name=f"level_{name}")
         m.d.comb += level.eq(Mux(alive[1], value >> places[1], 0))
-        return window(level, planes[2])
+        return window(level, element.planes[2])

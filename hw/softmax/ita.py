@@ -15,14 +15,14 @@ Probability, stages:
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
 from vitreous.hw.arith.reciprocal import Reciprocal
-from vitreous.hw.softmax.prologue import LEVEL_BITS, Plane, ProbabilityPrologue, window
-from vitreous.hw.softmax.recurrence import OnePassRecurrence
-from vitreous.hw.softmax.rowscale import FACTOR_BITS, SUM_BITS, RowScale
+from vitreous.hw.softmax.prologue import LEVEL_BITS, Element, ProbabilityPrologue, Window, window
+from vitreous.hw.softmax.recurrence import Flags, OnePassRecurrence
+from vitreous.hw.softmax.rowscale import FACTOR_BITS, RowResult
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.numbers import INT8, MULTIPLIER_BITS, SCORE, SHIFT_BITS
 from vitreous.spec.variants import SOFTMAXES, SoftmaxVariant
@@ -48,14 +48,8 @@ class ItaRecurrence(OnePassRecurrence):
     def maximum_bits(softmax: SoftmaxConfig) -> int:
         return INT8.width
 
-    def _build_lane(
-        self,
-        m: Module,
-        lane: int,
-        table: wiring.PureInterface | None,
-        valid: list[ValueLike],
-        first: list[ValueLike],
-    ) -> None:
+    def _build_lane(self, m: Module, lane: int, table: wiring.PureInterface | None, flags: Flags) -> None:
+        valid, first = flags.valid, flags.first
         # Cycle 1
         drop = self.softmax.fraction_bits - _FRACTION_BITS
         rounded = (self.score[lane][: SCORE.width].as_signed() + (1 << (drop - 1))) >> drop
@@ -91,39 +85,15 @@ class ItaRecurrence(OnePassRecurrence):
         ]
 
 
-class RowInverse(wiring.Component):
+class RowInverse(RowResult):
     """``I = floor(65280 / S)`` and ``(m_o, s_o + 7)``: what ``RowScale`` gives, for probabilities already divided.
 
-    Latency: ``LATENCY`` cycles, that of ``RowScale``.
-    Throughput: one sum a cycle.
-    Back-pressure: none.
-
-    Members
-    -------
-    valid, o_valid : In, Out, a sum is here.
-    tag, o_tag : In, Out, one bit that travels with it.
-    sum : In, ``S``, at least 256.
-    multiplier, shift : In, ``m_o`` and ``s_o``.
+    Timing and members: ``RowResult``; ``sum`` is at least 256.
     o_multiplier, o_shift, o_factor : Out, ``m_o``, ``s_o + 7`` and ``I``, which is 0 for ``S`` above 65280.
     """
 
-    LATENCY = RowScale.LATENCY
-
     def __init__(self) -> None:
-        super().__init__(
-            {
-                "valid": In(1),
-                "tag": In(1),
-                "sum": In(SUM_BITS),
-                "multiplier": In(MULTIPLIER_BITS),
-                "shift": In(SHIFT_BITS),
-                "o_valid": Out(1),
-                "o_tag": Out(1),
-                "o_multiplier": Out(MULTIPLIER_BITS),
-                "o_shift": Out(SHIFT_BITS),
-                "o_factor": Out(FACTOR_BITS),
-            }
-        )
+        super().__init__({"o_factor": Out(FACTOR_BITS)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -160,26 +130,19 @@ class RowInverse(wiring.Component):
 class ItaPrologue(ProbabilityPrologue):
     """``L = (I >> d(M, x)) << 8``, ``I`` the ``factor``; the largest L stands for the largest probability."""
 
-    def _build_window(
-        self,
-        m: Module,
-        name: str,
-        code: Value,
-        maximum: Value,
-        factor: Value,
-        planes: list[data.View[Plane]],
-    ) -> tuple[Value, ValueLike]:
+    def _build_window(self, m: Module, element: Element) -> Window:
+        name, code = element.name, element.code
         # Cycle 1: only a masked code has two upper bits that differ.
         difference = Signal(signed(INT8.width + 1), name=f"difference_{name}")
         places = Signal(3, name=f"places_{name}", reset_less=True)
         alive = Signal(name=f"alive_{name}", reset_less=True)
         inverse = Signal(FACTOR_BITS, name=f"inverse_{name}", reset_less=True)
         octaves = _octaves(difference[: INT8.width])
-        m.d.comb += difference.eq(maximum - code[: INT8.width].as_signed())
+        m.d.comb += difference.eq(element.maximum - code[: INT8.width].as_signed())
         m.d.sync += [
             places.eq(octaves[:3]),
             alive.eq(~(difference[-1] | octaves[3] | (code[15] ^ code[14]))),
-            inverse.eq(factor),
+            inverse.eq(element.factor),
         ]
         # Cycle 1, to the operand register: 255 would give 128, and 32640 with two byte planes.
         shifted = Signal(FACTOR_BITS, name=f"shifted_{name}")
@@ -188,5 +151,5 @@ class ItaPrologue(ProbabilityPrologue):
             shifted.eq(Mux(alive, inverse >> places, 0)),
             level.eq(Mux(shifted.all(), 0xFEFE, Cat(Const(0, 8), shifted))),
         ]
-        bits, _ = window(level, planes[1])  # no ``L`` has 8 ones below
+        bits, _ = window(level, element.planes[1])  # no ``L`` has 8 ones below
         return bits, 0

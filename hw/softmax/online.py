@@ -13,12 +13,12 @@ Probability, stages:
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike, signed
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 
 from vitreous.hw.arith.delay import delay_line
-from vitreous.hw.softmax.prologue import LEVEL_BITS, Plane, ProbabilityPrologue, window
-from vitreous.hw.softmax.recurrence import TERM_BITS, OnePassRecurrence, add_rounded
+from vitreous.hw.softmax.prologue import LEVEL_BITS, Element, ProbabilityPrologue, Window, window
+from vitreous.hw.softmax.recurrence import TERM_BITS, Flags, OnePassRecurrence, add_rounded
 from vitreous.hw.softmax.rowscale import SUM_BITS
 from vitreous.spec.numbers import SCORE
 from vitreous.spec.tables import exp2_level, exp2_negative
@@ -36,15 +36,9 @@ class OnlineRecurrence(OnePassRecurrence):
         init = exp2_negative(self.softmax)
         return Memory(shape=_EXPONENTIAL_BITS, depth=len(init), init=init)
 
-    def _build_lane(
-        self,
-        m: Module,
-        lane: int,
-        table: wiring.PureInterface | None,
-        valid: list[ValueLike],
-        first: list[ValueLike],
-    ) -> None:
+    def _build_lane(self, m: Module, lane: int, table: wiring.PureInterface | None, flags: Flags) -> None:
         assert table is not None
+        valid, first = flags.valid, flags.first
         # Cycle 1
         score = self.score[lane][: SCORE.width].as_signed()
         code = Signal(signed(SCORE.width), name=f"code_{lane}", reset_less=True)
@@ -103,22 +97,18 @@ class OnlinePrologue(ProbabilityPrologue):
         init = exp2_level(self.softmax)
         m.submodules.table = self._table = Memory(shape=LEVEL_BITS, depth=len(init), init=init)
 
-    def _build_window(
-        self,
-        m: Module,
-        name: str,
-        code: Value,
-        maximum: Value,
-        factor: Value,
-        planes: list[data.View[Plane]],
-    ) -> tuple[Value, ValueLike]:
+    def _build_window(self, m: Module, element: Element) -> Window:
+        name, code = element.name, element.code.as_signed()
         # Cycle 1: a masked code is at least 2**14 below every maximum, 32 places or more.
         fraction_bits = self.softmax.fraction_bits
         table = self._table.read_port()
         difference = Signal(signed(17), name=f"difference_{name}")
         places = Signal(4, name=f"places_{name}", reset_less=True)
         alive = Signal(name=f"alive_{name}", reset_less=True)
-        m.d.comb += [difference.eq(maximum - code.as_signed()), table.addr.eq(difference[:fraction_bits])]
+        m.d.comb += [
+            difference.eq(element.maximum - code),
+            table.addr.eq(difference[:fraction_bits]),
+        ]
         m.d.sync += [
             places.eq(difference[fraction_bits:]),
             alive.eq(~difference[fraction_bits + 4 :].any()),
@@ -126,4 +116,4 @@ class OnlinePrologue(ProbabilityPrologue):
         # Cycle 1, to the operand register
         level = Signal(LEVEL_BITS, name=f"level_{name}")
         m.d.comb += level.eq(Mux(alive, table.data >> places, 0))
-        return window(level, planes[1])
+        return window(level, element.planes[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike, signed
@@ -24,7 +25,22 @@ class Plane(data.StructLayout):
         super().__init__({"high": 1, "low": 1})
 
 
-def window(level: Value, plane: data.View[Plane]) -> tuple[Value, ValueLike]:
+Window = tuple[Value, ValueLike]
+"""9 adjacent bits of an ``L``, and one more that rounds the high byte plane up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Element:
+    """One element of a word: ``name`` for its signals, its code, what its row knows, ``planes`` by cycle since it."""
+
+    name: str
+    code: Value
+    maximum: Value
+    factor: Value
+    planes: list[data.View[Plane]]
+
+
+def window(level: Value, plane: data.View[Plane]) -> Window:
     """The 9 bits of a whole ``L`` that ``plane`` is made of, and what the high one rounds up beside their lowest."""
     return (
         Mux(plane.low, level[:9], Cat(level[8:], Const(0, 1))),
@@ -82,9 +98,14 @@ class ProbabilityPrologue(ABC, wiring.Component):
         self._build_tables(m)
         for index in range(self.lanes * self.depth):
             lane = index // self.depth
-            bits, up = self._build_window(
-                m, str(index), self.code[index], self.maximum[lane], self.factor[lane], planes
+            element = Element(
+                name=str(index),
+                code=self.code[index],
+                maximum=self.maximum[lane],
+                factor=self.factor[lane],
+                planes=planes,
             )
+            bits, up = self._build_window(m, element)
             # One half is added below the 8 bits.
             m.d.comb += self.o[index].eq((Cat(bits[0] | up, bits[1:9]) + 1)[1:9])
         return m
@@ -94,16 +115,5 @@ class ProbabilityPrologue(ABC, wiring.Component):
         return
 
     @abstractmethod
-    def _build_window(
-        self,
-        m: Module,
-        name: str,
-        code: Value,
-        maximum: Value,
-        factor: Value,
-        planes: list[data.View[Plane]],
-    ) -> tuple[Value, ValueLike]:
-        """Of one element, 9 bits of its ``L`` and one more that rounds the high byte plane up: see ``window``.
-
-        planes : ``plane`` over the cycles since the code.
-        """
+    def _build_window(self, m: Module, element: Element) -> Window:
+        """Of one element: see ``window``."""

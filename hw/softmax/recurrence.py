@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 from amaranth.hdl import Cat, Module, Signal, Value, ValueLike, signed
@@ -30,6 +31,25 @@ def add_rounded(total: Value, term: Value, width: int) -> Value:
     """``total + ((term + 1) >> 1)`` in ``width`` bits: one addition, whose carry in is the term's lowest bit."""
     half = term[0]
     return (Cat(half, total) + Cat(half, term[1:]))[1 : width + 1]
+
+
+def score_members(lanes: int) -> dict[str, wiring.Member]:
+    """What brings scores, a column at a time: ``constants`` come with a row's last column."""
+    return {
+        "valid": In(1),
+        "first": In(1),
+        "last": In(1),
+        "score": In(data.ArrayLayout(signed(16), lanes)),
+        "constants": In(RowConstants()),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """What is said of a column of scores: each a list over the cycles since it came."""
+
+    valid: list[ValueLike]
+    first: list[ValueLike]
 
 
 class SoftmaxRecurrence(ABC, wiring.Component):
@@ -67,12 +87,8 @@ class SoftmaxRecurrence(ABC, wiring.Component):
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config, self.softmax, self.lanes = config, config.softmax, config.array.lanes
         super().__init__(
-            {
-                "valid": In(1),
-                "first": In(1),
-                "last": In(1),
-                "score": In(data.ArrayLayout(signed(16), self.lanes)),
-                "constants": In(RowConstants()),
+            score_members(self.lanes)
+            | {
                 "code": Out(data.ArrayLayout(16, self.lanes)),
                 "o_maximum": Out(1),
                 "o_slot": Out(1),
@@ -95,8 +111,10 @@ class OnePassRecurrence(SoftmaxRecurrence):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        valid = delay_line(m, self.valid, self.LATENCY - 1, name="valid")
-        first = delay_line(m, self.first, self.LATENCY - 1, name="first", reset_less=True)
+        flags = Flags(
+            valid=delay_line(m, self.valid, self.LATENCY - 1, name="valid"),
+            first=delay_line(m, self.first, self.LATENCY - 1, name="first", reset_less=True),
+        )
         last = delay_line(m, self.valid & self.last, self.LATENCY, name="last")
         # The row is over before the next row's `last` can come: LATENCY is at most N.
         constants = Signal(RowConstants(), reset_less=True)
@@ -107,7 +125,7 @@ class OnePassRecurrence(SoftmaxRecurrence):
             m.submodules.table = table
         for lane in range(self.lanes):
             port = None if table is None else table.read_port()
-            self._build_lane(m, lane, port, valid, first)
+            self._build_lane(m, lane, port, flags)
         m.d.comb += [
             self.o_maximum.eq(last[self.MAXIMUM_LATENCY]),
             self.o_slot.eq(constants.slot),
@@ -121,12 +139,5 @@ class OnePassRecurrence(SoftmaxRecurrence):
         return None
 
     @abstractmethod
-    def _build_lane(
-        self,
-        m: Module,
-        lane: int,
-        table: wiring.PureInterface | None,
-        valid: list[ValueLike],
-        first: list[ValueLike],
-    ) -> None:
-        """One row; the flags are lists over the cycles since the score."""
+    def _build_lane(self, m: Module, lane: int, table: wiring.PureInterface | None, flags: Flags) -> None:
+        """One row."""

@@ -7,6 +7,8 @@ Stages:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -19,8 +21,8 @@ FACTOR_BITS = 8
 """Bits of what the unnormalized probabilities of a variant depend on in a row, besides its maximum."""
 
 
-class RowScale(wiring.Component):
-    """``(Q, e) = reciprocal(m_o, S)``, ``s = s_o + e + 1 - C``, ``Q`` normalized to 15 bits.
+class RowResult(wiring.Component):
+    """From the sum of a row to the requantization of its results.
 
     Latency: ``LATENCY`` cycles.
     Throughput: one sum a cycle.
@@ -28,7 +30,7 @@ class RowScale(wiring.Component):
 
     Parameters
     ----------
-    offset : the constant ``C`` of the softmax variant.
+    more : what a variant gives beside the members below.
 
     Members
     -------
@@ -37,16 +39,11 @@ class RowScale(wiring.Component):
     sum : In, ``S``, at least 1.
     multiplier, shift : In, ``m_o`` (``2**14 .. 2**15 - 1``) and ``s_o``.
     o_multiplier, o_shift : Out, of the row; the shift modulo 64.
-
-    Raises ValueError when ``offset`` is not in 1..15.
     """
 
     LATENCY = Reciprocal.LATENCY + 1
 
-    def __init__(self, *, offset: int) -> None:
-        if not 1 <= offset <= 15:
-            raise ValueError(f"Offset must be in 1..15, not {offset!r}")
-        self.offset = offset
+    def __init__(self, more: Mapping[str, wiring.Member]) -> None:
         super().__init__(
             {
                 "valid": In(1),
@@ -58,8 +55,28 @@ class RowScale(wiring.Component):
                 "o_tag": Out(1),
                 "o_multiplier": Out(MULTIPLIER_BITS),
                 "o_shift": Out(SHIFT_BITS),
+                **more,
             }
         )
+
+
+class RowScale(RowResult):
+    """``(Q, e) = reciprocal(m_o, S)``, ``s = s_o + e + 1 - C``, ``Q`` normalized to 15 bits.
+
+    Timing and members: ``RowResult``.
+
+    Parameters
+    ----------
+    offset : the constant ``C`` of the softmax variant.
+
+    Raises ValueError when ``offset`` is not in 1..15.
+    """
+
+    def __init__(self, *, offset: int) -> None:
+        if not 1 <= offset <= 15:
+            raise ValueError(f"Offset must be in 1..15, not {offset!r}")
+        self.offset = offset
+        super().__init__({})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

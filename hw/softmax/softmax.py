@@ -18,8 +18,8 @@ from vitreous.hw.softmax.ibert import IbertPrologue, IbertRecurrence
 from vitreous.hw.softmax.ita import ItaPrologue, ItaRecurrence, RowInverse
 from vitreous.hw.softmax.online import OnlinePrologue, OnlineRecurrence
 from vitreous.hw.softmax.prologue import ProbabilityPrologue
-from vitreous.hw.softmax.recurrence import RowConstants, SoftmaxRecurrence
-from vitreous.hw.softmax.rowscale import FACTOR_BITS, SUM_BITS, RowScale
+from vitreous.hw.softmax.recurrence import RowConstants, SoftmaxRecurrence, score_members
+from vitreous.hw.softmax.rowscale import FACTOR_BITS, SUM_BITS, RowResult, RowScale
 from vitreous.spec.config import AcceleratorConfig, SoftmaxConfig
 from vitreous.spec.limits import SCORE_SLOTS
 from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
@@ -55,10 +55,10 @@ def prologue(config: AcceleratorConfig) -> ProbabilityPrologue:
     return VARIANTS[config.softmax.variant].prologue(config, maximum_bits=maximum_bits)
 
 
-def _row_result(softmax: SoftmaxConfig) -> RowScale | RowInverse:
+def _row_result(softmax: SoftmaxConfig) -> RowResult:
     """From the sum of a row to its multiplier, shift and factor."""
-    offset = limits(softmax).row_exponent
-    return RowScale(offset=offset) if offset else RowInverse()
+    known = limits(softmax)
+    return RowInverse() if known.divided else RowScale(offset=known.row_exponent)
 
 
 class SoftmaxStatistics(wiring.Component):
@@ -98,14 +98,10 @@ class SoftmaxStatistics(wiring.Component):
         self.lanes = lanes = config.array.lanes
         maximum_bits = recurrence(config.softmax).maximum_bits(config.softmax)
         super().__init__(
-            {
-                "valid": In(1),
-                "first": In(1),
-                "last": In(1),
-                "score": In(data.ArrayLayout(signed(16), self.lanes)),
-                "constants": In(RowConstants()),
+            score_members(lanes)
+            | {
                 "o_valid": Out(1),
-                "code": Out(data.ArrayLayout(16, self.lanes)),
+                "code": Out(data.ArrayLayout(16, lanes)),
                 "level_slot": In(1),
                 "maximum": Out(data.ArrayLayout(signed(maximum_bits), lanes)),
                 "factor": Out(data.ArrayLayout(FACTOR_BITS, lanes)),
@@ -133,7 +129,7 @@ class SoftmaxStatistics(wiring.Component):
         self._build_results(m, rows, result)
         return m
 
-    def _build_serializer(self, m: Module, rows: SoftmaxRecurrence, result: RowScale | RowInverse) -> None:
+    def _build_serializer(self, m: Module, rows: SoftmaxRecurrence, result: RowResult) -> None:
         """The sums of a row move down one lane a cycle, past the divider."""
         current = Signal(RowConstants(), reset_less=True)
         load = rows.o_last
@@ -152,7 +148,7 @@ class SoftmaxStatistics(wiring.Component):
             result.shift.eq(current.shift),
         ]
 
-    def _build_results(self, m: Module, rows: SoftmaxRecurrence, result: RowScale | RowInverse) -> None:
+    def _build_results(self, m: Module, rows: SoftmaxRecurrence, result: RowResult) -> None:
         """Results come in the order of the lanes."""
         lane = Signal(range(self.lanes))
         m.d.sync += self.done.eq(result.o_valid & (lane == self.lanes - 1))

@@ -14,19 +14,7 @@ from vitreous.quant._torchao import QuantizationAnnotation, QuantizationSpec, Qu
 from vitreous.quant.calibrate.observers import RangeObserver
 from vitreous.quant.calibrate.reference import evaluate
 from vitreous.quant.errors import QuantError
-from vitreous.quant.importer.float_ir import (
-    STREAM,
-    Activation,
-    Add,
-    Attention,
-    Encoder,
-    Image,
-    Linear,
-    Norm,
-    Select,
-    Source,
-    Start,
-)
+from vitreous.quant.importer import float_ir as ir
 from vitreous.quant.importer.importer import import_graph, operator_name
 from vitreous.quant.scheme import QuantScheme
 
@@ -55,7 +43,7 @@ class VitreousQuantizer(Quantizer):
         super().__init__()
         self.scheme = scheme
         self.shape = shape
-        self.encoder: Encoder | None = None
+        self.encoder: ir.Encoder | None = None
 
     def transform_for_annotation(self, model: fx.GraphModule) -> fx.GraphModule:
         """Rewrite ``layer_norm(x, weight, bias)`` as ``layer_norm(x) * weight + bias``, RMS norm alike."""
@@ -86,27 +74,27 @@ class VitreousQuantizer(Quantizer):
     def validate(self, model: fx.GraphModule) -> None:
         """Nothing beyond what ``annotate`` has refused."""
 
-    def _point(self, source: Source) -> Point | None:
-        if isinstance(source, Image):
+    def _point(self, source: ir.Source) -> Point | None:
+        if isinstance(source, ir.Image):
             return Point(8, self.scheme.symmetric_input)
-        if isinstance(source, Activation):
+        if isinstance(source, ir.Activation):
             return Point(8, self.scheme.symmetric_activations)
-        if isinstance(source, Norm):
-            return Point(8, True, source.input.index if isinstance(source.input, Select) else None)
-        if isinstance(source, Attention):
+        if isinstance(source, ir.Norm):
+            return Point(8, True, source.input.index if isinstance(source.input, ir.Select) else None)
+        if isinstance(source, ir.Attention):
             return Point(8, True)
-        if isinstance(source, STREAM):
-            return None if isinstance(source, Select) else Point(16, True)
-        return self._linear_point(source) if isinstance(source, Linear) else None
+        if isinstance(source, ir.STREAM):
+            return None if isinstance(source, ir.Select) else Point(16, True)
+        return self._linear_point(source) if isinstance(source, ir.Linear) else None
 
-    def _linear_point(self, source: Linear) -> Point | None:
+    def _linear_point(self, source: ir.Linear) -> Point | None:
         assert self.encoder is not None
         for user in self.encoder.sources:
-            if isinstance(user, Attention) and source in user.inputs:
+            if isinstance(user, ir.Attention) and source in user.inputs:
                 return Point(8, True)
-            if isinstance(user, Add) and user.branch is source:
+            if isinstance(user, ir.Add) and user.branch is source:
                 return Point(16, True)
-            if isinstance(user, Activation | Start) and source in user.inputs:
+            if isinstance(user, ir.Activation | ir.Start) and source in user.inputs:
                 return None
         return Point(16, True)
 
@@ -159,7 +147,7 @@ def _split_affine(graph: fx.Graph, node: fx.Node) -> None:
         last = made
 
 
-def _check_import(encoder: Encoder, image: Tensor, result: object) -> None:
+def _check_import(encoder: ir.Encoder, image: Tensor, result: object) -> None:
     """Compare the recognized encoder with the model on one image, so that a mistake in importing cannot pass."""
     (given,) = (leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor))
     expected = given[:1].double().reshape(-1)
@@ -176,10 +164,10 @@ def _check_import(encoder: Encoder, image: Tensor, result: object) -> None:
 class Calibrated:
     """A recognized encoder and, for the node names that were observed, their observers."""
 
-    encoder: Encoder
+    encoder: ir.Encoder
     observers: dict[str, RangeObserver]
 
-    def observer(self, source: Source) -> RangeObserver:
+    def observer(self, source: ir.Source) -> RangeObserver:
         """The observer of a source's values."""
         assert source.observe is not None, self.encoder.name(source)
         return self.observers[source.observe.name]

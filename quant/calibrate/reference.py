@@ -9,20 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vitreous.quant.importer.float_ir import (
-    Activation,
-    Add,
-    Attention,
-    Encoder,
-    Image,
-    Linear,
-    Mean,
-    Norm,
-    Patches,
-    Select,
-    Source,
-    Start,
-)
+from vitreous.quant.importer import float_ir as ir
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": functional.gelu,
@@ -31,7 +18,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def evaluate(encoder: Encoder, images: Tensor) -> dict[str, Tensor]:
+def evaluate(encoder: ir.Encoder, images: Tensor) -> dict[str, Tensor]:
     """Every source of ``encoder`` over ``images [n, C, H, W]``, computed in float64 from the folded weights.
 
     Returns ``[n, tokens, width]`` by name (the image as it is), and for each attention its scores as logarithms to
@@ -40,9 +27,9 @@ def evaluate(encoder: Encoder, images: Tensor) -> dict[str, Tensor]:
     values: dict[str, Tensor] = {}
     for source in encoder.sources:
         name = encoder.name(source)
-        if isinstance(source, Image):
+        if isinstance(source, ir.Image):
             values[name] = images.double()
-        elif isinstance(source, Attention):
+        elif isinstance(source, ir.Attention):
             operands = [values[encoder.name(part)] for part in source.inputs]
             values[f"{name}.scores"], values[name] = _attention(source, operands)
         else:
@@ -50,28 +37,28 @@ def evaluate(encoder: Encoder, images: Tensor) -> dict[str, Tensor]:
     return values
 
 
-def _evaluate(source: Source, inputs: list[Tensor]) -> Tensor:
+def _evaluate(source: ir.Source, inputs: list[Tensor]) -> Tensor:
     x = inputs[0]
-    if isinstance(source, Patches):
+    if isinstance(source, ir.Patches):
         return functional.unfold(x, source.patch, stride=source.patch).transpose(1, 2)
-    if isinstance(source, Linear):
+    if isinstance(source, ir.Linear):
         return x @ source.weight.T + source.bias
-    if isinstance(source, Start):
+    if isinstance(source, ir.Start):
         return functional.pad(x, (0, 0, source.prefix, 0)) + source.constant
-    if isinstance(source, Add):
+    if isinstance(source, ir.Add):
         return x + inputs[1]
-    if isinstance(source, Norm):
+    if isinstance(source, ir.Norm):
         normalize = functional.layer_norm if source.centred else functional.rms_norm
         return normalize(x, [source.width], eps=source.eps)
-    if isinstance(source, Activation):
+    if isinstance(source, ir.Activation):
         return _ACTIVATIONS[source.function](x)
-    if isinstance(source, Select):
+    if isinstance(source, ir.Select):
         return x[:, source.index : source.index + 1]
-    assert isinstance(source, Mean), source
+    assert isinstance(source, ir.Mean), source
     return x.mean(1, keepdim=True)
 
 
-def _attention(source: Attention, operands: list[Tensor]) -> tuple[Tensor, Tensor]:
+def _attention(source: ir.Attention, operands: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Scores to base 2, and the context with its heads side by side."""
     q, k, v = (part.unflatten(2, (source.heads, -1)).transpose(1, 2) for part in operands)
     scores = q @ k.mT * source.gain * math.log2(math.e)

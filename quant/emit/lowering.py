@@ -20,20 +20,7 @@ from vitreous.quant.calibrate.scales import Scales
 from vitreous.quant.emit.builder import Builder, Scale
 from vitreous.quant.emit.constants import check_keys, norm_constants, row_constants
 from vitreous.quant.errors import QuantError
-from vitreous.quant.importer.float_ir import (
-    Activation,
-    Add,
-    Attention,
-    Encoder,
-    Image,
-    Linear,
-    Mean,
-    Norm,
-    Patches,
-    Select,
-    Source,
-    Start,
-)
+from vitreous.quant.importer import float_ir as ir
 from vitreous.quant.scheme import QuantScheme
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Op
@@ -65,7 +52,7 @@ class Lowering(Builder):
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: ir.Encoder,
         scales: Scales,
         scheme: QuantScheme,
         units: Units,
@@ -79,17 +66,17 @@ class Lowering(Builder):
 
     def run(self) -> None:
         """Lower everything. Raises QuantError when a number does not fit its format."""
-        lower: dict[type[Source], Callable[[Any, str], str]] = {
-            Image: self._image,
-            Patches: self._patches,
-            Linear: self._linear,
-            Start: self._start,
-            Add: self._add,
-            Norm: self._norm,
-            Activation: self._activation,
-            Attention: self._attention,
-            Select: self._select,
-            Mean: self._mean,
+        lower: dict[type[ir.Source], Callable[[Any, str], str]] = {
+            ir.Image: self._image,
+            ir.Patches: self._patches,
+            ir.Linear: self._linear,
+            ir.Start: self._start,
+            ir.Add: self._add,
+            ir.Norm: self._norm,
+            ir.Activation: self._activation,
+            ir.Attention: self._attention,
+            ir.Select: self._select,
+            ir.Mean: self._mean,
         }
         for source in self.encoder.sources:
             lower[type(source)](source, self.encoder.name(source))
@@ -97,16 +84,16 @@ class Lowering(Builder):
         output = self.tensor("output", "int16", (1, self.encoder.logits.width), self.format(logits))
         self.node(Op.OUTPUT, "output", "", (logits,), (output,))
 
-    def _image(self, source: Image, name: str) -> str:
+    def _image(self, source: ir.Image, name: str) -> str:
         output = self.tensor(name, "int8", source.shape, self.scales.of(source))
         return self.node(Op.INPUT, name, source.layer, (), (output,))
 
-    def _patches(self, source: Patches, name: str) -> str:
+    def _patches(self, source: ir.Patches, name: str) -> str:
         image = self.encoder.name(source.image)
         output = self.tensor(name, "int8", (source.tokens, source.width), self.format(image))
         return self.node(Op.PATCHES, name, source.layer, (image,), (output,), patch=source.patch)
 
-    def _linear(self, source: Linear, name: str) -> str:
+    def _linear(self, source: ir.Linear, name: str) -> str:
         given = self.format(self.encoder.name(source.input))
         bits, scale = self._output_of(source)
         steps = self._weight_steps(source, given.step, scale.step)
@@ -125,22 +112,22 @@ class Lowering(Builder):
         factors = (steps * given.step / scale.step).tolist()
         return self.requantize(source.layer, f"{name}.acc", name, factors, bits, scale)
 
-    def _output_of(self, source: Linear) -> tuple[int, Scale]:
+    def _output_of(self, source: ir.Linear) -> tuple[int, Scale]:
         """Bits and scale of what a linear layer's accumulators become."""
         if source is self.encoder.logits:
             return 16, self.scales.of(source)
         user = self._user[source.serial]
-        if isinstance(user, Activation):
+        if isinstance(user, ir.Activation):
             relu = user.function == "relu"
             return (8, self.scales.of(user)) if relu else (16, Scale(2.0**-ACTIVATION_INPUT.fraction))
-        return (8, self.scales.of(source)) if isinstance(user, Attention) else (16, self.scales.of(user))
+        return (8, self.scales.of(source)) if isinstance(user, ir.Attention) else (16, self.scales.of(user))
 
-    def _weight_steps(self, source: Linear, given: float, output: float) -> torch.Tensor:
+    def _weight_steps(self, source: ir.Linear, given: float, output: float) -> torch.Tensor:
         steps = weight_scales(source.weight, self.scheme.observer)
         for_bias = source.bias.abs() / (given * _LARGEST_BIAS)
         return torch.maximum(steps, for_bias).clamp(min=_LEAST_FACTOR * output / given)
 
-    def _start(self, source: Start, name: str) -> str:
+    def _start(self, source: ir.Start, name: str) -> str:
         shape, patches = (source.tokens, source.width), self.encoder.name(source.embedding)
         stream = self.scales.of(source)
         if source.prefix:
@@ -154,12 +141,12 @@ class Lowering(Builder):
         output = self.tensor(name, "int16", shape, stream)
         return self.node(Op.ADD, name, source.layer, (constant, patches), (output,))
 
-    def _add(self, source: Add, name: str) -> str:
+    def _add(self, source: ir.Add, name: str) -> str:
         output = self.tensor(name, "int16", (source.tokens, source.width), self.scales.of(source))
         inputs = (self.encoder.name(source.residual), self.encoder.name(source.branch))
         return self.node(Op.ADD, name, source.layer, inputs, (output,))
 
-    def _norm(self, source: Norm, name: str) -> str:
+    def _norm(self, source: ir.Norm, name: str) -> str:
         if source.width > NORM_CHANNELS:
             raise QuantError(
                 f"{name}: layer norm over {source.width} channels; at most {NORM_CHANNELS} are supported"
@@ -179,7 +166,7 @@ class Lowering(Builder):
             **constants._asdict(),
         )
 
-    def _activation(self, source: Activation, name: str) -> str:
+    def _activation(self, source: ir.Activation, name: str) -> str:
         scale, shape = self.scales.of(source), (source.tokens, source.width)
         inputs, layer = (self.encoder.name(source.input),), source.layer
         if source.function == "relu":
@@ -203,7 +190,7 @@ class Lowering(Builder):
         )
         return self.requantize(layer, wide, name, [step / scale.step], 8, scale)
 
-    def _attention(self, source: Attention, name: str) -> str:
+    def _attention(self, source: ir.Attention, name: str) -> str:
         layer, tokens, heads = source.layer, source.tokens, source.heads
         scale = self.scales.of(source)
         check_keys(name, self.units.softmax, tokens)
@@ -227,7 +214,7 @@ class Lowering(Builder):
             Op.REQUANTIZE_ROWS, name, layer, inputs, (output,), heads=heads, zero_point=zero_point
         )
 
-    def _softmax(self, source: Attention, name: str, scores: str) -> tuple[str, str, str]:
+    def _softmax(self, source: ir.Attention, name: str, scores: str) -> tuple[str, str, str]:
         config, bits = self.units.softmax, self.widths[name]
         factor = self.format(self.encoder.name(source.v)).step / self.scales.of(source).step
         multiplier, shift = row_constants(name, config, bits, factor)
@@ -252,12 +239,12 @@ class Lowering(Builder):
         )
         return outputs
 
-    def _select(self, source: Select, name: str) -> str:
+    def _select(self, source: ir.Select, name: str) -> str:
         stream = self.encoder.name(source.input)
         output = self.tensor(name, "int16", (1, source.width), self.format(stream))
         return self.node(Op.SELECT_TOKEN, name, source.layer, (stream,), (output,), index=source.index)
 
-    def _mean(self, source: Mean, name: str) -> str:
+    def _mean(self, source: ir.Mean, name: str) -> str:
         tokens = source.input.tokens
         if tokens > POOL_TOKENS:
             raise QuantError(f"{name}: mean over {tokens} tokens; at most {POOL_TOKENS} are supported")

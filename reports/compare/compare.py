@@ -7,7 +7,6 @@ models of different depth can be compared. What a run does not have is None, and
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,8 @@ from typing import Any
 from vitreous.reports.errors import ReportError
 from vitreous.reports.formatting import group_name
 from vitreous.reports.report import Report
-from vitreous.spec.storage import write_text
 
 FORMAT = "vitreous-comparison-1"
-PAGE_NAME, DATA_NAME = "comparison.html", "comparison.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,12 +193,3 @@ def run_names(folders: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     raise AssertionError("paths that differ have names that differ")
-
-
-def write(comparison: Comparison, folder: str | Path) -> tuple[Path, Path]:
-    """Write ``comparison.html`` and ``comparison.json`` into ``folder``, each whole or not at all."""
-    from vitreous.reports.compare.page import render
-
-    folder = Path(folder)
-    page, data = render(comparison), json.dumps(comparison.as_dict(), indent=1)
-    return write_text(folder / PAGE_NAME, page), write_text(folder / DATA_NAME, data)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from vitreous.reports.compare.compare import Comparison, Row
 from vitreous.reports.draw import colours
 from vitreous.reports.page.page import contents, environment, style
+from vitreous.spec.storage import write_text
+
+PAGE_NAME, DATA_NAME = "comparison.html", "comparison.json"
 
 CONTENTS = {
     "summary": "Summary",
@@ -47,3 +52,10 @@ def render(comparison: Comparison) -> str:
     return made.get_template("comparison.html").render(
         words, body=body, contents=contents(body, CONTENTS), style=style()
     )
+
+
+def write(comparison: Comparison, folder: str | Path) -> tuple[Path, Path]:
+    """Write ``comparison.html`` and ``comparison.json`` into ``folder``, each whole or not at all."""
+    folder = Path(folder)
+    page, data = render(comparison), json.dumps(comparison.as_dict(), indent=1)
+    return write_text(folder / PAGE_NAME, page), write_text(folder / DATA_NAME, data)

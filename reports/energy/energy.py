@@ -9,8 +9,7 @@ pads and idle DRAM (docs/energy.md).
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
@@ -19,9 +18,7 @@ from vitreous.reports.energy.event_costs import NO_ENERGY, PJ, event_costs, stat
 from vitreous.reports.energy.technology import ZERO, Range, Technology, load_dram
 from vitreous.reports.errors import ReportError
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import COUNTERS, INSTRUCTION_BYTES, Instruction
-from vitreous.spec.layout import ceil_div
-from vitreous.spec.work import work
+from vitreous.spec.isa import COUNTERS
 
 BEATS = ("load_beats", "fetch_beats", "store_beats")
 """The counters of bits that move between chip and DRAM."""
@@ -134,13 +131,8 @@ def energy(
     )
 
 
-def fetch_beats(instructions: int, config: AcceleratorConfig) -> int:
-    """Beats that bring this many instructions: a beat holds a part of one, or one."""
-    return instructions * ceil_div(INSTRUCTION_BYTES, config.bus.beat_bytes)
-
-
 def layer_energy(
-    program: Iterable[Instruction],
+    events: Mapping[str, Mapping[str, int]],
     cycles: Mapping[str, int],
     config: AcceleratorConfig,
     technology: Technology,
@@ -148,14 +140,12 @@ def layer_energy(
     dram: str,
     clock_mhz: float,
 ) -> tuple[LayerEnergy, ...]:
-    """A row for each label of ``program`` and of ``cycles`` (label -> cycles that the layer owns), in their order.
+    """A row for each label of ``cycles`` (label -> cycles that the layer owns) and of ``events`` (label -> counts of
+    its instructions, without ``cycles``), in their order.
 
     The rows add up to ``energy`` of the same run, where ``cycles`` add up to its cycles.
     """
     _check_clock(clock_mhz)
-    instructions: dict[str, list[Instruction]] = {label: [] for label in cycles}
-    for instruction in program:
-        instructions.setdefault(instruction.label, []).append(instruction)
     costs: dict[str, Range] = {}
     for cost in event_costs(config, technology):
         costs[cost.event] = costs.get(cost.event, ZERO) + cost.joules
@@ -163,10 +153,8 @@ def layer_energy(
         costs[name] = costs[name] + load_dram(dram).bit_pj * (PJ * config.bus.data_bits)
     a_cycle = costs.pop("cycles") + static_power(config, technology) / (clock_mhz * 1e6)
     rows = []
-    for label, own in instructions.items():
-        counts: Counter[str] = work(own, config)
-        counts["fetch_beats"] = fetch_beats(len(own), config)
+    for label in dict.fromkeys([*cycles, *events]):
+        counts, owned = events.get(label, {}), cycles.get(label, 0)
         dynamic = sum((costs[name] * count for name, count in counts.items()), start=ZERO)
-        owned = cycles.get(label, 0)
         rows.append(LayerEnergy(label=label, cycles=owned, dynamic=dynamic, static=a_cycle * owned))
     return tuple(rows)

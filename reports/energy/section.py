@@ -6,7 +6,7 @@ ranges. With the clock of the report, which is the same for all technologies.
 
 from __future__ import annotations
 
-import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ from vitreous.reports.energy.technology import (
     load_technology,
     named_technologies,
 )
+from vitreous.reports.figures.events import Events
 from vitreous.reports.figures.figures import TAIL, LayerRow
 from vitreous.reports.record.record import Record
 
@@ -93,15 +94,22 @@ def _units(found: Energy) -> tuple[UnitEnergy, ...]:
 
 
 def _layers(
-    record: Record, rows: Sequence[LayerRow], technology: Technology, dram: str, found: Energy
+    record: Record,
+    rows: Sequence[LayerRow],
+    events: Events,
+    technology: Technology,
+    dram: str,
+    found: Energy,
 ) -> tuple[LayerEnergyRow, ...]:
     """What belongs to no layer, such as END, is with the cycles after the last product."""
     if not rows:
         return ()
     cycles = {row.label: row.cycles for row in rows}
-    program = [i if i.label in cycles else dataclasses.replace(i, label=TAIL) for i in record.program]
+    owned: dict[str, Counter[str]] = {}
+    for label, counts in events.layers.items():
+        owned.setdefault(label if label in cycles else TAIL, Counter()).update(counts)
     parts: Sequence[LayerEnergy] = layer_energy(
-        program, cycles, record.accelerator, technology, dram=dram, clock_mhz=found.clock_mhz
+        owned, cycles, record.accelerator, technology, dram=dram, clock_mhz=found.clock_mhz
     )
     total = found.total.typical
     return tuple(
@@ -117,9 +125,12 @@ def _layers(
 
 
 def energy_section(
-    record: Record, rows: Sequence[LayerRow], clock_mhz: float, choice: EnergyChoice
+    record: Record, rows: Sequence[LayerRow], events: Events, clock_mhz: float, choice: EnergyChoice
 ) -> EnergySection:
-    """``rows`` : the report's layer table. Raises ReportError for an unknown technology or DRAM."""
+    """``rows`` : the report's layer table; ``events`` : of its program.
+
+    Raises ReportError for an unknown technology or DRAM.
+    """
     counters, config = record.simulation.images[0].counters, record.accelerator
     chosen = load_technology(choice.technology)
     found = energy(counters, config, chosen, dram=choice.dram, clock_mhz=clock_mhz)
@@ -145,7 +156,7 @@ def energy_section(
         total=found.total,
         power_w=found.power_w,
         units=_units(found),
-        layers=_layers(record, rows, chosen, choice.dram, found),
+        layers=_layers(record, rows, events, chosen, choice.dram, found),
         technologies=tuple(compared),
         detail=found,
     )

@@ -8,15 +8,14 @@ the last one belongs to no layer and has a row of its own. So the rows add up to
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from vitreous.reports.errors import ReportError
+from vitreous.reports.figures.events import Events
 from vitreous.reports.record.record import Record
-from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import COUNTERS, Activation, Instruction, Memory, Opcode, Operands, Queue
 from vitreous.spec.layout import word_bytes
-from vitreous.spec.work import work
 
 TAIL = "after the last product"
 """The row of cycles after the last matrix instruction: the last store and the end."""
@@ -89,11 +88,6 @@ class Traffic:
     word_bytes: int
     bytes: int
     load: float
-
-
-def array_words(instruction: Instruction, config: AcceleratorConfig) -> int:
-    """Word pairs that an instruction reads for the array; 0 for all but MATMUL."""
-    return work([instruction], config)["array_busy"]
 
 
 def kind(instruction: Instruction) -> str:
@@ -171,8 +165,7 @@ def _queue_cycles(record: Record) -> dict[tuple[int, str], int]:
     return cycles
 
 
-def _check_array_words(record: Record) -> None:
-    asked = sum(array_words(instruction, record.accelerator) for instruction in record.program)
+def _check_array_words(record: Record, asked: int) -> None:
     for image in record.simulation.images:
         counted = image.counters["array_busy"]
         if counted != asked:
@@ -182,20 +175,17 @@ def _check_array_words(record: Record) -> None:
             )
 
 
-def layers(record: Record) -> tuple[LayerRow, ...]:
-    """The rows of the layer table, in the order in which the program computes them.
+def layers(record: Record, events: Events) -> tuple[LayerRow, ...]:
+    """The rows of the layer table, in the order in which the program computes them. ``events`` : of its program.
 
     Empty when the simulation recorded no spans. Raises ReportError when the counter of array-busy cycles is not
     what the program's instructions ask for.
     """
-    _check_array_words(record)
+    _check_array_words(record, events.total["array_busy"])
     if not record.simulation.spans:
         return ()
     config = record.accelerator
     owned = _owned_cycles(record)
-    words: dict[str, int] = defaultdict(int)
-    for instruction in record.program:
-        words[instruction.label] += array_words(instruction, config)
     in_queue = _queue_cycles(record)
     macs: dict[str, int] = defaultdict(int)
     for layer in record.model.layers:
@@ -215,7 +205,7 @@ def layers(record: Record) -> tuple[LayerRow, ...]:
                 macs=macs[label],
                 cycles=cycles,
                 share=cycles / total,
-                array_words=words[label],
+                array_words=events.layers.get(label, Counter())["array_busy"],
                 utilization=macs[label] / rate if macs[label] and rate else None,
                 load_cycles=in_queue[Queue.LOAD, label],
                 row_cycles=in_queue[Queue.VECTOR, label],

@@ -8,16 +8,16 @@ can lie above the slope of DRAM.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vitreous.reports.figures.events import Events, dram_bytes
 from vitreous.reports.figures.figures import LayerRow
 from vitreous.reports.record.record import Record
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Instruction, Memory
+from vitreous.spec.isa import Memory
 from vitreous.spec.layout import word_bytes
-from vitreous.spec.work import work
 
 DRAM, PANELS, RESIDUAL = "DRAM", "panels", "residual"
 
@@ -85,29 +85,16 @@ def slopes(config: AcceleratorConfig, clock_mhz: float, throughput: int) -> tupl
     )
 
 
-def dram_bytes(counts: Counter[str], config: AcceleratorConfig) -> int:
-    """Bytes on the AXI data channels that loads and stores ask for."""
-    return (counts["load_beats"] + counts["store_beats"]) * config.bus.beat_bytes
-
-
 def _panel_bytes(counts: Counter[str], config: AcceleratorConfig) -> int:
     # A word of S holds 16-bit scores, of which the array gets one word of 8-bit probabilities for each pass.
     return 2 * counts["array_busy"] * word_bytes(config, Memory.X)
 
 
-def _by_label(program: Sequence[Instruction], config: AcceleratorConfig) -> dict[str, Counter[str]]:
-    groups: dict[str, list[Instruction]] = defaultdict(list)
-    for instruction in program:
-        groups[instruction.label].append(instruction)
-    return {label: work(instructions, config) for label, instructions in groups.items()}
-
-
-def roofline(record: Record, rows: Sequence[LayerRow], clock_mhz: float) -> Roofline:
-    """From the layer table's rows, whose cycles are measured, and the program's instructions."""
+def roofline(record: Record, rows: Sequence[LayerRow], events: Events, clock_mhz: float) -> Roofline:
+    """From the layer table's rows, whose cycles are measured, and the events of the program's instructions."""
     config = record.accelerator
     peak = config.array.macs_per_cycle * clock_mhz * 1e6
     lines = slopes(config, clock_mhz, record.simulation.memory_throughput)
-    counts = _by_label(record.program, config)
 
     def point(label: str, macs: int, cycles: float, done: Counter[str]) -> LayerPoint:
         outside, inside = dram_bytes(done, config), _panel_bytes(done, config)
@@ -125,10 +112,12 @@ def roofline(record: Record, rows: Sequence[LayerRow], clock_mhz: float) -> Roof
         )
 
     points = tuple(
-        point(row.label, row.macs, row.cycles, counts[row.label]) for row in rows if row.macs and row.cycles
+        point(row.label, row.macs, row.cycles, events.layers[row.label])
+        for row in rows
+        if row.macs and row.cycles
     )
-    total = sum((counts[label] for label in counts), Counter())
     whole = None
     if record.model.macs:
-        whole = point("whole image", record.model.macs, record.simulation.images[0].counters["cycles"], total)
+        cycles = record.simulation.images[0].counters["cycles"]
+        whole = point("whole image", record.model.macs, cycles, events.total)
     return Roofline(clock_mhz=clock_mhz, peak=peak, slopes=lines, points=points, whole=whole)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+from vitreous.reports.figures.events import Events, dram_bytes
 from vitreous.reports.record.record import Record
 from vitreous.spec.isa import Queue
-from vitreous.spec.work import work
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +21,17 @@ class Transfer:
     bytes: int
 
 
-def transfers(record: Record) -> tuple[Transfer, ...]:
-    """Loads and stores of the first image in the order of their issue; whole beats count.
+def transfers(record: Record, events: Events) -> tuple[Transfer, ...]:
+    """Loads and stores of the first image in the order of their issue; whole beats count. ``events`` : of its program.
 
     ``start`` is the issue, or the retirement of the previous one in the queue: at most one works at a time.
     """
-    config = record.accelerator
     complete: dict[int, int] = defaultdict(int)
     found = []
     for queue, pc, start, end in record.simulation.spans:
         if queue not in (Queue.LOAD, Queue.STORE):
             continue
-        counts = work([record.program[pc]], config)
-        size = (counts["load_beats"] + counts["store_beats"]) * config.bus.beat_bytes
+        size = dram_bytes(events.instructions[pc], record.accelerator)
         first, complete[queue] = max(start, complete[queue]), max(end, complete[queue])
         if size and end > first:
             found.append(Transfer(queue, pc, first, end, size))

@@ -21,7 +21,7 @@ from vitreous.spec.config import AcceleratorConfig, ConfigError
 from vitreous.spec.isa import COUNTERS, Instruction, ProgramError, Queue, decode
 from vitreous.spec.storage import write_text
 
-FORMAT = "vitreous-record-3"
+FORMAT = "vitreous-record-4"
 FILE_NAME = "recorded.json"
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.layout import ceil_div, word_bytes
-from vitreous.spec.opcodes.kinds import Field, Memory
-from vitreous.spec.opcodes.opcode import Accesses, Fields, Region, memory_event
+from vitreous.spec.opcodes.kinds import Field, Memory, Queue
+from vitreous.spec.opcodes.opcode import Accesses, Fields, OpcodeSpec, Region, memory_event
 
 TRANSFER = (
     Field("memory", 3),
@@ -27,7 +29,7 @@ def region(i: Fields) -> Region:
     return Region(Memory(i["memory"]), i["base"], i["words"], i["rows"], i["stride"])
 
 
-def counts(i: Fields, config: AcceleratorConfig, beats: str, access: str) -> Counter[str]:
+def counts(i: Fields, config: AcceleratorConfig, *, beats: str, access: str) -> Counter[str]:
     """Beats of counter ``beats``, and words. P has no counter of its own: the beats of LOAD say it."""
     memory = Memory(i["memory"])
     found = Counter(
@@ -41,3 +43,17 @@ def counts(i: Fields, config: AcceleratorConfig, beats: str, access: str) -> Cou
 def line(i: Fields, config: AcceleratorConfig, moved: Accesses) -> str:
     """Words and DRAM offset."""
     return f"{moved}; DRAM +0x{i['dram_offset']:x}"
+
+
+def opcode(
+    queue: Queue, accesses: Callable[[Fields, AcceleratorConfig], Accesses], *, beats: str, access: str
+) -> OpcodeSpec:
+    """LOAD or STORE: ``beats`` counts its beats, ``access`` (reads or writes) its words on the chip."""
+    return OpcodeSpec(
+        queue=queue,
+        fields=TRANSFER,
+        accesses=accesses,
+        counts=partial(counts, beats=beats, access=access),
+        counted=COUNTED,
+        line=line,
+    )

@@ -32,7 +32,7 @@ from vitreous.reports.units import page as unit_page
 from vitreous.reports.units.units import COLUMNS, FILE, PartCost, ScoreError, UnitRow, Units
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.storage import write_text
-from vitreous.spec.variants import ActivationVariant, NormVariant, SoftmaxVariant
+from vitreous.spec.variants import ActivationFunction, ActivationVariant, NormVariant, SoftmaxVariant
 
 SOURCES = {
     "largest, mean, own, rounded, row sums": "golden against float64 (vitreous/characterize/errors.py) on "
@@ -149,8 +149,11 @@ def exact(config: Config) -> Config:
 
 
 def _judged(entry: Entry, models: Models) -> dict[str, Any]:
-    """Accuracy and layer error; SiLU has none, because both models use GELU."""
-    if entry.config is None or entry.function == "silu":
+    """Accuracy and layer error; of activation functions only GELU has them, because both models use it."""
+    other = (
+        isinstance(entry.config, ActivationConfig) and entry.config.function is not ActivationFunction.GELU
+    )
+    if entry.config is None or other:
         return {"correct": None, "layer": None}
     return {
         "correct": int(models.accuracy(entry.config)["correct"]),

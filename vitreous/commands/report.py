@@ -48,6 +48,7 @@ def report_command(
     """
     from vitreous.reports import summarize, write
     from vitreous.reports.compare import compare
+    from vitreous.reports.compare import page as comparison_page
     from vitreous.reports.page import additions
     from vitreous.reports.record import record
 
@@ -65,5 +66,6 @@ def report_command(
         page, data = write(report, folder if out is None or len(folders) > 1 else out)
         print(f"{page} {data}")
     if len(folders) > 1:
-        page, data = compare.write(compare.compare(list(zip(names, reports, strict=True))), out or folders[0])
+        compared = compare.compare(list(zip(names, reports, strict=True)))
+        page, data = comparison_page.write(compared, out or folders[0])
         print(f"{page} {data}")

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 from vitreous.errors import RunError
 from vitreous.explore.evaluation import Quantized, numerics
 from vitreous.explore.fields import design
+from vitreous.explore.graphs import Graphs
+from vitreous.explore.options import Options
+from vitreous.explore.space import Space
 from vitreous.flow import comparison, steps
 from vitreous.flow.display import Display
 from vitreous.reports.exploration.exploration import Confirmation, Exploration, ExploredPoint, Goal, Searched
@@ -25,8 +28,6 @@ from vitreous.spec.graph import Graph
 from vitreous.spec.storage import write_text
 
 if TYPE_CHECKING:
-    from vitreous.explore.run import Graphs, Options
-    from vitreous.explore.space import Space
     from vitreous.sim.dram import MemoryTiming
 
 ROOMS = ("quant", "golden", "spec", "compiler", "hw", "sim", "models")

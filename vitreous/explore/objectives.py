@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vitreous.characterize.approx import EXCHANGE
 from vitreous.errors import RunError
+from vitreous.explore.evaluation import Accuracy, Cycles
+from vitreous.explore.space import Target
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.studies.estimate import latency_ms
-
-if TYPE_CHECKING:
-    from vitreous.explore.evaluation import Accuracy, Cycles
-    from vitreous.explore.space import Target
 
 CELLS = "um2"
 CELL_UNIT = "µm²"

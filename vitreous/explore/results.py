@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from vitreous.explore.fields import design
 from vitreous.explore.objectives import OBJECTIVES, area_unit
 from vitreous.explore.space import Space
+from vitreous.explore.stopwatch import Stopwatch
+from vitreous.explore.study import Job
 from vitreous.flow import recording
 from vitreous.reports.exploration import exploration, pareto_picture
 from vitreous.reports.exploration.exploration import Exploration, ExploredPoint, Goal, Searched, nondominated
@@ -19,8 +21,6 @@ from vitreous.spec.storage import write_text
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
-
-    from vitreous.explore.run import Job, Stopwatch
 
 
 def collect(space: Space, seed: int, jobs: Sequence[Job], clock: Stopwatch) -> Exploration:

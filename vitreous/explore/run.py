@@ -3,111 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import resource
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from vitreous.errors import RunError
 from vitreous.explore import evaluation, results, search
 from vitreous.explore.confirm import confirm
-from vitreous.explore.evaluation import Accuracy, Quantized, numerics
+from vitreous.explore.evaluation import numerics
 from vitreous.explore.fields import CALIBRATION, Design, design
+from vitreous.explore.graphs import Graphs
 from vitreous.explore.objectives import area_figures
-from vitreous.explore.space import Space, Target
-from vitreous.explore.study import open_study
-from vitreous.explore.workers import Alone, Pending, Workers, workers
+from vitreous.explore.options import Options
+from vitreous.explore.space import Space
+from vitreous.explore.stopwatch import Stopwatch
+from vitreous.explore.study import Job, open_study
+from vitreous.explore.workers import Alone, Workers, workers
 from vitreous.flow import steps
 from vitreous.flow.display import Display
 from vitreous.flow.workspace import Workspace
 from vitreous.reports.errors import ReportError
 from vitreous.reports.exploration.exploration import Exploration
-from vitreous.reports.json_file import structured
-from vitreous.spec import graph as graphs
 from vitreous.spec.config import ConfigError
 from vitreous.spec.digest import code_digest
-from vitreous.spec.storage import write_text
-
-if TYPE_CHECKING:
-    from optuna import Study
 
 STORE = "study.db"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How an exploration is done. points : of every search. confirm : points of each front that run in RTL, at most.
-
-    workers, scheduler : processes of this machine, or an existing Dask cluster. build_root : compiled simulators.
-    """
-
-    points: int = 100
-    seed: int = 0
-    workers: int = 1
-    scheduler: str | None = None
-    confirm: int = 8
-    checkpoint: Path | None = None
-    build_root: Path = Path("build/sim")
-
-
-class Graphs:
-    """The quantized models of an exploration: each is made once, kept on disk, and handed to those that need it."""
-
-    def __init__(self, folder: Path, pool: Workers, sources: str) -> None:
-        self._folder, self._pool, self._sources = folder, pool, sources
-        self._pending: dict[str, Pending] = {}
-        self._done: dict[str, Any] = {}
-
-    def get(self, what: evaluation.Numerics) -> Pending:
-        """The task that gives ``what`` quantized."""
-        key = self._key(what)
-        if key not in self._pending:
-            found = self._load(key)
-            if found is None:
-                task = self._pool.submit(evaluation.quantized, what, self._sources, key=f"quantize-{key}")
-            else:
-                task = self._pool.submit(evaluation.unchanged, found, key=f"load-{key}")
-            self._pending[key] = task
-        return self._pending[key]
-
-    def result(self, what: evaluation.Numerics) -> Any:
-        """Quantized or Refused; waits, and keeps it."""
-        key = self._key(what)
-        if key not in self._done:
-            self._done[key] = result = self.get(what).result()
-            if isinstance(result, Quantized):
-                self._save(key, result)
-        return self._done[key]
-
-    def _key(self, what: evaluation.Numerics) -> str:
-        return hashlib.sha256(f"{what.key} {self._sources}".encode()).hexdigest()[:16]
-
-    def _load(self, key: str) -> Quantized | None:
-        path = self._folder / f"{key}.accuracy.json"
-        if not path.is_file():
-            return None
-        accuracy = structured(Accuracy, json.loads(path.read_text()), path.name)
-        return Quantized(graph=graphs.load(self._folder / f"{key}.safetensors"), accuracy=accuracy)
-
-    def _save(self, key: str, result: Quantized) -> None:
-        path = self._folder / f"{key}.accuracy.json"
-        if path.is_file():
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        graphs.save(result.graph, self._folder / f"{key}.safetensors")
-        write_text(path, json.dumps(asdict(result.accuracy)))  # last: it says that the graph is whole
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One search: a model and a target, with its study."""
-
-    model: str
-    target: Target
-    study: Study
 
 
 def explore(
@@ -211,32 +131,6 @@ def _text(path: Path | None) -> str | None:
 def tables_digest() -> str:
     """Of everything that figures of points come from: sources, and the tables of energy and area."""
     return code_digest(*evaluation.ROOMS, "reports", "explore")[:16]
-
-
-class Stopwatch:
-    """Wall and processor seconds of a block, this process and its children, added up over all runs in a file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        before = json.loads(path.read_text()) if path.is_file() else [0.0, 0.0]
-        self.wall, self.processor = float(before[0]), float(before[1])
-
-    def __enter__(self) -> Stopwatch:
-        self._begun = time.monotonic(), processor_seconds()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.wall += time.monotonic() - self._begun[0]
-        self.processor += processor_seconds() - self._begun[1]
-        write_text(self._path, json.dumps([self.wall, self.processor]))
-
-
-def processor_seconds() -> float:
-    """Of this process and of all its children that have ended."""
-    return sum(
-        used.ru_utime + used.ru_stime
-        for used in (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
 
 
 def _check_models(space: Space, checkpoint: Path | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vitreous.errors import RunError
@@ -12,6 +13,15 @@ from vitreous.explore.space import Space, Target
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One search: a model and a target, with its study."""
+
+    model: str
+    target: Target
+    study: Study
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vitreous import reports
 from vitreous.errors import RunError
 from vitreous.flow import comparison, recording, steps
 from vitreous.flow.display import Display
@@ -18,7 +19,6 @@ from vitreous.flow.display import Stage as Shown
 from vitreous.flow.lines import accuracy_line, checks_line, summary
 from vitreous.flow.stage import Stage, carry_out
 from vitreous.flow.workspace import Workspace
-from vitreous.reports import report as reports
 from vitreous.reports.json_file import structured
 from vitreous.reports.record import record as records
 from vitreous.reports.record.record import AccuracyRecord, Check

@@ -8,7 +8,7 @@ from tests.reports.page.test_page import Page
 from tests.support.reports.recorded import record, record_data
 from vitreous.reports import ReportError, summarize
 from vitreous.reports.compare import compare
-from vitreous.reports.compare.page import render
+from vitreous.reports.compare.page import render, write
 from vitreous.reports.record.record import from_dict
 
 
@@ -81,7 +81,7 @@ def test_what_differs_is_named_and_what_does_not_is_counted() -> None:
 
 
 def test_page_and_json_hold_the_same(tmp_path: Path) -> None:
-    page_path, data_path = compare.write(compared(), tmp_path)
+    page_path, data_path = write(compared(), tmp_path)
     data = json.loads(data_path.read_text())
     assert data["format"] == compare.FORMAT
     assert [q["ratios"] for q in data["quantities"] if q["name"] == "latency"] == [[1, 2]]

@@ -10,7 +10,7 @@ import pytest
 from tests.spec.test_work import matmul
 from vitreous.reports.area.area import area
 from vitreous.reports.energy import energy as module
-from vitreous.reports.energy.energy import energy, fetch_beats, layer_energy
+from vitreous.reports.energy.energy import energy, layer_energy
 from vitreous.reports.energy.event_costs import (
     NO_ENERGY,
     event_costs,
@@ -21,6 +21,7 @@ from vitreous.reports.energy.event_costs import (
 )
 from vitreous.reports.energy.technology import ZERO, Range, load_dram, load_technology, named_technologies
 from vitreous.reports.errors import ReportError
+from vitreous.reports.figures.events import events, fetch_beats
 from vitreous.spec.config import (
     AcceleratorConfig,
     ActivationConfig,
@@ -85,7 +86,7 @@ def test_a_clock_that_is_none(clock: float) -> None:
     with pytest.raises(ReportError, match="^The clock must be a positive number of MHz"):
         energy(counters(), CONFIG, BASE, dram="ddr4", clock_mhz=clock)
     with pytest.raises(ReportError, match="^The clock must be a positive number of MHz"):
-        layer_energy([], {}, CONFIG, BASE, dram="ddr4", clock_mhz=clock)
+        layer_energy({}, {}, CONFIG, BASE, dram="ddr4", clock_mhz=clock)
 
 
 def test_the_multipliers_of_a_word_by_hand() -> None:
@@ -192,7 +193,7 @@ def test_layers_add_up_to_the_run() -> None:
         make(Opcode.END, label="end"),
     ]
     cycles = {"a": 600, "b": 300, "after the last product": 100}
-    rows = layer_energy(program, cycles, CONFIG, BASE, dram="ddr4", clock_mhz=200)
+    rows = layer_energy(events(program, CONFIG).layers, cycles, CONFIG, BASE, dram="ddr4", clock_mhz=200)
     assert [row.label for row in rows] == ["a", "b", "after the last product", "end"]
     counts = counters(**work(program, CONFIG), fetch_beats=fetch_beats(4, CONFIG))
     whole = energy(counts, CONFIG, BASE, dram="ddr4", clock_mhz=200).total

@@ -10,6 +10,7 @@ from tests.support.reports.recorded import record, record_data
 from vitreous.reports import EnergyChoice, ReportError, summarize
 from vitreous.reports.energy.energy import energy
 from vitreous.reports.energy.technology import load_technology, named_technologies
+from vitreous.reports.figures.events import events
 from vitreous.reports.figures.figures import TAIL
 from vitreous.reports.figures.transfers import transfers
 from vitreous.reports.record.record import from_dict
@@ -63,7 +64,8 @@ def test_layers_add_up_where_the_counters_are_those_of_the_program() -> None:
 
 def test_transfers_are_whole_beats_one_after_the_other() -> None:
     """A word of W is 8 bytes, one of R too: a beat of 8 bytes each."""
-    found = transfers(record())
+    run = record()
+    found = transfers(run, events(run.program, run.accelerator))
     assert [(t.pc, t.start, t.end, t.bytes) for t in found] == [(0, 2, 12, 8), (4, 85, 95, 8)]
 
 

@@ -7,20 +7,39 @@ import pytest
 from tests.support.reports.recorded import CONFIG, large_record, matmul, norm, record, record_data, transfer
 from vitreous.reports.errors import ReportError
 from vitreous.reports.figures import figures
-from vitreous.reports.record.record import from_dict
+from vitreous.reports.figures.events import events, fetch_beats
+from vitreous.reports.record.record import Record, from_dict
 from vitreous.spec.isa import COUNTERS, Activation, Memory, Opcode, Operands, make
+from vitreous.spec.work import work
 
 
 def test_array_words_are_tiles_times_depth() -> None:
-    assert figures.array_words(matmul("x", row_tiles=3, columns=9, k_words=7), CONFIG) == 3 * 3 * 7
-    assert figures.array_words(matmul("x", row_tiles=1, columns=1, k_words=1), CONFIG) == 1
-    assert figures.array_words(norm("x"), CONFIG) == 0
-    wide = matmul("x", row_tiles=1, columns=9, k_words=7, operands=Operands.SW, extra_planes=1)
-    assert figures.array_words(wide, CONFIG) == 2 * 3 * 7
+    program = [
+        matmul("x", row_tiles=3, columns=9, k_words=7),
+        matmul("x", row_tiles=1, columns=1, k_words=1),
+        norm("y"),
+        matmul("y", row_tiles=1, columns=9, k_words=7, operands=Operands.SW, extra_planes=1),
+    ]
+    found = events(program, CONFIG)
+    assert [counts["array_busy"] for counts in found.instructions] == [3 * 3 * 7, 1, 0, 2 * 3 * 7]
+    assert {label: counts["array_busy"] for label, counts in found.layers.items()} == {"x": 64, "y": 42}
+    assert found.total["array_busy"] == 106
+
+
+def test_events_are_those_of_the_whole_program() -> None:
+    run = large_record()
+    found, whole = events(run.program, run.accelerator), work(run.program, run.accelerator)
+    assert {name: count for name, count in found.total.items() if name != "fetch_beats" and count} == +whole
+    assert found.total["fetch_beats"] == fetch_beats(len(run.program), run.accelerator)
+    assert list(found.layers) == list(dict.fromkeys(i.label for i in run.program))
+
+
+def layers(run: Record) -> tuple[figures.LayerRow, ...]:
+    return figures.layers(run, events(run.program, run.accelerator))
 
 
 def test_layers_share_out_every_cycle_once() -> None:
-    rows = {row.label: row for row in figures.layers(record())}
+    rows = {row.label: row for row in layers(record())}
     assert list(rows) == ["first", "norm", "second", figures.TAIL]
     # "first" is complete at 42; "second" waits from there for the layer norm and is complete at 85.
     assert [row.cycles for row in rows.values()] == [42, 0, 43, 15]
@@ -36,7 +55,7 @@ def test_an_instruction_that_issues_early_owns_nothing_before_the_retire() -> No
     data = record_data()
     # The second product issues at 30, while the array works on the first until 42.
     data["simulation"]["spans"][3] = [1, 3, 30, 85]
-    rows = {row.label: row.cycles for row in figures.layers(from_dict(data))}
+    rows = {row.label: row.cycles for row in layers(from_dict(data))}
     assert rows == {"first": 42, "norm": 0, "second": 43, figures.TAIL: 15}
 
 
@@ -44,14 +63,14 @@ def test_overlapping_loads_share_the_cycles_of_their_queue() -> None:
     data = record_data()
     # A second load issues at 5, during the first (2 to 12), and is complete at 20.
     data["simulation"]["spans"].insert(1, [0, 0, 5, 20])
-    rows = {row.label: row.load_cycles for row in figures.layers(from_dict(data))}
+    rows = {row.label: row.load_cycles for row in layers(from_dict(data))}
     assert rows["first"] == 20 - 2
 
 
 def test_without_a_trace_there_are_no_layers() -> None:
     data = record_data()
     data["simulation"]["spans"] = []
-    assert figures.layers(from_dict(data)) == ()
+    assert layers(from_dict(data)) == ()
 
 
 def test_an_array_counter_that_contradicts_the_program_is_refused() -> None:
@@ -63,7 +82,7 @@ def test_an_array_counter_that_contradicts_the_program_is_refused() -> None:
     with pytest.raises(
         ReportError, match=r"Image 1: the array was busy for 29 cycles, .* instructions give it 30 words"
     ):
-        figures.layers(from_dict(data))
+        layers(from_dict(data))
 
 
 def test_spans_out_of_order_are_refused() -> None:
@@ -71,7 +90,7 @@ def test_spans_out_of_order_are_refused() -> None:
     spans = data["simulation"]["spans"]
     spans[1], spans[3] = spans[3], spans[1]
     with pytest.raises(ReportError, match="matrix spans of the record do not retire in the order"):
-        figures.layers(from_dict(data))
+        layers(from_dict(data))
 
 
 def test_stalls_add_up_to_the_cycles() -> None:
@@ -151,7 +170,7 @@ def test_an_instruction_without_a_queue_has_no_kind() -> None:
 
 def test_layers_of_a_large_run_add_up() -> None:
     large = large_record(blocks=3)
-    rows = figures.layers(large)
+    rows = layers(large)
     assert sum(row.cycles for row in rows) == large.simulation.images[0].counters["cycles"]
     assert sum(row.macs for row in rows) == large.model.macs
     assert sum(row.array_words for row in rows) == large.simulation.images[0].counters["array_busy"]

@@ -13,6 +13,7 @@ from tests.support.reports.explored import exploration
 from tests.support.reports.recorded import large_record, record
 from vitreous.reports import summarize, write
 from vitreous.reports.compare import compare
+from vitreous.reports.compare import page as comparison_page
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +36,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     runs = [("build/large", large), ("build/small", small), ("build/again", large)]
     return {
         "report": write(large, folder)[0],
-        "comparison": compare.write(compare.compare(runs), folder)[0],
+        "comparison": comparison_page.write(compare.compare(runs), folder)[0],
     }
 
 

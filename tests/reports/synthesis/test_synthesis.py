@@ -49,6 +49,7 @@ def test_multiplier_and_memory(family: Family, tmp_path: Path) -> None:
     assert found.family == family
 
 
+@pytest.mark.slow
 def test_rtlil_and_verilog_give_the_same(tmp_path: Path) -> None:
     from amaranth.back import rtlil, verilog
 

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vitreous.explore.space import Space, space_of
+from vitreous.explore.space import Space
+from vitreous.explore.space_file import space_of
 from vitreous.models.synthetic import images, randomize
 from vitreous.models.vit import VisionTransformer, ViTConfig
 

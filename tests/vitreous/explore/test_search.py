@@ -82,6 +82,7 @@ def test_points_are_distinct_and_those_that_cannot_be_say_why(tmp_path: Path) ->
     assert all(t.params["memory.activation_kib"] == 1 for t in refused)
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()

@@ -9,7 +9,7 @@ from tests.support.explore import tiny
 from tests.support.tree import EXAMPLES
 from vitreous.errors import RunError
 from vitreous.explore.fields import design, known_fields
-from vitreous.explore.space import read_space, space_of
+from vitreous.explore.space_file import read_space, space_of
 from vitreous.spec.config import AcceleratorConfig, ConfigError
 
 

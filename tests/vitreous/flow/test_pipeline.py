@@ -17,11 +17,11 @@ from vitreous.flow.workspace import Workspace
 from vitreous.golden.machine import Machine
 from vitreous.models import LoadedModel, VisionTransformer, ViTConfig
 from vitreous.models.synthetic import images, randomize
-from vitreous.reports.figures.figures import array_words
 from vitreous.sim.run import runtime
 from vitreous.spec.config import AcceleratorConfig, ScheduleConfig, load_accelerator
 from vitreous.spec.isa import COUNTERS
 from vitreous.spec.program import Program
+from vitreous.spec.work import work
 
 CONFIG = load_accelerator("edge64")
 
@@ -64,7 +64,7 @@ class FakeSimulation:
     ) -> runtime.SimulationRun:
         self.calls.append((program.observed, len(inputs)))
         folder.mkdir(parents=True, exist_ok=True)
-        busy = sum(array_words(i, config) for i in program.instructions)
+        busy = work(program.instructions, config)["array_busy"]
         counters = {
             **dict.fromkeys((name for name, _ in COUNTERS), 0),
             "cycles": 2 * busy,

@@ -143,6 +143,7 @@ def test_measured_rows_say_so_and_how_far_the_model_is(rtl: FakeRtl, tmp_path: P
     assert len(rtl.folders) == 4  # each schedule alone, both, none: the last cumulative row is another
 
 
+@pytest.mark.slow
 def test_the_command_fails_where_the_rtl_differs(
     rtl: FakeRtl, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,22 @@
+"""How an exploration is done, whatever is explored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """points : of every search. confirm : points of each front that run in RTL, at most.
+
+    workers, scheduler : processes of this machine, or an existing Dask cluster. build_root : compiled simulators.
+    """
+
+    points: int = 100
+    seed: int = 0
+    workers: int = 1
+    scheduler: str | None = None
+    confirm: int = 8
+    checkpoint: Path | None = None
+    build_root: Path = Path("build/sim")
