@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitreous.reports.energy.event_costs import event_costs
+from vitreous.reports.energy.formulas import formulas_table
 from vitreous.reports.energy.technology import (
     MEMORIES,
     MEMORY_UNIT,
@@ -348,7 +349,13 @@ def fit_table() -> str:
 
 def with_tables(text: str) -> str:
     """docs/energy.md with its tables as the files have them now."""
-    for mark, table in (("values", values_table()), ("fit", fit_table()), ("drams", drams_table())):
+    tables = {
+        "formulas": formulas_table(),
+        "values": values_table(),
+        "fit": fit_table(),
+        "drams": drams_table(),
+    }
+    for mark, table in tables.items():
         before, rest = text.split(f"<!-- {mark} -->\n")
         _, after = rest.split("<!-- end -->", 1)
         text = f"{before}<!-- {mark} -->\n{table}\n<!-- end -->{after}"

@@ -6,6 +6,8 @@ Anything that torch.export can trace and that has the structure of a vision tran
 random weights, without a class token and without biases on q, k and v.
 """
 
+from dataclasses import replace
+
 import torch
 
 from vitreous.models import VisionTransformer, ViTConfig
@@ -14,15 +16,6 @@ from vitreous.models import VisionTransformer, ViTConfig
 def make() -> tuple[torch.nn.Module, torch.Tensor]:
     """Module and calibration images, normalised as the module expects; test images and their labels may follow."""
     torch.manual_seed(0)
-    config = ViTConfig(
-        image_size=32,
-        patch_size=8,
-        in_channels=3,
-        num_classes=10,
-        dim=48,
-        depth=2,
-        heads=3,
-        class_token=False,
-        qkv_bias=False,
-    )
+    usual = ViTConfig(image_size=32, patch_size=8, dim=48, depth=2, heads=3, num_classes=10)
+    config = replace(usual, class_token=False, qkv_bias=False)
     return VisionTransformer(config).eval(), torch.randn(16, 3, 32, 32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -26,17 +26,8 @@ _OWN_WEIGHTS = "is an exported program with its own weights; a checkpoint cannot
 _CALIBRATION_SEED, _TEST_SEED, _WEIGHT_SEED = 11, 12, 13
 
 DEIT_TINY = ViTConfig(image_size=224, patch_size=16, dim=192, depth=12, heads=3, num_classes=1000)
-RMS_SILU = ViTConfig(
-    image_size=32,
-    patch_size=8,
-    dim=48,
-    depth=2,
-    heads=3,
-    num_classes=10,
-    qkv_bias=False,
-    activation="silu",
-    norm="rms",
-)
+_SMALL = ViTConfig(image_size=32, patch_size=8, dim=48, depth=2, heads=3, num_classes=10)
+RMS_SILU = replace(_SMALL, qkv_bias=False, activation="silu", norm="rms")
 """The normalization and the activation of large language models, small enough to be simulated in seconds."""
 DEIT_SMALL = ViTConfig(image_size=224, patch_size=16, dim=384, depth=12, heads=6, num_classes=1000)
 

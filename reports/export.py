@@ -8,18 +8,17 @@ issue if that is later (``issued``), so that bars of a track do not overlap.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from typing import Any
 
+from vitreous.reports.energy.energy import TIME
 from vitreous.reports.energy.technology import Range
 from vitreous.reports.figures.figures import MEANING
 from vitreous.reports.figures.schedule import QUEUES
 from vitreous.reports.report import Report
+from vitreous.reports.tables import csv_table
 from vitreous.spec.isa import Queue
 
 LAYERS, ENERGY, COUNTERS, TRACE = "layers.csv", "energy.csv", "counters.csv", "schedule.trace.json"
@@ -28,15 +27,6 @@ WAITS = 10
 """Track of a queue's waits: its number and this."""
 
 Event = dict[str, Any]
-Rows = Iterable[Sequence[object]]
-
-
-def _csv(header: Sequence[str], rows: Rows) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
-    return text.getvalue()
 
 
 def _range_names(name: str) -> list[str]:
@@ -54,7 +44,7 @@ def layers_csv(report: Report) -> str:
         [field.name for field in dataclasses.fields(type(report.layers[0]))] if report.layers else ["label"]
     )
     rows = [(*dataclasses.astuple(row), *joules[row.label]) for row in report.layers]
-    return _csv([*columns, *_range_names("dynamic"), *_range_names("static")], rows)
+    return csv_table([*columns, *_range_names("dynamic"), *_range_names("static")], rows)
 
 
 def energy_csv(report: Report) -> str:
@@ -63,20 +53,28 @@ def energy_csv(report: Report) -> str:
     header = ["technology", "dram", "unit", "events", "count", *_range_names("energy"), "how"]
     counts = report.counters[0]
     rows = [
-        (detail.technology, detail.dram, p.unit, p.events, counts.get(p.events), *_cells(p.joules), p.how)
+        (
+            detail.technology,
+            detail.dram,
+            p.unit,
+            p.events,
+            None if p.events == TIME else counts[p.events],
+            *_cells(p.joules),
+            p.how,
+        )
         for p in detail.parts
     ]
-    return _csv(header, rows)
+    return csv_table(header, rows)
 
 
 def counters_csv(report: Report) -> str:
     """A row for each image and counter."""
     rows = [
-        (image, name, value, MEANING.get(name, ""))
+        (image, name, value, MEANING[name])
         for image, counters in enumerate(report.counters)
         for name, value in counters.items()
     ]
-    return _csv(["image", "counter", "value", "meaning"], rows)
+    return csv_table(["image", "counter", "value", "meaning"], rows)
 
 
 def _track(number: int, name: str, place: int) -> list[Event]:

@@ -7,12 +7,13 @@ free, so a bounded proof of that one cycle holds for every cycle.
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from amaranth.hdl import Array, Assert, Assume, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
-from campaigns.formal.harness import elapsed, open_unit, past
+from campaigns.formal.harness import UnitTop, elapsed, open_unit, past
 from campaigns.formal.prover import Proof
 from campaigns.mutants.mutation import Mutation
 from vitreous.hw.arith.leading_one import LeadingOne
@@ -83,23 +84,15 @@ class RequantizeTop(wiring.Component):
         return m
 
 
-class LeadingOneTop(wiring.Component):
+def _check_leading_one(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
     """The exponent is the place of the leading one, and ``o`` has it on top."""
-
-    def __init__(self) -> None:
-        super().__init__({"i": In(64)})
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        m.submodules.unit = unit = LeadingOne(width=64)
-        m.d.comb += [unit.i.eq(self.i), Assume(self.i != 0)]
-        before = past(m, self.i, unit.LATENCY, name="i")
-        with m.If(elapsed(m, unit.LATENCY) == unit.LATENCY):
-            m.d.comb += [
-                Assert((before >> unit.exponent) == 1),
-                Assert(unit.o == (before << ~unit.exponent)[:64]),
-            ]
-        return m
+    m.d.comb += Assume(unit.i != 0)
+    before = past(m, unit.i, unit.LATENCY, name="i")
+    with m.If(elapsed(m, unit.LATENCY) == unit.LATENCY):
+        m.d.comb += [
+            Assert((before >> unit.exponent) == 1),
+            Assert(unit.o == (before << ~unit.exponent)[:64]),
+        ]
 
 
 def _exponent(m: Module, number: Value) -> Signal:
@@ -198,74 +191,49 @@ class ReciprocalTop(wiring.Component):
         return product
 
 
-class RowScaleTop(wiring.Component):
+def _check_row_scale(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
     """Multiplier and shift are those of the formula, given the reciprocal's quotient and exponent."""
-
-    def __init__(self) -> None:
-        super().__init__({"sum": In(32), "multiplier": In(15), "shift": In(6)})
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        offset = 13
-        unit = RowScale(offset=offset)
-        open_unit(m, unit)
+    exponent = past(m, _exponent(m, unit.sum), unit.LATENCY, name="exponent")
+    shift = past(m, unit.shift, unit.LATENCY, name="shift")
+    quotient = past(m, unit._reciprocal.quotient, name="quotient")
+    wide = quotient >= 1 << 15
+    with m.If(past(m, 1, unit.LATENCY, name="live") & past(m, unit.sum != 0, unit.LATENCY, name="any")):
         m.d.comb += [
-            unit.sum.eq(self.sum),
-            unit.multiplier.eq(self.multiplier),
-            unit.shift.eq(self.shift),
+            Assert(unit.o_multiplier == Mux(wide, quotient >> 1, quotient)),
+            Assert(unit.o_shift == (shift + exponent + 1 - unit.offset - wide)[:6]),
         ]
-        exponent = past(m, _exponent(m, self.sum), unit.LATENCY, name="exponent")
-        shift = past(m, self.shift, unit.LATENCY, name="shift")
-        quotient = past(m, unit._reciprocal.quotient, name="quotient")
-        wide = quotient >= 1 << 15
-        with m.If(past(m, 1, unit.LATENCY, name="live") & past(m, self.sum != 0, unit.LATENCY, name="any")):
-            m.d.comb += [
-                Assert(unit.o_multiplier == Mux(wide, quotient >> 1, quotient)),
-                Assert(unit.o_shift == (shift + exponent + 1 - offset - wide)[:6]),
-            ]
-        return m
 
 
-class ReciprocalRootTop(wiring.Component):
+def _check_root(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
     """Normalization, seed and Newton step are those of the formula; every register of the way is compared."""
-
-    def __init__(self) -> None:
-        super().__init__({"variance": In(55)})
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        unit = ReciprocalRoot()
-        registers = open_unit(m, unit)
-        m.d.comb += [unit.variance.eq(self.variance), Assume(self.variance != 0)]
-        exponent = _exponent(m, self.variance)
-        even = Cat(Const(0, 1), exponent[1:])
-        number = Signal(18)
-        m.d.comb += number.eq(
-            Mux(even >= 16, self.variance >> (even - 16)[:6], self.variance << (16 - even)[:5])
-        )
-        seed = Signal(16)
-        m.d.comb += seed.eq(Array(rsqrt_seed())[(number >> RSQRT_SEED_SHIFT) - 32])
-        # Each register is compared with the formula of the previous registers; together they are the whole formula.
-        r = registers
-        formulas = (
-            (3, "normalized_1", past(m, number, 3, name="number")),
-            (4, "normalized_2", past(m, r["normalized_1"], name="normalized_1")),
-            (4, "seed_1", past(m, seed, 4, name="seed")),
-            (5, "seed_2", past(m, r["seed_1"], name="seed_1")),
-            (6, "seed_3", past(m, r["seed_2"], name="seed_2")),
-            (4, "a", ((r["seed_1"] * r["seed_1"]) >> 16)[:16]),
-            (5, "b", past(m, ((r["normalized_2"] * r["a"]) >> 16)[:18], name="vn_a")),
-            (6, "rest", past(m, ((3 << 16) - r["b"])[:18], name="three_minus_b")),
-            (7, "product", past(m, ((r["seed_3"] * r["rest"]) >> 17)[:16], name="y0_rest")),
-        )
-        time = elapsed(m, unit.LATENCY)
-        for stage, name, formula in formulas:
-            with m.If(time >= stage):
-                m.d.comb += Assert(r[name] == formula)
-        half = past(m, exponent >> 1, unit.LATENCY, name="half")
-        with m.If(time >= unit.LATENCY):
-            m.d.comb += [Assert(unit.half_exponent == half), Assert(unit.root == r["product"])]
-        return m
+    variance = unit.variance
+    m.d.comb += Assume(variance != 0)
+    exponent = _exponent(m, variance)
+    even = Cat(Const(0, 1), exponent[1:])
+    number = Signal(18)
+    m.d.comb += number.eq(Mux(even >= 16, variance >> (even - 16)[:6], variance << (16 - even)[:5]))
+    seed = Signal(16)
+    m.d.comb += seed.eq(Array(rsqrt_seed())[(number >> RSQRT_SEED_SHIFT) - 32])
+    # Each register is compared with the formula of the previous registers; together they are the whole formula.
+    r = registers
+    formulas = (
+        (3, "normalized_1", past(m, number, 3, name="number")),
+        (4, "normalized_2", past(m, r["normalized_1"], name="normalized_1")),
+        (4, "seed_1", past(m, seed, 4, name="seed")),
+        (5, "seed_2", past(m, r["seed_1"], name="seed_1")),
+        (6, "seed_3", past(m, r["seed_2"], name="seed_2")),
+        (4, "a", ((r["seed_1"] * r["seed_1"]) >> 16)[:16]),
+        (5, "b", past(m, ((r["normalized_2"] * r["a"]) >> 16)[:18], name="vn_a")),
+        (6, "rest", past(m, ((3 << 16) - r["b"])[:18], name="three_minus_b")),
+        (7, "product", past(m, ((r["seed_3"] * r["rest"]) >> 17)[:16], name="y0_rest")),
+    )
+    time = elapsed(m, unit.LATENCY)
+    for stage, name, formula in formulas:
+        with m.If(time >= stage):
+            m.d.comb += Assert(r[name] == formula)
+    half = past(m, exponent >> 1, unit.LATENCY, name="half")
+    with m.If(time >= unit.LATENCY):
+        m.d.comb += [Assert(unit.half_exponent == half), Assert(unit.root == r["product"])]
 
 
 def _pipeline(name: str, unit: type, statement: str, top: object, bug: Mutation) -> Proof:
@@ -279,6 +247,12 @@ def _pipeline(name: str, unit: type, statement: str, top: object, bug: Mutation)
         bug=bug,
         complete=FEED_FORWARD,
     )
+
+
+def _division(name: str, statement: str, bug: Mutation, *, steps: bool) -> Proof:
+    top = partial(ReciprocalTop, steps=steps)
+    unit = "hw.arith.reciprocal.Reciprocal"
+    return Proof(name, unit, statement, top, bug, mode="prove", depth=5, bug_depth=6)
 
 
 PROOFS = (
@@ -299,7 +273,7 @@ PROOFS = (
         "leading_one",
         LeadingOne,
         "`i >> exponent = 1` and `o = i << (63 - exponent)` for all 64-bit numbers but 0",
-        LeadingOneTop,
+        lambda: UnitTop(LeadingOne(width=64), _check_leading_one),
         Mutation(
             "width",
             "arith/leading_one.py",
@@ -307,43 +281,35 @@ PROOFS = (
             "value[self.width - distance + 1 :]",
         ),
     ),
-    Proof(
-        name="reciprocal",
-        unit="hw.arith.reciprocal.Reciprocal",
-        statement="`Q * Sn <= n * 2**17 < (Q + 1) * Sn` and the exponent, for all numbers from 1 to 2**32 - 1 and all "
+    _division(
+        "reciprocal",
+        "`Q * Sn <= n * 2**17 < (Q + 1) * Sn` and the exponent, for all numbers from 1 to 2**32 - 1 and all "
         "numerators above 2**13 (an invariant for each of the 16 steps), given `reciprocal_steps`",
-        top=partial(ReciprocalTop, steps=False),
-        mode="prove",
-        depth=5,
-        bug=Mutation(
+        Mutation(
             "width",
             "arith/reciprocal.py",
             "leading.o[NUMBER_BITS - _DIVISOR_BITS :]",
             "leading.o[NUMBER_BITS - _DIVISOR_BITS + 1 :]",
         ),
-        bug_depth=6,
+        steps=False,
     ),
-    Proof(
-        name="reciprocal_steps",
-        unit="hw.arith.reciprocal.Reciprocal",
-        statement="divisor, exponent, remainder and quotient of each of the 16 steps are those of a restoring division",
-        top=partial(ReciprocalTop, steps=True),
-        mode="prove",
-        depth=5,
-        bug=Mutation(
+    _division(
+        "reciprocal_steps",
+        "divisor, exponent, remainder and quotient of each of the 16 steps are those of a restoring division",
+        Mutation(
             "sign",
             "arith/reciprocal.py",
             "Cat(subtract, state.remainder) + divisor",
             "Cat(0, state.remainder) + divisor",
         ),
-        bug_depth=6,
+        steps=True,
     ),
     _pipeline(
         "row_scale",
         RowScale,
         "multiplier and shift are the normalized quotient of the reciprocal and `s_o + e + 1 - C`, C = 13, modulo 64, "
         "for all sums from 1, multipliers and shifts",
-        RowScaleTop,
+        lambda: UnitTop(RowScale(offset=13), _check_row_scale),
         Mutation("shift", "softmax/rowscale.py", "(self.offset - 1) - wide", "(self.offset - 1)"),
     ),
     _pipeline(
@@ -351,7 +317,7 @@ PROOFS = (
         ReciprocalRoot,
         "normalization, seed and Newton step are the formula, modulo 2**16 (that no root is larger is tested), for all "
         "variances from 1 to 2**55 - 1",
-        ReciprocalRootTop,
+        lambda: UnitTop(ReciprocalRoot(), _check_root),
         Mutation("rounding", "arith/rsqrt.py", "(number[2] * a) >> 16", "(number[2] * a + 0xFFFF) >> 16"),
     ),
 )

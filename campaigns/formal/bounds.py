@@ -85,32 +85,12 @@ def _check_array(m: Module, unit: Any, registers: dict[str, Signal], free: Any) 
     ]
 
 
-def _inductive(
-    name: str,
-    unit: str,
-    statement: str,
-    top: Any,
-    bug: Mutation,
-    *,
-    depth: int,
-    bug_depth: int,
-) -> Proof:
-    return Proof(
-        name=name,
-        unit=unit,
-        statement=statement,
-        top=top,
-        mode="prove",
-        depth=depth,
-        bug_depth=bug_depth,
-        bug=bug,
-    )
-
+inductive = partial(Proof, mode="prove")
 
 _ARRAY = SimpleNamespace(array=SimpleNamespace(lanes=2, depth=2, multiplier="plain"), panel_word_bytes=4)
 
 PROOFS = (
-    _inductive(
+    inductive(
         "softmax_base2_sum",
         "hw.softmax.base2.Base2Recurrence",
         "`2**18 <= S < 2**20 * keys` for up to 4096 keys of any scores: no overflow in 32 bits",
@@ -126,7 +106,7 @@ PROOFS = (
         depth=6,
         bug_depth=8,
     ),
-    _inductive(
+    inductive(
         "softmax_online_sum",
         "hw.softmax.online.OnlineRecurrence",
         "`2**19 <= S <= 2**19 * keys` for up to 4096 keys of any scores: no overflow in 32 bits",
@@ -137,7 +117,7 @@ PROOFS = (
         depth=6,
         bug_depth=8,
     ),
-    _inductive(
+    inductive(
         "softmax_ibert_sum",
         "hw.softmax.ibert.IbertSum",
         "`S <= 2**19 * keys` for up to 4096 keys of any distances: no overflow in 32 bits",
@@ -148,7 +128,7 @@ PROOFS = (
         depth=7,
         bug_depth=9,
     ),
-    _inductive(
+    inductive(
         "softmax_ita_sum",
         "hw.softmax.ita.ItaRecurrence",
         "`2**8 <= S <= 2**8 * keys` for up to 4096 keys of any scores: 65280 for the 255 that have an inverse, and no "
@@ -158,7 +138,7 @@ PROOFS = (
         depth=6,
         bug_depth=8,
     ),
-    _inductive(
+    inductive(
         "array_accumulator",
         "hw.matrix.array.Array",
         "an accumulator equals a sum of 48 bits while `128 * sum |w| < 2**31` (2 x 2 elements, 2 deep; the "

@@ -50,6 +50,14 @@ def past(m: Module, value: Any, cycles: int = 1, *, name: str) -> Signal:
     return current
 
 
+def past_when(m: Module, event: Any, value: Any, name: str) -> Signal:
+    """``value`` at the last ``event``."""
+    kept = Signal.like(value, name=name)
+    with m.If(event):
+        m.d.sync += kept.eq(value)
+    return kept
+
+
 def elapsed(m: Module, maximum: int) -> Signal:
     """Cycles since the start, at most ``maximum``."""
     time = Signal(range(maximum + 1), name="elapsed")

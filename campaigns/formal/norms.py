@@ -7,7 +7,7 @@ from typing import Any
 from amaranth.hdl import Assert, Assume, Module, Mux, Signal, signed
 from amaranth.utils import exact_log2
 
-from campaigns.formal.bounds import TERMS, _inductive, _terms
+from campaigns.formal.bounds import TERMS, _terms, inductive
 from campaigns.formal.harness import UnitTop, past
 from campaigns.mutants.mutation import Mutation
 from vitreous.hw.norm.one_pass import Centre, RowStatistics
@@ -112,7 +112,7 @@ def _check_row_mean(m: Module, unit: Any, registers: dict[str, Signal], free: An
 
 
 PROOFS = (
-    _inductive(
+    inductive(
         "row_statistics",
         "hw.norm.one_pass.RowStatistics",
         "sum and sum of squares of up to 4096 values of 16 bits equal sums of 64 bits, `|sum| <= 2**15 * n`, "
@@ -127,7 +127,7 @@ PROOFS = (
         depth=3,
         bug_depth=6,
     ),
-    _inductive(
+    inductive(
         "pool_sum",
         "hw.vector.pool.PoolSum",
         "the sum of up to 4096 values of 16 bits, 4 lanes, any mask, equals a sum of 64 bits",
@@ -136,7 +136,7 @@ PROOFS = (
         depth=6,
         bug_depth=7,
     ),
-    _inductive(
+    inductive(
         "centre",
         "hw.norm.one_pass.Centre",
         "`u = D * x - sum` (RMS norm: `D * x`) is exact in 30 bits for every `D <= 4096` and every sum of `D` values",
@@ -145,7 +145,7 @@ PROOFS = (
         depth=3,
         bug_depth=4,
     ),
-    _inductive(
+    inductive(
         "centred_sums",
         "hw.norm.two_pass.CentredSums",
         "`u = 16 * x - mean` is exact and `|u| < 2**20` for every mean of 20 bits; sums of `u` and of squares over up "
@@ -160,7 +160,7 @@ PROOFS = (
         depth=4,
         bug_depth=8,
     ),
-    _inductive(
+    inductive(
         "row_mean",
         "hw.norm.two_pass.RowMean",
         "`mean = round_shift(sum * q, 11 + d)` is exact in 20 bits, at most `2**19 - 16`, for every product that a sum "

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from amaranth.back import rtlil
@@ -32,7 +32,7 @@ class ProofError(RuntimeError):
     """Tools are missing, or a tool stopped without an answer."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Proof:
     """``statement`` about ``unit``; ``top`` makes the design with the assertions.
 
@@ -46,9 +46,10 @@ class Proof:
     unit: str
     statement: str
     top: Callable[[], wiring.Component]
+    bug: Mutation
+    _: KW_ONLY
     mode: str
     depth: int
-    bug: Mutation
     bug_depth: int = 0
     complete: str = ""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from amaranth.hdl import Assert, Assume, Cat, Const, Module, Mux, Signal
 
-from campaigns.formal.harness import UnitTop, assert_holds, assume_holds, constant, past
+from campaigns.formal.harness import UnitTop, assert_holds, assume_holds, constant, past, past_when
 from campaigns.formal.prover import Proof
 from campaigns.mutants.mutation import Mutation
 from vitreous.hw.axi.axi import ReadChannel
@@ -161,14 +161,6 @@ def _check_words(
         m.d.comb += Assert(~phase | (unit.o.payload.data[:bits] == first))
 
 
-def past_when(m: Module, event: Any, value: Any, name: str) -> Signal:
-    """``value`` at the last ``event``."""
-    kept = Signal.like(value, name=name)
-    with m.If(event):
-        m.d.sync += kept.eq(value)
-    return kept
-
-
 def _check_beats(
     config: AcceleratorConfig, memory: Memory, m: Module, unit: Any, registers: dict[str, Signal], free: Any
 ) -> None:
@@ -204,19 +196,7 @@ def _check_beats(
     ]
 
 
-def _stream(
-    name: str, unit: str, statement: str, top: Any, bug: Mutation, *, depth: int = 3, bug_depth: int = 8
-) -> Proof:
-    return Proof(
-        name=name,
-        unit=f"hw.{unit}",
-        statement=statement,
-        top=top,
-        mode="prove",
-        depth=depth,
-        bug=bug,
-        bug_depth=bug_depth,
-    )
+_stream = partial(Proof, mode="prove", depth=3, bug_depth=8)
 
 
 def _gearbox(kind: type, check: Any, depth: int) -> UnitTop:
@@ -229,7 +209,7 @@ _GATHER, _SPLIT = 4, 1  # words of 16 bytes and of 4, on a bus of 8
 PROOFS = (
     _stream(
         "row_walker",
-        "axi.bursts.RowWalker",
+        "hw.axi.bursts.RowWalker",
         "a region of n rows gives n rows, in order, `stride` apart, none twice; `o` holds",
         lambda: UnitTop(RowWalker(), _check_rows),
         Mutation(
@@ -238,7 +218,7 @@ PROOFS = (
     ),
     _stream(
         "burst_generator",
-        "axi.bursts.BurstGenerator",
+        "hw.axi.bursts.BurstGenerator",
         "the bursts of a row cover its beats once, in order; at most 16 beats, never across 4 KiB; `o` holds; a row "
         "beyond the window is reported and makes none (bus of 8 bytes, no halt)",
         lambda: UnitTop(BurstGenerator(small(1), burst_beats=BURST_BEATS), _check_bursts),
@@ -252,7 +232,7 @@ PROOFS = (
     ),
     _stream(
         "pixel_rows",
-        "load.pixel_rows.PixelRows",
+        "hw.load.pixel_rows.PixelRows",
         "`o` holds",
         lambda: UnitTop(PixelRows(), _check_hold),
         Mutation(
@@ -264,7 +244,7 @@ PROOFS = (
     ),
     _stream(
         "patch_unfolder",
-        "load.patches.PatchUnfolder",
+        "hw.load.patches.PatchUnfolder",
         "`o` holds (4 lanes, 4 deep)",
         lambda: UnitTop(
             PatchUnfolder(small(4)), lambda m, unit, registers, free: assert_holds(m, unit.o, "o")
@@ -274,7 +254,7 @@ PROOFS = (
     ),
     _stream(
         "read_channel",
-        "axi.axi.ReadChannel",
+        "hw.axi.axi.ReadChannel",
         "AR holds; every request goes out once with its client's id; every beat reaches the client of its id",
         lambda: UnitTop(ReadChannel(data_bits=64), _check_channel),
         Mutation(
@@ -286,7 +266,7 @@ PROOFS = (
     ),
     _stream(
         "beats_to_words_gather",
-        "axi.gearbox.BeatsToWords",
+        "hw.axi.gearbox.BeatsToWords",
         "every word has the bytes of its two beats, `last` on a row's last; nothing dropped or duplicated; `o` holds",
         lambda: _gearbox(BeatsToWords, _check_words, _GATHER),
         Mutation(
@@ -298,7 +278,7 @@ PROOFS = (
     ),
     _stream(
         "beats_to_words_split",
-        "axi.gearbox.BeatsToWords",
+        "hw.axi.gearbox.BeatsToWords",
         "every word is its half of its beat, a row begins with a new beat; nothing dropped or duplicated; `o` holds",
         lambda: _gearbox(BeatsToWords, _check_words, _SPLIT),
         Mutation(
@@ -310,7 +290,7 @@ PROOFS = (
     ),
     _stream(
         "words_to_beats_split",
-        "axi.gearbox.WordsToBeats",
+        "hw.axi.gearbox.WordsToBeats",
         "every word is two beats, low bytes first, all strobes; nothing dropped or duplicated; `o` holds",
         lambda: _gearbox(WordsToBeats, _check_beats, _GATHER),
         Mutation(
@@ -319,7 +299,7 @@ PROOFS = (
     ),
     _stream(
         "words_to_beats_gather",
-        "axi.gearbox.WordsToBeats",
+        "hw.axi.gearbox.WordsToBeats",
         "every beat has its two words, or a row's last one with its strobes alone; nothing dropped; `o` holds",
         lambda: _gearbox(WordsToBeats, _check_beats, _SPLIT),
         Mutation(

@@ -224,23 +224,7 @@ def _check_write_bursts(m: Module, unit: Any, registers: dict[str, Signal], free
     m.d.comb += [legal.eq(fields.memory <= Memory.R), Assume(~unit.i.valid | legal)]
 
 
-def _bounded(
-    name: str,
-    unit: str,
-    statement: str,
-    top: Any,
-    depth: int,
-    bug: Mutation,
-) -> Proof:
-    return Proof(
-        name=name,
-        unit=f"hw.{unit}",
-        statement=statement,
-        top=top,
-        mode="bmc",
-        depth=depth,
-        bug=bug,
-    )
+_bounded = partial(Proof, mode="bmc")
 
 
 def _top(kind: type, check: Any, chosen: int = 3) -> Any:
@@ -264,81 +248,81 @@ PROOFS = (
     ),
     _bounded(
         "word_reader",
-        "store.store_words.WordReader",
+        "hw.store.store_words.WordReader",
         "addresses are `base + row * stride + word`; words leave in that order, none dropped or duplicated; `o` holds",
         _top(WordReader, _check_reader),
-        10,
         Mutation("timing", "store/store_words.py", "queue.w_en.eq(reading)", "queue.w_en.eq(granted)"),
+        depth=10,
     ),
     _bounded(
         "norm_words",
-        "vector.words.NormWords",
+        "hw.vector.words.NormWords",
         "a reserved place is there when its word comes; words are written once, in order; the write holds "
         "(4 places)",
         lambda: UnitTop(NormWords(small(4)), _check_norm_words, chosen=4),
-        9,
         Mutation(
             "condition", "vector/words.py", "written.eq(granted & ~self.fault)", "written.eq(self.xo.ready)"
         ),
+        depth=9,
     ),
     _bounded(
         "load_front",
-        "load.load_front.LoadFront",
+        "hw.load.load_front.LoadFront",
         "each command is handed on once, unchanged, or reported; `o` and `row` hold (no halt)",
         _top(LoadFront, _check_load_front, 0),
-        12,
         Mutation(
             "state",
             "load/load_front.py",
             "with m.If(rows.i.ready & pixels.i.ready & ~self.halt):",
             "with m.If(1):",
         ),
+        depth=12,
     ),
     _bounded(
         "load_back",
-        "load.load_back.LoadBack",
+        "hw.load.load_back.LoadBack",
         "a write holds until its port takes it, one port at a time, none outside a command (no halt)",
         _top(LoadBack, _check_load_back, 0),
-        12,
         Mutation(
             "protocol",
             "load/load_back.py",
             "word.ready.eq(kind.loading & accepted)",
             "word.ready.eq(kind.loading)",
         ),
+        depth=12,
     ),
     _bounded(
         "fetch",
-        "control.fetch.Fetch",
+        "hw.control.fetch.Fetch",
         "requests and commands hold; asked-for beats always have room; commands are the beats in order (8-byte bus)",
         _top(Fetch, _check_fetch),
-        13,
         Mutation("condition", "control/fetch.py", "with m.If(final):", "with m.If(position[1]):"),
+        depth=13,
     ),
     _bounded(
         "read_bursts",
-        "load.load.LoadUnit",
+        "hw.load.load.LoadUnit",
         "requests hold; at most 8 bursts are unanswered; `drained` is right; none begins after an error",
         _top(LoadUnit, _check_read_bursts, 0),
-        14,
         Mutation(
             "condition",
             "load/load.py",
             "answered = self.events.beat & self.bus.beat.payload.last",
             "answered = self.events.beat",
         ),
+        depth=14,
     ),
     _bounded(
         "write_bursts",
-        "store.store.StoreUnit",
+        "hw.store.store.StoreUnit",
         "AW and W hold, also when halted; every burst has exactly its beats, the last one marked; `drained` is right",
         _top(StoreUnit, _check_write_bursts),
-        14,
         Mutation(
             "condition",
             "store/store.py",
             "last.eq(sent == lengths.r_data)",
             "last.eq(sent + 1 == lengths.r_data)",
         ),
+        depth=14,
     ),
 )

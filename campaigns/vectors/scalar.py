@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from amaranth.lib import wiring
 
-from campaigns.vectors.case import LANES, Case, chunks, columns, flat, lanes, magnitudes, tensor
+from campaigns.vectors.case import LANES, Blocks, Case, chunks, columns, flat, lanes, magnitudes, tensor
 from vitreous.golden.arith.integers import bit_length
 from vitreous.golden.arith.reciprocal import reciprocal
 from vitreous.golden.arith.rsqrt import reciprocal_root
@@ -265,21 +265,27 @@ def _leading_one_cases() -> list[Case]:
     ]
 
 
+def _divider_case(
+    unit: type[wiring.Component], blocks: Blocks, space: str, *, variant: str = "", exhaustive: bool = True
+) -> Case:
+    """``COPIES`` of a unit of one lane."""
+    return Case(
+        unit=unit.__name__,
+        variant=variant,
+        space=space,
+        make=copies(unit),
+        blocks=blocks,
+        exhaustive=exhaustive,
+    )
+
+
 def _reciprocal_cases() -> list[Case]:
     """Reciprocals of counts, and what softmax multiplies a row by: 1 over the sum of its numerators."""
     divisions = [
-        Case(
-            unit="Reciprocal",
-            variant="",
-            space=space,
-            make=copies(Reciprocal),
-            blocks=blocks,
-            exhaustive=blocks is all_divisors,
-        )
-        for space, blocks in (
-            ("all normalized divisors, 4 numerators; all numbers of channels", all_divisors),
-            ("numbers of 32 bits, numerators", reciprocal_blocks),
-        )
+        _divider_case(
+            Reciprocal, all_divisors, "all normalized divisors, 4 numerators; all numbers of channels"
+        ),
+        _divider_case(Reciprocal, reciprocal_blocks, "numbers of 32 bits, numerators", exhaustive=False),
     ]
     scales = [
         Case(
@@ -291,32 +297,13 @@ def _reciprocal_cases() -> list[Case]:
         )
         for variant in (SoftmaxVariant.BASE2, SoftmaxVariant.ONLINE)
     ]
-    inverse = Case(
-        unit="RowInverse",
-        variant="ita",
-        space="all sums 256..2**20 - 1",
-        make=copies(RowInverse),
-        blocks=row_inverse_blocks,
-        exhaustive=True,
-    )
+    inverse = _divider_case(RowInverse, row_inverse_blocks, "all sums 256..2**20 - 1", variant="ita")
     return [*divisions, *scales, inverse]
 
 
 def _root_cases() -> list[Case]:
+    whole = "all normalized numbers at 4 exponents, all below 2**18"
     return [
-        Case(
-            unit="ReciprocalRoot",
-            variant="",
-            space="all normalized numbers at 4 exponents, all below 2**18",
-            make=copies(ReciprocalRoot),
-            blocks=all_roots,
-            exhaustive=True,
-        ),
-        Case(
-            unit="ReciprocalRoot",
-            variant="",
-            space="variances of 55 bits",
-            make=copies(ReciprocalRoot),
-            blocks=root_blocks,
-        ),
+        _divider_case(ReciprocalRoot, all_roots, whole),
+        _divider_case(ReciprocalRoot, root_blocks, "variances of 55 bits", exhaustive=False),
     ]

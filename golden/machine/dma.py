@@ -12,21 +12,25 @@ from vitreous.golden.machine.memories import Dram, Ints, Memories, rows_of_words
 from vitreous.spec.isa import Instruction, Memory
 
 
-def _transfer(i: Instruction, memories: Memories, pc: int) -> tuple[NDArray[np.uint8], Ints, Ints]:
-    """Of LOAD and STORE: the memory as bytes, its words [rows, words] and the rows' DRAM offsets [rows]."""
+def _transfer(
+    i: Instruction, memories: Memories, dram: Dram, window: NDArray[np.uint8], pc: int
+) -> tuple[NDArray[np.uint8], Ints, Ints, int]:
+    """Of LOAD and STORE, checked: the memory as bytes, its words [rows, words], the rows' DRAM offsets [rows] in
+    ``window`` and a row's bytes."""
     memory = Memory(i["memory"])
+    raw = memories.raw(memory)
     words = rows_of_words(i["base"], i["stride"], i["rows"], i["words"])
     offsets = i["dram_offset"] + i["dram_stride"] * np.arange(i["rows"])
-    return memories.raw(memory), words, offsets
+    size = i["words"] * raw.shape[1]
+    dram.check_alignment(pc, dram_offset=i["dram_offset"], dram_stride=i["dram_stride"])
+    dram.check_window(window, offsets, size, pc)
+    memories.check(memory, words, pc)
+    return raw, words, offsets, size
 
 
 def start_load(i: Instruction, memories: Memories, dram: Dram, pc: int) -> Finish:
     """Read the rows from DRAM; the returned call writes them to ``memory``."""
-    raw, words, offsets = _transfer(i, memories, pc)
-    size = i["words"] * raw.shape[1]
-    dram.check_alignment(pc, dram_offset=i["dram_offset"], dram_stride=i["dram_stride"])
-    dram.check_window(dram.read, offsets, size, pc)
-    memories.check(Memory(i["memory"]), words, pc)
+    raw, words, offsets, size = _transfer(i, memories, dram, dram.read, pc)
     data = [dram.read[offset : offset + size].reshape(i["words"], -1) for offset in offsets]
 
     def finish() -> None:
@@ -38,11 +42,7 @@ def start_load(i: Instruction, memories: Memories, dram: Dram, pc: int) -> Finis
 
 def start_store(i: Instruction, memories: Memories, dram: Dram, pc: int) -> Finish:
     """Read the rows from ``memory``; the returned call writes them to DRAM."""
-    raw, words, offsets = _transfer(i, memories, pc)
-    size = i["words"] * raw.shape[1]
-    dram.check_alignment(pc, dram_offset=i["dram_offset"], dram_stride=i["dram_stride"])
-    dram.check_window(dram.write, offsets, size, pc)
-    memories.check(Memory(i["memory"]), words, pc)
+    raw, words, offsets, size = _transfer(i, memories, dram, dram.write, pc)
     data = raw[words].reshape(i["rows"], -1)
 
     def finish() -> None:

@@ -33,10 +33,8 @@ class DeltaActivation(EvenActivation):
     """Delta from a table, linear between its values or constant over a step; 0 from ``entries`` on.
 
     Latency: 4 cycles, 3 without interpolation.
-    Throughput: one column a cycle.
-    Back-pressure: none.
 
-    Parameters, members and errors: ``ActivationUnit``.
+    All else: ``ActivationUnit``.
     """
 
     @staticmethod

@@ -28,10 +28,8 @@ class PolyActivation(EvenActivation):
     From ``edge`` on ``w`` is 0, so the minimum needs no comparison of its own.
 
     Latency: 5 cycles.
-    Throughput: one column a cycle.
-    Back-pressure: none.
 
-    Parameters, members and errors: ``ActivationUnit``.
+    All else: ``ActivationUnit``.
     """
 
     @staticmethod

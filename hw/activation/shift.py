@@ -33,10 +33,8 @@ class ShiftActivation(EvenActivation):
     """``delta = round_shift(u * q, 25 - f)``, ``q = floor(e * 2**15 / (2**15 + e))``.
 
     Latency: 21 cycles.
-    Throughput: one column a cycle.
-    Back-pressure: none.
 
-    Parameters, members and errors: ``ActivationUnit``.
+    All else: ``ActivationUnit``.
     """
 
     @staticmethod

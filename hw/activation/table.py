@@ -21,10 +21,8 @@ class TableActivation(ActivationUnit):
     """``y = T[x >> b]`` inside the range, below it 0 and above it ``x``.
 
     Latency: 2 cycles.
-    Throughput: one column a cycle.
-    Back-pressure: none.
 
-    Parameters, members and errors: ``ActivationUnit``.
+    All else: ``ActivationUnit``.
     """
 
     @staticmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -54,36 +54,51 @@ class _Ratios:
                     ]
 
 
-class BeatsToWords(wiring.Component):
-    """Rows of ``words`` memory words out of beats; a row starts with a new beat, what is left of its last beat
-    is dropped.
+class Gearbox(wiring.Component):
+    """From beats to words of a memory or back, through one register.
 
-    Latency: 1 cycle after the beat that completes a word. Throughput: one beat a cycle where a word is a beat
-    or more, else one word a cycle. Back-pressure: holds its word.
+    Latency: 1 cycle after the input that completes an output. Throughput: one beat a cycle where a word is a beat
+    or more, else one word a cycle. Back-pressure: holds its output.
 
     Parameters
     ----------
     config : sizes of beat and words.
-    memories : the destinations that ``memory`` may select.
+    memories : those that ``memory`` may select.
+    members : beside ``memory``.
+
+    Members
+    -------
+    memory : In, whose words they are; stable during a transfer.
+    """
+
+    def __init__(
+        self,
+        config: AcceleratorConfig,
+        memories: Sequence[isa.Memory],
+        members: Mapping[str, wiring.Member],
+    ) -> None:
+        self._config, self._memories = config, tuple(memories)
+        super().__init__({**members, "memory": In(isa.Memory)})
+
+
+class BeatsToWords(Gearbox):
+    """Rows of ``words`` memory words out of beats; a row starts with a new beat, what is left of its last beat
+    is dropped. All else: ``Gearbox``.
 
     Members
     -------
     i : In(stream.Signature(data_bits)).
     o : Out(stream.Signature(Word(widest))).
-    memory, words : In, destination and words of a row; stable during a transfer.
+    words : In, of a row; stable during a transfer.
     """
 
     def __init__(self, config: AcceleratorConfig, *, memories: Sequence[isa.Memory]) -> None:
-        self._config, self._memories = config, tuple(memories)
-        self._widest = widest_word_bits(config, memories)
-        super().__init__(
-            {
-                "i": In(stream.Signature(config.bus.data_bits)),
-                "o": Out(stream.Signature(Word(self._widest))),
-                "memory": In(isa.Memory),
-                "words": In(isa.ADDRESS_BITS),
-            }
-        )
+        members = {
+            "i": In(stream.Signature(config.bus.data_bits)),
+            "o": Out(stream.Signature(Word(widest_word_bits(config, memories)))),
+            "words": In(isa.ADDRESS_BITS),
+        }
+        super().__init__(config, memories, members)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -130,34 +145,22 @@ class BeatsToWords(wiring.Component):
                             m.d.sync += out.word_select(slot, bits).eq(self.i.payload)
 
 
-class WordsToBeats(wiring.Component):
+class WordsToBeats(Gearbox):
     """The reverse: a row of words becomes beats; the last beat of a row has strobes only where it has data.
-
-    Latency: 1 cycle after the word that completes a beat. Throughput: one beat a cycle where a word is a beat
-    or more, else one word a cycle. Back-pressure: holds its beat.
-
-    Parameters
-    ----------
-    config : sizes of beat and words.
-    memories : the sources that ``memory`` may select.
+    All else: ``Gearbox``.
 
     Members
     -------
     i : In(stream.Signature(Word(widest))).
     o : Out(stream.Signature(WriteBeat(data_bits))).
-    memory : In, the source; stable during a transfer.
     """
 
     def __init__(self, config: AcceleratorConfig, *, memories: Sequence[isa.Memory]) -> None:
-        self._config, self._memories = config, tuple(memories)
-        self._widest = widest_word_bits(config, memories)
-        super().__init__(
-            {
-                "i": In(stream.Signature(Word(self._widest))),
-                "o": Out(stream.Signature(WriteBeat(config.bus.data_bits))),
-                "memory": In(isa.Memory),
-            }
-        )
+        members = {
+            "i": In(stream.Signature(Word(widest_word_bits(config, memories)))),
+            "o": Out(stream.Signature(WriteBeat(config.bus.data_bits))),
+        }
+        super().__init__(config, memories, members)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import fifo, wiring
-from amaranth.lib.wiring import In, Out
 
 from vitreous.hw import checks
-from vitreous.hw.axi.axi import ADDRESS_BITS, ReadBeat, ReadClient
+from vitreous.hw.axi.axi import ReadBeat, ReadClient
 from vitreous.hw.axi.bursts import BurstGenerator
+from vitreous.hw.axi.transfer_unit import TransferUnit
 from vitreous.hw.load.load_back import LoadBack
 from vitreous.hw.load.load_front import LoadFront
-from vitreous.hw.memory.ports import Command, WritePort, report_first, unit_members
+from vitreous.hw.memory.ports import Command, WritePort, report_first
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode
@@ -29,7 +29,7 @@ BEAT_QUEUE = 8
 """Beats that may arrive while the back half waits for a memory port."""
 
 
-class LoadUnit(wiring.Component):
+class LoadUnit(TransferUnit):
     """DRAM -> X, W, R, P.
 
     Latency: 5 cycles from a command to its first burst, 2 from a beat to the write that it completes.
@@ -42,36 +42,22 @@ class LoadUnit(wiring.Component):
 
     Members
     -------
-    those of ``unit_members``; halt: no new burst, arriving data is dropped, no write.
-    drained : Out(1), no burst is outstanding.
-    base, size : In(32), the read window.
+    those of ``TransferUnit``, with the window of reads; halt: no new burst, arriving data is dropped, no write.
     bus : Out(ReadClient(data_bits)).
     xo (masked), wo, ro, po : Out(WritePort).
-    events : ``beat``: a beat of read data is taken.
 
     Raises (as ``error``): ILLEGAL_FIELD, ALIGNMENT, WINDOW, BUS_READ, ADDRESS.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
-        self._config = checks.accelerator(config)
-        super().__init__(
-            unit_members(["beat"])
-            | {
-                "drained": Out(1),
-                "base": In(ADDRESS_BITS),
-                "size": In(ADDRESS_BITS),
-                "bus": Out(ReadClient(config.bus.data_bits)),
-                "xo": Out(WritePort(8 * config.panel_word_bytes, masked=True)),
-                "wo": Out(WritePort(8 * config.panel_word_bytes)),
-                "ro": Out(WritePort(8 * config.residual_word_bytes)),
-                "po": Out(WritePort(8 * isa.PARAMETER_BYTES)),
-            }
-        )
-
-    @property
-    def config(self) -> AcceleratorConfig:
-        """Of the accelerator."""
-        return self._config
+        config = checks.accelerator(config)
+        ports = {
+            "xo": WritePort(8 * config.panel_word_bytes, masked=True),
+            "wo": WritePort(8 * config.panel_word_bytes),
+            "ro": WritePort(8 * config.residual_word_bytes),
+            "po": WritePort(8 * isa.PARAMETER_BYTES),
+        }
+        super().__init__(config, ReadClient(config.bus.data_bits), ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -83,10 +69,8 @@ class LoadUnit(wiring.Component):
             width=ReadBeat(config.bus.data_bits).size, depth=BEAT_QUEUE
         )
         m.submodules.back = back = LoadBack(config)
-        failed, stop = Signal(), Signal()  # its error stops the unit before the machine's halt comes back
-        m.d.comb += stop.eq(self.halt | failed)
-        with m.If(self.error.valid):
-            m.d.sync += failed.eq(1)
+        failed, stop = Signal(), Signal()
+        self._build_stop(m, stop, failed)
 
         wiring.connect(m, wiring.flipped(self.i), front.i)
         wiring.connect(m, front.row, bursts.i)

@@ -116,14 +116,8 @@ class SoftmaxStatistics(wiring.Component):
         m = Module()
         m.submodules.recurrence = rows = recurrence(self.config.softmax)(self.config)
         m.submodules.row_result = result = _row_result(self.config.softmax)
-        m.d.comb += [
-            rows.valid.eq(self.valid),
-            rows.first.eq(self.first),
-            rows.last.eq(self.last),
-            rows.score.eq(self.score),
-            rows.constants.eq(self.constants),
-            self.code.eq(rows.code),
-        ]
+        m.d.comb += [getattr(rows, name).eq(getattr(self, name)) for name in score_members(self.lanes)]
+        m.d.comb += self.code.eq(rows.code)
         m.d.sync += self.o_valid.eq(self.valid)
         self._build_serializer(m, rows, result)
         self._build_results(m, rows, result)

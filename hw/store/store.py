@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, fifo, wiring
-from amaranth.lib.wiring import In, Out
 
 from vitreous.hw import checks
-from vitreous.hw.axi.axi import ADDRESS_BITS, BURST_INCR, Axi4
+from vitreous.hw.axi.axi import BURST_INCR, Axi4
 from vitreous.hw.axi.bursts import BurstGenerator, RowWalker
 from vitreous.hw.axi.gearbox import WordsToBeats
-from vitreous.hw.memory.ports import Command, ReadPort, instruction_layout, report_first, unit_members
+from vitreous.hw.axi.transfer_unit import TransferUnit
+from vitreous.hw.memory.ports import Command, ReadPort, instruction_layout, report_first
 from vitreous.hw.store.store_words import SOURCES, WordReader
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Memory, Opcode
@@ -32,7 +32,15 @@ class Steps(NamedTuple):
     failed: Signal
 
 
-class StoreUnit(wiring.Component):
+def _build_register(m: Module, valid: Signal, ready: Value, load: Value, fields: list[Any]) -> None:
+    """A channel's register: ``load`` fills it by ``fields``, ``ready`` empties it."""
+    with m.If(ready):
+        m.d.sync += valid.eq(0)
+    with m.If(load):
+        m.d.sync += [valid.eq(1), *fields]
+
+
+class StoreUnit(TransferUnit):
     """X, W, R -> DRAM.
 
     Latency: 5 cycles from a command to its first address, 4 to its first data beat. Throughput: one beat a
@@ -45,35 +53,18 @@ class StoreUnit(wiring.Component):
 
     Members
     -------
-    those of ``unit_members``; halt: no new burst, bursts that were begun get beats without strobes.
-    drained : Out(1), nothing is left to do on the bus.
-    base, size : In(32), the write window.
+    those of ``TransferUnit``, with the window of writes; halt: no new burst, bursts that were begun get beats
+    without strobes.
     bus : Out(Axi4(data_bits)); only the write channels are driven.
     x, w, r : Out(ReadPort).
-    events : ``beat``: a data beat is taken by the bus.
 
     Raises (as ``error``): ILLEGAL_FIELD, ALIGNMENT, WINDOW, BUS_WRITE, ADDRESS.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
-        self._config = checks.accelerator(config)
-        super().__init__(
-            unit_members(["beat"])
-            | {
-                "drained": Out(1),
-                "base": In(ADDRESS_BITS),
-                "size": In(ADDRESS_BITS),
-                "bus": Out(Axi4(config.bus.data_bits)),
-                "x": Out(ReadPort(8 * config.panel_word_bytes)),
-                "w": Out(ReadPort(8 * config.panel_word_bytes)),
-                "r": Out(ReadPort(8 * config.residual_word_bytes)),
-            }
-        )
-
-    @property
-    def config(self) -> AcceleratorConfig:
-        """Of the accelerator."""
-        return self._config
+        config = checks.accelerator(config)
+        ports = {memory.name.lower(): ReadPort(8 * word_bytes(config, memory)) for memory in SOURCES}
+        super().__init__(config, Axi4(config.bus.data_bits), ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -86,9 +77,7 @@ class StoreUnit(wiring.Component):
         fields = data.View(instruction_layout(Opcode.STORE), command.word)
         steps = Steps(stop=Signal(), measure=Signal(), start=Signal(), failed=Signal())
         stop = steps.stop
-        m.d.comb += stop.eq(self.halt | steps.failed)
-        with m.If(self.error.valid):
-            m.d.sync += steps.failed.eq(1)
+        self._build_stop(m, stop, steps.failed)
 
         wiring.connect(m, rows.o, bursts.i)
         wiring.connect(m, words.o, gearbox.i)
@@ -207,14 +196,9 @@ class StoreUnit(wiring.Component):
             bus.bready.eq(1),
             self.drained.eq(outstanding == 0),
         ]
-        with m.If(bus.awready):
-            m.d.sync += bus.awvalid.eq(0)
-        with m.If(take):
-            m.d.sync += [
-                bus.awvalid.eq(1),
-                bus.awaddr.eq(bursts.o.payload.address),
-                bus.awlen.eq(bursts.o.payload.length),
-            ]
+        address = bursts.o.payload
+        fields = [bus.awaddr.eq(address.address), bus.awlen.eq(address.length)]
+        _build_register(m, bus.awvalid, bus.awready, take, fields)
         m.d.sync += outstanding.eq(outstanding + take - bus.bvalid)
         return outstanding
 
@@ -230,13 +214,10 @@ class StoreUnit(wiring.Component):
             gearbox.o.ready.eq(move),
             self.events.beat.eq(bus.wvalid & bus.wready),
         ]
-        with m.If(bus.wready):
-            m.d.sync += bus.wvalid.eq(0)
-        with m.If(move):
-            m.d.sync += [
-                bus.wvalid.eq(1),
-                bus.wdata.eq(gearbox.o.payload.data),
-                bus.wstrb.eq(Mux(stop, 0, gearbox.o.payload.strobe)),
-                bus.wlast.eq(last),
-                sent.eq(Mux(last, 0, sent + 1)),
-            ]
+        fields = [
+            bus.wdata.eq(gearbox.o.payload.data),
+            bus.wstrb.eq(Mux(stop, 0, gearbox.o.payload.strobe)),
+            bus.wlast.eq(last),
+            sent.eq(Mux(last, 0, sent + 1)),
+        ]
+        _build_register(m, bus.wvalid, bus.wready, move, fields)

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,6 +14,7 @@ from typing import Any
 from vitreous.reports.energy.technology import Range
 from vitreous.reports.errors import ReportError
 from vitreous.reports.json_file import check_format, structured
+from vitreous.reports.tables import csv_table
 from vitreous.spec.storage import write_text
 
 FORMAT = "vitreous.ablation/1"
@@ -136,17 +135,15 @@ def csv_text(ablation: Ablation) -> str:
     heads = ["order", "off", "instead", "cycles", "cycles_how", "predicted_cycles", "latency_ms", "energy_low_j",
              "energy_j", "energy_high_j", "dram_bytes", *columns, "latency_factor", "energy_factor",
              *(f"{c}_factor" for c in columns), "same_results"]  # fmt: skip
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(heads)
+    rows = []
     for r in ablation.rows:
         f = ablation.factors(r)
-        writer.writerow(
+        rows.append(
             [r.order, r.name, r.change, r.cycles, r.cycles_how, r.predicted, r.latency_ms, r.energy.low,
              r.energy.typical, r.energy.high, r.dram_bytes, *(r.area.get(c, "") for c in columns), f["latency"],
              f["energy"], *(f.get(c, "") for c in columns), r.same_results]
         )  # fmt: skip
-    return text.getvalue()
+    return csv_table(heads, rows)
 
 
 def markdown(ablation: Ablation) -> str:

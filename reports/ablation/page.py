@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from html import escape
 
 from vitreous.reports.ablation.ablation import Ablation, AblationRow
+from vitreous.reports.area.area import COLUMN_NAMES
 
 STYLE = """
 .ablation .wide { overflow-x: auto; }
@@ -34,7 +35,7 @@ body {{ font: 15px/1.45 system-ui, sans-serif; margin: 1.5em auto; max-width: 90
 {section}
 </body></html>
 """
-_UNITS = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram": "BRAM", "um2": "µm²", "bits": "memory bits"}
+_UNITS = {**COLUMN_NAMES, "bits": "memory bits"}
 _TITLES = {
     "alone": "Each optimization switched off, alone",
     "cumulative": "Switched off one after another",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vitreous.reports.activity import activity
 from vitreous.reports.activity.activity import COMBINATIONAL, WHOLE, Activity
+from vitreous.reports.tables import markdown_table
 from vitreous.spec.storage import write_text
 
 _HEAD = """# Switching activity: the event model against real data
@@ -80,11 +81,6 @@ def _images(files: Sequence[Mapping[str, Any]]) -> str:
     return f"{' or '.join(map(str, counts))} test image{'s' if counts[-1:] != [1] else ''}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _percent(value: float | None) -> str:
     return "" if value is None else f"{value:+.0%}"
 
@@ -108,7 +104,7 @@ def _summary(found: Mapping[str, Sequence[Activity]]) -> list[str]:
         for row in whole
     ]
     sentences = [f"- {verdict(row)}" for row in whole if row.data == "real"]
-    return [*sentences, "", _table((*head, "to random", "event model"), lines)]
+    return [*sentences, "", markdown_table((*head, "to random", "event model"), lines)]
 
 
 def _groups(found: Mapping[str, Sequence[Activity]]) -> list[str]:
@@ -121,7 +117,7 @@ def _groups(found: Mapping[str, Sequence[Activity]]) -> list[str]:
             numbers = (f"{real.nets[group]:,}", f"{real.toggles[group]:,.1f}", f"{real.random[group]:,.1f}")
             lines.append((real.title, group, *numbers, "" if ratio is None else f"{ratio:.2f}"))
     head = ("unit", "nets", "number", "real, toggles per event", "random", "ratio")
-    return ["\n## By group of nets\n", _table(head, lines)]
+    return ["\n## By group of nets\n", markdown_table(head, lines)]
 
 
 def _layers(found: Mapping[str, Sequence[Activity]]) -> list[str]:
@@ -138,7 +134,7 @@ def _layers(found: Mapping[str, Sequence[Activity]]) -> list[str]:
                 )
                 lines.append((row.title, row.part, *shares, _percent(row.deviation)))
     head = ("unit", "part", "events", "toggles per event", "to random", "registers to random", "event model")
-    return ["\n## By part of the network\n", _table(head, lines)]
+    return ["\n## By part of the network\n", markdown_table(head, lines)]
 
 
 def _made(files: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -155,4 +151,8 @@ def _made(files: Sequence[Mapping[str, Any]]) -> list[str]:
         for file in files
     ]
     tools = sorted({tool for file in files for tool in file["tools"].values()})
-    return ["\n## Made by\n", _table(head, lines), f"\n`{_either(files, 'command')}`; {', '.join(tools)}."]
+    return [
+        "\n## Made by\n",
+        markdown_table(head, lines),
+        f"\n`{_either(files, 'command')}`; {', '.join(tools)}.",
+    ]

@@ -24,6 +24,14 @@ from vitreous.spec.config import AcceleratorConfig
 FORMAT = "vitreous.area/1"
 FOLDER = Path(__file__).absolute().parent / "measured"
 COLUMNS = ("lut", "ff", "dsp", "bram", "um2", "bits")
+COLUMN_NAMES: Mapping[str, str] = {
+    "lut": "LUT",
+    "ff": "FF",
+    "dsp": "DSP",
+    "bram": "BRAM",
+    "um2": "µm²",
+    "bits": "bits",
+}
 COLUMN_TEXT: Mapping[str, str] = {
     "lut": "look-up tables",
     "ff": "flip-flops",

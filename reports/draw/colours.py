@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from vitreous.reports.errors import ReportError
+from vitreous.reports.figures.ports import ACCESSES, DRAM_PORTS
+from vitreous.spec.counters import HardwareCounter
+from vitreous.spec.isa import Memory
+
 QUEUES = {"load": "u-load", "matrix": "u-array", "vector": "u-vector", "store": "u-store"}
-STALLS = {
-    "array_busy": "u-array",
-    "matrix_wait_load": "u-load",
-    "matrix_wait_matrix": "u-x",
-    "matrix_wait_vector": "u-vector",
-    "matrix_wait_store": "u-store",
-    "matrix_stall_readout": "u-fusion",
-    "matrix_stall_parameters": "u-p",
-    "matrix_empty": "u-control",
+STALLS: Mapping[str, str] = {
+    HardwareCounter.ARRAY_BUSY: "u-array",
+    HardwareCounter.MATRIX_WAIT_LOAD: "u-load",
+    HardwareCounter.MATRIX_WAIT_MATRIX: "u-x",
+    HardwareCounter.MATRIX_WAIT_VECTOR: "u-vector",
+    HardwareCounter.MATRIX_WAIT_STORE: "u-store",
+    HardwareCounter.MATRIX_STALL_READOUT: "u-fusion",
+    HardwareCounter.MATRIX_STALL_PARAMETERS: "u-p",
+    HardwareCounter.MATRIX_EMPTY: "u-control",
     "other": "u-static",
 }
 DRAM_REGIONS = {
@@ -23,32 +30,59 @@ DRAM_REGIONS = {
     "results": "u-store",
     "alignment": "u-static",
 }
-_MEMORIES = ("x", "w", "r", "s", "p")
-# The first word that a unit's name holds decides; k1, k3 and k4 are activation, scores and context in the schedule.
-_UNITS = (
-    ("dram", "u-dram"),
-    ("static", "u-static"),
-    ("array", "u-array"),
-    ("activation", "k1"),
-    ("statistics", "k3"),
-    ("softmax", "k4"),
-    ("epilogue", "u-fusion"),
-    ("vector", "u-vector"),
-    ("axi", "u-load"),
-    ("load", "u-load"),
-    ("store", "u-store"),
-)
+MEMORIES: Mapping[Memory, str] = {
+    Memory.X: "u-x",
+    Memory.W: "u-w",
+    Memory.R: "u-r",
+    Memory.S: "u-s",
+    Memory.P: "u-p",
+}
+PORTS: Mapping[str, str] = {
+    **dict.fromkeys(DRAM_PORTS, "u-dram"),
+    **{f"{memory.name} {access}": MEMORIES[memory] for memory in ACCESSES for access in ACCESSES[memory]},
+}
+"""By port of the table of bytes: that of its memory; one for all of DRAM."""
+# k1, k3 and k4 are activation, scores and context in the schedule.
+UNITS: Mapping[str, str] = {
+    # Of energies of events.
+    "array multipliers": "u-array",
+    "array accumulators": "u-array",
+    "array operands": "u-array",
+    "epilogue": "u-fusion",
+    "GELU": "k1",
+    "softmax statistics": "k3",
+    "softmax probabilities": "k4",
+    "vector unit": "u-vector",
+    **{f"{memory.name} memory": colour for memory, colour in MEMORIES.items()},
+    "AXI port": "u-load",
+    "dispatch": "u-control",
+    "clock": "u-control",
+    "DRAM": "u-dram",
+    "static": "u-static",
+    # Of areas of blocks.
+    "array": "u-array",
+    "readout and epilogue": "u-fusion",
+    "activation": "k1",
+    "softmax": "k4",
+    "operand and readout control": "u-control",
+    "load": "u-load",
+    "store": "u-store",
+    "fetch and queues": "u-control",
+    "control": "u-control",
+    **{f"memory {memory.name}": colour for memory, colour in MEMORIES.items()},
+}
+"""By unit of the tables of energy and area (``energy.event_costs``, ``area.pieces``)."""
 
 
 def port(name: str) -> str:
-    """The colour of a port in the table of bytes: that of its memory; one for all of DRAM."""
-    memory = name.partition(" ")[0].lower()
-    return f"u-{memory}" if memory in _MEMORIES else "u-dram"
+    """The colour of a port in the table of bytes. Raises ReportError for an unknown one."""
+    if name not in PORTS:
+        raise ReportError(f"Port {name!r} has no colour; known are {', '.join(PORTS)}")
+    return PORTS[name]
 
 
 def unit(name: str) -> str:
-    """The colour of a unit of the tables of energy and area, by its name."""
-    words = name.lower().split()
-    if "memory" in words:
-        return next((f"u-{word}" for word in words if word in _MEMORIES), "u-control")
-    return next((colour for word, colour in _UNITS if word in words), "u-control")
+    """The colour of a unit of the tables of energy and area. Raises ReportError for an unknown one."""
+    if name not in UNITS:
+        raise ReportError(f"Unit {name!r} has no colour; known are {', '.join(UNITS)}")
+    return UNITS[name]

@@ -91,7 +91,7 @@ def _points(report: Report, x: Axis, y: Axis, taken: list[Box]) -> str:
         for point in members:
             cx, cy = x(point.intensity or 1), y(point.attained)
             dots.append(
-                f'<circle class="dot k{kinds.get(point.label, 0)}" cx="{cx:.1f}" cy="{cy:.1f}" r="4.5">'
+                f'<circle class="dot k{kinds[point.label]}" cx="{cx:.1f}" cy="{cy:.1f}" r="4.5">'
                 f"<title>{escape(point.label)}: {figures3(point.intensity or 0)} MAC a byte, "
                 f"{figures3(point.attained / 1e9)} GMAC/s</title></circle>"
             )

@@ -14,21 +14,27 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
 
-from vitreous.reports.energy.event_costs import NO_ENERGY, PJ, event_costs, static_power
+from vitreous.reports.energy.event_costs import (
+    NO_ENERGY,
+    PJ,
+    STATIC_FORMULA,
+    event_costs,
+    static_power,
+    with_values,
+)
 from vitreous.reports.energy.technology import ZERO, Range, Technology, load_dram
 from vitreous.reports.errors import ReportError
+from vitreous.reports.figures.ports import DRAM_PORTS
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import COUNTERS
 
-BEATS = ("load_beats", "fetch_beats", "store_beats")
-"""The counters of bits that move between chip and DRAM."""
-STATIC = "static"
-DRAM = "DRAM"
+STATIC, TIME = "static", "time"
+DRAM, DRAM_FORMULA = "DRAM", "b bits of a beat, each at the energy of a bit of the DRAM"
 
 
 @dataclass(frozen=True)
 class EnergyPart:
-    """``joules`` of ``unit`` for all its ``events`` (a counter's name, or ``time``); ``how``: the formula."""
+    """``joules`` of ``unit`` for all its ``events`` (a counter's name, or ``TIME``); ``how``: the formula."""
 
     unit: str
     events: str
@@ -113,6 +119,7 @@ def energy(
     _check_counters(counters, {cost.event for cost in costs})
     seconds = counters["cycles"] / (clock_mhz * 1e6)
     kind, bits = load_dram(dram), config.bus.data_bits
+    how = with_values(DRAM_FORMULA, f"b = {bits}")
     return Energy(
         technology=technology.name,
         dram=kind.name,
@@ -121,12 +128,10 @@ def energy(
         parts=(
             *(EnergyPart(c.unit, c.event, c.joules * counters[c.event], c.how) for c in costs),
             *(
-                EnergyPart(DRAM, name, kind.bit_pj * (PJ * bits * counters[name]), f"{bits} bits a beat")
-                for name in BEATS
+                EnergyPart(DRAM, name, kind.bit_pj * (PJ * bits * counters[name]), how)
+                for name in DRAM_PORTS.values()
             ),
-            EnergyPart(
-                STATIC, "time", static_power(config, technology) * seconds, "leakage and device, by time"
-            ),
+            EnergyPart(STATIC, TIME, static_power(config, technology) * seconds, STATIC_FORMULA),
         ),
     )
 
@@ -149,7 +154,7 @@ def layer_energy(
     costs: dict[str, Range] = {}
     for cost in event_costs(config, technology):
         costs[cost.event] = costs.get(cost.event, ZERO) + cost.joules
-    for name in BEATS:
+    for name in DRAM_PORTS.values():
         costs[name] = costs[name] + load_dram(dram).bit_pj * (PJ * config.bus.data_bits)
     a_cycle = costs.pop("cycles") + static_power(config, technology) / (clock_mhz * 1e6)
     rows = []

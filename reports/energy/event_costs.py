@@ -7,15 +7,17 @@ memory words. Widths and counts are those of the configuration; docs/energy.md e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import log2
 from typing import assert_never
 
 from vitreous.reports.energy.technology import ZERO, MemoryCost, Range, Technology
 from vitreous.reports.errors import ReportError
+from vitreous.reports.figures.ports import ACCESSES, DRAM_PORTS
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.counters import HardwareCounter
 from vitreous.spec.isa import INSTRUCTION_BYTES, Memory
 from vitreous.spec.layout import memory_words, word_bytes
 from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS
@@ -26,33 +28,48 @@ NO_COST = "exact is float64: no hardware has it, so nothing is known of its ener
 
 NO_ENERGY: Mapping[str, str] = dict.fromkeys(
     (
-        "matrix_wait_load",
-        "matrix_wait_matrix",
-        "matrix_wait_vector",
-        "matrix_wait_store",
-        "matrix_stall_readout",
-        "matrix_stall_parameters",
-        "matrix_empty",
-        "load_busy",
-        "load_wait_token",
-        "vector_busy",
-        "vector_wait_token",
-        "store_busy",
-        "store_wait_token",
+        HardwareCounter.MATRIX_WAIT_LOAD,
+        HardwareCounter.MATRIX_WAIT_MATRIX,
+        HardwareCounter.MATRIX_WAIT_VECTOR,
+        HardwareCounter.MATRIX_WAIT_STORE,
+        HardwareCounter.MATRIX_STALL_READOUT,
+        HardwareCounter.MATRIX_STALL_PARAMETERS,
+        HardwareCounter.MATRIX_EMPTY,
+        HardwareCounter.LOAD_BUSY,
+        HardwareCounter.LOAD_WAIT_TOKEN,
+        HardwareCounter.VECTOR_BUSY,
+        HardwareCounter.VECTOR_WAIT_TOKEN,
+        HardwareCounter.STORE_BUSY,
+        HardwareCounter.STORE_WAIT_TOKEN,
     ),
     "what a unit waits for, or that it works: the cycle is paid by `cycles`, the work by its own events",
 )
-"""Counters that are no events: they have no energy of their own, and why."""
+"""Counters that are not events: why they have no energy of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventCost:
-    """``joules`` that ``unit`` takes for each count of counter ``event``; ``how``: the formula."""
+    """``joules`` that ``unit`` takes for each count of counter ``event``.
+
+    formula : how they follow, the same for every accelerator; docs/energy.md has the table. values : what its letters
+    stand for on this one.
+    """
 
     unit: str
-    event: str
+    event: HardwareCounter
     joules: Range
-    how: str
+    formula: str
+    values: str = ""
+
+    @property
+    def how(self) -> str:
+        """The formula with its values."""
+        return with_values(self.formula, self.values)
+
+
+def with_values(formula: str, values: str) -> str:
+    """``b bits; b = 64``."""
+    return f"{formula}; {values}" if values else formula
 
 
 class Primitives:
@@ -175,20 +192,26 @@ def _norm(config: AcceleratorConfig, p: Primitives) -> Range:
             assert_never(config.norm.variant)
 
 
+_PRODUCT_BITS = ACCUMULATOR_BITS + MULTIPLIER_BITS
+REQUANTIZATION = (
+    f"add({ACCUMULATOR_BITS}) + mul({ACCUMULATOR_BITS}, {MULTIPLIER_BITS}) + add({_PRODUCT_BITS}) + "
+    f"shift({_PRODUCT_BITS}, 6) + add(16) + reg(88)"
+)
+
+
 def _requantize(p: Primitives) -> Range:
     """``saturate(((acc + bias) * m >> s) + zero_point)``: 88 registers a lane."""
-    acc, product = ACCUMULATOR_BITS, ACCUMULATOR_BITS + MULTIPLIER_BITS
     return (
-        p.add(acc)
-        + p.mul(acc, MULTIPLIER_BITS)
-        + p.add(product)
-        + p.shift(product, 6)
+        p.add(ACCUMULATOR_BITS)
+        + p.mul(ACCUMULATOR_BITS, MULTIPLIER_BITS)
+        + p.add(_PRODUCT_BITS)
+        + p.shift(_PRODUCT_BITS, 6)
         + p.add(16)
         + p.reg(88)
     )
 
 
-def _array(config: AcceleratorConfig, p: Primitives) -> list[tuple[str, Range, str]]:
+def _array_costs(config: AcceleratorConfig, p: Primitives) -> list[EventCost]:
     n, v, g = config.array.lanes, config.array.depth, config.array.groups
     levels = int(log2(v))
     elements, acc = n * n * g, ACCUMULATOR_BITS
@@ -196,18 +219,21 @@ def _array(config: AcceleratorConfig, p: Primitives) -> list[tuple[str, Range, s
     multiply = p.mul(8, 8) * v + p.add(tree)
     accumulate = p.add(acc) + p.reg(acc)
     bits = 8 * n * v * (1 + g)
+    event = HardwareCounter.ARRAY_BUSY
     return [
-        ("array multipliers", multiply * elements, "N^2 G (V mul(8, 8) + adder tree of V products)"),
-        (
+        EventCost(
+            "array multipliers",
+            event,
+            multiply * elements,
+            "N²G (V mul(8, 8) + the adder tree of V products); padded lanes and channels too, they are fed zeros",
+        ),
+        EventCost(
             "array accumulators",
+            event,
             (accumulate + p.reg(16 + levels)) * elements,
-            "N^2 G (add(32) + reg(32) + reg(16 + log V))",
+            f"N²G (add({acc}) + reg({acc}) + reg(16 + log V))",
         ),
-        (
-            "array operands",
-            p.reg(bits) + p.wire(bits),
-            "8 N V (1 + G) bits in registers and across the array",
-        ),
+        EventCost("array operands", event, p.reg(bits) + p.wire(bits), "8NV(1 + G) bits: reg and wire"),
     ]
 
 
@@ -230,86 +256,97 @@ def register_bits(config: AcceleratorConfig) -> float:
     return array + n * (LANE_REGISTERS + PROBABILITY_REGISTERS * v) + SHARED_REGISTERS
 
 
-def _lane_costs(config: AcceleratorConfig, p: Primitives) -> list[tuple[str, str, Range, str]]:
+def _lane_costs(config: AcceleratorConfig, p: Primitives) -> list[EventCost]:
     n, v, log_n, acc = config.array.lanes, config.array.depth, log2(config.array.lanes), ACCUMULATOR_BITS
     return [
-        (
+        EventCost(
             "epilogue",
-            "readout_columns",
+            HardwareCounter.READOUT_COLUMNS,
             (2 * p.reg(acc) + p.shift(acc, log_n) + _requantize(p)) * n,
-            "N (2 reg(32) + select 1 of N + add(32) + mul(32, 15) + add(47) + shift(47) + add(16) + reg(88))",
+            f"N (2 reg({acc}) + shift({acc}, log N) + requantization)",
         ),
-        (
+        EventCost(
             "GELU",
-            "activation_columns",
+            HardwareCounter.ACTIVATION_COLUMNS,
             (_smooth(config, p) + _requantize(p)) * n,
-            f"N ({config.activation.function} {config.activation.variant} + requantization)",
+            "N (table, products and sums of the variant + requantization)",
+            f"{config.activation.function}, {config.activation.variant}",
         ),
-        (
+        EventCost(
             "softmax statistics",
-            "score_columns",
+            HardwareCounter.SCORE_COLUMNS,
             _statistics(config, p) * n,
-            f"N statistics of {config.softmax.variant}",
+            "N (table or product, shifts, comparison, sum of the variant)",
+            config.softmax.variant,
         ),
-        (
+        EventCost(
             "softmax probabilities",
-            "s_reads",
+            HardwareCounter.S_READS,
             _probability(config, p) * (n * v),
-            f"N V probabilities of {config.softmax.variant}",
+            "NV (shift, table or product, rounding of the variant)",
+            config.softmax.variant,
         ),
-        (
+        EventCost(
             "vector unit",
-            "norm_columns",
+            HardwareCounter.NORM_COLUMNS,
             _norm(config, p) * n,
-            f"N layer norms {config.norm.variant}, all passes",
+            "N (squares and sums of all passes + normalization of the variant)",
+            config.norm.variant,
         ),
     ]
 
 
-def _memory_costs(config: AcceleratorConfig, technology: Technology) -> list[tuple[str, str, Range, str]]:
-    rows = []
+def _memory_costs(config: AcceleratorConfig, p: Primitives) -> list[EventCost]:
+    costs = []
     for memory in Memory:
         kib, bits = memory_shape(config, memory)
-        for access in ("read", "write"):
-            if (memory, access) == (Memory.P, "write"):
-                continue  # no counter; the beats of its loads are counted
-            energy = memory_access(technology.memories[f"memory_{access}"], config, memory)
-            how = f"a word of {bits} bits of {kib:g} KiB in {max(1, bits // 64)} banks"
-            rows.append((f"{memory.name} memory", f"{memory.name.lower()}_{access}s", energy, how))
-    return rows
+        for access, event in ACCESSES[memory].items():
+            value = f"memory_{access}"
+            energy = memory_access(p.technology.memories[value], config, memory)
+            formula = (
+                "a word of b bits: max(1, b/64) banks of 64 bits that share the capacity, each at "
+                f"{value} of its capacity"
+            )
+            costs.append(
+                EventCost(f"{memory.name} memory", event, energy, formula, f"b = {bits}, {kib:g} KiB")
+            )
+    return costs
 
 
-def _transport_costs(config: AcceleratorConfig, p: Primitives) -> list[tuple[str, str, Range, str]]:
+def _transport_costs(config: AcceleratorConfig, p: Primitives) -> list[EventCost]:
     bits, instruction = config.bus.data_bits, 8 * INSTRUCTION_BYTES
-    beat = p.wire(bits) + p.reg(2 * bits)
-    how = f"{bits} bits across the chip and through 2 registers"
+    beat, formula = p.wire(bits) + p.reg(2 * bits), "wire(b) + 2 reg(b) of a beat of b bits"
     return [
-        *(("AXI port", event, beat, how) for event in ("load_beats", "fetch_beats", "store_beats")),
-        ("dispatch", "instructions", p.reg(3 * instruction), "256 bits in fetch, in a queue and in a unit"),
+        *(EventCost("AXI port", event, beat, formula, f"b = {bits}") for event in DRAM_PORTS.values()),
+        EventCost(
+            "dispatch",
+            HardwareCounter.INSTRUCTIONS,
+            p.reg(3 * instruction),
+            f"3 reg({instruction}): in fetch, in a queue and in a unit",
+        ),
     ]
 
 
-Row = tuple[str, str, Range, str]
-_SOURCES: tuple[Callable[[AcceleratorConfig, Primitives], list[Row]], ...] = (
-    lambda config, p: [(unit, "array_busy", energy, how) for unit, energy, how in _array(config, p)],
-    _lane_costs,
-    lambda config, p: _memory_costs(config, p.technology),
-    _transport_costs,
-    lambda config, p: [
-        ("clock", "cycles", p.technology["clock_bit"] * register_bits(config), "clock of every register bit")
-    ],
-)
+def _clock_costs(config: AcceleratorConfig, p: Primitives) -> list[EventCost]:
+    energy = p.technology["clock_bit"] * register_bits(config)
+    return [EventCost("clock", HardwareCounter.CYCLES, energy, "clock_bit × all registers")]
 
 
 @lru_cache(maxsize=256)
 def event_costs(config: AcceleratorConfig, technology: Technology) -> tuple[EventCost, ...]:
     """Costs of every event on chip, in the order in which a table should show them."""
     p = Primitives(technology)
-    return tuple(
-        EventCost(unit, event, energy * PJ, how)
-        for source in _SOURCES
-        for unit, event, energy, how in source(config, p)
+    costs = (
+        *_array_costs(config, p),
+        *_lane_costs(config, p),
+        *_memory_costs(config, p),
+        *_transport_costs(config, p),
+        *_clock_costs(config, p),
     )
+    return tuple(replace(cost, joules=cost.joules * PJ) for cost in costs)
+
+
+STATIC_FORMULA = "leakage_register × all registers + leakage_memory × KiB + device_power, by time"
 
 
 def static_power(config: AcceleratorConfig, technology: Technology) -> Range:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vitreous.reports.draw import colours
+from vitreous.reports.energy.event_costs import REQUANTIZATION
 from vitreous.reports.energy.section import LayerEnergyRow
 from vitreous.reports.energy.technology import ZERO, Range
 from vitreous.reports.formatting import group_name, with_prefix
@@ -76,6 +77,7 @@ def words(report: Report) -> dict[str, Any]:
         "energy_axis": [
             (with_prefix(10.0**n, "J"), 100 * (n - axis[0]) / (axis[1] - axis[0])) for n in exponents
         ],
+        "requantization": REQUANTIZATION,
         "energy_groups": groups,
         "most_energy": max((group.total.typical for group in groups), default=1.0) or 1.0,
     }

@@ -83,12 +83,17 @@ class EnergySection:
 
 
 def _units(found: Energy) -> tuple[UnitEnergy, ...]:
-    formulas: dict[str, dict[str, None]] = {}
+    events: dict[str, dict[str, list[str]]] = {}  # by unit and formula
     for part in found.parts:
-        formulas.setdefault(part.unit, {})[f"{part.events}: {part.how}"] = None
+        events.setdefault(part.unit, {}).setdefault(part.how, []).append(part.events)
     total = found.total.typical
     return tuple(
-        UnitEnergy(unit=unit, joules=joules, share=joules.typical / total, how="; ".join(formulas[unit]))
+        UnitEnergy(
+            unit=unit,
+            joules=joules,
+            share=joules.typical / total,
+            how="; ".join(f"{', '.join(names)}: {how}" for how, names in events[unit].items()),
+        )
         for unit, joules in found.by_unit.items()
     )
 

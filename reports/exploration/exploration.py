@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -17,6 +15,7 @@ from typing import Any
 from vitreous.reports.energy.event_costs import NO_ENERGY
 from vitreous.reports.errors import ReportError
 from vitreous.reports.json_file import structured
+from vitreous.reports.tables import csv_table
 from vitreous.spec.isa import COUNTERS
 from vitreous.spec.storage import write_text
 
@@ -37,6 +36,11 @@ class Goal:
     maximize: bool
     how: str
     meaning: str
+
+    @property
+    def title(self) -> str:
+        """The name with its unit."""
+        return f"{self.name} [{self.unit}]" if self.unit else self.name
 
     def loss(self, point: ExploredPoint) -> float:
         """The figure with its sign: less is better."""
@@ -173,18 +177,16 @@ def save(exploration: Exploration, folder: Path) -> tuple[Path, Path]:
 def _table(exploration: Exploration) -> str:
     settings = list(exploration.dimensions)
     figures = list(dict.fromkeys(f for s in exploration.searches for p in s.points for f in p.figures))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    rows = []
     head = ("model", "technology", "dram", "clock_mhz", "point")
     tail = ("front", "rtl_cycles", "rtl_deviation", "rtl_values_different", "refusal")
-    writer.writerow([*head, *settings, *figures, *tail])
     for search in exploration.searches:
         for point in search.points:
             seen = point.confirmation
             measured = (
                 ("", "", "") if seen is None else (seen.cycles, f"{seen.deviation:.6f}", seen.different)
             )
-            writer.writerow(
+            rows.append(
                 [
                     *(search.model, search.technology, search.dram, search.clock_mhz, point.number),
                     *(point.settings.get(name, "") for name in settings),
@@ -192,7 +194,7 @@ def _table(exploration: Exploration) -> str:
                     *(int(point.front), *measured, point.refusal),
                 ]
             )
-    return text.getvalue()
+    return csv_table([*head, *settings, *figures, *tail], rows)
 
 
 def load(path: str | Path) -> Exploration:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from vitreous.reports.exploration.exploration import Exploration, ExploredPoint, Goal, Searched, load
+from vitreous.reports.exploration.exploration import Exploration, ExploredPoint, Searched, load
+from vitreous.reports.tables import markdown_table
 
 
 def page(found: Exploration) -> str:
@@ -20,7 +21,7 @@ def page(found: Exploration) -> str:
         "",
         f"Searched: {', '.join(f'`{name}`' for name in found.dimensions)}.",
         "",
-        *_table(
+        markdown_table(
             ("objective", "unit", "how", "what"), ((g.name, g.unit, g.how, g.meaning) for g in found.goals)
         ),
         "",
@@ -45,8 +46,8 @@ def _searched(found: Exploration, searched: Searched) -> list[str]:
         + (", ".join(f"`{k}` {v}" for k, v in _shared(searched.front).items()) or "none")
         + ".",
         "",
-        *_table(
-            ("point", *varying, *(_head(g) for g in found.goals), *extra, "RTL"),
+        markdown_table(
+            ("point", *varying, *(g.title for g in found.goals), *extra, "RTL"),
             (
                 (
                     str(point.number),
@@ -80,7 +81,7 @@ def _confirmed(searched: Searched) -> list[str]:
     return [
         f"{len(seen)} of the {len(searched.front)} points in RTL, one image each:",
         "",
-        *_table(head, rows),
+        markdown_table(head, rows),
         "",
     ]
 
@@ -104,17 +105,8 @@ def _shared(points: Sequence[ExploredPoint]) -> dict[str, object]:
     return {name: points[0].settings[name] for name in names if len({p.settings[name] for p in points}) == 1}
 
 
-def _head(goal: Goal) -> str:
-    return f"{goal.name} [{goal.unit}]" if goal.unit else goal.name
-
-
 def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
-    return [*lines, *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 if __name__ == "__main__":

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from vitreous.reports.tables import csv_table
 from vitreous.spec.storage import write_bytes, write_text
 
 FORMAT = "vitreous.approx/1"
@@ -108,12 +107,9 @@ def save(points: Sequence[Point], folder: Path, name: str, about: Mapping[str, A
     write_text(as_json, json.dumps(data, indent=1) + "\n")
     columns = [f for f in Point.__dataclass_fields__ if f != "settings"]
     settings = sorted({key for point in points for key in point.settings})
-    with tempfile.TemporaryFile("w+", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*columns, *settings])
-        for point in points:
-            row = [getattr(point, column) for column in columns]
-            writer.writerow([*row, *(point.settings.get(key, "") for key in settings)])
-        file.seek(0)
-        write_text(as_csv, file.read())
+    rows = [
+        [*(getattr(point, column) for column in columns), *(point.settings.get(key) for key in settings)]
+        for point in points
+    ]
+    write_text(as_csv, csv_table([*columns, *settings], rows))
     return as_json, as_csv

@@ -83,10 +83,6 @@ def _panel(axes: Any, across: Goal, up: Goal, points: Sequence[ExploredPoint]) -
             axis.set_major_locator(ticker.LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
             axis.set_minor_formatter(ticker.NullFormatter())
         axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.6g}"))
-    axes.set_xlabel(_title(across))
-    axes.set_ylabel(_title(up))
+    axes.set_xlabel(across.title)
+    axes.set_ylabel(up.title)
     axes.grid(True, which="both", lw=0.3, alpha=0.5)
-
-
-def _title(goal: Goal) -> str:
-    return f"{goal.name} [{goal.unit}]" if goal.unit else goal.name

@@ -9,11 +9,15 @@ the last one belongs to no layer and has a row of its own. So the rows add up to
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 from vitreous.reports.errors import ReportError
 from vitreous.reports.figures.events import Events
+from vitreous.reports.figures.ports import ACCESSES, DRAM_PORTS
 from vitreous.reports.record.record import Record
+from vitreous.spec.counters import HardwareCounter
 from vitreous.spec.isa import COUNTERS, Activation, Instruction, Memory, Opcode, Operands, Queue
 from vitreous.spec.layout import word_bytes
 
@@ -25,15 +29,31 @@ MEANING = dict(COUNTERS)
 # The matrix queue's counters, in the order in which to show them. docs/machine.md: a cycle of a running machine
 # has the array busy, or stalled in one of these ways, or is none of them (issue and pipeline fill).
 MATRIX_CAUSES = (
-    "array_busy",
-    "matrix_wait_load",
-    "matrix_wait_matrix",
-    "matrix_wait_vector",
-    "matrix_wait_store",
-    "matrix_stall_readout",
-    "matrix_stall_parameters",
-    "matrix_empty",
+    HardwareCounter.ARRAY_BUSY,
+    HardwareCounter.MATRIX_WAIT_LOAD,
+    HardwareCounter.MATRIX_WAIT_MATRIX,
+    HardwareCounter.MATRIX_WAIT_VECTOR,
+    HardwareCounter.MATRIX_WAIT_STORE,
+    HardwareCounter.MATRIX_STALL_READOUT,
+    HardwareCounter.MATRIX_STALL_PARAMETERS,
+    HardwareCounter.MATRIX_EMPTY,
 )
+
+QUEUE_CYCLES: Mapping[Queue, tuple[HardwareCounter, tuple[HardwareCounter, ...]]] = {
+    Queue.LOAD: (HardwareCounter.LOAD_BUSY, (HardwareCounter.LOAD_WAIT_TOKEN,)),
+    Queue.MATRIX: (
+        HardwareCounter.ARRAY_BUSY,
+        (
+            HardwareCounter.MATRIX_WAIT_LOAD,
+            HardwareCounter.MATRIX_WAIT_MATRIX,
+            HardwareCounter.MATRIX_WAIT_VECTOR,
+            HardwareCounter.MATRIX_WAIT_STORE,
+        ),
+    ),
+    Queue.VECTOR: (HardwareCounter.VECTOR_BUSY, (HardwareCounter.VECTOR_WAIT_TOKEN,)),
+    Queue.STORE: (HardwareCounter.STORE_BUSY, (HardwareCounter.STORE_WAIT_TOKEN,)),
+}
+"""The counter of a queue's busy cycles, and those of the cycles in which its head waits for tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,16 +114,9 @@ def kind(instruction: Instruction) -> str:
     """What an instruction does for the model, in a word or two: the colour of its bar in the schedule."""
     match instruction.opcode:
         case Opcode.MATMUL:
-            if instruction["operands"] == Operands.SW:
-                return "context"
-            if instruction["destination"] == Memory.S:
-                return "scores"
-            if instruction["activation"] != Activation.NONE:
-                return "linear, activation"
-            return "linear, residual" if instruction["destination"] == Memory.R else "linear"
+            return _product(instruction)
         case Opcode.LOAD:
-            names = {Memory.W: "load weights", Memory.P: "load parameters"}
-            return names.get(Memory(instruction["memory"]), "load activations")
+            return _load(Memory(instruction["memory"]))
         case Opcode.LOAD_PATCHES:
             return "load image"
         case Opcode.FILL:
@@ -114,7 +127,46 @@ def kind(instruction: Instruction) -> str:
             return "pool"
         case Opcode.STORE:
             return "store"
-    raise ReportError(f"{instruction.opcode.name} has no place in the schedule")
+        case Opcode.END:
+            raise ReportError(f"{instruction.opcode.name} has no place in the schedule")
+        case _:
+            assert_never(instruction.opcode)
+
+
+def _product(instruction: Instruction) -> str:
+    match Operands(instruction["operands"]):
+        case Operands.SW:
+            return "context"
+        case Operands.XW | Operands.WX:
+            pass
+        case unknown:
+            assert_never(unknown)
+    destination = Memory(instruction["destination"])
+    match destination:
+        case Memory.S:
+            return "scores"
+        case Memory.X | Memory.W | Memory.R:
+            if instruction["activation"] != Activation.NONE:
+                return "linear, activation"
+            return "linear, residual" if destination is Memory.R else "linear"
+        case Memory.P:
+            raise ReportError("No product is written to P")
+        case _:
+            assert_never(destination)
+
+
+def _load(memory: Memory) -> str:
+    match memory:
+        case Memory.W:
+            return "load weights"
+        case Memory.P:
+            return "load parameters"
+        case Memory.X | Memory.R:
+            return "load activations"
+        case Memory.S:
+            raise ReportError("No LOAD writes to S")
+        case _:
+            assert_never(memory)
 
 
 KINDS = (
@@ -236,17 +288,13 @@ def queues(record: Record) -> tuple[QueueRow, ...]:
     """Busy, waiting and idle cycles of the four queues in the first image."""
     counters = record.simulation.images[0].counters
     total = counters["cycles"]
-    waits = ("matrix_wait_load", "matrix_wait_matrix", "matrix_wait_vector", "matrix_wait_store")
-    parts = {
-        "load": (counters["load_busy"], counters["load_wait_token"]),
-        "matrix": (counters["array_busy"], sum(counters[name] for name in waits)),
-        "vector": (counters["vector_busy"], counters["vector_wait_token"]),
-        "store": (counters["store_busy"], counters["store_wait_token"]),
-    }
-    return tuple(
-        QueueRow(queue=name, busy=busy, waiting=waiting, idle=max(total - busy - waiting, 0))
-        for name, (busy, waiting) in parts.items()
-    )
+    rows = []
+    for queue in Queue:
+        works, waits = QUEUE_CYCLES[queue]
+        busy, waiting = counters[works], sum(counters[name] for name in waits)
+        idle = max(total - busy - waiting, 0)
+        rows.append(QueueRow(queue=queue.name.lower(), busy=busy, waiting=waiting, idle=idle))
+    return tuple(rows)
 
 
 def traffic(record: Record) -> tuple[Traffic, ...]:
@@ -254,19 +302,11 @@ def traffic(record: Record) -> tuple[Traffic, ...]:
     config = record.accelerator
     beat = config.bus.beat_bytes
     ports = (
-        ("AXI read, data", "DRAM", "load_beats", beat),
-        ("AXI read, instructions", "DRAM", "fetch_beats", beat),
-        ("AXI write", "DRAM", "store_beats", beat),
+        *((port, "DRAM", counter, beat) for port, counter in DRAM_PORTS.items()),
         *(
-            (
-                f"{memory.name} {access}",
-                "on chip",
-                f"{memory.name.lower()}_{access}s",
-                word_bytes(config, memory),
-            )
-            for memory in (Memory.X, Memory.W, Memory.R, Memory.S, Memory.P)
-            for access in ("read", "write")
-            if (memory, access) != (Memory.P, "write")  # no counter: the beats of its loads say it
+            (f"{memory.name} {access}", "on chip", counter, word_bytes(config, memory))
+            for memory, accesses in ACCESSES.items()
+            for access, counter in accesses.items()
         ),
     )
     counters = record.simulation.images[0].counters

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
+from vitreous.reports.errors import ReportError
 from vitreous.reports.record.memory import BufferRecord
 from vitreous.reports.record.record import Record
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import INSTRUCTION_BYTES, Instruction, Memory, Opcode, Operands
-from vitreous.spec.layout import DRAM_ALIGN, align, word_bytes
+from vitreous.spec.layout import DRAM_ALIGN, align, memory_words, word_bytes
 
 KINDS = ("weights", "parameters", "constants", "input image", "program", "results", "alignment")
 HOLDS = {
@@ -24,7 +26,6 @@ HOLDS = {
     Memory.S: "scores of one query tile, two slots",
     Memory.P: "bias, multiplier and shift of output channels",
 }
-_CONSTANTS = {Memory.W: "weights", Memory.P: "parameters"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,22 @@ def _extents(
         size = i["words"] * word_bytes(config, memory)
         for row in range(i["rows"]):
             start = i["dram_offset"] + row * i["dram_stride"]
-            yield start, start + size, _CONSTANTS.get(memory, "constants"), instruction.label
+            yield start, start + size, _constant(memory), instruction.label
+
+
+def _constant(memory: Memory) -> str:
+    """What a LOAD into ``memory`` reads, of ``KINDS``."""
+    match memory:
+        case Memory.W:
+            return "weights"
+        case Memory.P:
+            return "parameters"
+        case Memory.X | Memory.R:
+            return "constants"
+        case Memory.S:
+            raise ReportError("No LOAD writes to S")
+        case _:
+            assert_never(memory)
 
 
 def _constants(record: Record) -> list[DramRegion]:
@@ -233,21 +249,11 @@ def _score_buffers(program: Sequence[Instruction], config: AcceleratorConfig) ->
     ]
 
 
-def _depths(config: AcceleratorConfig) -> dict[Memory, int]:
-    return {
-        Memory.X: config.x_depth,
-        Memory.W: config.w_depth,
-        Memory.R: config.r_depth,
-        Memory.S: 2 * config.s_depth,
-        Memory.P: config.p_depth,
-    }
-
-
 def chip(record: Record) -> tuple[ChipMemory, ...]:
     """How full each on-chip memory becomes, at most and by layer."""
     config, program = record.accelerator, record.program
     memories = []
-    for memory, words in _depths(config).items():
+    for memory, holds in HOLDS.items():
         buffers = [b for b in record.memory.buffers if b.memory == memory.name]
         if memory is Memory.S:
             buffers = _score_buffers(program, config)
@@ -259,9 +265,9 @@ def chip(record: Record) -> tuple[ChipMemory, ...]:
         memories.append(
             ChipMemory(
                 name=memory.name,
-                holds=HOLDS[memory],
+                holds=holds,
                 word_bytes=word_bytes(config, memory),
-                words=words,
+                words=memory_words(config, memory),
                 used=max(taken, default=0),
                 highest=max((b.base + b.words for b in buffers), default=0),
                 layers=tuple(LayerUse(layer=k, words=v) for k, v in layers.items()),

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 
 from vitreous.reports import formatting
-from vitreous.reports.area.area import COLUMN_TEXT
+from vitreous.reports.area.area import COLUMN_NAMES, COLUMN_TEXT
 from vitreous.reports.draw import colours, memory_chart, roofline_chart, timeline
 from vitreous.reports.energy import page as energy_page
 from vitreous.reports.exploration import chart as exploration_chart
@@ -156,7 +156,7 @@ def _roofline_words(report: Report) -> dict[str, Any]:
         "roofline_wide": roofline_chart.draw(report, "wide", 860, 400),
         "roofline_narrow": roofline_chart.draw(report, "narrow", 340, 320),
         "roofline_legend": [
-            (kinds.get(members[0].label, 0), f"{number}: {name}")
+            (kinds[members[0].label], f"{number}: {name}")
             for number, (name, members) in enumerate(groups.items(), 1)
         ],
         "roofline_rows": [*line.points, *([line.whole] if line.whole else [])],
@@ -178,7 +178,7 @@ def _memory_words(report: Report) -> dict[str, Any]:
 def _area_words(report: Report) -> dict[str, Any]:
     return {
         "column_text": COLUMN_TEXT,
-        "column_names": {c: {"um2": "µm²"}.get(c, c.upper() if c != "bits" else c) for c in COLUMN_TEXT},
+        "column_names": COLUMN_NAMES,
         "area_columns": {c for target in report.area for c in target.columns},
         "widest_block": {
             target.target: max((getattr(b, target.columns[0]) or 0 for b in target.blocks), default=1) or 1

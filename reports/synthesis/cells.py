@@ -25,14 +25,14 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from vitreous.reports.errors import ReportError
-from vitreous.reports.json_file import check_format, structured
 from vitreous.reports.synthesis import netlist, synthesis
+from vitreous.reports.synthesis.kept import read_kept, write_kept
 from vitreous.reports.synthesis.liberty import StandardCell, read_cells
 from vitreous.reports.synthesis.synthesis import TIMEOUT_SECONDS, Part
 
@@ -128,7 +128,7 @@ def synthesize_cells(
     script = _SCRIPT.format(top=part.top, macro=_MACRO, words=MACRO_WORDS, unused=unused, abc=_ABC)
     key = "\0".join((FORMAT, script, target.digest, target.constraints()))
     path = synthesis.kept_path(Path(cache), part.top, target.name, key, part.text)
-    kept = _read(path)
+    kept = read_kept(CellCost, path, FORMAT)
     if kept is not None:
         return kept
     with synthesis.workplace() as folder:
@@ -140,7 +140,7 @@ def synthesize_cells(
         statistics = folder / _STATISTICS
         delay = statistics.read_text(encoding="utf-8") if statistics.exists() else ""
     found = _cost(netlist.cells_of(mapped, part.top, part.boxes), delay, target)
-    synthesis.write_kept(path, {"format": FORMAT, **asdict(found)})
+    write_kept(path, found, FORMAT)
     return found
 
 
@@ -168,13 +168,3 @@ def _cost(cells: Mapping[str, Mapping[str, Any]], statistics: str, target: Libra
 
 def _number(cell: Mapping[str, Any], parameter: str) -> int:
     return int(str(cell["parameters"][parameter]), 2)
-
-
-def _read(path: Path) -> CellCost | None:
-    """A kept result, or None where there is none or it is damaged: then it is made again."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        check_format(data, FORMAT, f"{path} has")
-        return structured(CellCost, data, str(path))
-    except (OSError, ValueError):
-        return None

@@ -8,7 +8,7 @@ A group has a kind, names in parentheses, attributes and groups inside. Timing t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,10 +121,18 @@ def _statement(tokens: list[str], index: int, open_: list[Group]) -> int:
     return index + 1
 
 
+_FEMTOFARADS: Mapping[str, float] = {"ff": 1.0, "pf": 1000.0}
+
+
 def _femtofarads(library: Group) -> float:
     """Femtofarads of the library's unit of capacitance."""
     number, _, unit = library.attributes.get("capacitive_load_unit", "1,pf").partition(",")
-    return float(number) * {"ff": 1.0, "pf": 1000.0}.get(unit.strip().lower(), 1000.0)
+    name = unit.strip('" ').lower()
+    if name not in _FEMTOFARADS:
+        raise ReportError(
+            f"capacitive_load_unit must be in {' or '.join(_FEMTOFARADS)}, not {unit.strip()!r}"
+        )
+    return float(number) * _FEMTOFARADS[name]
 
 
 def _cell(cell: Group, farad: float, where: str) -> StandardCell:

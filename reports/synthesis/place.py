@@ -23,8 +23,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from vitreous.reports.errors import ReportError
-from vitreous.reports.json_file import check_format, structured
 from vitreous.reports.synthesis import synthesis
+from vitreous.reports.synthesis.kept import read_kept
 from vitreous.reports.synthesis.timing import Step, Utilization, clock_of, critical_path, utilization
 
 FORMAT = "vitreous.place/1"
@@ -262,13 +262,8 @@ def as_dict(placed: Placed) -> dict[str, object]:
 
 def _read(folder: Path) -> Placed | None:
     """A kept result, or None where there is none or it is damaged: then it is made again."""
-    try:
-        data = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        check_format(data, FORMAT, f"{folder / RECORD} has")
-        placed = structured(Placed, {**data, "folder": str(folder)}, RECORD)
-    except (OSError, ValueError):
-        return None
-    return placed if placed.bitstream.is_file() else None
+    placed = read_kept(Placed, folder / RECORD, FORMAT, folder=str(folder))
+    return placed if placed is not None and placed.bitstream.is_file() else None
 
 
 def _keep(work: Path, folder: Path, placed: Placed) -> None:

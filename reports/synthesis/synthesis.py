@@ -22,7 +22,6 @@ every cell. A LUT is counted once however few inputs it uses: Yosys does not pac
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import re
@@ -39,9 +38,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vitreous.reports.errors import ReportError
-from vitreous.reports.json_file import check_format, structured
 from vitreous.reports.synthesis import netlist
-from vitreous.spec.storage import write_text
+from vitreous.reports.synthesis.kept import read_kept, write_kept
 
 Family = Literal["xcup", "ecp5", "ice40"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
@@ -126,11 +124,11 @@ def synthesize(
     _check(family, top)
     script = _script(text, top, family)
     path = kept_path(Path(cache), top, family, script, text)
-    kept = _read(path)
+    kept = read_kept(Resources, path, FORMAT)
     if kept is not None:
         return kept
     resources = _resources(_mapped(text, script, timeout), top, family)
-    _write(path, resources)
+    write_kept(path, resources, FORMAT)
     return resources
 
 
@@ -184,7 +182,7 @@ def synthesize_parts(
     for part in parts:
         _check(family, part.top)
     paths = [kept_path(Path(cache), part.top, family, _SYNTHESIZE[family], part.text) for part in parts]
-    found = {path: _read(path) for path in paths}
+    found = {path: read_kept(Resources, path, FORMAT) for path in paths}
     missing = {path: part for path, part in zip(paths, parts, strict=True) if found[path] is None}
     if missing:
         numbered = [_numbered(part, index) for index, part in enumerate(missing.values())]
@@ -193,7 +191,7 @@ def synthesize_parts(
         for path, part in zip(missing, numbered, strict=True):
             counted = _resources(mapped, part.top, family, part.boxes)
             found[path] = counted
-            _write(path, counted)
+            write_kept(path, counted, FORMAT)
     return [result for path in paths if (result := found[path]) is not None]
 
 
@@ -267,22 +265,3 @@ def _run(command: tuple[str, ...], folder: Path, timeout: float = 60) -> str:
         reason = next((line for line in lines if "ERROR" in line), lines[-1] if lines else "no message")
         raise ReportError(f"Yosys failed (status {done.returncode}): {reason}")
     return done.stdout
-
-
-def _read(path: Path) -> Resources | None:
-    """A kept result, or None where there is none or it is damaged: then it is made again."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        check_format(data, FORMAT, f"{path} has")
-        return structured(Resources, data, str(path))
-    except (OSError, ValueError):
-        return None
-
-
-def _write(path: Path, resources: Resources) -> None:
-    write_kept(path, {"format": FORMAT, **dataclasses.asdict(resources)})
-
-
-def write_kept(path: Path, data: Mapping[str, Any]) -> None:
-    """Write a result to the cache, whole or not at all."""
-    write_text(path, json.dumps(data, indent=1))

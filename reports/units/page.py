@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from vitreous.reports.tables import markdown_table
 from vitreous.reports.units.tables import Table, number, points_of, tables
 from vitreous.reports.units.units import UnitRow, Units
 from vitreous.spec.storage import write_text
@@ -128,14 +129,11 @@ def markdown(units: Units) -> str:
 
 
 def _markdown_table(table: Table) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
     rows = [
         (f"**{row[0]}**", *row[1:]) if strong else row
         for row, strong in zip(table.rows, table.strong, strict=True)
     ]
-    return "\n".join([line(table.head), line(["---"] * len(table.head)), *(line(row) for row in rows)])
+    return markdown_table(table.head, [[cell.replace("|", "\\|") for cell in row] for row in rows])
 
 
 Lines = list[tuple[str, Sequence[tuple[float, float]]]]

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cocotb_tools.runner import get_runner
 
 from vitreous.sim.errors import SimulationError
 from vitreous.sim.run.build import DEFAULT_FOLDER, Build, build_ports
+from vitreous.sim.run.cocotb_bench import run_bench
 from vitreous.sim.run.runtime import failure_text
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
@@ -108,16 +108,14 @@ def simulate_checked(
 def _run_bench(made: Build, folder: Path, seed: int) -> None:
     # The runner ends the process (SystemExit) when a bench fails; what it wrote says more.
     with suppress(SystemExit):
-        get_runner("verilator").test(
-            hdl_toplevel="accelerator",
-            hdl_toplevel_lang="verilog",
-            test_module="vitreous.sim.bench.checked_session",
-            build_dir=made.folder,
-            test_dir=folder,
-            results_xml=str(folder / "checked.xml"),
-            plusargs=[f"+folder={folder}"],
+        run_bench(
+            made.folder,
+            folder,
+            top="accelerator",
+            session="vitreous.sim.bench.checked_session",
+            arguments=(f"folder={folder}",),
+            results="checked.xml",
             seed=seed,
-            log_file=folder / "simulation.log",
         )
 
 

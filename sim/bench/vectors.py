@@ -19,11 +19,11 @@ from typing import IO, Any
 import numpy as np
 from amaranth.lib import wiring
 from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import get_runner
 
 from vitreous.sim.bench.vector_units import TOP, Layout, Port, VectorError, emit, layout
 from vitreous.sim.errors import SimulationError
 from vitreous.sim.run.build import DEFAULT_FOLDER, Build, build_bench
+from vitreous.sim.run.cocotb_bench import run_bench
 from vitreous.sim.run.runtime import failure_text
 
 __all__ = ["Block", "Mismatch", "VectorBench", "VectorError", "VectorResult", "compare"]
@@ -247,15 +247,13 @@ def _fit(port: Port, values: np.ndarray, cycles: int) -> np.ndarray:
 
 def _simulate(made: Build, folder: Path, unit: int) -> None:
     try:
-        get_runner(made.simulator).test(
-            hdl_toplevel=TOP,
-            hdl_toplevel_lang="verilog",
-            test_module="vitreous.sim.bench.vector_session",
-            build_dir=made.folder,
-            test_dir=folder,
-            results_xml=str(folder / "results.xml"),
-            plusargs=[f"+unit={unit}", f"+folder={folder}"],
-            log_file=folder / "simulation.log",
+        run_bench(
+            made.folder,
+            folder,
+            top=TOP,
+            session="vitreous.sim.bench.vector_session",
+            arguments=(f"unit={unit}", f"folder={folder}"),
+            simulator=made.simulator,
         )
     except (RuntimeError, SystemExit) as error:
         raise SimulationError(f"The vector bench broke ({error}): {failure_text(folder)}") from None

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 from vitreous.hw.load import load
@@ -12,7 +12,7 @@ from vitreous.hw.matrix.operand_sequencer import OperandSequencer
 from vitreous.hw.matrix.packer import Packer
 from vitreous.hw.matrix.scores import Scores
 from vitreous.hw.store import store, store_words
-from vitreous.hw.vector.vector_unit import row_cycles
+from vitreous.hw.vector.vector_unit import RowCycles, row_cycles
 from vitreous.hw.vector.words import NormWords
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.softmax import limits
@@ -45,18 +45,9 @@ class MatrixTiming:
 
 
 @dataclass(frozen=True)
-class RowTiming:
-    """scale, mean : cycles after the statistics and the mean pass of a NORM's tile.
+class RowTiming(RowCycles):
+    """places : words that may be on their way to a port."""
 
-    mean_after_check : from an instruction's check to the second pass of a NORM with a mean pass, at least.
-    norm, pool : beside the reads, from issue to done. places : words that may be on their way to a port.
-    """
-
-    scale: int
-    mean: int
-    mean_after_check: int
-    norm: int
-    pool: int
     places: int
 
 
@@ -80,12 +71,4 @@ def matrix_timing(config: AcceleratorConfig) -> MatrixTiming:
 @lru_cache(maxsize=64)
 def row_timing(config: AcceleratorConfig) -> RowTiming:
     """Of the vector unit of ``config``."""
-    cycles = row_cycles(config)
-    return RowTiming(
-        scale=cycles.scale,
-        mean=cycles.mean,
-        mean_after_check=cycles.mean_after_check,
-        norm=cycles.norm,
-        pool=cycles.pool,
-        places=NormWords(config).depth,
-    )
+    return RowTiming(**asdict(row_cycles(config)), places=NormWords(config).depth)

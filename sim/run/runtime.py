@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import get_runner
 
 from vitreous.sim.dram import MemoryTiming, check_program, write_base
 from vitreous.sim.errors import SimulationError
 from vitreous.sim.run.build import DEFAULT_FOLDER, TOP, Build, build, build_icarus
+from vitreous.sim.run.cocotb_bench import run_bench
 from vitreous.sim.run.trace import Span, read_trace
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
@@ -208,18 +208,14 @@ def _launch(made: Build, folder: Path, plan: dict[str, Any], total: int, progres
 
     def work() -> None:
         try:
-            get_runner(made.simulator).test(
-                hdl_toplevel=TOP,
-                hdl_toplevel_lang="verilog",
-                test_module="vitreous.sim.run.session",
-                build_dir=made.folder,
-                test_dir=folder,
-                results_xml=str(folder / "results.xml"),
-                plusargs=[
-                    f"+folder={folder}",
-                    *(f"+{name}={plan[name]}" for name in ("latency", "throughput", "trace")),
-                ],
-                log_file=folder / "simulation.log",
+            settings = (f"{name}={plan[name]}" for name in ("latency", "throughput", "trace"))
+            run_bench(
+                made.folder,
+                folder,
+                top=TOP,
+                session="vitreous.sim.run.session",
+                arguments=(f"folder={folder}", *settings),
+                simulator=made.simulator,
             )
         except BaseException as error:  # handed to the caller's thread below
             failure.append(error)

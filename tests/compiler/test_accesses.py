@@ -1,18 +1,13 @@
 import pytest
 
+from tests.support.instructions import zeros
 from vitreous.compiler.accesses import WordMap, accesses
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig
-from vitreous.spec.isa import Memory, Opcode, Operands, Scale, make
+from vitreous.spec.isa import Memory, Opcode, Operands, Scale
 from vitreous.spec.opcodes.opcode import Region
 
 CONFIG = AcceleratorConfig(array=ArrayConfig(lanes=8, depth=4))
 MATMUL = {
-    "operands": Operands.XW,
-    "destination": Memory.X,
-    "scale": Scale.COLUMN,
-    "activation": 0,
-    "residual": 0,
-    "slot": 0,
     "a_base": 100,
     "a_stride": 6,
     "b_base": 200,
@@ -23,15 +18,13 @@ MATMUL = {
     "o_base": 300,
     "o_stride": 9,
     "p_base": 7,
-    "zero_point": 0,
     "multiplier": 1,
     "shift": 1,
-    "extra_planes": 0,
 }
 
 
 def matmul(**changes: int) -> tuple[set[Region], set[Region]]:
-    reads, writes = accesses(make(Opcode.MATMUL, **{**MATMUL, **changes}), CONFIG)
+    reads, writes = accesses(zeros(Opcode.MATMUL, **{**MATMUL, **changes}), CONFIG)
     return set(reads), set(writes)
 
 
@@ -56,19 +49,8 @@ def test_attention() -> None:
 
 
 def test_patches_touch_the_tiles_of_their_tokens() -> None:
-    patches = make(
-        Opcode.LOAD_PATCHES,
-        base=50,
-        stride=10,
-        first_token=7,
-        patch=3,
-        grid_columns=5,
-        grid_rows=2,
-        channels=2,
-        dram_offset=0,
-        row_stride=32,
-        channel_stride=0,
-    )
+    shape = {"patch": 3, "grid_columns": 5, "grid_rows": 2, "channels": 2, "row_stride": 32}
+    patches = zeros(Opcode.LOAD_PATCHES, base=50, stride=10, first_token=7, **shape)
     # Tokens 7 to 16: tiles 0 to 2; 18 values in 5 words.
     assert accesses(patches, CONFIG) == ((), (Region(Memory.X, 50, 5, 3, 10),))
 

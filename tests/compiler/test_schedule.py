@@ -2,14 +2,13 @@
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from tests.support.compiler.cases import random_case
-from tests.support.compiler.graphs import random_image, random_vit_graph
+from tests.support.compiler.graphs import TWO_BLOCKS, random_image, random_vit_graph
 from vitreous.compiler import CompileError, compile
 from vitreous.golden import run
 from vitreous.golden.machine import ORDERS, Machine
@@ -26,15 +25,6 @@ torch.set_num_threads(1)
 SERIAL = ScheduleConfig(double_buffer=False)
 SPILLING = ScheduleConfig(fused_attention=False)
 NEITHER = ScheduleConfig(double_buffer=False, fused_attention=False)
-SIZES: dict[str, Any] = {
-    "image": (20, 20),
-    "patch": 4,
-    "dim": 32,
-    "heads": 2,
-    "depth": 2,
-    "mlp": 64,
-    "class_token": True,
-}
 KEYS, HEADS, DEPTH = 26, 2, 2
 CONFIG = AcceleratorConfig(
     array=ArrayConfig(lanes=4, depth=4),
@@ -45,7 +35,7 @@ CONFIG = AcceleratorConfig(
 
 
 def compiled(schedule: ScheduleConfig, config: AcceleratorConfig = CONFIG) -> Program:
-    return compile(random_vit_graph(3, **SIZES), replace(config, schedule=schedule))
+    return compile(random_vit_graph(3, **TWO_BLOCKS), replace(config, schedule=schedule))
 
 
 def predicted(program: Program) -> Prediction:
@@ -74,7 +64,7 @@ def test_results_are_those_of_the_integer_graph(seed: int, schedule: ScheduleCon
 
 
 def test_a_program_that_spills_leaves_the_same_window_on_used_memories() -> None:
-    graph = random_vit_graph(3, **SIZES)
+    graph = random_vit_graph(3, **TWO_BLOCKS)
     program, image = compiled(NEITHER), random_image(graph, 3)
     machine = Machine(CONFIG)
     first = machine.run(program, image).window.copy()

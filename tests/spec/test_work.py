@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.instructions import zeros
 from vitreous.hw.vector.pipeline import VARIANTS
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig, NormConfig
 from vitreous.spec.isa import COUNTERS, Activation, Instruction, Memory, Opcode, Operands, Scale, make
@@ -14,16 +15,9 @@ from vitreous.spec.work import work
 CONFIG = AcceleratorConfig(array=ArrayConfig(lanes=4, depth=2), bus=BusConfig(data_bits=64))
 """Words: X and W 8 bytes, R 8, S 16, P 8; a beat has 8 bytes."""
 
-MATMUL = dict.fromkeys(
-    ("operands", "destination", "scale", "activation", "residual", "slot", "a_base", "a_stride", "b_base"), 0
-) | dict.fromkeys(
-    ("b_stride", "o_base", "o_stride", "p_base", "zero_point", "multiplier", "shift", "extra_planes"), 0
-)
-NORM = dict.fromkeys(("r_base", "r_stride", "x_base", "x_stride", "epsilon", "multiplier", "shift"), 0)
-
 
 def matmul(**fields: int) -> Instruction:
-    return make(Opcode.MATMUL, **(MATMUL | {"k_words": 5, "row_tiles": 3, "columns": 10} | fields))
+    return zeros(Opcode.MATMUL, **({"k_words": 5, "row_tiles": 3, "columns": 10} | fields))
 
 
 def counted(*instructions: Instruction, config: AcceleratorConfig = CONFIG) -> dict[str, int]:
@@ -69,7 +63,7 @@ def test_scores_and_context() -> None:
 )
 def test_a_norm_reads_its_rows_once_for_each_pass(variant: str, centred: int, passes: int) -> None:
     config = AcceleratorConfig(array=CONFIG.array, bus=CONFIG.bus, norm=NormConfig(variant=variant))
-    norm = make(Opcode.NORM, **NORM, zero_point=0, channels=7, row_tiles=2, centred=centred)
+    norm = zeros(Opcode.NORM, channels=7, row_tiles=2, centred=centred)
     assert counted(norm, config=config) == {
         "instructions": 1,
         "r_reads": passes * 14,
@@ -106,19 +100,7 @@ def test_a_transfer_counts_words_and_whole_beats() -> None:
 
 def test_patches_count_a_write_for_each_piece_of_a_word() -> None:
     """A row of two patches of 3 pixels: 6 bytes in one beat; pieces 2 + 1 and 2 + 1, or 1 + 2 at an odd k."""
-    image = make(
-        Opcode.LOAD_PATCHES,
-        base=0,
-        stride=0,
-        first_token=0,
-        patch=3,
-        grid_columns=2,
-        grid_rows=1,
-        channels=1,
-        dram_offset=0,
-        row_stride=32,
-        channel_stride=0,
-    )
+    image = zeros(Opcode.LOAD_PATCHES, patch=3, grid_columns=2, grid_rows=1, channels=1, row_stride=32)
     assert counted(image) == {"instructions": 1, "load_beats": 3, "x_writes": 12}
 
 

@@ -202,49 +202,37 @@ def _counted() -> Iterable[Any]:
         yield opcode
 
 
-SMOOTH = partial(in_hardware, ActivationVariant)
-SOFT = partial(in_hardware, SoftmaxVariant)
-NORMED = partial(in_hardware, NormVariant)
 QUEUED = partial(filter, lambda opcode: opcode is not Opcode.END, Opcode)
 
 FAULTS = frozenset(ErrorCode) - {ErrorCode.NONE}
 
+
+def _variant_places(
+    unit: str,
+    traits: Mapping[Any, Any],
+    variants: type[Enum],
+    hardware: str,
+    machine: Callable[[Any], AcceleratorConfig],
+) -> tuple[Place, ...]:
+    """Who tells the ``variants`` of a nonlinear unit apart; ``hardware`` is where hw does."""
+    real = partial(in_hardware, variants)
+    return (
+        Place("spec/variants.py", lambda: traits, lambda: variants),
+        Place(f"golden/{unit}/{unit}.py", _golden(unit), lambda: variants),
+        Place(f"hw/{hardware}", _hw(unit), real),
+        Place("reports/energy/event_costs.py", lambda: works(real(), lambda v: _energy(machine(v))), real),
+        Place("vitreous/characterize/catalog.py", _catalogued, real),
+        Place("docs/numerics.md", lambda: words("docs/numerics.md", variants), real),
+    )
+
+
 KINDS: Mapping[str, tuple[Place, ...]] = {
-    "softmax variant": (
-        Place("spec/variants.py", lambda: SOFTMAXES, lambda: SoftmaxVariant),
-        Place("golden/softmax/softmax.py", _golden("softmax"), lambda: SoftmaxVariant),
-        Place("hw/softmax/softmax.py", _hw("softmax"), SOFT),
-        Place(
-            "reports/energy/event_costs.py",
-            lambda: works(SOFT(), lambda v: _energy(_softmax_machine(v))),
-            SOFT,
-        ),
-        Place("vitreous/characterize/catalog.py", _catalogued, SOFT),
-        Place("docs/numerics.md", lambda: words("docs/numerics.md", SoftmaxVariant), SOFT),
+    "softmax variant": _variant_places(
+        "softmax", SOFTMAXES, SoftmaxVariant, "softmax/softmax.py", _softmax_machine
     ),
-    "norm variant": (
-        Place("spec/variants.py", lambda: NORMS, lambda: NormVariant),
-        Place("golden/norm/norm.py", _golden("norm"), lambda: NormVariant),
-        Place("hw/vector/pipeline.py", _hw("norm"), NORMED),
-        Place(
-            "reports/energy/event_costs.py",
-            lambda: works(NORMED(), lambda v: _energy(_norm_machine(v))),
-            NORMED,
-        ),
-        Place("vitreous/characterize/catalog.py", _catalogued, NORMED),
-        Place("docs/numerics.md", lambda: words("docs/numerics.md", NormVariant), NORMED),
-    ),
-    "activation variant": (
-        Place("spec/variants.py", lambda: ACTIVATIONS, lambda: ActivationVariant),
-        Place("golden/activation/activation.py", _golden("activation"), lambda: ActivationVariant),
-        Place("hw/activation/activation.py", _hw("activation"), SMOOTH),
-        Place(
-            "reports/energy/event_costs.py",
-            lambda: works(SMOOTH(), lambda v: _energy(_activation_machine(v))),
-            SMOOTH,
-        ),
-        Place("vitreous/characterize/catalog.py", _catalogued, SMOOTH),
-        Place("docs/numerics.md", lambda: words("docs/numerics.md", ActivationVariant), SMOOTH),
+    "norm variant": _variant_places("norm", NORMS, NormVariant, "vector/pipeline.py", _norm_machine),
+    "activation variant": _variant_places(
+        "activation", ACTIVATIONS, ActivationVariant, "activation/activation.py", _activation_machine
     ),
     "activation function": (
         Place("spec/variants.py", lambda: FUNCTIONS, lambda: ActivationFunction),

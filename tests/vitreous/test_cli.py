@@ -137,75 +137,45 @@ def test_light_commands_import_no_torch(words: Sequence[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["polish"], "No such command 'polish'. Did you mean"),
-        (["rtl", "--out", "x"], "Missing option '--accelerator' / '-a'; see `vitreous rtl --help`"),
+        ("polish", "No such command 'polish'. Did you mean"),
+        ("rtl --out x", "Missing option '--accelerator' / '-a'; see `vitreous rtl --help`"),
         (
-            ["rtl", "-a", "edge64", "--out", "x", "--target", "ecp5"],
+            "rtl -a edge64 --out x --target ecp5",
             "--target must be one of generic, ultrascale-plus, not 'ecp5'",
         ),
-        (["rtl", "-a", "edge7", "--out", "x"], "Unknown accelerator 'edge7'; named ones are edge1024, "),
+        ("rtl -a edge7 --out x", "Unknown accelerator 'edge7'; named ones are edge1024, "),
+        ("rtl -a none.toml --out x", "Cannot read the accelerator file none.toml: No such file"),
+        ("run vgg --out x", "unknown model 'vgg'; known are fashion-vit, deit-tiny, deit-small"),
+        ("run fashion-vit --images 0 --out x", "Invalid value for '--images': "),
+        ("run fashion-vit --images 513 --out x", "fashion-vit has 512 test images; 513 were"),
+        ("quantize fashion-vit --out graph.bin", "--out must end in .safetensors, not 'graph.bin'"),
+        ("quantize fashion-vit --observer guess --out g.safetensors", "observer must be one of"),
         (
-            ["rtl", "-a", "none.toml", "--out", "x"],
-            "Cannot read the accelerator file none.toml: No such file",
-        ),
-        (["run", "vgg", "--out", "x"], "unknown model 'vgg'; known are fashion-vit, deit-tiny, deit-small"),
-        (["run", "fashion-vit", "--images", "0", "--out", "x"], "Invalid value for '--images': "),
-        (
-            ["run", "fashion-vit", "--images", "513", "--out", "x"],
-            "fashion-vit has 512 test images; 513 were",
-        ),
-        (
-            ["quantize", "fashion-vit", "--out", "graph.bin"],
-            "--out must end in .safetensors, not 'graph.bin'",
-        ),
-        (
-            ["quantize", "fashion-vit", "--observer", "guess", "--out", "g.safetensors"],
-            "observer must be one of",
-        ),
-        (
-            ["quantize", "fashion-vit", "--calibration", "0", "--out", "g.safetensors"],
+            "quantize fashion-vit --calibration 0 --out g.safetensors",
             "fashion-vit has 256 calibration images; 0 were asked for",
         ),
+        ("quantize fashion-vit --checkpoint no.safetensors --out g.safetensors", ""),
+        ("compile no.safetensors -a edge64 --out p.safetensors", "no.safetensors does not exist"),
+        ("simulate no.safetensors --model fashion-vit --out x", "no.safetensors does not exist"),
+        ("simulate p --waves 9:3 --out x", "--waves must be FIRST:LAST in cycles with FIRST below"),
         (
-            ["quantize", "fashion-vit", "--checkpoint", "no.safetensors", "--out", "g.safetensors"],
-            "",
-        ),
-        (
-            ["compile", "no.safetensors", "-a", "edge64", "--out", "p.safetensors"],
-            "no.safetensors does not exist",
-        ),
-        (
-            ["simulate", "no.safetensors", "--model", "fashion-vit", "--out", "x"],
-            "no.safetensors does not exist",
-        ),
-        (
-            ["simulate", "p", "--waves", "9:3", "--out", "x"],
-            "--waves must be FIRST:LAST in cycles with FIRST below",
-        ),
-        (
-            ["run", "fashion-vit", "--technology", "asic-3nm", "--out", "x"],
+            "run fashion-vit --technology asic-3nm --out x",
             "Unknown technology 'asic-3nm'; named ones are asic-28nm, ",
         ),
-        (
-            ["run", "fashion-vit", "--dram", "ddr9", "--out", "x"],
-            "Unknown DRAM 'ddr9'; named ones are ddr3, ",
-        ),
-        (
-            ["report", "nowhere", "--technology", "mine.toml"],
-            "Cannot read the technology file mine.toml: No such file",
-        ),
-        (["report", "nowhere"], "nowhere holds no recorded run: cannot read nowhere/recorded.json"),
+        ("run fashion-vit --dram ddr9 --out x", "Unknown DRAM 'ddr9'; named ones are ddr3, "),
+        ("report nowhere --technology mine.toml", "Cannot read the technology file mine.toml: No such file"),
+        ("report nowhere", "nowhere holds no recorded run: cannot read nowhere/recorded.json"),
     ],
 )
 def test_errors_are_one_line(
-    words: Sequence[str],
+    words: str,
     sentence: str,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert refused(*words, capsys=capsys).startswith(sentence)
+    assert refused(*words.split(), capsys=capsys).startswith(sentence)
     left = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"]
     assert left == []
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from vitreous.characterize import distributions
 from vitreous.characterize.distributions import Rows, Shipped
+from vitreous.reports.units.units import ScoreError
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.numbers import ACTIVATION_INPUT, SCORE, quantize_multiplier
 from vitreous.spec.softmax import WIDE_BITS, limits
@@ -43,22 +44,6 @@ class ActivationError:
     mean: dict[str, float]
     rounded: float
     bias: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class RowError:
-    """Of one distribution of scores: ``largest`` and ``mean`` absolute error of a probability, and the least and
-    largest sum of a row, whose truth is 1. unit : the largest error against the softmax of the scores as the unit gets
-    them, rounded to ``fraction_bits``: what is its own.
-    """
-
-    name: str
-    what: str
-    largest: float
-    unit: float
-    mean: float
-    sum_least: float
-    sum_largest: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,16 +130,19 @@ def exact_softmax(logits: NDArray[np.floating]) -> Values:
     return np.asarray(power / power.sum(axis=-1, keepdims=True))
 
 
-def row_error(rows: Rows, config: SoftmaxConfig) -> RowError:
-    """Softmax on one distribution. Raises GoldenError where its rows are longer than the variant allows."""
+def row_error(rows: Rows, config: SoftmaxConfig) -> ScoreError:
+    """Softmax on one distribution: ``largest`` and ``mean`` absolute error of a probability, and the least and largest
+    sum of a row, whose truth is 1. unit : the largest error against the softmax of the scores as the unit gets them,
+    rounded to ``fraction_bits``: what is its own. Raises GoldenError where its rows are longer than the variant allows.
+    """
     found = probabilities(rows.logits, config)
     error = np.abs(found - exact_softmax(rows.logits))
     rounded: Values = scores(rows.logits, config).astype(np.float64) * (
         math.log(2) / (1 << config.fraction_bits)
     )
     sums = found.sum(axis=-1)
-    return RowError(
-        name=rows.name,
+    return ScoreError(
+        distribution=rows.name,
         what=rows.what,
         largest=float(error.max()),
         unit=float(np.abs(found - exact_softmax(rounded)).max()),
@@ -164,16 +152,16 @@ def row_error(rows: Rows, config: SoftmaxConfig) -> RowError:
     )
 
 
-def softmax_errors(config: SoftmaxConfig, shipped: Shipped | None = None) -> list[RowError]:
+def softmax_errors(config: SoftmaxConfig, shipped: Shipped | None = None) -> list[ScoreError]:
     """On every stated distribution whose rows the variant allows."""
     return [row_error(rows, config) for rows in distributions.score_rows(limits(config).max_keys, shipped)]
 
 
-def worst(errors: list[RowError]) -> RowError:
+def worst(errors: list[ScoreError]) -> ScoreError:
     """Over several distributions: largest errors and sums of all, mean of the means."""
     return dataclasses.replace(
         errors[0],
-        name="all",
+        distribution="all",
         what="all stated distributions",
         largest=max(e.largest for e in errors),
         unit=max(e.unit for e in errors),

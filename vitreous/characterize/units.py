@@ -8,7 +8,6 @@ the cache, so that a second run, or one after an interruption, does only what is
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -29,7 +28,7 @@ from vitreous.flow.display import Display
 from vitreous.reports.synthesis.netlist import DEPTH_RULE
 from vitreous.reports.synthesis.synthesis import FAMILIES, Family, tool
 from vitreous.reports.units import page as unit_page
-from vitreous.reports.units.units import COLUMNS, FILE, PartCost, ScoreError, UnitRow, Units
+from vitreous.reports.units.units import COLUMNS, FILE, PartCost, UnitRow, Units
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.storage import write_text
 from vitreous.spec.variants import ActivationFunction, ActivationVariant, NormVariant, SoftmaxVariant
@@ -82,15 +81,11 @@ def _activation_errors(config: ActivationConfig, shipped: Shipped) -> dict[str, 
 def _softmax_errors(config: SoftmaxConfig, shipped: Shipped) -> dict[str, Any]:
     found = unit_errors.softmax_errors(config, shipped)
     worst = unit_errors.worst(found)
-    scores = []
-    for error in found:
-        words = {key: value for key, value in dataclasses.asdict(error).items() if key != "name"}
-        scores.append(ScoreError(distribution=error.name, **words))
     return {
         "error_unit": "a probability",
         "largest": worst.largest,
         "mean": {"all": worst.mean},
-        "scores": tuple(scores),
+        "scores": tuple(found),
     }
 
 

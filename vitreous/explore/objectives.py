@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vitreous.characterize.approx import EXCHANGE
+from vitreous.characterize.approx import EXCHANGE, Exchange
 from vitreous.errors import RunError
 from vitreous.explore.evaluation import Accuracy, Cycles
 from vitreous.explore.space import Target
@@ -18,8 +18,20 @@ CELL_UNIT = "µm²"
 
 
 def area_unit(family: str) -> str:
-    """What ``area`` is in."""
-    return "LUT equivalents" if family in EXCHANGE else CELL_UNIT
+    """What ``area`` is in. Raises RunError where an area of ``family`` is not one number."""
+    from vitreous.reports.area.area import measurements
+
+    if CELLS in measurements(family).columns:
+        return CELL_UNIT
+    _exchange(family)
+    return "LUT equivalents"
+
+
+def _exchange(family: str) -> Exchange:
+    for known, exchange in EXCHANGE.items():
+        if known == family:
+            return exchange
+    raise RunError(f"What a DSP block counts in an area is known for {', '.join(EXCHANGE)}, not for {family}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +82,7 @@ def area_figures(config: AcceleratorConfig, family: str) -> dict[str, float]:
     found = {name: float(getattr(total, name)) for name in columns if getattr(total, name, None)}
     if found.get(CELLS):
         return {**found, "area": found[CELLS]}
-    if family not in EXCHANGE:
-        raise RunError(
-            f"What a DSP block counts in an area is known for {', '.join(EXCHANGE)}, not for {family}"
-        )
-    exchange = EXCHANGE[family]  # type: ignore[index]
+    exchange = _exchange(family)
     blocks = exchange.dsp * found.get("dsp", 0.0) + exchange.bram * found.get("bram", 0.0)
     return {**found, "area": found["lut"] + blocks}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -142,33 +142,12 @@ def _load_graph(run: Run) -> str:
     return GRAPH[0]
 
 
-def _compiled(run: Run, path: Path, *, observe: bool) -> tuple[Program, str]:
-    from vitreous.compiler import compile as compile_graph
-
-    program = compile_graph(run.graph, run.config, observe=observe)
-    programs.save(program, path)
-    listing = steps.write_listing(program, path.with_suffix(".lst"))
-    return program, f"{len(program.instructions)} instructions -> {path.name}, {listing.name}"
+def _keep_program(run: Run, program: Program) -> None:
+    run.program = program
 
 
-def _compile(run: Run, _: Shown) -> str:
-    run.program, made = _compiled(run, run.work / PROGRAM[0], observe=False)
-    return made
-
-
-def _load_program(run: Run) -> str:
-    run.program = programs.load(run.work / PROGRAM[0])
-    return PROGRAM[0]
-
-
-def _compile_observed(run: Run, _: Shown) -> str:
-    run.observed, made = _compiled(run, run.work / OBSERVED[0], observe=True)
-    return made
-
-
-def _load_observed(run: Run) -> str:
-    run.observed = programs.load(run.work / OBSERVED[0])
-    return OBSERVED[0]
+def _keep_observed(run: Run, program: Program) -> None:
+    run.observed = program
 
 
 def _build(run: Run, shown: Shown) -> str:
@@ -267,6 +246,41 @@ def _report(run: Run, _: Shown) -> str:
     return f"-> {page.name}, report.json"
 
 
+def _compiling(
+    name: str,
+    files: tuple[str, ...],
+    stamp: str,
+    keep: Callable[[Run, Program], None],
+    *,
+    observe: bool,
+) -> Stage[Run]:
+    """The stage that makes the program, or the one that stores what is compared with golden."""
+
+    def make(run: Run, _: Shown) -> str:
+        from vitreous.compiler import compile as compile_graph
+
+        path = run.work / files[0]
+        program = compile_graph(run.graph, run.config, observe=observe)
+        programs.save(program, path)
+        listing = steps.write_listing(program, path.with_suffix(".lst"))
+        keep(run, program)
+        return f"{len(program.instructions)} instructions -> {path.name}, {listing.name}"
+
+    def load(run: Run) -> str:
+        keep(run, programs.load(run.work / files[0]))
+        return files[0]
+
+    return Stage(
+        name=name,
+        inputs={"graph": lambda run: run.digest(*GRAPH), "config": Run.accelerator},
+        sources=("compiler", "spec"),
+        make=make,
+        load=load,
+        files=files,
+        stamp=stamp,
+    )
+
+
 QUANTIZE: Stage[Run] = Stage(
     name="quantize",
     inputs={"model": lambda run: run.model_digest, "settings": Run.settings},
@@ -276,30 +290,10 @@ QUANTIZE: Stage[Run] = Stage(
     files=GRAPH,
     stamp="quantize",
 )
-_COMPILED_FROM: Mapping[str, Callable[[Run], str]] = {
-    "graph": lambda run: run.digest(*GRAPH),
-    "config": Run.accelerator,
-}
 STAGES: tuple[Stage[Run], ...] = (
     QUANTIZE,
-    Stage(
-        name="compile",
-        inputs=_COMPILED_FROM,
-        sources=("compiler", "spec"),
-        make=_compile,
-        load=_load_program,
-        files=PROGRAM,
-        stamp="program",
-    ),
-    Stage(
-        name="compile, observed",
-        inputs=_COMPILED_FROM,
-        sources=("compiler", "spec"),
-        make=_compile_observed,
-        load=_load_observed,
-        files=OBSERVED,
-        stamp="observed",
-    ),
+    _compiling("compile", PROGRAM, "program", _keep_program, observe=False),
+    _compiling("compile, observed", OBSERVED, "observed", _keep_observed, observe=True),
     Stage(name="build simulator", make=_build),
     Stage(
         name="rtl",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.support.hw.simulation import simulate, sink, source
 from tests.support.hw.transfer_bench import small
 from vitreous.hw.axi.gearbox import BeatsToWords, WordsToBeats
+from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory
 from vitreous.spec.layout import word_bytes
 
@@ -19,16 +21,33 @@ STORED = (Memory.X, Memory.W, Memory.R)
 ROWS = 3
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.4])
-@pytest.mark.parametrize("memory", LOADED)
-@pytest.mark.parametrize(("lanes", "depth", "data_bits"), SIZES)
-def test_rows_of_beats_become_words(
-    lanes: int, depth: int, data_bits: int, memory: Memory, stall: float
-) -> None:
-    config, rng = small(lanes, depth, data_bits), random.Random(lanes + data_bits + memory)
-    beat, size, words = data_bits // 8, word_bytes(config, memory), rng.randint(1, 7)
+Sizes = tuple[int, int, int]
+
+
+def over(memories: Sequence[Memory]) -> Callable[[Any], Any]:
+    """Every size, with words of each of ``memories``, without and with stalls."""
+
+    def marked(test: Any) -> Any:
+        test = pytest.mark.parametrize("sizes", SIZES, ids=lambda sizes: "x".join(map(str, sizes)))(test)
+        test = pytest.mark.parametrize("memory", memories)(test)
+        return pytest.mark.parametrize("stall", [0.0, 0.4])(test)
+
+    return marked
+
+
+def rows(sizes: Sizes, memory: Memory) -> tuple[AcceleratorConfig, random.Random, int, list[bytes]]:
+    """Words of a row, 1 to 7, and ``ROWS`` rows of ``memory``, with the generator for what else is random."""
+    lanes, _, data_bits = sizes
+    config, rng = small(*sizes), random.Random(lanes + data_bits + memory)
+    words = rng.randint(1, 7)
+    return config, rng, words, [rng.randbytes(words * word_bytes(config, memory)) for _ in range(ROWS)]
+
+
+@over(LOADED)
+def test_rows_of_beats_become_words(sizes: Sizes, memory: Memory, stall: float) -> None:
+    config, rng, words, data = rows(sizes, memory)
+    beat, size = config.bus.beat_bytes, word_bytes(config, memory)
     dut = BeatsToWords(config, memories=LOADED)
-    data = [rng.randbytes(words * size) for _ in range(ROWS)]
     beats = [row[at : at + beat] for row in data for at in range(0, len(row), beat)]
     # What follows a row in its last beat is dropped, whatever it is.
     numbers = [int.from_bytes(part + rng.randbytes(beat - len(part)), "little") for part in beats]
@@ -46,16 +65,11 @@ def test_rows_of_beats_become_words(
     simulate(dut, bench, source(dut.i, numbers, rng, stall))
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.4])
-@pytest.mark.parametrize("memory", STORED)
-@pytest.mark.parametrize(("lanes", "depth", "data_bits"), SIZES)
-def test_rows_of_words_become_beats_with_strobes(
-    lanes: int, depth: int, data_bits: int, memory: Memory, stall: float
-) -> None:
-    config, rng = small(lanes, depth, data_bits), random.Random(lanes + data_bits + memory)
-    beat, size, words = data_bits // 8, word_bytes(config, memory), rng.randint(1, 7)
+@over(STORED)
+def test_rows_of_words_become_beats_with_strobes(sizes: Sizes, memory: Memory, stall: float) -> None:
+    config, rng, words, data = rows(sizes, memory)
+    beat, size = config.bus.beat_bytes, word_bytes(config, memory)
     dut = WordsToBeats(config, memories=STORED)
-    data = [rng.randbytes(words * size) for _ in range(ROWS)]
     payloads = [
         {"data": int.from_bytes(row[at : at + size], "little"), "last": int(at + size == len(row))}
         for row in data

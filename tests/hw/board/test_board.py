@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from amaranth.back import verilog
 from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import get_runner
 
 from tests.support.sim.small import TINY, golden_window, small_program
 from vitreous.hw.board.board import Board
 from vitreous.sim.host import board as host
 from vitreous.sim.run.build import build_bench
+from vitreous.sim.run.cocotb_bench import run_bench
 from vitreous.spec import isa, layout
 from vitreous.spec.isa import Register
 
@@ -46,15 +46,13 @@ def test_a_program_over_the_serial_line(tmp_path: Path) -> None:
     sizes = [*([1] * len(writes)), *(host.WORD_BYTES * count + 1 for _, count in reads)]
     text = verilog.convert(Board(TINY, memory_kib=MEMORY_KIB, divisor=DIVISOR), name="board", emit_src=False)
     made = build_bench("board", text, FOLDER / "bench.sv", top="board_bench", ports=["finished"])
-    get_runner(made.simulator).test(
-        hdl_toplevel="board_bench",
-        hdl_toplevel_lang="verilog",
-        test_module="tests.support.hw.board_session",
-        build_dir=made.folder,
-        test_dir=tmp_path,
-        results_xml=str(tmp_path / "results.xml"),
-        plusargs=[f"+folder={tmp_path}", f"+expected={sum(sizes)}"],
-        log_file=tmp_path / "simulation.log",
+    run_bench(
+        made.folder,
+        tmp_path,
+        top="board_bench",
+        session="tests.support.hw.board_session",
+        arguments=(f"folder={tmp_path}", f"expected={sum(sizes)}"),
+        simulator=made.simulator,
     )
     assert not get_results(tmp_path / "results.xml")[1]
     answers = (tmp_path / "answers.bin").read_bytes()

@@ -4,15 +4,15 @@ and errors."""
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import numpy as np
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 
-from tests.support.hw.axi_memory import AxiMemory
 from tests.support.hw.ports_model import WriteMemory
-from tests.support.hw.transfer_bench import BASE, TransferBench, depths, small
+from tests.support.hw.transfer_bench import BASE, TransferBench, anywhere, depths, dram_on, small, transfer
 from vitreous.golden.machine.dma import start_fill, start_load, start_load_patches
 from vitreous.golden.machine.memories import Dram, Memories
 from vitreous.hw.axi.axi import ReadChannel
@@ -20,6 +20,7 @@ from vitreous.hw.load.load import LoadUnit
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode, make
 from vitreous.spec.layout import word_bytes
+from vitreous.spec.opcodes.opcode import Region
 
 SIZE = 24576
 
@@ -36,14 +37,13 @@ class Bench(TransferBench):
         m = Module()
         m.submodules.unit, m.submodules.channel = unit, channel
         wiring.connect(m, unit.bus, channel.load)
-        axi = AxiMemory(
+        axi = dram_on(
             channel.bus,
-            config.bus.data_bits,
-            BASE + SIZE + 64,
+            config,
+            SIZE,
             seed=seed,
             stall=stall,
             latency=latency,
-            burst_beats=config.bus.burst_beats,
             outstanding=config.bus.outstanding_reads,
             readable=(BASE, BASE + SIZE),
         )
@@ -87,27 +87,14 @@ def random_program(config: AcceleratorConfig, rng: random.Random, count: int) ->
     beat, program = config.bus.beat_bytes, []
     for _ in range(count):
         which = rng.choice(list(depths(config)))
-        size = word_bytes(config, which)
         words, rows = rng.randint(1, min(12, depths(config)[which] // 5)), rng.randint(1, 4)
         stride = rng.randint(0, min(20, depths(config)[which] // 5))
         base = rng.randint(0, depths(config)[which] - (rows - 1) * stride - words)
         if which is not Memory.P and rng.random() < 0.2:
             program.append(make(Opcode.FILL, memory=which, base=base, words=words))
             continue
-        dram_stride = rng.randint(0, 40) * beat
-        last = (SIZE - (rows - 1) * dram_stride - words * size) // beat
-        program.append(
-            make(
-                Opcode.LOAD,
-                memory=which,
-                base=base,
-                words=words,
-                rows=rows,
-                stride=stride,
-                dram_offset=rng.choice((last, rng.randint(0, last))) * beat,
-                dram_stride=dram_stride,
-            )
-        )
+        region, dram_stride = Region(which, base, words, rows, stride), rng.randint(0, 40) * beat
+        program.append(anywhere(rng, Opcode.LOAD, config, SIZE, region, dram_stride))
     return program
 
 
@@ -166,17 +153,7 @@ def test_patches(lanes: int, depth: int, data_bits: int, stall: float) -> None:
     )
 
 
-def load(**fields: int) -> Instruction:
-    values = {
-        "memory": Memory.W,
-        "base": 0,
-        "words": 4,
-        "rows": 1,
-        "stride": 0,
-        "dram_offset": 0,
-        "dram_stride": 0,
-    }
-    return make(Opcode.LOAD, **{**values, **fields})
+load = partial(transfer, Opcode.LOAD, memory=Memory.W)
 
 
 def test_full_throughput_of_long_rows() -> None:

@@ -4,20 +4,21 @@ and errors."""
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import numpy as np
 import pytest
 from amaranth.hdl import Module
 
-from tests.support.hw.axi_memory import AxiMemory
 from tests.support.hw.ports_model import ReadMemory
-from tests.support.hw.transfer_bench import BASE, TransferBench, depths, small
+from tests.support.hw.transfer_bench import BASE, TransferBench, anywhere, depths, dram_on, small, transfer
 from vitreous.golden.machine.dma import start_store
 from vitreous.golden.machine.memories import Dram, Memories
 from vitreous.hw.store.store import StoreUnit
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode, make
+from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode
 from vitreous.spec.layout import word_bytes
+from vitreous.spec.opcodes.opcode import Region
 
 SIZE = 12001  # no multiple of a beat
 SOURCES = (Memory.X, Memory.W, Memory.R)
@@ -31,15 +32,7 @@ class Bench(TransferBench):
         unit = StoreUnit(config)
         m = Module()
         m.submodules.unit = unit
-        axi = AxiMemory(
-            unit.bus,
-            config.bus.data_bits,
-            BASE + SIZE + 64,
-            seed=seed,
-            stall=stall,
-            burst_beats=config.bus.burst_beats,
-            writable=(BASE, BASE + SIZE),
-        )
+        axi = dram_on(unit.bus, config, SIZE, seed=seed, stall=stall, writable=(BASE, BASE + SIZE))
         memories = {}
         for which in SOURCES:
             port, bits = getattr(unit, which.name.lower()), 8 * word_bytes(config, which)
@@ -70,19 +63,9 @@ def random_program(config: AcceleratorConfig, rng: random.Random, count: int) ->
         size, depth = word_bytes(config, which), depths(config)[which]
         words, rows, stride = rng.randint(1, 10), rng.randint(1, 4), rng.randint(0, depth // 8)
         dram_stride = rng.randint(0, 12) * beat + -(-words * size // beat) * beat
-        last = (SIZE - (rows - 1) * dram_stride - words * size) // beat
-        program.append(
-            make(
-                Opcode.STORE,
-                memory=which,
-                base=rng.randint(0, depth - (rows - 1) * stride - words),
-                words=words,
-                rows=rows,
-                stride=stride,
-                dram_offset=rng.choice((last, rng.randint(0, last))) * beat,
-                dram_stride=dram_stride,
-            )
-        )
+        base = rng.randint(0, depth - (rows - 1) * stride - words)
+        region = Region(which, base, words, rows, stride)
+        program.append(anywhere(rng, Opcode.STORE, config, SIZE, region, dram_stride))
     return program
 
 
@@ -100,17 +83,7 @@ def test_stores_of_every_width(lanes: int, depth: int, data_bits: int, stall: fl
     assert bytes(bench.axi.data[BASE : BASE + SIZE]) == execute(bench, program)
 
 
-def store(**fields: int) -> Instruction:
-    values = {
-        "memory": Memory.X,
-        "base": 0,
-        "words": 4,
-        "rows": 1,
-        "stride": 0,
-        "dram_offset": 0,
-        "dram_stride": 0,
-    }
-    return make(Opcode.STORE, **{**values, **fields})
+store = partial(transfer, Opcode.STORE, memory=Memory.X)
 
 
 def test_full_throughput_of_long_rows() -> None:

@@ -19,6 +19,7 @@ from vitreous.reports.energy.event_costs import (
     register_bits,
     static_power,
 )
+from vitreous.reports.energy.formulas import formulas_table
 from vitreous.reports.energy.technology import ZERO, Range, load_dram, load_technology, named_technologies
 from vitreous.reports.errors import ReportError
 from vitreous.reports.figures.events import events, fetch_beats
@@ -29,6 +30,7 @@ from vitreous.spec.config import (
     NormConfig,
     SoftmaxConfig,
     load_accelerator,
+    named_accelerators,
 )
 from vitreous.spec.isa import COUNTERS, Memory, Opcode, make
 from vitreous.spec.work import work
@@ -155,6 +157,19 @@ def test_each_event_adds_energy(name: str) -> None:
 def test_a_wait_adds_none(name: str) -> None:
     none = energy(counters(), CONFIG, BASE, dram="ddr4", clock_mhz=200)
     assert energy(counters(**{name: 7}), CONFIG, BASE, dram="ddr4", clock_mhz=200) == none
+
+
+@pytest.mark.parametrize("name", named_accelerators())
+def test_every_accelerator_has_the_formulas_of_the_page(name: str) -> None:
+    """Only the values of their letters differ."""
+    costs = event_costs(load_accelerator(name), BASE)
+    table = formulas_table()
+    assert all(
+        f"{c.unit}" in table and f"`{c.event}`" in table and f"| {c.formula} |" in table for c in costs
+    )
+    assert all(c.how.startswith(c.formula) for c in costs)
+    (words,) = [c.how for c in costs if c.event == "load_beats"]
+    assert words == f"wire(b) + 2 reg(b) of a beat of b bits; b = {load_accelerator(name).bus.data_bits}"
 
 
 @pytest.mark.parametrize("variant", ["delta", "table", "poly", "shift"])

@@ -9,7 +9,7 @@ from vitreous.reports.errors import ReportError
 from vitreous.reports.figures import figures
 from vitreous.reports.figures.events import events, fetch_beats
 from vitreous.reports.record.record import Record, from_dict
-from vitreous.spec.isa import COUNTERS, Activation, Memory, Opcode, Operands, make
+from vitreous.spec.isa import COUNTERS, Activation, Memory, Opcode, Operands, Queue, make
 from vitreous.spec.work import work
 
 
@@ -166,6 +166,19 @@ def test_kinds_of_instructions(instruction: object, name: str) -> None:
 def test_an_instruction_without_a_queue_has_no_kind() -> None:
     with pytest.raises(ReportError, match="END has no place in the schedule"):
         figures.kind(make(Opcode.END))
+
+
+def test_what_no_program_may_do_has_no_kind() -> None:
+    with pytest.raises(ReportError, match="^No product is written to P$"):
+        figures.kind(matmul("x", row_tiles=1, columns=1, k_words=1, destination=Memory.P))
+    with pytest.raises(ReportError, match="^No LOAD writes to S$"):
+        figures.kind(transfer(Opcode.LOAD, "x", memory=Memory.S))
+
+
+def test_every_queue_has_its_counters() -> None:
+    counted = {name for works, waits in figures.QUEUE_CYCLES.values() for name in (works, *waits)}
+    assert set(figures.QUEUE_CYCLES) == set(Queue)
+    assert counted == {name for name, _ in COUNTERS if name.endswith("_busy") or "_wait_" in name}
 
 
 def test_layers_of_a_large_run_add_up() -> None:

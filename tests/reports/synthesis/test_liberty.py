@@ -44,6 +44,12 @@ def test_cells_with_area_kind_and_load(tmp_path: Path) -> None:
     assert cells["BUF"].load_ff == 500
 
 
+def test_a_unit_of_capacitance_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    text = library(BUFFER).replace("(1, pf)", "(1, nf)")
+    with pytest.raises(ReportError, match="^capacitive_load_unit must be in ff or pf, not 'nf'$"):
+        read_cells(written(tmp_path, text))
+
+
 def test_groups_attributes_and_continued_lines() -> None:
     root = parse(library(BUFFER), "here")
     (cell,) = root.of("cell")

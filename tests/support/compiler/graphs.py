@@ -22,6 +22,17 @@ IMAGE_DEVIATION = 74.0
 NORM_DEVIATION = 32.0
 STREAM_DEVIATION = 3000.0
 
+TWO_BLOCKS: dict[str, Any] = {
+    "image": (20, 20),
+    "patch": 4,
+    "dim": 32,
+    "heads": 2,
+    "depth": 2,
+    "mlp": 64,
+    "class_token": True,
+}
+"""Sizes for ``random_vit_graph``: 26 tokens through two blocks."""
+
 
 class GraphBuilder:
     """Adds nodes one by one; each method returns the name of the node's (first) output tensor."""

@@ -1,10 +1,12 @@
 """Random MATMUL instructions and memories for the matrix unit's tests, executed by the functional machine."""
 
+import copy
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
-from tests.support.hw.matrix_bench import WAIT
+from tests.support.hw.matrix_bench import WAIT, MatrixBench, Outcome, compare
 from vitreous.golden.errors import GoldenError
 from vitreous.golden.machine import Memories
 from vitreous.golden.machine.matmul import start
@@ -169,3 +171,22 @@ def random_program(
             score_words[instruction["slot"]] = -(-instruction["columns"] // depth)
         program.append(instruction)
     return program
+
+
+@cache
+def bench(config: AcceleratorConfig) -> MatrixBench:
+    """One for each configuration: elaborating it takes longer than a program."""
+    return MatrixBench(config)
+
+
+def run(config: AcceleratorConfig, program: list[Instruction], seed: int = 0) -> Outcome:
+    """Runs a legal program and compares all memories."""
+    before = random_memories(config, np.random.default_rng(seed))
+    expected = copy.deepcopy(before)
+    for pc, instruction in enumerate(program):
+        execute(instruction, expected, pc)
+    outcome = bench(config).run(program, before)
+    assert outcome.errors == []
+    assert len(outcome.done) == len(program)
+    compare(outcome, expected)
+    return outcome

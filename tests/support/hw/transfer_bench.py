@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from amaranth.hdl import Module
@@ -9,7 +10,9 @@ from amaranth.sim import Simulator
 
 from tests.support.hw.axi_memory import AxiMemory, taken
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig, MemoryConfig
-from vitreous.spec.isa import Instruction, Memory
+from vitreous.spec.isa import Instruction, Memory, Opcode, make
+from vitreous.spec.layout import word_bytes
+from vitreous.spec.opcodes.opcode import Region
 
 BASE = 0x1000 - 0x40
 """Where the window begins: shortly before a page ends."""
@@ -27,6 +30,27 @@ def small(lanes: int = 4, depth: int = 2, data_bits: int = 64, **bus: int) -> Ac
     )
 
 
+def transfer(opcode: Opcode, *, memory: Memory, **fields: int) -> Instruction:
+    """A LOAD or STORE of 4 words of ``memory`` from its first one on, changed by ``fields``."""
+    values = dict.fromkeys(("base", "stride", "dram_offset", "dram_stride"), 0)
+    return make(opcode, **{"memory": memory, "words": 4, "rows": 1, **values, **fields})
+
+
+def anywhere(
+    rng: random.Random,
+    opcode: Opcode,
+    config: AcceleratorConfig,
+    window: int,
+    region: Region,
+    dram_stride: int,
+) -> Instruction:
+    """A LOAD or STORE of ``region`` at a random beat, often the last one, of a window of so many bytes."""
+    beat, size = config.bus.beat_bytes, word_bytes(config, region.memory)
+    last = (window - (region.rows - 1) * dram_stride - region.words * size) // beat
+    offset = rng.choice((last, rng.randint(0, last))) * beat
+    return make(opcode, **region._asdict(), dram_offset=offset, dram_stride=dram_stride)
+
+
 def depths(config: AcceleratorConfig) -> dict[Memory, int]:
     """Words of each memory that a LOAD can name; a STORE can name all but P."""
     return {
@@ -35,6 +59,12 @@ def depths(config: AcceleratorConfig) -> dict[Memory, int]:
         Memory.R: config.r_depth,
         Memory.P: config.p_depth,
     }
+
+
+def dram_on(bus: Any, config: AcceleratorConfig, window: int, **model: Any) -> AxiMemory:
+    """A DRAM on ``bus`` that ends shortly behind a window of so many bytes."""
+    bits, beats = config.bus.data_bits, config.bus.burst_beats
+    return AxiMemory(bus, bits, BASE + window + 64, burst_beats=beats, **model)
 
 
 class TransferBench:

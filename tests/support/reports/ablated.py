@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.reports.recorded import CONFIG
+from tests.support.reports.recorded import CONFIG, SETTING
 from vitreous.reports.ablation.ablation import Ablation, AblationRow
 from vitreous.reports.energy.technology import Range
 
@@ -31,12 +31,8 @@ def ablation() -> Ablation:
         model_source="written by hand",
         accelerator="tiny",
         config=CONFIG.as_dict(),
-        technology="asic-28nm",
-        dram="ddr4",
-        clock_mhz=200.0,
+        **SETTING,
         clock_source="assumed",
-        memory_latency=40,
-        memory_throughput=100,
         target="xcup",
         rows=(
             row("nothing", "baseline", 1000),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.reports.recorded import CONFIG
+from tests.support.reports.recorded import CONFIG, SETTING
 from vitreous.reports.exploration.exploration import Confirmation, Exploration, ExploredPoint, Goal, Searched
 from vitreous.spec.isa import COUNTERS
 
@@ -64,12 +64,8 @@ def exploration() -> Exploration:
         searches=(
             Searched(
                 model="two-layers",
-                technology="asic-28nm",
-                dram="ddr4",
-                clock_mhz=200.0,
+                **SETTING,
                 area="xcup",
-                memory_latency=40,
-                memory_throughput=100,
                 measured_on="8 images",
                 points=tuple(point(number) for number in range(40)),
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+from tests.support.instructions import zeros
 from vitreous.reports.record.record import FORMAT, Record, from_dict
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig
 from vitreous.spec.isa import COUNTERS, Instruction, Memory, Opcode, Operands, Queue, Scale, make
@@ -13,28 +14,20 @@ CONFIG = AcceleratorConfig(name="tiny", array=ArrayConfig(lanes=4, depth=2), bus
 """32 MAC a cycle, words of 8 bytes in X and W."""
 
 
+SETTING: dict[str, Any] = {
+    "technology": "asic-28nm",
+    "dram": "ddr4",
+    "clock_mhz": 200.0,
+    "memory_latency": 40,
+    "memory_throughput": 100,
+}
+"""What made-up ablations and explorations were made with."""
+
+
 def matmul(label: str, *, row_tiles: int, columns: int, k_words: int, **fields: int) -> Instruction:
-    values = {
-        "operands": Operands.XW,
-        "destination": Memory.X,
-        "scale": Scale.COLUMN,
-        "activation": 0,
-        "residual": 0,
-        "slot": 0,
-        "a_base": 0,
-        "a_stride": 0,
-        "b_base": 0,
-        "b_stride": 0,
-        "o_base": 0,
-        "o_stride": 0,
-        "p_base": 0,
-        "zero_point": 0,
-        "multiplier": 1,
-        "shift": 1,
-        "extra_planes": 0,
-        **fields,
-    }
-    return make(Opcode.MATMUL, label=label, row_tiles=row_tiles, columns=columns, k_words=k_words, **values)
+    """From X and W to X, scaled by column, but for ``fields``."""
+    sizes = {"row_tiles": row_tiles, "columns": columns, "k_words": k_words}
+    return zeros(Opcode.MATMUL, label=label, **{"multiplier": 1, "shift": 1, **sizes, **fields})
 
 
 def transfer(opcode: Opcode, label: str, memory: Memory) -> Instruction:
@@ -236,30 +229,27 @@ class _Schedule:
         return self.product(f"{name}.mlp.fc2", 280_000, ready, 2, destination=Memory.R, residual=1)
 
 
+SHARES = {
+    "rest": {"matrix_wait_load": 8, "matrix_wait_vector": 3, "matrix_stall_readout": 9, "matrix_empty": 10},
+    "all": {"load_busy": 5, "vector_busy": 12, "load_beats": 9},
+    "busy": {
+        "x_reads": 1,
+        "w_reads": 1,
+        "x_writes": 12,
+        "r_reads": 9,
+        "r_writes": 15,
+        "s_writes": 30,
+        "s_reads": 14,
+    },
+}
+"""Of all cycles, of those in which the array works and of the others, one of so many counts for a counter."""
+
+
 def _large_counters(end: int, busy: int) -> dict[str, int]:
     """Of ``end`` cycles, in ``busy`` of which the array works."""
-    rest = end - busy
-    return counters(
-        cycles=end,
-        array_busy=busy,
-        matrix_wait_load=rest // 8,
-        matrix_wait_vector=rest // 3,
-        matrix_stall_readout=rest // 9,
-        matrix_empty=rest // 10,
-        load_busy=end // 5,
-        vector_busy=end // 12,
-        store_busy=300,
-        load_beats=end // 9,
-        fetch_beats=3000,
-        store_beats=120,
-        x_reads=busy,
-        w_reads=busy,
-        x_writes=busy // 12,
-        r_reads=busy // 9,
-        r_writes=busy // 15,
-        s_writes=busy // 30,
-        s_reads=busy // 14,
-    )
+    cycles = {"all": end, "busy": busy, "rest": end - busy}
+    shares = {name: cycles[of] // part for of, parts in SHARES.items() for name, part in parts.items()}
+    return counters(cycles=end, array_busy=busy, store_busy=300, fetch_beats=3000, store_beats=120, **shares)
 
 
 def large_record(blocks: int = 12, tiles: int = 25) -> Record:

@@ -1,12 +1,11 @@
 """Dedicated units: which pairs of arrays there are, and what the composition adds up."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 
-from tests.support.compiler.graphs import random_vit_graph
+from tests.support.compiler.graphs import TWO_BLOCKS, random_vit_graph
 from vitreous.reports.area.area import area
 from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
@@ -15,19 +14,10 @@ from vitreous.studies.dedicated import Workbench, _layer, is_attention, splits, 
 torch.set_num_threads(1)
 
 CONFIG = replace(load_accelerator("edge64"), array=ArrayConfig(lanes=8, depth=4))
-SIZES: dict[str, Any] = {
-    "image": (20, 20),
-    "patch": 4,
-    "dim": 32,
-    "heads": 2,
-    "depth": 2,
-    "mlp": 64,
-    "class_token": True,
-}
 
 
 def workbench(config: AcceleratorConfig = CONFIG) -> Workbench:
-    return Workbench(random_vit_graph(3, **SIZES), config, MemoryTiming())
+    return Workbench(random_vit_graph(3, **TWO_BLOCKS), config, MemoryTiming())
 
 
 @pytest.mark.parametrize(("lanes", "depth"), [(4, 4), (8, 4), (16, 4), (16, 1)])

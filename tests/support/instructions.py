@@ -1,0 +1,11 @@
+"""Instructions of which a test says only what matters to it."""
+
+from __future__ import annotations
+
+from vitreous.spec.isa import FIELDS, Instruction, Opcode, make
+
+
+def zeros(opcode: Opcode, *, label: str = "", **fields: int) -> Instruction:
+    """Every field that is not in ``fields`` is 0."""
+    values = dict.fromkeys((field.name for field in FIELDS[opcode]), 0)
+    return make(opcode, label=label, **{**values, **fields})
