@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vitreous.reports.units.units import COLUMNS, PartCost, UnitRow, Units
+from vitreous.spec.variants import ActivationFunction
 
 NONE = "–"
 
@@ -50,7 +51,7 @@ def _label(row: UnitRow) -> str:
 
 def activation_table(units: Units) -> Table:
     """GELU and SiLU."""
-    rows = units.of("gelu", "silu")
+    rows = units.of(*ActivationFunction)
     return Table(
         "GELU and SiLU",
         "Largest error over all 65536 inputs; mean errors on the distributions named; rounded: share of 8-bit results "
