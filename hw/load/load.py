@@ -22,7 +22,7 @@ from vitreous.hw.load.load_front import LoadFront
 from vitreous.hw.memory.ports import Command, WritePort, report_first
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import ErrorCode, Opcode, Queue
+from vitreous.spec.isa import ErrorCode
 from vitreous.spec.limits import PENDING_LOADS
 
 BEAT_QUEUE = 8
@@ -50,7 +50,6 @@ class LoadUnit(TransferUnit):
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
-        isa.check_queue(Queue.LOAD, Opcode.LOAD, Opcode.LOAD_PATCHES, Opcode.FILL)
         config = checks.accelerator(config)
         ports = {
             "xo": WritePort(8 * config.panel_word_bytes, masked=True),
