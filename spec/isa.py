@@ -57,6 +57,7 @@ __all__ = [
     "Queue",
     "Register",
     "Scale",
+    "check_queue",
     "decode",
     "layout",
     "make",
@@ -97,6 +98,19 @@ FIELDS: Mapping[Opcode, tuple[Field, ...]] = {opcode: spec.fields for opcode, sp
 QUEUE_OF: Mapping[Opcode, Queue] = {
     opcode: spec.queue for opcode, spec in OPCODES.items() if spec.queue is not None
 }
+
+
+def check_queue(queue: Queue, *known: Opcode) -> None:
+    """A unit states what it can execute, so that it never takes a new opcode of its queue for one of those.
+
+    Raises ProgramError where ``known`` are not the opcodes of ``queue``.
+    """
+    opcodes = {opcode for opcode, its in QUEUE_OF.items() if its is queue}
+    if opcodes != set(known):
+        wrong = ", ".join(opcode.name for opcode in sorted(opcodes ^ set(known)))
+        raise ProgramError(
+            f"Queue {queue.name}: {wrong} is in the table of opcodes or in its unit, not in both"
+        )
 
 
 def layout(opcode: Opcode) -> tuple[Field, ...]:

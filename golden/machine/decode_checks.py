@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from vitreous.golden.machine.errors import MachineError
 from vitreous.spec.config import AcceleratorConfig
@@ -91,7 +92,9 @@ def check_fields(i: Instruction, config: AcceleratorConfig, pc: int) -> None:
             wrong = _transfer(i, _STREAMS, ("words",))
         case Opcode.LOAD_PATCHES:
             wrong = _transfer(i, (), ("patch", "grid_columns", "grid_rows", "channels"))
-        case _:
+        case Opcode.END:
             return
+        case _:
+            assert_never(i.opcode)
     for sentence in wrong:
         raise MachineError(ErrorCode.ILLEGAL_FIELD, pc, f"{i.opcode.name}: {sentence}")

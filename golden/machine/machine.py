@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,8 +166,10 @@ class Machine:
                     finish = dma.start_fill(i, memories, pc)
                 case Opcode.STORE:
                     finish = dma.start_store(i, memories, dram, pc)
-                case _:
+                case Opcode.END:
                     raise GoldenError("no unit executes it")
+                case _:
+                    assert_never(i.opcode)
         return _naming(i, pc)(finish)
 
 

@@ -11,7 +11,7 @@ from vitreous.hw.load.pixel_rows import PixelRows
 from vitreous.hw.memory.ports import Command, instruction_layout
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Memory, Opcode
+from vitreous.spec.isa import Memory, Opcode, Queue
 from vitreous.spec.layout import word_bytes
 
 
@@ -31,6 +31,7 @@ class LoadFront(wiring.Component):
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
+        isa.check_queue(Queue.LOAD, Opcode.LOAD, Opcode.LOAD_PATCHES, Opcode.FILL)
         self._config = config
         super().__init__(
             {

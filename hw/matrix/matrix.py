@@ -37,7 +37,7 @@ from vitreous.hw.matrix.scores import Scores
 from vitreous.hw.memory.ports import Fault, ReadPort, WritePort, report_first, unit_members
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Activation, ErrorCode, Memory, Operands
+from vitreous.spec.isa import Activation, ErrorCode, Memory, Opcode, Operands, Queue
 from vitreous.spec.limits import ISSUED_INSTRUCTIONS
 
 _EPILOGUE_STAGE = 1 + Array.COLUMN_LATENCY
@@ -96,6 +96,7 @@ class MatrixUnit(wiring.Component):
         return MatrixUnit.column_latency(config) + MatrixUnit.result_latency(config) + Packer.LATENCY
 
     def __init__(self, config: AcceleratorConfig) -> None:
+        isa.check_queue(Queue.MATRIX, Opcode.MATMUL)
         self.config = checks.accelerator(config)
         self._operand_stage = Scores.read_latency(config)
         self._start_stage = self._operand_stage + Array.SHADOW_LATENCY - 2

@@ -15,7 +15,7 @@ from vitreous.hw.axi.transfer_unit import TransferUnit
 from vitreous.hw.memory.ports import Command, ReadPort, instruction_layout, report_first
 from vitreous.hw.store.store_words import SOURCES, WordReader
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import ErrorCode, Memory, Opcode
+from vitreous.spec.isa import ErrorCode, Memory, Opcode, Queue, check_queue
 from vitreous.spec.layout import word_bytes
 
 OUTSTANDING_WRITES = 8
@@ -62,6 +62,7 @@ class StoreUnit(TransferUnit):
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
+        check_queue(Queue.STORE, Opcode.STORE)
         config = checks.accelerator(config)
         ports = {memory.name.lower(): ReadPort(8 * word_bytes(config, memory)) for memory in SOURCES}
         super().__init__(config, Axi4(config.bus.data_bits), ports)

@@ -19,7 +19,7 @@ from vitreous.hw.norm.interface import NormPass
 from vitreous.hw.vector.pipeline import VARIANTS, NormPipeline, NormTag, NormTask, norm_latency
 from vitreous.hw.vector.words import NormWords
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import ErrorCode, Opcode
+from vitreous.spec.isa import ErrorCode, Opcode, Queue, check_queue
 from vitreous.spec.limits import NORM_CHANNELS, POOL_TOKENS
 
 
@@ -115,6 +115,7 @@ class VectorUnit(wiring.Component):
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
+        check_queue(Queue.VECTOR, Opcode.NORM, Opcode.POOL)
         self.config = checks.accelerator(config)
         self.lanes, self.depth = config.array.lanes, config.array.depth
         self._has_mean = VARIANTS[config.norm.variant].MEAN

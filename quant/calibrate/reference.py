@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from vitreous.quant.importer import float_ir as ir
+from vitreous.spec.variants import ActivationFunction
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": functional.gelu,
-    "silu": functional.silu,
+    ActivationFunction.GELU: functional.gelu,
+    ActivationFunction.SILU: functional.silu,
     "relu": functional.relu,
 }
 

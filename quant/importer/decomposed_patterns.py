@@ -19,6 +19,7 @@ from vitreous.quant.importer import layers, stream
 from vitreous.quant.importer.float_ir import MeanSquare, Root, Sigmoid, Square
 from vitreous.quant.importer.view import View, identical, uniform
 from vitreous.quant.importer.walk import Walk
+from vitreous.spec.variants import ActivationFunction
 
 _RMS = "RMS norms over all channels of a token: x * rsqrt(mean(x**2, -1) + eps)"
 
@@ -111,7 +112,7 @@ def product(walk: Walk, node: fx.Node, left: View, right: View) -> View | None:
             continue
         source = other.source
         if isinstance(source, Sigmoid) and identical(value, source.argument) and _untouched(other, value):
-            return layers.activation(walk, node, value, "silu")
+            return layers.activation(walk, node, value, ActivationFunction.SILU)
         if isinstance(source, Root) and source.inverse:
             return _rms_norm(walk, node, value, other)
     return None

@@ -22,6 +22,7 @@ from vitreous.quant.importer.elementwise import SUPPORTED
 from vitreous.quant.importer.float_ir import Encoder, Image, Linear, Square, collect
 from vitreous.quant.importer.view import View, whole
 from vitreous.quant.importer.walk import Walk
+from vitreous.spec.variants import ActivationFunction
 
 # Operators that give every element of their result one element of their operand: executed on the element numbers.
 _MOVES = frozenset(
@@ -202,7 +203,7 @@ def _native_layer_norm(walk: Walk, node: fx.Node, *args: Any, **kwargs: Any) -> 
 def _gelu(walk: Walk, node: fx.Node, value: View, *, approximate: str = "none") -> View:
     if approximate != "none":
         raise refuse(node, f"GELU with approximate={approximate!r}", "the exact GELU, approximate='none'")
-    return layers.activation(walk, node, value, "gelu")
+    return layers.activation(walk, node, value, ActivationFunction.GELU)
 
 
 def _fused_rms_norm(walk: Walk, node: fx.Node, *args: Any, **kwargs: Any) -> Any:
@@ -215,7 +216,7 @@ def _mean(walk: Walk, node: fx.Node, view: View, *args: Any, **kwargs: Any) -> V
 
 
 def _silu(walk: Walk, node: fx.Node, value: View) -> View:
-    return layers.activation(walk, node, value, "silu")
+    return layers.activation(walk, node, value, ActivationFunction.SILU)
 
 
 def _relu(walk: Walk, node: fx.Node, value: View) -> View:

@@ -177,15 +177,16 @@ def read(data: Any) -> Measurements:
         file = structured(_File, data, "it")
     except ReportError as error:
         raise ReportError(f"The areas are damaged: {error}") from None
+    pieces = {piece.name: piece for piece in PIECES}
     runs: dict[tuple[str, tuple[str, ...]], list[Run]] = {}
     for run in file.runs:
         lacking = [c for c in file.columns if c not in run.cost]
         if lacking:
             raise ReportError(f"The areas are damaged: a run of {run.piece} lacks {', '.join(lacking)}")
         cost = {c: float(run.cost[c]) for c in file.columns}
-        sizes = {name: float(value) for name, value in run.sizes.items()}
+        flags = pieces[run.piece].flags if run.piece in pieces else ()
+        sizes = {name: float(run.sizes.get(name, 0.0)) for name in dict.fromkeys((*run.sizes, *flags))}
         runs.setdefault((run.piece, run.variant), []).append(Run(sizes, cost))
-    pieces = {piece.name: piece for piece in PIECES}
     fits = {
         key: Fit(pieces[key[0]], file.target, tuple(found), file.columns)
         for key, found in runs.items()

@@ -35,6 +35,7 @@ class Piece:
     copies : instances that are the same circuit, of which one is measured: the paths of the others.
     core : so many leading terms are always used; more of them where they predict runs that are left out better.
     optional : some configurations have no such piece.
+    flags : sizes that are 1 for one variant and 0 for all others; a run that is older than a variant has 0.
     memory : it holds an on-chip memory, of ``width`` and ``words`` in ``sizes``; ``masked``: written by parts.
     """
 
@@ -47,6 +48,7 @@ class Piece:
     copies: tuple[str, ...] = ()
     core: int = 2
     optional: bool = False
+    flags: tuple[str, ...] = ()
     memory: bool = False
     masked: bool = False
 
@@ -189,6 +191,7 @@ def _piece(
     copies: tuple[str, ...] = (),
     core: int = 2,
     optional: bool = False,
+    flags: tuple[str, ...] = (),
     memory: str = "",
 ) -> Piece:
     return Piece(
@@ -201,6 +204,7 @@ def _piece(
         copies=copies,
         core=core,
         optional=optional,
+        flags=flags,
         memory=bool(memory),
         masked=memory == "masked",
     )
@@ -262,6 +266,7 @@ PIECES: tuple[Piece, ...] = (
         "N",
         *_LATENCIES,
         core=3 + len(_LATENCIES),
+        flags=_LATENCIES,
     ),
     _piece("vector", "vector unit", "vector", _norm, _words, "N", "1", "N*V"),
     _piece("load", "load", "load", _none, _load_sizes, *_GEAR, "reads", core=3),

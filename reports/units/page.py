@@ -12,6 +12,7 @@ from vitreous.reports.tables import markdown_table
 from vitreous.reports.units.tables import Table, number, points_of, tables
 from vitreous.reports.units.units import UnitRow, Units
 from vitreous.spec.storage import write_text
+from vitreous.spec.variants import ActivationFunction
 
 LANES = 8
 """Lanes of the accelerator for which costs are compared: what lanes share counts once."""
@@ -142,7 +143,7 @@ Lines = list[tuple[str, Sequence[tuple[float, float]]]]
 
 
 def _activations(units: Units) -> Lines:
-    return [(f"{r.function} {r.variant}, {r.formats}", r.curve) for r in units.of("gelu", "silu")]
+    return [(f"{r.function} {r.variant}, {r.formats}", r.curve) for r in units.of(*ActivationFunction)]
 
 
 def _keys(units: Units) -> Lines:

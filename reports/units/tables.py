@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vitreous.reports.units.units import COLUMNS, PartCost, UnitRow, Units
+from vitreous.spec.variants import ActivationFunction
 
 NONE = "–"
 
@@ -87,7 +88,7 @@ def activation_table(units: Units) -> Table:
         "GELU and SiLU",
         "Largest error over all 65536 inputs; mean errors on the distributions named; rounded: share of 8-bit results "
         "that are those of float64. Cost: LUT / FF / DSP / BRAM of one lane, UltraScale+.",
-        units.of("gelu", "silu"),
+        units.of(*ActivationFunction),
         (
             *FIRST,
             ("largest", lambda r: number(r.largest)),

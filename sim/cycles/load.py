@@ -12,7 +12,7 @@ from vitreous.sim.cycles.events import Clock
 from vitreous.sim.cycles.ports import Port
 from vitreous.sim.cycles.timing import BEAT_QUEUE
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Instruction, Memory, Opcode
+from vitreous.spec.isa import Instruction, Memory, Opcode, Queue, check_queue
 from vitreous.spec.limits import PENDING_LOADS
 
 STEADY = range(257)
@@ -39,6 +39,7 @@ class LoadModel:
         ports: dict[Memory, Port],
         complete: Callable[[int], None],
     ) -> None:
+        check_queue(Queue.LOAD, Opcode.LOAD, Opcode.LOAD_PATCHES, Opcode.FILL)
         self._config, self._clock, self._bus, self._ports = config, clock, bus, ports
         self._complete = complete
         self._lane = bus.lane(self, self.stream)

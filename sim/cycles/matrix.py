@@ -10,7 +10,7 @@ from operator import itemgetter
 from vitreous.sim.cycles.ports import Client
 from vitreous.sim.cycles.timing import matrix_timing
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Instruction, Memory, Operands, Scale
+from vitreous.spec.isa import Instruction, Memory, Opcode, Operands, Queue, Scale, check_queue
 from vitreous.spec.layout import ceil_div
 
 _Use = tuple[Client, int, int, int, int, int]
@@ -61,6 +61,7 @@ class MatrixModel:
         complete: Callable[[int], None],
         stored: Container[Memory] = frozenset(Memory),
     ) -> None:
+        check_queue(Queue.MATRIX, Opcode.MATMUL)
         self._lanes, self._depth = config.array.lanes, config.array.depth
         self._timing = matrix_timing(config)
         self._stored, self._complete = stored, complete

@@ -14,7 +14,7 @@ from vitreous.sim.cycles.ports import Port
 from vitreous.sim.cycles.timing import OUTSTANDING_WRITES, READ_AHEAD
 from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Instruction, Memory
+from vitreous.spec.isa import Instruction, Memory, Opcode, Queue, check_queue
 from vitreous.spec.layout import ceil_div, word_bytes
 
 FIRST_BURST, FIRST_READ = 5, 3
@@ -112,6 +112,7 @@ class StoreModel:
         ports: dict[Memory, Port],
         complete: Callable[[int], None],
     ) -> None:
+        check_queue(Queue.STORE, Opcode.STORE)
         self._config, self._clock, self._ports, self._complete = config, clock, ports, complete
         self._latency, self._pace = timing.latency, Pace(timing.throughput)
         self.release: Callable[[int], None]

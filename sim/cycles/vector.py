@@ -11,7 +11,7 @@ from vitreous.sim.cycles.events import Clock, Phase
 from vitreous.sim.cycles.ports import Client, Follower, Port
 from vitreous.sim.cycles.timing import row_timing
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Instruction, Opcode
+from vitreous.spec.isa import Instruction, Opcode, Queue, check_queue
 from vitreous.spec.layout import ceil_div
 from vitreous.spec.opcodes.norm import has_mean_pass
 
@@ -33,6 +33,7 @@ class VectorModel:
         matrix_writes: Client,
         complete: Callable[[int], None],
     ) -> None:
+        check_queue(Queue.VECTOR, Opcode.NORM, Opcode.POOL)
         self._config, self._timing, self._depth = config, row_timing(config), config.array.depth
         self._clock, self._complete = clock, complete
         self._in, self._out = Port(matrix_reads), Port(matrix_writes)

@@ -18,7 +18,7 @@ from vitreous.spec.config import (
     load_accelerator,
     named_accelerators,
 )
-from vitreous.spec.variants import EXACT
+from vitreous.spec.variants import EXACT, ActivationFunction, ActivationVariant
 
 MACS = {"edge64": 64, "edge64-ecp5": 64, "edge256": 256, "edge1024": 1024, "edge4096": 4096, "square256": 256}
 
@@ -100,9 +100,12 @@ WRONG = [
     ),
     (
         {"activation": {"variant": "erf"}},
-        "activation.variant must be one of delta, table, poly, shift, exact, not 'erf'",
+        f"activation.variant must be one of {', '.join(ActivationVariant)}, not 'erf'",
     ),
-    ({"activation": {"function": "swish"}}, "activation.function must be one of gelu, silu, not 'swish'"),
+    (
+        {"activation": {"function": "swish"}},
+        f"activation.function must be one of {', '.join(ActivationFunction)}, not 'swish'",
+    ),
     (
         {"activation": {"function": "silu", "variant": "poly"}},
         "activation.variant poly approximates GELU only; for silu use",

@@ -15,7 +15,9 @@ from vitreous.spec.isa import (
     Instruction,
     Opcode,
     ProgramError,
+    Queue,
     Register,
+    check_queue,
     decode,
     layout,
     make,
@@ -106,3 +108,13 @@ def test_counters_and_registers_have_one_place_each() -> None:
     assert len({int(r) for r in Register}) == len(Register)
     assert max(Register) == Register.COUNTERS
     assert Register.COUNTERS + 8 * len(COUNTERS) <= 1 << 12
+
+
+def test_a_unit_that_lacks_an_opcode_of_its_queue_is_refused() -> None:
+    check_queue(Queue.VECTOR, Opcode.NORM, Opcode.POOL)
+    with pytest.raises(
+        ProgramError, match="^Queue VECTOR: POOL is in the table of opcodes or in its unit, not in both$"
+    ):
+        check_queue(Queue.VECTOR, Opcode.NORM)
+    with pytest.raises(ProgramError, match="^Queue STORE: FILL is in"):
+        check_queue(Queue.STORE, Opcode.STORE, Opcode.FILL)

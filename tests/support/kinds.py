@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, StrEnum
 from functools import partial
 from typing import Any
 
@@ -82,6 +82,12 @@ def words(place: str, kind: type[Enum]) -> Iterator[Enum]:
     """The members of ``kind`` that the text of ``place`` names."""
     found = set(re.findall(r"\w+", (ROOT / place).read_text()))
     return (member for member in kind if name(member) in found)
+
+
+def quoted(place: str, kind: type[StrEnum]) -> Iterator[StrEnum]:
+    """The members of ``kind`` that the text of ``place`` names as code: some are common words."""
+    text = (ROOT / place).read_text()
+    return (member for member in kind if f"`{member}`" in text)
 
 
 def _activation_machine(variant: ActivationVariant) -> AcceleratorConfig:
@@ -252,6 +258,9 @@ KINDS: Mapping[str, tuple[Place, ...]] = {
         ),
         Place("quant/calibrate/reference.py", _reference_functions, lambda: ActivationFunction),
         Place(
+            "quant/importer", lambda: named("quant/importer", ActivationFunction), lambda: ActivationFunction
+        ),
+        Place(
             "vitreous/characterize/approx.py",
             lambda: named("vitreous/characterize/approx.py", ActivationFunction),
             lambda: ActivationFunction,
@@ -275,6 +284,7 @@ KINDS: Mapping[str, tuple[Place, ...]] = {
         ),
         Place("golden/machine/machine.py", lambda: named("golden/machine/machine.py", Opcode), QUEUED),
         Place("hw", lambda: named("hw", Opcode), QUEUED),
+        Place("sim/cycles", lambda: named("sim/cycles", Opcode), QUEUED),
         Place("compiler", lambda: named("compiler", Opcode), lambda: Opcode),
         Place("reports/figures/figures.py", _in_schedule, QUEUED),
         Place("docs/machine.md", lambda: words("docs/machine.md", Opcode), lambda: Opcode),

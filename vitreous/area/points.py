@@ -6,13 +6,22 @@ variant of every piece occurs and every term of every formula varies. ``edge64``
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from vitreous.reports.area.pieces import PIECES
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
-from vitreous.spec.variants import MULTIPLIERS, Multiplier, NormVariant
+from vitreous.spec.variants import (
+    ACTIVATIONS,
+    FUNCTIONS,
+    MULTIPLIERS,
+    ActivationVariant,
+    Multiplier,
+    NormVariant,
+    SoftmaxVariant,
+    in_hardware,
+)
 
 Point = tuple[AcceleratorConfig, tuple[str, ...]]
 ALL = tuple(piece.name for piece in PIECES)
@@ -37,10 +46,14 @@ _SMALL = {"activation_kib": 4, "weight_kib": 4, "residual_kib": 4, "parameter_en
 
 def points() -> Iterator[Point]:
     """Configurations, each with the names of the pieces that are measured in it."""
-    yield load_accelerator("edge64"), ALL
-    yield _point(8, 1), (*_LANES, "memory_s")
-    yield from _linear()
-    yield from _mixed()
+    listed = [
+        (load_accelerator("edge64"), ALL),
+        (_point(8, 1), (*_LANES, "memory_s")),
+        *_linear(),
+        *_mixed(),
+    ]
+    yield from listed
+    yield from _further([config for config, _ in listed])
     # Last, because these take longest.
     yield (
         load_accelerator("square256"),
@@ -175,3 +188,21 @@ def _mixed() -> Iterator[Point]:
     )
     # The finest direct table, which `vitreous ablate` sets beside the default.
     yield _point(8, 4, activation={"variant": "table", "step_bits": 8}), ("activation",)
+
+
+def _further(listed: Sequence[AcceleratorConfig]) -> Iterator[Point]:
+    """Every variant that no ``listed`` configuration has, at one size."""
+    smooth = {(config.activation.function, config.activation.variant) for config in listed}
+    for variant in in_hardware(ActivationVariant):
+        for function in ACTIVATIONS[variant].functions:
+            if (function, variant) not in smooth:
+                chosen = {"function": function, "variant": variant, "range": FUNCTIONS[function].usual_range}
+                yield _point(8, 4, activation=chosen), ("activation", "feed")
+    for soft in sorted(set(in_hardware(SoftmaxVariant)) - {config.softmax.variant for config in listed}):
+        for bits in (16, 8):
+            chosen = {"variant": soft, "probability_bits": bits}
+            yield _point(8, 4, softmax=chosen), ("statistics", "prologue", "feed")
+    for norm in sorted(set(in_hardware(NormVariant)) - {config.norm.variant for config in listed}):
+        yield _point(8, 4, norm=norm), ("vector",)
+    for multiplier in sorted(set(Multiplier) - {config.array.multiplier for config in listed}):
+        yield _point(8, 4, multiplier=multiplier), ("array",)

@@ -97,17 +97,22 @@ def _activation_settings(function: ActivationFunction) -> Iterator[ActivationCon
                 fraction_bits=10 + step_bits,
             )
     for variant in in_hardware(ActivationVariant):
-        traits = ACTIVATIONS[variant]
-        if function in traits.functions and not traits.tabulated:
+        swept = variant in (ActivationVariant.DELTA, ActivationVariant.TABLE)
+        if function in ACTIVATIONS[variant].functions and not swept:
             yield ActivationConfig(function=function, variant=variant, fraction_bits=14)
 
 
 def _activation_table_bits(config: ActivationConfig) -> int:
-    """Bits of the table: each value once, also where two of them are interpolated between."""
-    traits = ACTIVATIONS[config.variant]
-    if not traits.tabulated:
-        return 0
-    table = tables.activation_delta(config) if traits.interpolates else tables.activation_table(config)
+    """Bits of the table: each value once, also where two of them are interpolated between. Raises RunError."""
+    match config.variant:
+        case ActivationVariant.DELTA:
+            table = tables.activation_delta(config)
+        case ActivationVariant.TABLE:
+            table = tables.activation_table(config)
+        case variant if not ACTIVATIONS[variant].tabulated:
+            return 0
+        case variant:
+            raise RunError(f"Nothing says how many bits the table of {variant} has")
     signed = min(table) < 0
     return len(table) * (max(max(table).bit_length(), (-min(table) - 1).bit_length()) + signed)
 

@@ -262,7 +262,9 @@ def _further(
                 config = ActivationConfig(
                     function=function, variant=variant, range=FUNCTIONS[function].usual_range
                 )
-                yield f"{function}_{variant}", f"Q6.{config.fraction_bits}", config
+                steps = f", steps of 1/{1 << config.step_bits} to {config.range:g}"
+                formats = f"Q6.{config.fraction_bits}{steps if ACTIVATIONS[variant].tabulated else ''}"
+                yield f"{function}_{variant}", formats, config
 
 
 def catalogue() -> tuple[Entry, ...]:

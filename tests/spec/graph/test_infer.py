@@ -13,6 +13,9 @@ from vitreous.spec.config import EXACT, SoftmaxConfig
 from vitreous.spec.graph import SIGNATURES, Graph, GraphError, Node, Op, TensorType
 from vitreous.spec.graph.infer import INFER, infer
 from vitreous.spec.graph.node import DTYPE_BITS
+from vitreous.spec.variants import ActivationFunction
+
+FUNCTIONS = ", ".join(ActivationFunction)
 
 I8, I16, I32 = "int8", "int16", "int32"
 NAMES = ("a", "b", "c")
@@ -166,7 +169,7 @@ WRONG: list[tuple[Op, dict[str, Any], str]] = [
     (Op.REQUANTIZE, attribute(Op.REQUANTIZE, bits=7), "attribute bits must be one of 8, 15, 16, not 7"),
     (Op.ACTIVATION, inputs(of(I8, 3, 7)), "input a must be int16 [...], not int8 [3, 7]"),
     (Op.ACTIVATION, attribute(Op.ACTIVATION, variant="poly"), "activation.variant poly approximates GELU only"),
-    (Op.ACTIVATION, attribute(Op.ACTIVATION, function="tanh"), "activation.function must be one of gelu, silu, not"),
+    (Op.ACTIVATION, attribute(Op.ACTIVATION, function="tanh"), f"activation.function must be one of {FUNCTIONS}, not"),
     (Op.RELU, inputs(of(I16, 3, 7)), "input a must be int8 [...], not int16 [3, 7]"),
     (Op.CONSTANT, values(Op.CONSTANT, value=zeros("int64", 3, 7)), "value must be int8 or int16 or int32 [T, D]"),
     (Op.CONSTANT, values(Op.CONSTANT, value=zeros(I16, 7)), "[T, D], not int16 [7]"),

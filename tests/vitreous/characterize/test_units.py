@@ -15,7 +15,7 @@ from vitreous.golden.softmax import softmax
 from vitreous.reports.units.units import PartCost
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.softmax import limits
-from vitreous.spec.variants import EXACT
+from vitreous.spec.variants import ACTIVATIONS, EXACT
 
 
 def variants(kind: type) -> set[str]:
@@ -45,7 +45,7 @@ def test_formats_say_what_the_configuration_has() -> None:
     for entry in catalogue():
         if isinstance(entry.config, ActivationConfig):
             assert f"Q6.{entry.config.fraction_bits}" in entry.formats
-            if entry.config.variant in ("delta", "table"):
+            if ACTIVATIONS[entry.config.variant].tabulated:
                 assert f"1/{1 << entry.config.step_bits}" in entry.formats
                 assert f"{entry.config.range:g}" in entry.formats
 
