@@ -16,6 +16,7 @@ from vitreous.hw.softmax.base2 import Base2Recurrence
 from vitreous.hw.softmax.ibert import IbertSum
 from vitreous.hw.softmax.ita import ItaRecurrence
 from vitreous.hw.softmax.online import OnlineRecurrence
+from vitreous.hw.softmax.recurrence import OnePassRecurrence
 from vitreous.hw.softmax.rowscale import SUM_BITS
 from vitreous.spec.config import SoftmaxConfig
 
@@ -89,33 +90,49 @@ inductive = partial(Proof, mode="prove")
 
 _ARRAY = SimpleNamespace(array=SimpleNamespace(lanes=2, depth=2, multiplier="plain"), panel_word_bytes=4)
 
+
+def _row_sum(
+    recurrence: type[OnePassRecurrence],
+    variant: str,
+    statement: str,
+    bug: Mutation,
+    *,
+    largest: int,
+    least: int,
+) -> Proof:
+    """Of a softmax whose sum follows its scores."""
+    return inductive(
+        f"softmax_{variant}_sum",
+        f"hw.softmax.{variant}.{recurrence.__name__}",
+        statement,
+        lambda: UnitTop(recurrence(_softmax_config(variant)), partial(_check_softmax, largest, least)),
+        bug,
+        depth=6,
+        bug_depth=8,
+    )
+
+
 PROOFS = (
-    inductive(
-        "softmax_base2_sum",
-        "hw.softmax.base2.Base2Recurrence",
+    _row_sum(
+        Base2Recurrence,
+        "base2",
         "`2**18 <= S < 2**20 * keys` for up to 4096 keys of any scores: no overflow in 32 bits",
-        lambda: UnitTop(
-            Base2Recurrence(_softmax_config("base2")), partial(_check_softmax, 1023 << 10, 1 << 18)
-        ),
         Mutation(
             "state",
             "softmax/base2.py",
             "Mux(first, 1 << (_PLACES - 1), Mux(rises, places, 0))",
             "Mux(rises, places, 0)",
         ),
-        depth=6,
-        bug_depth=8,
+        largest=1023 << 10,
+        least=1 << 18,
     ),
-    inductive(
-        "softmax_online_sum",
-        "hw.softmax.online.OnlineRecurrence",
+    _row_sum(
+        OnlineRecurrence,
+        "online",
         "`2**19 <= S <= 2**19 * keys` for up to 4096 keys of any scores: no overflow in 32 bits",
-        lambda: UnitTop(
-            OnlineRecurrence(_softmax_config("online")), partial(_check_softmax, 1 << 19, 1 << 19)
-        ),
         Mutation("state", "softmax/online.py", "kept = Mux(first, 0, total)", "kept = total"),
-        depth=6,
-        bug_depth=8,
+        largest=1 << 19,
+        least=1 << 19,
     ),
     inductive(
         "softmax_ibert_sum",
@@ -128,15 +145,14 @@ PROOFS = (
         depth=7,
         bug_depth=9,
     ),
-    inductive(
-        "softmax_ita_sum",
-        "hw.softmax.ita.ItaRecurrence",
+    _row_sum(
+        ItaRecurrence,
+        "ita",
         "`2**8 <= S <= 2**8 * keys` for up to 4096 keys of any scores: 65280 for the 255 that have an inverse, and no "
         "overflow in 21 bits",
-        lambda: UnitTop(ItaRecurrence(_softmax_config("ita")), partial(_check_softmax, 1 << 8, 1 << 8)),
         Mutation("state", "softmax/ita.py", "Mux(first[3], 0, total >> drops)", "(total >> drops)"),
-        depth=6,
-        bug_depth=8,
+        largest=1 << 8,
+        least=1 << 8,
     ),
     inductive(
         "array_accumulator",

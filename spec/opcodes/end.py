@@ -23,4 +23,4 @@ def line(i: Fields, config: AcceleratorConfig, moved: Accesses) -> str:
     return "all queues empty: done"
 
 
-END = OpcodeSpec(queue=None, fields=(), accesses=accesses, counts=counts, counted=(), line=line)
+END = OpcodeSpec(None, (), accesses, counts, line, counted=())

@@ -26,11 +26,4 @@ def line(i: Fields, config: AcceleratorConfig, moved: Accesses) -> str:
     return f"0 -> {moved.writes[0]}"
 
 
-FILL = OpcodeSpec(
-    queue=Queue.LOAD,
-    fields=FIELDS,
-    accesses=accesses,
-    counts=counts,
-    counted=("memory", "words"),
-    line=line,
-)
+FILL = OpcodeSpec(Queue.LOAD, FIELDS, accesses, counts, line, counted=("memory", "words"))

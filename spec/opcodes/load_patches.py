@@ -53,10 +53,5 @@ def line(i: Fields, config: AcceleratorConfig, moved: Accesses) -> str:
 
 
 LOAD_PATCHES = OpcodeSpec(
-    queue=Queue.LOAD,
-    fields=FIELDS,
-    accesses=accesses,
-    counts=counts,
-    counted=tuple(field.name for field in FIELDS),
-    line=line,
+    Queue.LOAD, FIELDS, accesses, counts, line, counted=tuple(field.name for field in FIELDS)
 )

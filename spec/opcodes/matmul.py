@@ -146,10 +146,11 @@ def line(i: Fields, config: AcceleratorConfig, moved: Accesses) -> str:
 
 
 MATMUL = OpcodeSpec(
-    queue=Queue.MATRIX,
-    fields=FIELDS,
-    accesses=accesses,
-    counts=counts,
+    Queue.MATRIX,
+    FIELDS,
+    accesses,
+    counts,
+    line,
     counted=(
         "operands",
         "destination",
@@ -161,5 +162,4 @@ MATMUL = OpcodeSpec(
         "columns",
         "extra_planes",
     ),
-    line=line,
 )

@@ -54,11 +54,4 @@ def line(i: Fields, config: AcceleratorConfig, moved: Accesses) -> str:
     return f"{moved}; {i['channels']} {kind}, {constants}"
 
 
-NORM = OpcodeSpec(
-    queue=Queue.VECTOR,
-    fields=FIELDS,
-    accesses=accesses,
-    counts=counts,
-    counted=("channels", "row_tiles", "centred"),
-    line=line,
-)
+NORM = OpcodeSpec(Queue.VECTOR, FIELDS, accesses, counts, line, counted=("channels", "row_tiles", "centred"))

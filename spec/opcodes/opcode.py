@@ -46,22 +46,22 @@ class Accesses(NamedTuple):
         return f"{read} -> {written}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class OpcodeSpec:
     """queue : that executes it, or None where dispatch itself does. fields : from the header upwards.
 
     accesses : (fields, config) -> the words on the chip that it reads and writes.
     counts : (fields, config) -> what it adds to the counters of ``spec.work``, by name.
-    counted : names of the fields that ``counts`` looks at, so that equal ones are counted once.
     line : (fields, config, accesses) -> what a listing says of it.
+    counted : names of the fields that ``counts`` looks at, so that equal ones are counted once.
     """
 
     queue: Queue | None
     fields: tuple[Field, ...]
     accesses: Callable[[Fields, AcceleratorConfig], Accesses]
     counts: Callable[[Fields, AcceleratorConfig], Counter[str]]
-    counted: tuple[str, ...]
     line: Callable[[Fields, AcceleratorConfig, Accesses], str]
+    counted: tuple[str, ...]
 
 
 def memory_event(memory: Memory, access: str) -> str:

@@ -38,11 +38,4 @@ def line(i: Fields, config: AcceleratorConfig, moved: Accesses) -> str:
     return f"{moved}; mean of {i['tokens']} tokens, m {i['multiplier']} s {i['shift']}"
 
 
-POOL = OpcodeSpec(
-    queue=Queue.VECTOR,
-    fields=FIELDS,
-    accesses=accesses,
-    counts=counts,
-    counted=("channels", "row_tiles"),
-    line=line,
-)
+POOL = OpcodeSpec(Queue.VECTOR, FIELDS, accesses, counts, line, counted=("channels", "row_tiles"))

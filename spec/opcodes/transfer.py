@@ -49,11 +49,5 @@ def opcode(
     queue: Queue, accesses: Callable[[Fields, AcceleratorConfig], Accesses], *, beats: str, access: str
 ) -> OpcodeSpec:
     """LOAD or STORE: ``beats`` counts its beats, ``access`` (reads or writes) its words on the chip."""
-    return OpcodeSpec(
-        queue=queue,
-        fields=TRANSFER,
-        accesses=accesses,
-        counts=partial(counts, beats=beats, access=access),
-        counted=COUNTED,
-        line=line,
-    )
+    work = partial(counts, beats=beats, access=access)
+    return OpcodeSpec(queue, TRANSFER, accesses, work, line, counted=COUNTED)

@@ -7,16 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vitreous.spec.config import (
-    AcceleratorConfig,
-    ActivationConfig,
-    ArrayConfig,
-    BusConfig,
-    MemoryConfig,
-    NormConfig,
-    QueueConfig,
-    SoftmaxConfig,
-)
+from vitreous.spec import config
 
 
 def _sizes(pick: np.random.Generator) -> dict[str, Any]:
@@ -39,7 +30,7 @@ def _sizes(pick: np.random.Generator) -> dict[str, Any]:
     }
 
 
-def random_case(seed: int) -> tuple[dict[str, Any], AcceleratorConfig]:
+def random_case(seed: int) -> tuple[dict[str, Any], config.AcceleratorConfig]:
     """Keyword arguments of ``random_vit_graph`` (seed included) and an accelerator for it, its memories just
     large enough or a little more. Cases 0 to 3 are the extremes: one token, heads of one channel, K smaller than N,
     everything in one tile."""
@@ -61,11 +52,11 @@ def random_case(seed: int) -> tuple[dict[str, Any], AcceleratorConfig]:
     tokens = (sizes["image"][0] // sizes["patch"]) * (sizes["image"][1] // sizes["patch"]) + sizes[
         "class_token"
     ]
-    config = AcceleratorConfig(
+    accelerator = config.AcceleratorConfig(
         name=f"random-{seed}",
-        array=ArrayConfig(lanes=lanes, depth=depth),
+        array=config.ArrayConfig(lanes=lanes, depth=depth),
         memory=_memories(pick, sizes, tokens, lanes, depth),
-        bus=BusConfig(
+        bus=config.BusConfig(
             data_bits=int(pick.choice([64, 128, 256])),
             burst_beats=int(pick.choice([4, 8, 16, 32, 64])),
             outstanding_reads=int(pick.choice([1, 2, 4, 8, 16])),
@@ -73,21 +64,21 @@ def random_case(seed: int) -> tuple[dict[str, Any], AcceleratorConfig]:
         softmax=units["softmax"],
         activation=units["activation"],
         norm=units["norm"],
-        queue=QueueConfig(depth=int(pick.choice([2, 4, 8, 16, 32]))),
+        queue=config.QueueConfig(depth=int(pick.choice([2, 4, 8, 16, 32]))),
     )
-    return {"seed": seed, **units, **sizes}, config
+    return {"seed": seed, **units, **sizes}, accelerator
 
 
 def _units(pick: np.random.Generator) -> dict[str, Any]:
     """Every variant of every nonlinear unit, in any combination; layers of both widths where there are two."""
-    softmax = SoftmaxConfig(
+    softmax = config.SoftmaxConfig(
         variant=str(pick.choice(["base2", "online", "ibert", "ita"])),
         fraction_bits=int(pick.integers(6, 10)),
         probability_bits=int(pick.choice([8, 16, 16])),
     )
     function = str(pick.choice(["gelu", "silu"]))
     variants = ["delta", "table", "shift"] + ["poly"] * (function == "gelu")
-    activation = ActivationConfig(
+    activation = config.ActivationConfig(
         function=function,
         variant=str(pick.choice(variants)),
         step_bits=int(pick.integers(2, 9)),
@@ -103,7 +94,7 @@ def _units(pick: np.random.Generator) -> dict[str, Any]:
     return {
         "softmax": softmax,
         "activation": activation,
-        "norm": NormConfig(variant=str(pick.choice(["one_pass", "two_pass"]))),
+        "norm": config.NormConfig(variant=str(pick.choice(["one_pass", "two_pass"]))),
         "centred": bool(pick.integers(2)),
         "widths": widths,
     }
@@ -111,7 +102,7 @@ def _units(pick: np.random.Generator) -> dict[str, Any]:
 
 def _memories(
     pick: np.random.Generator, sizes: dict[str, Any], tokens: int, lanes: int, depth: int
-) -> MemoryConfig:
+) -> config.MemoryConfig:
     """Memories that hold the least that a plan needs, in half of the cases with a random factor of 1 to 2."""
     factor = float(pick.uniform(1.0, 2.0)) if pick.integers(2) else 1.0
 
@@ -131,7 +122,7 @@ def _memories(
     w = rows * width + aligned(width, lanes) * aligned(tokens, depth)
     w += max(lanes, depth) * max(width * heads, aligned(dim, depth), hidden, patches)
     r = 2 * (rows * dim + lanes * max(sizes["classes"], dim))
-    return MemoryConfig(
+    return config.MemoryConfig(
         activation_kib=kib(x),
         weight_kib=kib(w),
         residual_kib=kib(r),
