@@ -90,7 +90,7 @@ def changed(instruction: Instruction, name: str) -> Instruction:
     return dataclasses.replace(instruction, fields={**instruction.fields, name: 0})
 
 
-@pytest.mark.parametrize("name", ["wide", "centred"])
+@pytest.mark.parametrize("name", ["extra_planes", "centred"])
 def test_the_comparison_sees_a_plane_or_a_mean_that_is_left_out(name: str) -> None:
     arguments, config = combination(0)
     graph = random_vit_graph(0, **{**arguments, "widths": (16,), "centred": True})
