@@ -18,13 +18,10 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
-    """One setting of a unit.
+class Setting:
+    """One setting of a unit, and how exact it is.
 
     largest, mean : absolute error against float64, on ``inputs``. table_bits : all bits of its table.
-    lut, ff, dsp, bram : of one lane, as ``reports.synthesis.synthesis`` counts, and ``depth``.
-    area : ``lut`` plus a stated number for each DSP and block of memory.
-    front : no other point has at most its area and at most its largest error, and less of one of them.
     """
 
     function: str
@@ -35,6 +32,17 @@ class Point:
     largest: float
     mean: float
     table_bits: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point(Setting):
+    """A setting with what it costs.
+
+    lut, ff, dsp, bram : of one lane, as ``reports.synthesis.synthesis`` counts, and ``depth``.
+    area : ``lut`` plus a stated number for each DSP and block of memory.
+    front : no other point has at most its area and at most its largest error, and less of one of them.
+    """
+
     lut: float
     ff: float
     dsp: float

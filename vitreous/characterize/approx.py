@@ -16,7 +16,7 @@ from typing import Any, assert_never
 from vitreous.characterize.cost import per_lane, unit_cost
 from vitreous.characterize.distributions import Shipped
 from vitreous.errors import RunError
-from vitreous.reports.exploration.pareto import Point, best, draw, save
+from vitreous.reports.exploration.pareto import Point, Setting, best, draw, save
 from vitreous.reports.synthesis.synthesis import Family, tool
 from vitreous.spec import tables
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, SoftmaxConfig
@@ -52,19 +52,11 @@ EXCHANGE: Mapping[Family, Exchange] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class Candidate(Setting):
     """A setting before its area is known. parts : components that one lane of it needs, each a factory by lanes with
     the two widths from which the cost of a lane is taken (``(1, 1)``: one instance).
     """
 
-    function: str
-    group: str
-    label: str
-    settings: Mapping[str, Any]
-    inputs: str
-    largest: float
-    mean: float
-    table_bits: int
     parts: Sequence[tuple[str, Callable[[int], Any], tuple[int, int]]]
 
 
