@@ -76,3 +76,23 @@ class HardwareCounter(StrEnum):
 
 
 COUNTER_BITS = 48
+
+MATRIX_IDLE = (
+    HardwareCounter.MATRIX_WAIT_LOAD,
+    HardwareCounter.MATRIX_WAIT_MATRIX,
+    HardwareCounter.MATRIX_WAIT_VECTOR,
+    HardwareCounter.MATRIX_WAIT_STORE,
+    HardwareCounter.MATRIX_STALL_READOUT,
+    HardwareCounter.MATRIX_STALL_PARAMETERS,
+    HardwareCounter.MATRIX_EMPTY,
+)
+"""Why the array is idle in a cycle, in the order in which to show it."""
+UNIT_CYCLES = (
+    HardwareCounter.LOAD_BUSY,
+    HardwareCounter.LOAD_WAIT_TOKEN,
+    HardwareCounter.VECTOR_BUSY,
+    HardwareCounter.VECTOR_WAIT_TOKEN,
+    HardwareCounter.STORE_BUSY,
+    HardwareCounter.STORE_WAIT_TOKEN,
+)
+"""Cycles in which a unit works or the head of its queue waits."""

@@ -18,7 +18,7 @@ from vitreous.reports.energy.technology import ZERO, MemoryCost, Range, Technolo
 from vitreous.reports.errors import ReportError
 from vitreous.reports.figures.ports import ACCESSES, DRAM_PORTS
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.counters import HardwareCounter
+from vitreous.spec.counters import MATRIX_IDLE, UNIT_CYCLES, HardwareCounter
 from vitreous.spec.isa import INSTRUCTION_BYTES, Memory
 from vitreous.spec.layout import memory_words, word_bytes
 from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS
@@ -28,21 +28,7 @@ PJ = 1e-12
 NO_COST = "exact is float64: no hardware has it, so nothing is known of its energy"
 
 NO_ENERGY: Mapping[str, str] = dict.fromkeys(
-    (
-        HardwareCounter.MATRIX_WAIT_LOAD,
-        HardwareCounter.MATRIX_WAIT_MATRIX,
-        HardwareCounter.MATRIX_WAIT_VECTOR,
-        HardwareCounter.MATRIX_WAIT_STORE,
-        HardwareCounter.MATRIX_STALL_READOUT,
-        HardwareCounter.MATRIX_STALL_PARAMETERS,
-        HardwareCounter.MATRIX_EMPTY,
-        HardwareCounter.LOAD_BUSY,
-        HardwareCounter.LOAD_WAIT_TOKEN,
-        HardwareCounter.VECTOR_BUSY,
-        HardwareCounter.VECTOR_WAIT_TOKEN,
-        HardwareCounter.STORE_BUSY,
-        HardwareCounter.STORE_WAIT_TOKEN,
-    ),
+    (*MATRIX_IDLE, *UNIT_CYCLES),
     "what a unit waits for, or that it works: the cycle is paid by `cycles`, the work by its own events",
 )
 """Counters that are not events: why they have no energy of their own."""

@@ -17,7 +17,7 @@ from vitreous.reports.errors import ReportError
 from vitreous.reports.figures.events import Events
 from vitreous.reports.figures.ports import ACCESSES, DRAM_PORTS
 from vitreous.reports.record.record import Record
-from vitreous.spec.counters import HardwareCounter
+from vitreous.spec.counters import MATRIX_IDLE, HardwareCounter
 from vitreous.spec.isa import COUNTERS, Activation, Instruction, Memory, Opcode, Operands, Queue
 from vitreous.spec.layout import word_bytes
 
@@ -28,16 +28,7 @@ MEANING = dict(COUNTERS)
 
 # The matrix queue's counters, in the order in which to show them. docs/machine.md: a cycle of a running machine
 # has the array busy, or stalled in one of these ways, or is none of them (issue and pipeline fill).
-MATRIX_CAUSES = (
-    HardwareCounter.ARRAY_BUSY,
-    HardwareCounter.MATRIX_WAIT_LOAD,
-    HardwareCounter.MATRIX_WAIT_MATRIX,
-    HardwareCounter.MATRIX_WAIT_VECTOR,
-    HardwareCounter.MATRIX_WAIT_STORE,
-    HardwareCounter.MATRIX_STALL_READOUT,
-    HardwareCounter.MATRIX_STALL_PARAMETERS,
-    HardwareCounter.MATRIX_EMPTY,
-)
+MATRIX_CAUSES = (HardwareCounter.ARRAY_BUSY, *MATRIX_IDLE)
 
 QUEUE_CYCLES: Mapping[Queue, tuple[HardwareCounter, tuple[HardwareCounter, ...]]] = {
     Queue.LOAD: (HardwareCounter.LOAD_BUSY, (HardwareCounter.LOAD_WAIT_TOKEN,)),
