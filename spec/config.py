@@ -7,13 +7,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vitreous.spec.limits import ATTENTION_KEYS
+from vitreous.spec.storage import StorageError, read_toml
 from vitreous.spec.variants import (
     ACTIVATIONS,
     EXACT,
@@ -355,11 +355,9 @@ class AcceleratorConfig:
     def from_toml(cls, path: str | Path) -> AcceleratorConfig:
         path = Path(path)
         try:
-            data = tomllib.loads(path.read_text())
-        except OSError as error:
-            raise ConfigError(f"Cannot read the accelerator file {path}: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not valid TOML: {error}") from None
+            data = read_toml(path, "accelerator file")
+        except StorageError as error:
+            raise ConfigError(str(error)) from None
         return cls.from_dict({"name": path.stem, **data})
 
 

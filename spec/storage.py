@@ -5,6 +5,7 @@ file and everything else in a JSON file beside it. No pickle.
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -61,6 +62,16 @@ def write_pair(path: str | Path, arrays: Mapping[str, np.ndarray], text: Mapping
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}") from None
     return path
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """The table of a TOML file. Raises StorageError that says what cannot be read and why; ``what``: in its words."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StorageError(f"Cannot read the {what} {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path} is not valid TOML: {error}") from None
 
 
 def read_pair(path: str | Path, *formats: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -92,35 +92,22 @@ def _smooth(config: AcceleratorConfig, p: Primitives) -> Range:
             assert_never(config.activation.variant)
 
 
-def _statistics(config: AcceleratorConfig, p: Primitives) -> Range:
-    """One score of one lane on its way into the running maximum and sum."""
-    fraction = config.softmax.fraction_bits
+def _softmax(config: AcceleratorConfig, p: Primitives) -> tuple[Range, Range]:
+    """One score of one lane on its way into the running maximum and sum; a stored score that becomes a probability."""
+    fraction, level = config.softmax.fraction_bits, p.shift(16, 4) + 2 * p.add(16)
     match config.softmax.variant:
         case SoftmaxVariant.BASE2:
-            return p.table(fraction + 2) + 2 * p.shift(20, 5) + p.add(15) + p.add(32) + p.reg(132)
+            sums = p.table(fraction + 2) + 2 * p.shift(20, 5) + p.add(15) + p.add(32) + p.reg(132)
+            return sums, level + p.reg(15)
         case SoftmaxVariant.ONLINE:
-            return p.table(16) + p.mul(32, 16) + p.shift(20, 4) + p.add(15) + p.add(32) + p.reg(153)
+            sums = p.table(16) + p.mul(32, 16) + p.shift(20, 4) + p.add(15) + p.add(32) + p.reg(153)
+            return sums, p.table(16) + level + p.reg(21)
         case SoftmaxVariant.IBERT:
-            return p.mul(10, 10) + p.shift(19, 4) + 2 * p.add(15) + p.add(32) + p.reg(184)
+            sums = p.mul(10, 10) + p.shift(19, 4) + 2 * p.add(15) + p.add(32) + p.reg(184)
+            return sums, p.mul(10, 10) + level + p.reg(36)
         case SoftmaxVariant.ITA:
-            return p.shift(9, 3) + p.add(8) + p.add(17) + p.reg(77)
-        case SoftmaxVariant.EXACT:
-            raise ReportError(NO_COST)
-        case _:
-            assert_never(config.softmax.variant)
-
-
-def _probability(config: AcceleratorConfig, p: Primitives) -> Range:
-    """A stored score that becomes a probability."""
-    match config.softmax.variant:
-        case SoftmaxVariant.BASE2:
-            return p.shift(16, 4) + 2 * p.add(16) + p.reg(15)
-        case SoftmaxVariant.ONLINE:
-            return p.table(16) + p.shift(16, 4) + 2 * p.add(16) + p.reg(21)
-        case SoftmaxVariant.IBERT:
-            return p.mul(10, 10) + p.shift(16, 4) + 2 * p.add(16) + p.reg(36)
-        case SoftmaxVariant.ITA:
-            return p.shift(8, 3) + 2 * p.add(16) + p.reg(12)
+            sums = p.shift(9, 3) + p.add(8) + p.add(17) + p.reg(77)
+            return sums, p.shift(8, 3) + 2 * p.add(16) + p.reg(12)
         case SoftmaxVariant.EXACT:
             raise ReportError(NO_COST)
         case _:
@@ -209,6 +196,7 @@ def register_bits(config: AcceleratorConfig) -> float:
 
 def _lane_costs(config: AcceleratorConfig, p: Primitives) -> list[EventCost]:
     n, v, log_n, acc = config.array.lanes, config.array.depth, log2(config.array.lanes), ACCUMULATOR_BITS
+    statistics, probability = _softmax(config, p)
     return [
         EventCost(
             "epilogue",
@@ -226,14 +214,14 @@ def _lane_costs(config: AcceleratorConfig, p: Primitives) -> list[EventCost]:
         EventCost(
             "softmax statistics",
             HardwareCounter.SCORE_COLUMNS,
-            _statistics(config, p) * n,
+            statistics * n,
             "N (table or product, shifts, comparison, sum of the variant)",
             config.softmax.variant,
         ),
         EventCost(
             "softmax probabilities",
             HardwareCounter.S_READS,
-            _probability(config, p) * (n * v),
+            probability * (n * v),
             "NV (shift, table or product, rounding of the variant)",
             config.softmax.variant,
         ),

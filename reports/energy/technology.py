@@ -7,7 +7,6 @@ or one in another unit is refused: nothing defaults to zero. docs/energy.md list
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vitreous.reports.errors import ReportError
+from vitreous.spec.storage import StorageError, read_toml
 
 Origin = Literal["measured", "published", "modelled", "assumed"]
 """How a value was obtained. ``modelled``: computed from other values, by scaling or a fit that its source names."""
@@ -210,11 +210,9 @@ def _memory(data: Any, where: str) -> MemoryCost:
 
 def _read(path: Path, what: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
-    except OSError as error:
-        raise ReportError(f"Cannot read the {what} file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ReportError(f"{path} is not valid TOML: {error}") from None
+        return read_toml(path, f"{what} file")
+    except StorageError as error:
+        raise ReportError(str(error)) from None
 
 
 def _title(data: Mapping[str, Any], where: str) -> str:

@@ -15,6 +15,7 @@ from typing import assert_never
 
 from vitreous.reports.errors import ReportError
 from vitreous.reports.figures.events import Events
+from vitreous.reports.figures.memory_map import loaded
 from vitreous.reports.figures.ports import ACCESSES, DRAM_PORTS
 from vitreous.reports.record.record import Record
 from vitreous.spec.counters import MATRIX_IDLE, HardwareCounter
@@ -107,7 +108,7 @@ def kind(instruction: Instruction) -> str:
         case Opcode.MATMUL:
             return _product(instruction)
         case Opcode.LOAD:
-            return _load(Memory(instruction["memory"]))
+            return loaded(Memory(instruction["memory"])).schedule
         case Opcode.LOAD_PATCHES:
             return "load image"
         case Opcode.FILL:
@@ -144,20 +145,6 @@ def _product(instruction: Instruction) -> str:
             raise ReportError("No product is written to P")
         case _:
             assert_never(destination)
-
-
-def _load(memory: Memory) -> str:
-    match memory:
-        case Memory.W:
-            return "load weights"
-        case Memory.P:
-            return "load parameters"
-        case Memory.X | Memory.R:
-            return "load activations"
-        case Memory.S:
-            raise ReportError("No LOAD writes to S")
-        case _:
-            assert_never(memory)
 
 
 KINDS = (

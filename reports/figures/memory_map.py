@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from vitreous.reports.errors import ReportError
 from vitreous.reports.record.memory import BufferRecord
@@ -98,18 +98,25 @@ def _extents(
         size = i["words"] * word_bytes(config, memory)
         for row in range(i["rows"]):
             start = i["dram_offset"] + row * i["dram_stride"]
-            yield start, start + size, _constant(memory), instruction.label
+            yield start, start + size, loaded(memory).kind, instruction.label
 
 
-def _constant(memory: Memory) -> str:
-    """What a LOAD into ``memory`` reads, of ``KINDS``."""
+class Loaded(NamedTuple):
+    """What a LOAD into a memory reads: its kind in DRAM, of ``KINDS``, and in the schedule."""
+
+    kind: str
+    schedule: str
+
+
+def loaded(memory: Memory) -> Loaded:
+    """Raises ReportError for S, which no LOAD writes."""
     match memory:
         case Memory.W:
-            return "weights"
+            return Loaded("weights", "load weights")
         case Memory.P:
-            return "parameters"
+            return Loaded("parameters", "load parameters")
         case Memory.X | Memory.R:
-            return "constants"
+            return Loaded("constants", "load activations")
         case Memory.S:
             raise ReportError("No LOAD writes to S")
         case _:

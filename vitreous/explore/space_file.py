@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from vitreous.reports.area.area import named_targets
 from vitreous.reports.energy.technology import load_dram, load_technology
 from vitreous.spec.config import AcceleratorConfig, ConfigError, load_accelerator
 from vitreous.spec.limits import MEMORY_LATENCY
+from vitreous.spec.storage import StorageError, read_toml
 
 LARGEST_RANGE = 1 << 20
 
@@ -27,11 +27,9 @@ def read_space(path: str | Path) -> Space:
     """The space of a file. Raises RunError with one sentence that names the key and what it may be."""
     path = Path(path)
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RunError(f"Cannot read the space {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is not valid TOML: {error}") from None
+        data = read_toml(path, "space")
+    except StorageError as error:
+        raise RunError(str(error)) from None
     return space_of(data, path.stem)
 
 
