@@ -59,6 +59,11 @@ CASES: dict[str, tuple[str, bool, dict[str, Any]]] = {
         False,
         {"image": (9, 12), "patch": 3, "channels": 2, "dim": 12, "heads": 2, "depth": 1, "mlp": 13, "classes": 5},
     ),
+    "7-base2-loud-gelu": (
+        "small-4x2-64-base2",
+        True,
+        {"image": (8, 12), "patch": 4, "channels": 1, "dim": 9, "heads": 1, "depth": 1, "mlp": 15, "classes": 6},
+    ),
 }  # fmt: skip
 
 # Places by which a requantization's shift is reduced in a loud graph, by the end of its node's name.
