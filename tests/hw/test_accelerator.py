@@ -95,6 +95,7 @@ def test_errors(stall: float) -> None:
     assert m.written == expected()
 
 
+@pytest.mark.slow
 def test_unknown_opcode_and_empty_program() -> None:
     m = machine()
 

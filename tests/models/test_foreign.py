@@ -150,6 +150,7 @@ def test_an_exported_program_computes_the_same(tmp_path: Path, dynamic: bool) ->
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.slow
 def test_an_exported_program_is_quantized(tmp_path: Path, dynamic: bool) -> None:
     original = export(tmp_path / "a.pt2", 2 if dynamic else 1, dynamic)
     model = load(str(tmp_path / "a.pt2"))

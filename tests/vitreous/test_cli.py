@@ -273,6 +273,7 @@ def test_report_is_written_from_the_record_alone(capsys: pytest.CaptureFixture[s
     assert "two-layers" in (tmp_path / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_several_runs_are_compared(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     runs = [tmp_path / "one", tmp_path / "two"]
     for run in runs:

@@ -24,9 +24,9 @@ def multiplied(config: AcceleratorConfig, multiplier: str) -> AcceleratorConfig:
     "config",
     [
         small(4, 2),
-        small(4, 4, variant="online"),
-        small(4, 2, variant="ibert"),
-        small(4, 4, variant="ita", fraction_bits=7),
+        pytest.param(small(4, 4, variant="online"), marks=pytest.mark.slow),
+        pytest.param(small(4, 2, variant="ibert"), marks=pytest.mark.slow),
+        pytest.param(small(4, 4, variant="ita", fraction_bits=7), marks=pytest.mark.slow),
         pytest.param(multiplied(small(4, 4), "packed"), marks=pytest.mark.slow),
         pytest.param(multiplied(small(4, 8), "accumulate"), marks=pytest.mark.slow),
         pytest.param(multiplied(small(8, 4), "packed"), marks=pytest.mark.slow),

@@ -79,6 +79,7 @@ def test_tiles(depth: int, gap: bool) -> None:
 
 
 @pytest.mark.parametrize("b", [-128, 127])
+@pytest.mark.slow
 def test_the_accumulator_reaches_the_ends_of_32_bits(b: int) -> None:
     """As many words of -128 * b as 32 bits hold, less one product: with it the positive sum would be 2**31."""
     words = (1 << 31) // (128 * abs(b) * 8)

@@ -80,6 +80,7 @@ def test_array_ports_of_amaranth_survive_the_mapper(tmp_path: Path) -> None:
     assert cost.narrow.lut + cost.lane["lut"] == pytest.approx(cost.wide.lut)
 
 
+@pytest.mark.slow
 def test_a_second_run_comes_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = synthesize(PARITY6, top="parity", family="ice40", cache=tmp_path)
     (kept,) = tmp_path.iterdir()

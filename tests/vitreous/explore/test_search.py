@@ -71,6 +71,7 @@ def told(study: Any) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 def test_points_are_distinct_and_those_that_cannot_be_say_why(tmp_path: Path) -> None:
     tally, study = searched(tmp_path, 24)
     complete = [t for t in study.trials if t.state.name == "COMPLETE"]
@@ -123,6 +124,7 @@ def test_a_space_ends(tmp_path: Path) -> None:
     assert (tally.points, tally.refused) == (4, 4)
 
 
+@pytest.mark.slow
 def test_limits(tmp_path: Path) -> None:
     # 8 x 8 x 4 is too large before anything is compiled; 4 x 4 x 1 is too slow afterwards.
     space = tiny.space(constraints={"lut": 20_000, "latency_ms": 5.0})

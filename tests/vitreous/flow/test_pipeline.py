@@ -135,6 +135,7 @@ def stages(out: str) -> dict[str, bool]:
     return {name: "unchanged" in line for name, line in lines.items()}
 
 
+@pytest.mark.slow
 def test_a_repeated_run_does_only_what_changed(
     simulation: FakeSimulation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
