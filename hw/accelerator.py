@@ -51,6 +51,15 @@ class Stop(NamedTuple):
     flush: Signal
 
 
+class Pipeline(NamedTuple):
+    """The way of an instruction: fetch, dispatch, and each queue's line with the unit behind it."""
+
+    fetch: Fetch
+    dispatch: Dispatch
+    lines: Mapping[Queue, IssueQueue]
+    units: Mapping[Queue, Unit]
+
+
 class Accelerator(wiring.Component):
     """Fetches and executes a program; see docs/machine.md for what a host does.
 
@@ -100,8 +109,9 @@ class Accelerator(wiring.Component):
         self._build_host(m, registers)
         self._build_bus(m, registers, channel, fetch, load, store)
         memories = self._build_memories(m, units)
-        self._build_queues(m, fetch, dispatch, lines, units, tokens, stop.halt)
-        self._build_idle(m, fetch, dispatch, lines, units, stop.halt)
+        pipeline = Pipeline(fetch, dispatch, lines, units)
+        self._build_queues(m, pipeline, tokens, stop.halt)
+        self._build_idle(m, pipeline, stop.halt)
         self._build_commands(m, registers, control)
         self._build_errors(m, control, stop.flush, [*units.values(), fetch, dispatch, *lines.values()])
         drained = fetch.drained & load.drained & store.drained
@@ -181,17 +191,9 @@ class Accelerator(wiring.Component):
                         wiring.connect(m, getattr(unit, port), getattr(memory, side))
         return memories
 
-    def _build_queues(
-        self,
-        m: Module,
-        fetch: Fetch,
-        dispatch: Dispatch,
-        lines: Mapping[Queue, IssueQueue],
-        units: Mapping[Queue, Unit],
-        tokens: Tokens,
-        halt: Value,
-    ) -> None:
+    def _build_queues(self, m: Module, pipeline: Pipeline, tokens: Tokens, halt: Value) -> None:
         """Fetch -> dispatch -> queue -> unit, and the tokens between the queues."""
+        fetch, dispatch, lines, units = pipeline
         wiring.connect(m, fetch.o, dispatch.i)
         for queue, line in lines.items():
             name, unit = queue.name.lower(), units[queue]
@@ -210,16 +212,9 @@ class Accelerator(wiring.Component):
                 self.trace_done[queue].eq(line.complete),
             ]
 
-    def _build_idle(
-        self,
-        m: Module,
-        fetch: Fetch,
-        dispatch: Dispatch,
-        lines: Mapping[Queue, IssueQueue],
-        units: Mapping[Queue, Unit],
-        halt: Value,
-    ) -> None:
+    def _build_idle(self, m: Module, pipeline: Pipeline, halt: Value) -> None:
         """From what dispatch sees that the program is done, or that no queue will ever move again."""
+        fetch, dispatch, lines, units = pipeline
         queues = lines.values()
         m.d.comb += [
             dispatch.exhausted.eq(fetch.finished),

@@ -20,6 +20,7 @@ from vitreous.spec.layout import word_bytes
 
 OUTSTANDING_WRITES = 8
 """Bursts without a response."""
+_LAYOUT = instruction_layout(Opcode.STORE)
 
 
 class Steps(NamedTuple):
@@ -75,7 +76,7 @@ class StoreUnit(TransferUnit):
         m.submodules.words = words = WordReader(config)
         m.submodules.gearbox = gearbox = WordsToBeats(config, memories=SOURCES)
         command = Signal(Command(), name="_command", reset_less=True)
-        fields = data.View(instruction_layout(Opcode.STORE), command.word)
+        fields = data.View(_LAYOUT, command.word)
         steps = Steps(stop=Signal(), measure=Signal(), start=Signal(), failed=Signal())
         stop = steps.stop
         self._build_stop(m, stop, steps.failed)
@@ -94,11 +95,11 @@ class StoreUnit(TransferUnit):
         m.submodules.lengths = lengths = fifo.SyncFIFO(width=8, depth=OUTSTANDING_WRITES)
         outstanding = self._build_address(m, bursts, lengths, stop)
         self._build_data(m, gearbox, lengths, stop)
-        self._build_walks(m, command, fields, steps, rows, words)
+        self._build_walks(m, command, steps, rows, words)
         # Every burst that was asked for has its response, so every beat and word is through.
         finished = Signal()
         m.d.comb += finished.eq(rows.i.ready & ~bursts.busy & (outstanding == 0) & ~stop)
-        illegal, misaligned = self._build_sequence(m, command, fields, steps, finished)
+        illegal, misaligned = self._build_sequence(m, command, steps, finished)
         pc = command.pc
         causes = (
             (self.bus.bvalid & self.bus.bresp[1] & ~stop, ErrorCode.BUS_WRITE, pc),
@@ -111,15 +112,10 @@ class StoreUnit(TransferUnit):
         return m
 
     def _build_walks(
-        self,
-        m: Module,
-        command: data.View[Command],
-        fields: data.View[data.StructLayout],
-        steps: Steps,
-        rows: RowWalker,
-        words: WordReader,
+        self, m: Module, command: data.View[Command], steps: Steps, rows: RowWalker, words: WordReader
     ) -> None:
         """The instruction's rows in DRAM and its words on chip; both start together."""
+        fields = data.View(_LAYOUT, command.word)
         row_bytes = Signal(24, reset_less=True)
         with m.If(steps.measure):
             with m.Switch(fields.memory):
@@ -137,14 +133,10 @@ class StoreUnit(TransferUnit):
         ]
 
     def _build_sequence(
-        self,
-        m: Module,
-        command: data.View[Command],
-        fields: data.View[data.StructLayout],
-        steps: Steps,
-        finished: Signal,
+        self, m: Module, command: data.View[Command], steps: Steps, finished: Signal
     ) -> tuple[Signal, Signal]:
         """Take a command, multiply out the bytes of its rows, check it, store. Returns: illegal, misaligned."""
+        fields = data.View(_LAYOUT, command.word)
         stop, start = steps.stop, steps.start
         low = self._config.bus.beat_bytes.bit_length() - 1
         legal, aligned, illegal, misaligned = (
