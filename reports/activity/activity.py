@@ -159,16 +159,8 @@ def _row(
     random: Mapping[str, float],
 ) -> Activity:
     made = f"{data['command']}, {data['date']}, RTL {data['rtl'][:12]}"
+    source = f"{data['tools']['verilator']}, SAIF, {events} events, {made}"
+    whose = {name: data[name] for name in ("unit", "title", "event", "level", "nets")}
     return Activity(
-        unit=data["unit"],
-        title=data["title"],
-        event=data["event"],
-        level=data["level"],
-        part=part,
-        data=kind,
-        events=events,
-        toggles=toggles,
-        random=random,
-        nets=data["nets"],
-        source=f"{data['tools']['verilator']}, SAIF, {events} events, {made}",
+        **whose, part=part, data=kind, events=events, toggles=toggles, random=random, source=source
     )
