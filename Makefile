@@ -21,7 +21,7 @@ help: ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-10s %s\n' "$$n" "$$t"; done
 
 demo: setup ## set up, then run the shipped transformer on the edge256 accelerator in simulation
-	$(BIN)/vitreous run fashion-vit --accelerator edge256 --images 16 --out build/demo
+	$(BIN)/vitreous run fashion-vit --accelerator edge256 --images 16 --build-dir build/sim --out build/demo
 
 test: setup ## set up, then run all tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
@@ -62,13 +62,13 @@ prove: setup ## prove the hardware units with SymbiYosys, and find a seeded bug 
 	@$(BIN)/python -m campaigns.formal
 
 units: setup ## measure the nonlinear units and write docs/units.md (an hour; what is done already is kept)
-	$(BIN)/python -m vitreous.characterize.units
+	$(BIN)/python -m vitreous.characterize.units --cache build/synthesis
 
 # A standard-cell library for `make area`; without it the FPGA families alone are measured.
 LIBERTY ?= /usr/share/qflow/tech/osu018/osu018_stdcells.lib
 LIBERTY_NAME ?= osu018
 area: setup ## measure the pieces of an accelerator with Yosys for reports/area (an hour; what is done already is kept)
-	$(BIN)/python -m vitreous.area.sweep --liberty $(LIBERTY) --name $(LIBERTY_NAME)
+	$(BIN)/python -m vitreous.area.sweep --cache build/synthesis --liberty $(LIBERTY) --name $(LIBERTY_NAME)
 
 activity: setup ## count toggles of the array, softmax and GELU on real and on random data (4 minutes; finished parts are kept)
 	$(BIN)/python -m vitreous.characterize.activity
@@ -80,7 +80,7 @@ rtl: setup ## write the Verilog and the FuseSoC core file of edge256 to build/rt
 	$(BIN)/vitreous rtl --accelerator edge256 --out build/rtl
 
 bitstream: setup ## place and route the array of edge64 for an LFE5U-85F, write its bitstream (half an hour; kept)
-	$(BIN)/vitreous bitstream --accelerator edge64-ecp5 --memory 304 --out build/bitstream --page docs/results/bitstream.md
+	$(BIN)/vitreous bitstream --accelerator edge64-ecp5 --memory 304 --cache build/place --out build/bitstream --page docs/results/bitstream.md
 
 wheel: setup ## build the wheel into build/wheel
 	$(BIN)/python -m build --wheel --no-isolation --outdir build/wheel .

@@ -26,6 +26,7 @@ from vitreous.reports.errors import ReportError
 from vitreous.reports.synthesis import synthesis
 from vitreous.reports.synthesis.kept import read_kept
 from vitreous.reports.synthesis.timing import Step, Utilization, clock_of, critical_path, utilization
+from vitreous.spec.folders import caches_of_tools
 
 FORMAT = "vitreous.place/1"
 TIMEOUT_SECONDS = 3 * 3600
@@ -108,7 +109,9 @@ def _tool(name: str) -> tuple[str, ...]:
 @once
 def tools() -> Mapping[str, str]:
     """Version of each tool. Raises ReportError for one that is missing."""
-    done = subprocess.run((*_tool("nextpnr-ecp5"), "--version"), capture_output=True, text=True, check=False)
+    command = (*_tool("nextpnr-ecp5"), "--version")
+    with caches_of_tools():
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"Version ([\w.+-]+)", done.stdout + done.stderr)
     if found is None:
         raise ReportError(f"nextpnr-ecp5 reports no version: {(done.stdout + done.stderr).strip()!r}")
@@ -184,7 +187,7 @@ def _run(name: str, command: Sequence[str], folder: Path, say: Progress, timeout
     log = folder / f"{name.lower()}.log"
     deadline = time.monotonic() + timeout
     try:
-        with log.open("w", encoding="utf-8") as out:
+        with caches_of_tools(), log.open("w", encoding="utf-8") as out:
             process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT)
             told: set[str] = set()
             try:

@@ -40,6 +40,7 @@ from typing import Any, Literal, get_args
 from vitreous.reports.errors import ReportError
 from vitreous.reports.synthesis import netlist
 from vitreous.reports.synthesis.kept import read_kept, write_kept
+from vitreous.spec.folders import caches_of_tools
 
 Family = Literal["xcup", "ecp5", "ice40"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
@@ -245,15 +246,16 @@ def _mapped(text: str, script: str, timeout: float) -> Mapping[str, Any]:
 
 def _run(command: tuple[str, ...], folder: Path, timeout: float = 60) -> str:
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            errors="replace",
-        )
+        with caches_of_tools():
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+                errors="replace",
+            )
     except subprocess.TimeoutExpired:
         raise ReportError(f"Yosys was stopped after {timeout:g} seconds") from None
     except OSError as error:

@@ -32,6 +32,8 @@ from pathlib import Path
 
 from find_libpython import find_libpython
 
+from vitreous.spec.folders import can_write
+
 MINIMUM_VERILATOR = (5, 36)
 """The oldest Verilator that cocotb 2 works with, as (major, minor)."""
 
@@ -120,6 +122,13 @@ def ccache() -> Path | None:
     return None
 
 
+def _keeps(cache_program: Path, env: Mapping[str, str]) -> bool:
+    """Whether the compiler cache can write its folder: where it cannot, it stops the build instead of passing it by."""
+    command = [cache_program, "--get-config", "cache_dir"]
+    asked = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    return asked.returncode == 0 and can_write(Path(asked.stdout.strip()))
+
+
 def iverilog() -> Path | None:
     """Icarus Verilog's compiler where it and ``vvp`` are on ``PATH``, else ``None``: it is a second opinion
     only.
@@ -147,10 +156,9 @@ def make_variables(*, native: bool | None = True) -> dict[str, str]:
 def environment(base: Mapping[str, str] | None = None, *, native: bool | None = True) -> dict[str, str]:
     """The environment for building a simulation: ``base`` (default: this process's) and what the tools need.
 
-    Sets ``VERILATOR_ROOT``, puts Verilator first on ``PATH``, hands ``make_variables`` over through
-    ``MAKEFLAGS`` and
-    the compiler cache through ``OBJCACHE``. Raises ``ToolchainError`` if g++, make, perl, Verilator or Python's
-    shared library is missing, so that it is known before anything is built.
+    Sets ``VERILATOR_ROOT``, puts Verilator first on ``PATH``, hands ``make_variables`` over through ``MAKEFLAGS`` and
+    the compiler cache through ``OBJCACHE``, where its folder can be written. Raises ``ToolchainError`` if g++, make,
+    perl, Verilator or Python's shared library is missing, so that it is known before anything is built.
     """
     for program in ("g++", "make", "perl"):
         require(program)
@@ -165,7 +173,7 @@ def environment(base: Mapping[str, str] | None = None, *, native: bool | None = 
     )
     env.pop("MFLAGS", None)
     cache_program = ccache()
-    if cache_program is not None:
+    if cache_program is not None and _keeps(cache_program, env):
         env["OBJCACHE"] = str(cache_program)
         # Verilator's files include a precompiled header; ccache stores such compilations only under this promise.
         env["CCACHE_SLOPPINESS"] = "pch_defines,time_macros"

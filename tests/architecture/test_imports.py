@@ -24,7 +24,7 @@ LAYERS: dict[str, set[str]] = {
 }
 # room: the packages of others that it may import, beside the standard library
 FOREIGN: dict[str, set[str]] = {
-    "spec": {"numpy", "safetensors", "safer"},
+    "spec": {"numpy", "safetensors", "safer", "platformdirs"},
     "golden": {"numpy", "torch"},
     "quant": {"numpy", "torch", "torchao", "safetensors", "rich"},
     "compiler": {"numpy"},

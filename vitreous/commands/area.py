@@ -11,6 +11,7 @@ import typer
 
 from vitreous.commands.arguments import Accelerator
 from vitreous.errors import RunError
+from vitreous.spec.folders import SYNTHESIS
 
 if TYPE_CHECKING:
     from vitreous.area.area import Target
@@ -39,9 +40,7 @@ def area_command(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as JSON too.")] = None,
-    cache: Annotated[Path, typer.Option(metavar="DIR", help="Folder of synthesis results.")] = (
-        Path("build/synthesis")
-    ),
+    cache: Annotated[Path, typer.Option(metavar="DIR", help="Folder of synthesis results.")] = (SYNTHESIS),
 ) -> None:
     """Area of an accelerator, block by block, by Yosys: FPGA resources or standard cells of any library.
 

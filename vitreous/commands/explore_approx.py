@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vitreous.commands.arguments import folder_path
+from vitreous.spec.folders import SYNTHESIS
 
 
 def explore_approx(
@@ -24,7 +25,7 @@ def explore_approx(
     ] = 16,
     cache: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of synthesis results, shared by all runs.")
-    ] = (Path("build/synthesis")),
+    ] = (SYNTHESIS),
 ) -> None:
     """Sweep the nonlinear functions: error against float64, area by Yosys, and the Pareto front of both.
 

@@ -27,6 +27,7 @@ from vitreous.spec import graph as graphs
 from vitreous.spec import program as programs
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.digest import file_digest
+from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.graph import Graph
 from vitreous.spec.limits import MEMORY_LATENCY
 from vitreous.spec.program import Program
@@ -67,7 +68,7 @@ class Options:
     memory_throughput: int = 100
     clock_mhz: float | None = None
     energy: EnergyChoice | None = None
-    build_root: Path = Path("build/sim")
+    build_root: Path = SIMULATORS
 
 
 class Run:

@@ -16,6 +16,7 @@ from vitreous.reports.record.record import AccuracyRecord
 from vitreous.spec import graph as graphs
 from vitreous.spec import program as programs
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.graph import Graph
 from vitreous.spec.limits import MEMORY_LATENCY
 from vitreous.spec.program import Program
@@ -34,7 +35,7 @@ class SimulateOptions:
     waves: tuple[int, int] | None = None
     memory_latency: int = MEMORY_LATENCY
     memory_throughput: int = 100
-    build_root: Path = Path("build/sim")
+    build_root: Path = SIMULATORS
 
 
 def _graph(program_path: Path, options: SimulateOptions) -> Graph | None:

@@ -114,6 +114,15 @@ def test_activated_restores_the_environment_even_after_an_error(monkeypatch: pyt
     assert dict(os.environ) == before
 
 
+def test_compiler_cache_that_cannot_write_is_passed_by(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CCACHE_DIR", str(tmp_path))
+    assert "OBJCACHE" in toolchain.environment()
+    monkeypatch.setenv("CCACHE_DIR", "/proc/none")
+    assert "OBJCACHE" not in toolchain.environment()
+
+
 def test_unknown_wave_format_is_refused() -> None:
     with pytest.raises(ToolchainError, match="^The wave format must be vcd or fst, not 'saif'$"):
         toolchain.verilator_build_args(trace="saif")
