@@ -136,7 +136,9 @@ def build_icarus(config: AcceleratorConfig, *, root: str | Path = SIMULATORS) ->
     Raises ToolchainError where Icarus Verilog is missing.
     """
     if toolchain.iverilog() is None:
-        raise toolchain.ToolchainError("Icarus Verilog (iverilog and vvp) was not found on PATH")
+        raise toolchain.ToolchainError(
+            "Icarus Verilog (iverilog and vvp) was not found on PATH; install it (Debian: apt install iverilog)"
+        )
 
     def compile_(folder: Path, verilog: Path) -> None:
         bench = Path(__file__).absolute().parent / "bench.sv"

