@@ -15,10 +15,10 @@ SOURCES := $(wildcard spec golden quant compiler hw sim reports models vitreous 
 # make's own flags must not reach the nested make of a simulation build.
 unexport MAKEFLAGS
 
-.PHONY: help demo test quick check format lint types layers bench validate combinations mutants prove vectors units area activity rtl bitstream setup preflight lock wheel clean distclean
+.PHONY: help demo test quick check format lint types layers bench validate combinations mutants prove vectors units area activity rtl bitstream torch-range setup preflight lock wheel clean distclean
 
 help: ## list the tasks
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-10s %s\n' "$$n" "$$t"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-11s %s\n' "$$n" "$$t"; done
 
 demo: setup ## set up, then run the shipped transformer on the edge256 accelerator in simulation
 	$(BIN)/vitreous run fashion-vit --accelerator edge256 --images 16 --build-dir build/sim --out build/demo
@@ -60,6 +60,9 @@ mutants: setup ## break the RTL description in many places and count what the te
 
 prove: setup ## prove the hardware units with SymbiYosys, and find a seeded bug with every proof (docs/proofs.md)
 	@$(BIN)/python -m campaigns.formal
+
+torch-range: setup ## run the tests of import and calibration with the oldest and the newest torch of pyproject.toml
+	.ci/torch-range.sh $(VENV) build/torch $(PYTEST_ARGS)
 
 units: setup ## measure the nonlinear units and write docs/units.md (an hour; what is done already is kept)
 	$(BIN)/python -m vitreous.characterize.units --cache build/synthesis
