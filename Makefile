@@ -15,7 +15,7 @@ SOURCES := $(wildcard spec golden quant compiler hw sim reports models vitreous 
 # make's own flags must not reach the nested make of a simulation build.
 unexport MAKEFLAGS
 
-.PHONY: help demo test quick check format lint types layers bench validate combinations mutants prove vectors units area activity rtl bitstream torch-range setup preflight lock wheel clean distclean
+.PHONY: help demo test quick check format lint types layers bench validate combinations mutants prove vectors units area activity rtl bitstream torch-range docs setup preflight lock wheel clean distclean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-11s %s\n' "$$n" "$$t"; done
@@ -63,6 +63,9 @@ prove: setup ## prove the hardware units with SymbiYosys, and find a seeded bug 
 
 torch-range: setup ## run the tests of import and calibration with the oldest and the newest torch of pyproject.toml
 	.ci/torch-range.sh $(VENV) build/torch $(PYTEST_ARGS)
+
+docs: setup ## write docs/configuration.md, docs/operators.md and the JSON Schemas from the source
+	$(BIN)/python -m vitreous.reference
 
 units: setup ## measure the nonlinear units and write docs/units.md (an hour; what is done already is kept)
 	$(BIN)/python -m vitreous.characterize.units --cache build/synthesis

@@ -124,7 +124,8 @@ class ActivationConfig:
     function : ``gelu`` or ``silu``.
     variant : ``delta`` (relu minus a short even table), ``table`` (direct), ``poly`` (I-BERT's polynomial, GELU only),
         ``shift`` (I-ViT's shifts and a division), or ``exact`` (float64, in ``golden`` only).
-    step_bits, range : steps of ``2**-step_bits``, over ``[0, range)`` (``delta``) or ``[-range, range)`` (``table``).
+    step_bits, range : the table has steps of ``2**-step_bits``, over ``[0, range)`` (``delta``) or ``[-range, range)``
+        (``table``).
     fraction_bits : of the result, before it is requantized.
     interpolate : ``delta`` is linear between two values of its table, or else constant over a step.
     """

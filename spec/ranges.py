@@ -83,9 +83,13 @@ class Told:
 Range = Choice | Within | Told
 
 
-@cache
-def ranges(part: type) -> dict[str, tuple[type, Range | None]]:
+def ranges(part: Any) -> dict[str, tuple[type, Range | None]]:
     """Type of each field of the dataclass ``part``, and its range where the type does not say all."""
+    return _read(part)
+
+
+@cache
+def _read(part: Any) -> dict[str, tuple[type, Range | None]]:
     hints = get_type_hints(part, include_extras=True)
     found: dict[str, tuple[type, Range | None]] = {}
     for each in dataclasses.fields(part):

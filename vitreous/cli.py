@@ -20,6 +20,7 @@ from vitreous.commands.explore_approx import explore_approx
 from vitreous.commands.prepare import compile_command, list_command, quantize, rtl
 from vitreous.commands.report import report_command
 from vitreous.commands.run import run_command
+from vitreous.commands.schema import schema
 from vitreous.commands.simulate import simulate
 
 app = typer.Typer(
@@ -65,6 +66,7 @@ for _name, _command in (
     ("bitstream", bitstream),
     ("area", area_command),
     ("ablate", ablate_command),
+    ("schema", schema),
 ):
     app.command(_name)(_command)
 

@@ -126,7 +126,7 @@ def ccache() -> Path | None:
 
 def _keeps(cache_program: Path, env: Mapping[str, str]) -> bool:
     """Whether the compiler cache can write its folder: where it cannot, it stops the build instead of passing it by."""
-    command = [cache_program, "--get-config", "cache_dir"]
+    command = [str(cache_program), "--get-config", "cache_dir"]
     asked = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     return asked.returncode == 0 and can_write(Path(asked.stdout.strip()))
 
