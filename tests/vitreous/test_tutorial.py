@@ -1,4 +1,4 @@
-"""docs/tutorial.md, step by step as a reader takes it: files are saved, commands run, outputs compared with the page."""
+"""docs/tutorial.md as a reader takes it: files are saved, commands run, outputs compared with the page."""
 
 from __future__ import annotations
 
