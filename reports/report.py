@@ -86,6 +86,13 @@ class Report:
     exploration: Exploration | None = None
     ablation: Ablation | None = None
 
+    @property
+    def verdict(self) -> str:
+        """``yes`` where everything compared is equal to golden, ``no``, or ``not compared``."""
+        if self.values_compared + self.bytes_compared == 0:
+            return "not compared"
+        return "yes" if self.equal else "no"
+
     def as_dict(self) -> dict[str, Any]:
         """The contents of report.json; whole numbers of cycles stay integers."""
         data = dataclasses.asdict(self)
@@ -182,16 +189,21 @@ def _simulation(record: Record) -> dict[str, Any]:
 def summarize(
     record: Record, *, clock_mhz: float | None = None, energy: EnergyChoice | None = None
 ) -> Report:
-    """Every figure of a run. ``clock_mhz`` is the user's; without it ASSUMED_CLOCK_MHZ is taken and marked so.
+    """Every figure of a run.
 
-    energy : the technology and the DRAM whose energies are taken.
+    clock_mhz : given now; without it that of the run (``record.choices``), and where the run had none
+    ASSUMED_CLOCK_MHZ, marked so.
+    energy : the technology and the DRAM whose energies are taken; without it those of the run.
 
     Raises ReportError when the data contradicts itself.
     """
-    clock = ASSUMED_CLOCK_MHZ if clock_mhz is None else clock_mhz
+    known = clock_mhz if clock_mhz is not None else record.choices.clock_mhz
+    clock = ASSUMED_CLOCK_MHZ if known is None else known
     if not clock > 0:
         raise ReportError(f"The clock must be a positive number of MHz, not {clock}")
-    clock_source: ClockSource = "assumed" if clock_mhz is None else "given"
+    clock_source: ClockSource = "assumed" if known is None else "given"
+    if energy is None:
+        energy = EnergyChoice(technology=record.choices.technology, dram=record.choices.dram)
     counted = events(record.program, record.accelerator)
     rows = figures.layers(record, counted)
     return Report(
@@ -210,7 +222,7 @@ def summarize(
         memory_map=memory_map(record),
         roofline=roofline(record, rows, counted, clock),
         transfers=transfers(record, counted),
-        energy=energy_section(record, rows, counted, clock, energy or EnergyChoice()),
+        energy=energy_section(record, rows, counted, clock, energy),
         area=area_section(record.accelerator),
         activity=activities(),
         sources=SOURCES,

@@ -37,6 +37,8 @@ def report_command(
 ) -> None:
     """Write index.html and report.json again from what a run recorded; tables and schedule as CSV and trace, too.
 
+    Clock, technology and DRAM are each run's own unless they are given here; what is given holds for all.
+
     Of several runs each one's page is written into its folder, and comparison.html and comparison.json, ratios to the
     first run, into --out or the first folder.
 
@@ -52,11 +54,14 @@ def report_command(
     from vitreous.reports.page import additions
     from vitreous.reports.record import record
 
-    energy = energy_choice(technology, dram)
+    energy_choice(technology, dram)
     names = compare.run_names(folders)
     reports = []
     for folder in folders:
-        report = summarize(record.load(folder), clock_mhz=clock, energy=energy)
+        recorded = record.load(folder)
+        own = recorded.choices
+        energy = energy_choice(technology or own.technology, dram or own.dram)
+        report = summarize(recorded, clock_mhz=clock, energy=energy)
         reports.append(
             additions.with_additions(report, folder, exploration_of=exploration, ablation_of=ablation)
         )
