@@ -20,6 +20,7 @@ from vitreous.reports.figures.memory_map import MemoryMap, memory_map
 from vitreous.reports.figures.roofline import Roofline, roofline
 from vitreous.reports.figures.schedule import Schedule, schedule
 from vitreous.reports.figures.transfers import Transfer, transfers
+from vitreous.reports.findings.findings import Findings, findings
 from vitreous.reports.record.provenance import SOURCES, ClockSource, hows
 from vitreous.reports.record.record import AttentionRecord, Check, Record
 
@@ -77,6 +78,7 @@ class Report:
     roofline: Roofline
     transfers: tuple[Transfer, ...]
     energy: EnergySection
+    findings: Findings
     area: tuple[TargetArea, ...]
     activity: tuple[Activity, ...]
     config: Mapping[str, Any]
@@ -205,7 +207,9 @@ def summarize(
     if energy is None:
         energy = EnergyChoice(technology=record.choices.technology, dram=record.choices.dram)
     counted = events(record.program, record.accelerator)
-    rows = figures.layers(record, counted)
+    rows, stalls = figures.layers(record, counted), figures.stalls(record)
+    spent = energy_section(record, rows, counted, clock, energy)
+    composed = area_section(record.accelerator)
     return Report(
         **_machine(record),
         **_equality(record.checks),
@@ -215,15 +219,16 @@ def summarize(
         clock_mhz=clock,
         clock_source=clock_source,
         layers=rows,
-        stalls=figures.stalls(record),
+        stalls=stalls,
         queues=figures.queues(record),
         traffic=figures.traffic(record),
         schedule=schedule(record),
         memory_map=memory_map(record),
         roofline=roofline(record, rows, counted, clock),
         transfers=transfers(record, counted),
-        energy=energy_section(record, rows, counted, clock, energy),
-        area=area_section(record.accelerator),
+        energy=spent,
+        findings=findings(record, stalls, spent, composed),
+        area=composed,
         activity=activities(),
         sources=SOURCES,
         how=hows(clock_source),
