@@ -20,6 +20,7 @@ from vitreous.reports.figures.memory_map import MemoryMap, memory_map
 from vitreous.reports.figures.roofline import Roofline, roofline
 from vitreous.reports.figures.schedule import Schedule, schedule
 from vitreous.reports.figures.transfers import Transfer, transfers
+from vitreous.reports.findings.findings import Findings, findings
 from vitreous.reports.record.provenance import SOURCES, ClockSource, hows
 from vitreous.reports.record.record import AttentionRecord, Check, Record
 
@@ -77,6 +78,7 @@ class Report:
     roofline: Roofline
     transfers: tuple[Transfer, ...]
     energy: EnergySection
+    findings: Findings
     area: tuple[TargetArea, ...]
     activity: tuple[Activity, ...]
     config: Mapping[str, Any]
@@ -85,6 +87,13 @@ class Report:
     how: Mapping[str, str]
     exploration: Exploration | None = None
     ablation: Ablation | None = None
+
+    @property
+    def verdict(self) -> str:
+        """``yes`` where everything compared is equal to golden, ``no``, or ``not compared``."""
+        if self.values_compared + self.bytes_compared == 0:
+            return "not compared"
+        return "yes" if self.equal else "no"
 
     def as_dict(self) -> dict[str, Any]:
         """The contents of report.json; whole numbers of cycles stay integers."""
@@ -182,18 +191,25 @@ def _simulation(record: Record) -> dict[str, Any]:
 def summarize(
     record: Record, *, clock_mhz: float | None = None, energy: EnergyChoice | None = None
 ) -> Report:
-    """Every figure of a run. ``clock_mhz`` is the user's; without it ASSUMED_CLOCK_MHZ is taken and marked so.
+    """Every figure of a run.
 
-    energy : the technology and the DRAM whose energies are taken.
+    clock_mhz : given now; without it that of the run (``record.choices``), and where the run had none
+    ASSUMED_CLOCK_MHZ, marked so.
+    energy : the technology and the DRAM whose energies are taken; without it those of the run.
 
     Raises ReportError when the data contradicts itself.
     """
-    clock = ASSUMED_CLOCK_MHZ if clock_mhz is None else clock_mhz
+    known = clock_mhz if clock_mhz is not None else record.choices.clock_mhz
+    clock = ASSUMED_CLOCK_MHZ if known is None else known
     if not clock > 0:
         raise ReportError(f"The clock must be a positive number of MHz, not {clock}")
-    clock_source: ClockSource = "assumed" if clock_mhz is None else "given"
+    clock_source: ClockSource = "assumed" if known is None else "given"
+    if energy is None:
+        energy = EnergyChoice(technology=record.choices.technology, dram=record.choices.dram)
     counted = events(record.program, record.accelerator)
-    rows = figures.layers(record, counted)
+    rows, stalls = figures.layers(record, counted), figures.stalls(record)
+    spent = energy_section(record, rows, counted, clock, energy)
+    composed = area_section(record.accelerator)
     return Report(
         **_machine(record),
         **_equality(record.checks),
@@ -203,15 +219,16 @@ def summarize(
         clock_mhz=clock,
         clock_source=clock_source,
         layers=rows,
-        stalls=figures.stalls(record),
+        stalls=stalls,
         queues=figures.queues(record),
         traffic=figures.traffic(record),
         schedule=schedule(record),
         memory_map=memory_map(record),
         roofline=roofline(record, rows, counted, clock),
         transfers=transfers(record, counted),
-        energy=energy_section(record, rows, counted, clock, energy or EnergyChoice()),
-        area=area_section(record.accelerator),
+        energy=spent,
+        findings=findings(record, stalls, spent, composed),
+        area=composed,
         activity=activities(),
         sources=SOURCES,
         how=hows(clock_source),

@@ -21,7 +21,7 @@ from vitreous.spec.config import AcceleratorConfig, ConfigError
 from vitreous.spec.isa import COUNTERS, Instruction, ProgramError, Queue, decode
 from vitreous.spec.storage import write_text
 
-FORMAT = "vitreous-record-4"
+FORMAT = "vitreous-record-5"
 FILE_NAME = "recorded.json"
 
 
@@ -184,6 +184,22 @@ class AccuracyRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChoiceRecord:
+    """What the user chose for the report of this run, so that a later report or a comparison takes the same.
+
+    clock_mhz : None where the user gave none. technology, dram : names, or files of the user's.
+    """
+
+    clock_mhz: float | None
+    technology: str
+    dram: str
+
+    def __post_init__(self) -> None:
+        if self.clock_mhz is not None and not self.clock_mhz > 0:
+            raise ReportError(f"The recorded clock must be a positive number of MHz, not {self.clock_mhz}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """Everything that a report is made from.
 
@@ -199,6 +215,7 @@ class Record:
     build: BuildRecord
     checks: tuple[Check, ...]
     accuracy: AccuracyRecord
+    choices: ChoiceRecord
     versions: Mapping[str, str]
 
     def __post_init__(self) -> None:

@@ -240,9 +240,10 @@ def _report(run: Run, _: Shown) -> str:
         source=run.model.source,
         checks=run.checks,
         accuracy=run.accuracy,
+        choices=recording.choices(run.options.clock_mhz, run.options.energy),
     )
     records.save(record, run.work.folder)
-    run.report = reports.summarize(record, clock_mhz=run.options.clock_mhz, energy=run.options.energy)
+    run.report = reports.summarize(record)
     page, _data = reports.write(run.report, run.work.folder)
     return f"-> {page.name}, report.json"
 

@@ -129,6 +129,7 @@ def simulate_program(path: Path, folder: Path, options: SimulateOptions) -> bool
             accuracy=AccuracyRecord(
                 images=0, correct_float=None, correct_int=None, agree=None, reason=NOT_ASKED
             ),
+            choices=recording.choices(None, None),
         )
         display.line(f"-> {records.save(record, work.folder)}")
     return not comparison.differing(checks)
