@@ -126,6 +126,13 @@ def where(walk: Walk, node: fx.Node, condition: Any, chosen: Any, other: Any) ->
     raise refuse(node, "A choice between two tensors", SUPPORTED)
 
 
+def masked_fill(walk: Walk, node: fx.Node, value: Any, mask: Any, fill: Any) -> Any:
+    """A fill that a constant mask makes nowhere."""
+    if isinstance(mask, Tensor) and not bool(mask.any()) and isinstance(value, View):
+        return _broadcast(node, value, mask)
+    raise refuse(node, "Values are replaced where a mask says so", "masks that mask nothing")
+
+
 def full_like(walk: Walk, node: fx.Node, value: View, fill: float = 0.0, **kwargs: Any) -> Tensor:
     """A constant in the shape of a computed tensor."""
     return torch.full(value.shape, float(fill))
