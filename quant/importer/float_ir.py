@@ -158,9 +158,10 @@ class Part(Source):
 
 
 @dataclass(eq=False, kw_only=True)
-class Ending(Part):
-    """``function`` (softmax, log_softmax, argmax) of the logits: where it is the model's output it is dropped."""
+class Ending(Source):
+    """``function`` (softmax, log_softmax, argmax) of ``operand``, the logits: dropped where it is the output."""
 
+    operand: Any
     function: str
 
 
@@ -170,8 +171,19 @@ class Unknown(Source):
 
 
 @dataclass(eq=False, kw_only=True)
-class Sigmoid(Part):
-    """``sigmoid(x)``."""
+class Polynomial(Part):
+    """``sum_i coefficients[i] * x**i``."""
+
+    coefficients: tuple[float, ...]
+
+
+@dataclass(eq=False, kw_only=True)
+class Curve(Part):
+    """``function`` (erf, tanh, sigmoid) of ``operand``, which is ``sum_i coefficients[i] * x**i``."""
+
+    operand: Any
+    function: str
+    coefficients: tuple[float, ...]
 
 
 @dataclass(eq=False, kw_only=True)

@@ -16,6 +16,7 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from vitreous.quant.errors import QuantError, Refusal, refuse
+from vitreous.quant.importer import activation_patterns as activations
 from vitreous.quant.importer import attention, elementwise, layers, results, stream
 from vitreous.quant.importer import decomposed_patterns as decomposed
 from vitreous.quant.importer.elementwise import SUPPORTED
@@ -216,9 +217,14 @@ def _native_layer_norm(walk: Walk, node: fx.Node, *args: Any, **kwargs: Any) -> 
 
 
 def _gelu(walk: Walk, node: fx.Node, value: View, *, approximate: str = "none") -> View:
-    if approximate != "none":
-        raise refuse(node, f"GELU with approximate={approximate!r}", "the exact GELU, approximate='none'")
-    return layers.activation(walk, node, value, ActivationFunction.GELU)
+    exact = approximate == "none"
+    return layers.activation(
+        walk, node, value, ActivationFunction.GELU if exact else ActivationFunction.GELU_TANH
+    )
+
+
+def _curve(walk: Walk, node: fx.Node, value: View) -> View:
+    return activations.curve(walk, node, value, operator_name(node))
 
 
 def _fused_rms_norm(walk: Walk, node: fx.Node, *args: Any, **kwargs: Any) -> Any:
@@ -261,7 +267,9 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "gelu": _gelu,
     "silu": _silu,
     "relu": _relu,
-    "sigmoid": decomposed.sigmoid,
+    "erf": _curve,
+    "sigmoid": _curve,
+    "tanh": _curve,
     "square": decomposed.square,
     "pow": decomposed.power,
     "rsqrt": decomposed.rsqrt,

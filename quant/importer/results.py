@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from vitreous.quant.errors import QuantError, module_path, refuse
 from vitreous.quant.importer import layers
-from vitreous.quant.importer.float_ir import Encoder, Ending, Linear, Sigmoid, Unknown, collect
+from vitreous.quant.importer.float_ir import Curve, Encoder, Ending, Linear, Unknown, collect
 from vitreous.quant.importer.view import View, whole
 from vitreous.quant.importer.walk import Walk
 
@@ -22,7 +22,7 @@ def ending(walk: Walk, node: fx.Node, view: View, function: str) -> View:
     """Softmax, its logarithm or argmax over the classes: dropped where it is the output."""
     rows = view.index.numel() // (walk.batch * view.shape[-1])
     width = 1 if function == "argmax" else view.shape[-1]
-    made = Ending(tokens=rows, width=width, layer=module_path(node), argument=view, function=function)
+    made = Ending(tokens=rows, width=width, layer=module_path(node), operand=view, function=function)
     shape = view.shape[:-1] if function == "argmax" else view.shape
     return View(made, torch.arange(shape.numel()).reshape(shape))
 
@@ -46,13 +46,12 @@ def log_softmax(walk: Walk, node: fx.Node, view: View, dim: int, *args: Any) -> 
 def encoder_of(walk: Walk, node: fx.Node) -> Encoder:
     """The encoder whose logits the ``output`` node returns. Raises QuantError where it returns something else."""
     view = _returned(walk, node)
-    while isinstance(view.source, Ending | Sigmoid) and _plain(view):
-        function = view.source.function if isinstance(view.source, Ending) else "sigmoid"
+    while _plain(view) and isinstance(view.source, Ending | Curve):
         walk.notes.append(
-            f"the model's last operation, {function}, is left out: its results are logits, "
+            f"the model's last operation, {view.source.function}, is left out: its results are logits, "
             "and the largest logit belongs to the same class"
         )
-        view = view.source.argument
+        view = view.source.operand
     if not isinstance(view.source, Linear):
         kind = type(view.source).__name__.lower()
         raise QuantError(f"The model's output comes from a {kind}; supported: a linear layer's logits")
