@@ -121,7 +121,7 @@ class SoftmaxConfig:
 class ActivationConfig:
     """The smooth activation: which function, how it is approximated; docs/numerics.md has the formulas.
 
-    function : ``gelu`` or ``silu``.
+    function : ``gelu``, ``gelu_tanh`` (tanh in place of erf), ``quick_gelu`` (``x * sigmoid(1.702 x)``) or ``silu``.
     variant : ``delta`` (relu minus a short even table), ``table`` (direct), ``poly`` (I-BERT's polynomial, GELU only),
         ``shift`` (I-ViT's shifts and a division), or ``exact`` (float64, in ``golden`` only).
     step_bits, range : the table has steps of ``2**-step_bits``, over ``[0, range)`` (``delta``) or ``[-range, range)``
