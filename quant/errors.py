@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from torch import fx
 
+from vitreous.spec.errors import VitreousError
 
-class QuantError(ValueError):
+
+class QuantError(VitreousError, ValueError):
     """A model, a scheme or calibration data that cannot be quantized; the sentence names what and where."""
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vitreous.spec.errors import VitreousError
 from vitreous.spec.limits import ATTENTION_KEYS
 from vitreous.spec.storage import StorageError, read_toml
 from vitreous.spec.variants import (
@@ -29,7 +30,7 @@ from vitreous.spec.variants import (
 )
 
 
-class ConfigError(ValueError):
+class ConfigError(VitreousError, ValueError):
     """A configuration that cannot work; the sentence names the field and the value."""
 
 

@@ -32,6 +32,8 @@ from pathlib import Path
 
 from find_libpython import find_libpython
 
+from vitreous.spec.errors import VitreousError
+
 MINIMUM_VERILATOR = (5, 36)
 """The oldest Verilator that cocotb 2 works with, as (major, minor)."""
 
@@ -50,7 +52,7 @@ _WHEEL_MAKE_VARIABLES = {
 }
 
 
-class ToolchainError(Exception):
+class ToolchainError(VitreousError):
     """A program that simulation needs is missing, too old or broken; one sentence says which and what to do."""
 
 
