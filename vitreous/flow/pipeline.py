@@ -48,7 +48,6 @@ GRAPH = ("graph.safetensors", "graph.json")
 PROGRAM = ("program.safetensors", "program.json", "program.lst")
 OBSERVED = ("observed.safetensors", "observed.json", "observed.lst")
 CHECKS, ACCURACY = "checks.json", "accuracy.json"
-NO_LABELS = "the model's test images have no labels"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +218,7 @@ def _measure_accuracy(run: Run, shown: Shown) -> str:
         steps.float_logits(run.model, lambda *done: shown.part("float", *done)),
         steps.integer_logits(run.graph, images, lambda *done: shown.part("integer", *done)),
         None if labels is None else labels.numpy(),
-        NO_LABELS,
+        run.model,
     )
     write_text(run.work / ACCURACY, json.dumps(dataclasses.asdict(run.accuracy)))
     return accuracy_line(run.accuracy)

@@ -126,9 +126,7 @@ def simulate_program(path: Path, folder: Path, options: SimulateOptions) -> bool
             timing=timing,
             source=str(graph.notes.get("source", "")) if graph is not None else "",
             checks=checks,
-            accuracy=AccuracyRecord(
-                images=0, correct_float=None, correct_int=None, agree=None, reason=NOT_ASKED
-            ),
+            accuracy=AccuracyRecord.missing(NOT_ASKED),
             choices=recording.choices(None, None),
         )
         display.line(f"-> {records.save(record, work.folder)}")
