@@ -312,7 +312,7 @@ class AcceleratorConfig:
 
     @property
     def s_depth(self) -> int:
-        """Words (``lanes * depth`` scores of 16 bits) of one of the two halves of S."""
+        """Words (``lanes * depth`` coded scores) of one of the two halves of S."""
         return self.memory.score_keys // self.array.depth
 
     def as_dict(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from vitreous.reports.area.block_memory import GEOMETRIES, block_memories
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Queue
+from vitreous.spec.layout import memory_words, word_bits
 from vitreous.spec.softmax import limits
 from vitreous.spec.variants import ACTIVATIONS, MULTIPLIERS, ActivationVariant, SoftmaxVariant, in_hardware
 
@@ -166,7 +167,11 @@ def _memory(width: Callable[[AcceleratorConfig], int], words: str) -> Callable[[
 
 
 def _score_sizes(config: AcceleratorConfig) -> Sizes:
-    return {**_words(config), "width": 16 * config.panel_word_bytes, "words": 2 * config.s_depth}
+    return {
+        **_words(config),
+        "width": word_bits(config, isa.Memory.S),
+        "words": memory_words(config, isa.Memory.S),
+    }
 
 
 def _panel_bits(config: AcceleratorConfig) -> int:

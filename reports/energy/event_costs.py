@@ -20,7 +20,7 @@ from vitreous.reports.figures.ports import ACCESSES, DRAM_PORTS
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.counters import MATRIX_IDLE, UNIT_CYCLES, HardwareCounter
 from vitreous.spec.isa import INSTRUCTION_BYTES, Memory
-from vitreous.spec.layout import memory_words, word_bytes
+from vitreous.spec.layout import memory_words, word_bits
 from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS
 from vitreous.spec.variants import ActivationVariant, NormVariant, SoftmaxVariant
 
@@ -61,8 +61,8 @@ def with_values(formula: str, values: str) -> str:
 
 def memory_shape(config: AcceleratorConfig, memory: Memory) -> tuple[float, int]:
     """(KiB, bits of a word) of an on-chip memory; S is both of its slots."""
-    size = word_bytes(config, memory)
-    return memory_words(config, memory) * size / 1024, 8 * size
+    bits = word_bits(config, memory)
+    return memory_words(config, memory) * bits / 8 / 1024, bits
 
 
 def memory_access(cost: MemoryCost, config: AcceleratorConfig, memory: Memory) -> Range:
