@@ -135,7 +135,7 @@ class SoftmaxConfig:
     """
 
     variant: SoftmaxVariant = SoftmaxVariant.BASE2
-    fraction_bits: int = 9
+    fraction_bits: int = 8
     probability_bits: int = 16
 
     def __post_init__(self) -> None:

@@ -132,7 +132,7 @@ def test_accumulator_overflow_is_refused() -> None:
             {"softmax": SoftmaxConfig(variant="online")},
             r"\(softmax\) of layer blocks.0.attn: quantized for softmax.variant = online, .* has base2",
         ),
-        ({"softmax": SoftmaxConfig(fraction_bits=7)}, "softmax.fraction_bits = 7, but the accelerator has 9"),
+        ({"softmax": SoftmaxConfig(fraction_bits=7)}, "softmax.fraction_bits = 7, but the accelerator has 8"),
         (
             {"norm": NormConfig(variant="two_pass")},
             r"\(layernorm\) .* quantized for norm.variant = two_pass, but the accelerator has one_pass",

@@ -236,3 +236,19 @@ def test_outside_the_contract(variant: str) -> None:
             softmax(t, config, wrong, 14)
     with pytest.raises(GoldenError, match="shift outside 1..47"):
         softmax(t, config, 1 << 14, 47)
+
+
+@pytest.mark.parametrize("variant", [config.variant for config in SMOOTH if config.fraction_bits == 8])
+def test_scores_of_two_hundred_octaves(variant: str) -> None:
+    """Rows whose largest scores are 150 to 250 octaves, close to each other: none may saturate to its neighbour."""
+    config, rng = SoftmaxConfig(variant=variant), np.random.default_rng(200)
+    octaves = rng.normal(0, 60, (200, 257)).clip(-250, 100)
+    octaves[:, :40] = rng.uniform(150, 245, (200, 1)) + rng.normal(0, 1.5, (200, 40))
+    t = torch.from_numpy(np.rint(octaves * (1 << config.fraction_bits)).astype(np.int32))
+    found = real_probabilities(t.clamp(LOWEST, HIGHEST), config)
+    real = torch.softmax(torch.from_numpy(octaves) * math.log(2), dim=-1)
+    assert float(real.amax(dim=-1).max()) > 0.2
+    assert (found - real).abs().max() <= 2 / 1024
+    values = torch.from_numpy(rng.normal(size=(257, 64)))
+    error = (found @ values - real @ values).norm() / (real @ values).norm()
+    assert error <= {"base2": 0.002, "online": 0.002, "ibert": 0.01}[variant]
