@@ -67,11 +67,10 @@ class Format:
 INT8 = Format(8)
 INT16 = Format(16)
 ACCUMULATOR = Format(ACCUMULATOR_BITS)
-SCORE = Format(15)
-"""Attention scores saturate one bit below their 16-bit storage, so that the masked code -2**15 stays far below
-every real one.
+SCORE = Format(17)
+"""Attention scores, logarithms to base 2 with ``SoftmaxConfig.fraction_bits`` fraction bits. This is the one place that
+says how wide they are: codes, the memory S, units and graphs follow from it.
 """
-MASKED_SCORE = -(1 << 15)
 ACTIVATION_INPUT = Format(16, 10)
 
 

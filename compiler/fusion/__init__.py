@@ -5,7 +5,7 @@
     linear . requantize(16) . activation . requantize(8)                    Linear to X
     linear . requantize(16) . add(residual)                                 Linear to R, in place
     linear . requantize(16) . output                                        Linear to R
-    three linears . scores . requantize(15) . softmax . context . requantize_rows    Attention
+    three linears . scores . requantize to a score . softmax . context . requantize_rows    Attention
     layernorm or rmsnorm, mean_tokens, select_token, output                 Norm, Pool, Select, Output
 
 Anything else is refused with the node's name, operation and layer.
