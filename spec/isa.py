@@ -14,6 +14,7 @@ from enum import IntEnum
 from typing import Any, ClassVar
 
 from vitreous.spec.counters import COUNTER_BITS, HardwareCounter
+from vitreous.spec.errors import VitreousError
 from vitreous.spec.opcodes.kinds import (
     PARAMETER_BYTES,
     Activation,
@@ -70,7 +71,7 @@ TOKEN_BITS = 16
 PC_BITS = 16
 
 
-class ProgramError(ValueError):
+class ProgramError(VitreousError, ValueError):
     """An instruction or a program that the machine would refuse."""
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from vitreous.spec.errors import VitreousError
+
 MULTIPLIER_BITS = 15
 """Width of a requantization multiplier ``m``, a positive integer below ``2**15``."""
 SHIFT_BITS = 6
@@ -20,7 +22,7 @@ SHIFT_MAX = 47
 ACCUMULATOR_BITS = 32
 
 
-class NumberError(ValueError):
+class NumberError(VitreousError, ValueError):
     """A value or a scale that the number formats of the machine cannot hold."""
 
 

@@ -23,8 +23,8 @@ from vitreous.sim.errors import SimulationError
 from vitreous.sim.run import toolchain
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
+from vitreous.spec.folders import SIMULATORS
 
-DEFAULT_FOLDER = Path("build/sim")
 TOP = "bench"
 PORTS = (
     "host_request",
@@ -94,9 +94,16 @@ def _digest(*contents: bytes, options: tuple[object, ...] = ()) -> str:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Two processes that want the same build: one builds, the other waits."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_suffix(".lock"), "w") as handle:
+    """Two processes that want the same build: one builds, the other waits. Raises SimulationError."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        handle = open(folder.with_name(f"{folder.name}.lock"), "w")  # noqa: SIM115
+    except OSError as error:
+        raise SimulationError(
+            f"The folder of compiled simulators {folder.parent} cannot be written ({error.strerror}); "
+            "name another with --build-dir"
+        ) from None
+    with handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
@@ -104,7 +111,7 @@ def _locked(folder: Path) -> Iterator[None]:
 def build(
     config: AcceleratorConfig,
     *,
-    root: str | Path = DEFAULT_FOLDER,
+    root: str | Path = SIMULATORS,
     waves: bool = False,
     memory_bits: int = LEAST_BITS,
 ) -> Build:
@@ -139,14 +146,16 @@ def _parameters(config: AcceleratorConfig, memory_bits: int) -> dict[str, object
 
 
 def build_icarus(
-    config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER, memory_bits: int = LEAST_BITS
+    config: AcceleratorConfig, *, root: str | Path = SIMULATORS, memory_bits: int = LEAST_BITS
 ) -> Build:
     """The same bench for Icarus Verilog, a second opinion on the Verilog: a thousand times slower than Verilator.
 
     Raises ToolchainError where Icarus Verilog is missing.
     """
     if toolchain.iverilog() is None:
-        raise toolchain.ToolchainError("Icarus Verilog (iverilog and vvp) was not found on PATH")
+        raise toolchain.ToolchainError(
+            "Icarus Verilog (iverilog and vvp) was not found on PATH; install it (Debian: apt install iverilog)"
+        )
 
     def compile_(folder: Path, verilog: Path) -> None:
         bench = Path(__file__).absolute().parent / "bench.sv"
@@ -170,7 +179,7 @@ def build_icarus(
     return replace(_cached(config, root, name, compile_), simulator="icarus")
 
 
-def build_default(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER) -> Build:
+def build_default(config: AcceleratorConfig, *, root: str | Path = SIMULATORS) -> Build:
     """The same bench as cocotb's runner builds it by itself, clock from cocotb: the yardstick of ``benchmarks``."""
 
     def compile_(folder: Path, verilog: Path) -> None:
@@ -188,7 +197,7 @@ def build_default(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDE
     return _cached(config, root, f"{config.name}-default-{cache_key(config, 'default')}", compile_)
 
 
-def build_ports(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER) -> Build:
+def build_ports(config: AcceleratorConfig, *, root: str | Path = SIMULATORS) -> Build:
     """The bare accelerator for the checking path: its ports are public, Python drives clock and buses."""
 
     def compile_(folder: Path, verilog: Path) -> None:
@@ -205,7 +214,7 @@ def build_ports(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER)
 
 
 def build_bench(
-    name: str, verilog: str, bench: Path, *, top: str, ports: Iterable[str], root: str | Path = DEFAULT_FOLDER
+    name: str, verilog: str, bench: Path, *, top: str, ports: Iterable[str], root: str | Path = SIMULATORS
 ) -> Build:
     """The fast simulation of any Verilog text under a bench of its own with its own clock; ``ports`` of ``top`` are
     public. Cached by the text, the bench and the tools.

@@ -65,6 +65,11 @@ def _activation_truth(function: ActivationFunction) -> Values:
     match function:
         case ActivationFunction.GELU:
             return np.asarray((x * 0.5 * torch.special.erfc(-x / math.sqrt(2))).numpy())
+        case ActivationFunction.GELU_TANH:
+            inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+            return np.asarray((x * 0.5 * (1 + torch.tanh(inner))).numpy())
+        case ActivationFunction.QUICK_GELU:
+            return np.asarray((x * torch.sigmoid(1.702 * x)).numpy())
         case ActivationFunction.SILU:
             return np.asarray((x * torch.sigmoid(x)).numpy())
         case _:
@@ -81,7 +86,7 @@ def activation_values(config: ActivationConfig) -> tuple[Values, Values, Values]
 
 
 def activation_error(config: ActivationConfig, shipped: Shipped | None = None) -> ActivationError:
-    """GELU or SiLU of every variant."""
+    """A smooth function of every variant."""
     x, y, truth = activation_values(config)
     error = y - truth
     names = [name for name in distributions.ACTIVATIONS if name != "real" or shipped is not None]

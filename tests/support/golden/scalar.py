@@ -156,7 +156,7 @@ def _poly(u: int, config: ActivationConfig) -> int:
 
 
 def _shift(u: int, config: ActivationConfig) -> int:
-    k = u + u // 2 + u // 8 + u // 16 if config.function == "gelu" else u
+    k = u + u // 2 + u // 8 + u // 16 if config.function != "silu" else u
     z, r = divmod(k + k // 2 - k // 16, 1024)
     e = 0 if z >= 16 else ((2048 - r) * 16) >> z
     q = e * 2**15 // (2**15 + e)
