@@ -89,7 +89,9 @@ def simulate_program(path: Path, folder: Path, options: SimulateOptions) -> bool
     display, work = Display(), Workspace(folder)
     with work.locked():
         with display.stage("build simulator") as stage:
-            build = steps.build_simulator(config, options.build_root, waves=options.waves is not None)
+            build = steps.build_simulator(
+                config, options.build_root, program, waves=options.waves is not None
+            )
             stage.unchanged(str(build.folder)) if build.cached else stage.note(f"-> {build.folder}")
         with display.stage("simulate") as stage:
             result = simulate(

@@ -160,11 +160,12 @@ def write_listing(program: Program, path: Path) -> Path:
     return write_text(path, listing(program))
 
 
-def build_simulator(config: AcceleratorConfig, root: Path, *, waves: bool = False) -> Build:
-    """The compiled simulation of ``config``. Raises ToolchainError and SimulationError."""
+def build_simulator(config: AcceleratorConfig, root: Path, *programs: Program, waves: bool = False) -> Build:
+    """The compiled simulation of ``config`` with DRAM for ``programs``. Raises ToolchainError and SimulationError."""
+    from vitreous.sim.dram import memory_bits
     from vitreous.sim.run.build import build
 
-    return build(config, root=root, waves=waves)
+    return build(config, root=root, waves=waves, memory_bits=memory_bits(*programs))
 
 
 def inputs_of(graph: Graph, images: np.ndarray) -> np.ndarray:
