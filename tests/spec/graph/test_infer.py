@@ -167,7 +167,7 @@ WRONG: list[tuple[Op, dict[str, Any], str]] = [
     (Op.REQUANTIZE, values(Op.REQUANTIZE, shift=zeros(I32, 2)), "constant shift must be int32 [7], not int32 [2]"),
     (Op.REQUANTIZE, values(Op.REQUANTIZE, shift=zeros(I32)), "constant shift must be int32 [1], not int32 []"),
     (Op.REQUANTIZE, values(Op.REQUANTIZE, shift=zeros(I8, 1)), "constant shift must be int32 [1], not int8 [1]"),
-    (Op.REQUANTIZE, attribute(Op.REQUANTIZE, bits=7), "attribute bits must be one of 8, 16, 17, not 7"),
+    (Op.REQUANTIZE, attribute(Op.REQUANTIZE, bits=7), f"attribute bits must be one of 8, 16, {SCORE.width}, not 7"),
     (Op.ACTIVATION, inputs(of(I8, 3, 7)), "input a must be int16 [...], not int8 [3, 7]"),
     (Op.ACTIVATION, attribute(Op.ACTIVATION, variant="poly"), "activation.variant poly approximates GELU only"),
     (Op.ACTIVATION, attribute(Op.ACTIVATION, function="tanh"), f"activation.function must be one of {FUNCTIONS}, not"),
