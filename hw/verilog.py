@@ -14,6 +14,7 @@ from amaranth.lib.wiring import In
 from vitreous.hw.accelerator import Accelerator, top_members
 from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.errors import VitreousError
 from vitreous.spec.folders import caches_of_tools
 
 TOP = "accelerator"
@@ -26,7 +27,7 @@ _INITIAL = re.compile(r"^  initial begin\n((?:    [^\n]*;\n)+)  end\n", re.MULTI
 _ZERO_WORD = re.compile(r"    (\S+)\[(\d+)\] = (\d+)'h0+;")
 
 
-class VerilogError(ValueError):
+class VerilogError(VitreousError, ValueError):
     """Verilog that cannot be written; the sentence says what and where."""
 
 

@@ -110,7 +110,7 @@ class SoftmaxConfig:
     """
 
     variant: SoftmaxVariant = SoftmaxVariant.BASE2
-    fraction_bits: Annotated[int, Within(6, 9)] = 9
+    fraction_bits: Annotated[int, Within(6, 9)] = 8
     probability_bits: Annotated[int, Choice(8, 16)] = 16
 
     def __post_init__(self) -> None:
@@ -121,7 +121,7 @@ class SoftmaxConfig:
 class ActivationConfig:
     """The smooth activation: which function, how it is approximated; docs/numerics.md has the formulas.
 
-    function : ``gelu`` or ``silu``.
+    function : ``gelu``, ``gelu_tanh`` (tanh in place of erf), ``quick_gelu`` (``x * sigmoid(1.702 x)``) or ``silu``.
     variant : ``delta`` (relu minus a short even table), ``table`` (direct), ``poly`` (I-BERT's polynomial, GELU only),
         ``shift`` (I-ViT's shifts and a division), or ``exact`` (float64, in ``golden`` only).
     step_bits, range : the table has steps of ``2**-step_bits``, over ``[0, range)`` (``delta``) or ``[-range, range)``
@@ -293,7 +293,7 @@ class AcceleratorConfig:
 
     @property
     def s_depth(self) -> int:
-        """Words (``lanes * depth`` scores of 16 bits) of one of the two halves of S."""
+        """Words (``lanes * depth`` coded scores) of one of the two halves of S."""
         return self.memory.score_keys // self.array.depth
 
     def as_dict(self) -> dict[str, Any]:

@@ -14,10 +14,12 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
 
+from vitreous.spec.errors import VitreousError
+
 Kind = TypeVar("Kind", bound=StrEnum)
 
 
-class ConfigError(ValueError):
+class ConfigError(VitreousError, ValueError):
     """A configuration that cannot work; the sentence names the field and the value."""
 
 

