@@ -164,4 +164,4 @@ def _require_packages(options: Options) -> None:
     if "distributed" in lacking and (options.workers > 1 or options.scheduler is not None):
         raise RunError(sentence("More than one worker", "the package distributed", "explore"))
     if options.confirm:
-        steps.require_toolchain()
+        steps.require_toolchain(options.build_root)
