@@ -111,7 +111,7 @@ class SoftmaxConfig:
     """
 
     variant: SoftmaxVariant = SoftmaxVariant.BASE2
-    fraction_bits: Annotated[int, Within(6, 9)] = 9
+    fraction_bits: Annotated[int, Within(6, 9)] = 8
     probability_bits: Annotated[int, Choice(8, 16)] = 16
 
     def __post_init__(self) -> None:
@@ -294,7 +294,7 @@ class AcceleratorConfig:
 
     @property
     def s_depth(self) -> int:
-        """Words (``lanes * depth`` scores of 16 bits) of one of the two halves of S."""
+        """Words (``lanes * depth`` coded scores) of one of the two halves of S."""
         return self.memory.score_keys // self.array.depth
 
     def __repr__(self) -> str:

@@ -18,11 +18,12 @@ from pathlib import Path
 
 from cocotb_tools.runner import VerilatorControlFile, get_runner
 
+from vitreous.sim.dram import LEAST_BITS
 from vitreous.sim.errors import SimulationError
 from vitreous.sim.run import toolchain
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
-from vitreous.spec.folders import SIMULATORS
+from vitreous.spec.folders import SIMULATORS, can_write
 
 TOP = "bench"
 PORTS = (
@@ -91,25 +92,33 @@ def _digest(*contents: bytes, options: tuple[object, ...] = ()) -> str:
     return state.hexdigest()[:16]
 
 
+def require_folder(root: str | Path) -> None:
+    """Make the folder of compiled simulators. Raises SimulationError where it cannot be written."""
+    if not can_write(Path(root)):
+        raise SimulationError(
+            f"The folder of compiled simulators {root} cannot be written; name another with --build-dir"
+        )
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Two processes that want the same build: one builds, the other waits. Raises SimulationError."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        handle = open(folder.with_name(f"{folder.name}.lock"), "w")  # noqa: SIM115
-    except OSError as error:
-        raise SimulationError(
-            f"The folder of compiled simulators {folder.parent} cannot be written ({error.strerror}); "
-            "name another with --build-dir"
-        ) from None
-    with handle:
+    require_folder(folder.parent)
+    with open(folder.with_name(f"{folder.name}.lock"), "w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
-def build(config: AcceleratorConfig, *, root: str | Path = SIMULATORS, waves: bool = False) -> Build:
+def build(
+    config: AcceleratorConfig,
+    *,
+    root: str | Path = SIMULATORS,
+    waves: bool = False,
+    memory_bits: int = LEAST_BITS,
+) -> Build:
     """The fast simulation of ``config`` under ``root``, compiled now or before; clock, memory and host are Verilog.
 
+    memory_bits : log2 of the DRAM's bytes (``sim.dram.memory_bits``).
     Raises ToolchainError for a missing tool and SimulationError, with the end of the log, when a tool fails. A
     build that is interrupted leaves nothing that would count as done.
     """
@@ -121,16 +130,25 @@ def build(config: AcceleratorConfig, *, root: str | Path = SIMULATORS, waves: bo
             sources=[verilog, bench],
             top=TOP,
             ports=PORTS,
-            parameters={"DATA_BITS": config.bus.data_bits},
+            parameters=_parameters(config, memory_bits),
             build_args=toolchain.verilator_build_args(trace="vcd" if waves else None),
             defines={} if waves else {"PULSE_CLOCK": 1},
             waves=waves,
         )
 
-    return _cached(config, root, f"{config.name}-{cache_key(config, 'fast', waves)}", compile_, waves=waves)
+    return _cached(
+        config, root, f"{config.name}-{cache_key(config, 'fast', waves, memory_bits)}", compile_, waves=waves
+    )
 
 
-def build_icarus(config: AcceleratorConfig, *, root: str | Path = SIMULATORS) -> Build:
+def _parameters(config: AcceleratorConfig, memory_bits: int) -> dict[str, object]:
+    """Of ``bench.sv``."""
+    return {"DATA_BITS": config.bus.data_bits, "MEMORY_BITS": memory_bits}
+
+
+def build_icarus(
+    config: AcceleratorConfig, *, root: str | Path = SIMULATORS, memory_bits: int = LEAST_BITS
+) -> Build:
     """The same bench for Icarus Verilog, a second opinion on the Verilog: a thousand times slower than Verilator.
 
     Raises ToolchainError where Icarus Verilog is missing.
@@ -149,7 +167,7 @@ def build_icarus(config: AcceleratorConfig, *, root: str | Path = SIMULATORS) ->
                 sources=[verilog, bench],
                 hdl_toplevel=TOP,
                 build_dir=folder,
-                parameters={"DATA_BITS": config.bus.data_bits},
+                parameters=_parameters(config, memory_bits),
                 timescale=("1ns", "1ps"),
                 # The runner says -g2012, where registers get their first value before `always @*` listens: a block
                 # whose inputs never change then keeps x on its outputs. The last of two -g counts.
@@ -158,7 +176,7 @@ def build_icarus(config: AcceleratorConfig, *, root: str | Path = SIMULATORS) ->
             ),
         )
 
-    name = f"{config.name}-icarus-{cache_key(config, 'icarus')}"
+    name = f"{config.name}-icarus-{cache_key(config, 'icarus', memory_bits)}"
     return replace(_cached(config, root, name, compile_), simulator="icarus")
 
 
@@ -171,7 +189,7 @@ def build_default(config: AcceleratorConfig, *, root: str | Path = SIMULATORS) -
             sources=[verilog, Path(__file__).absolute().parent / "bench.sv"],
             top=TOP,
             ports=(),
-            parameters={"DATA_BITS": config.bus.data_bits},
+            parameters=_parameters(config, LEAST_BITS),
             build_args=["-Wno-fatal"],
             defines={"EXTERNAL_CLOCK": 1},
             native=None,

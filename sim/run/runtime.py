@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from cocotb_tools.check_results import get_results
 
-from vitreous.sim.dram import MemoryTiming, check_program, write_base
+from vitreous.sim.dram import MemoryTiming, check_program, memory_bits, write_base
 from vitreous.sim.errors import SimulationError
 from vitreous.sim.run.build import TOP, Build, build, build_icarus
 from vitreous.sim.run.cocotb_bench import run_bench
@@ -127,9 +127,9 @@ def simulate(
     if waves is not None and not 0 <= waves[0] < waves[1]:
         raise SimulationError(f"A window of waves is (first, last) cycle with first below last, not {waves}")
     if simulator == "icarus" and waves is None:
-        made = build_icarus(config, root=build_root)
+        made = build_icarus(config, root=build_root, memory_bits=memory_bits(program))
     elif simulator == "verilator":
-        made = build(config, root=build_root, waves=waves is not None)
+        made = build(config, root=build_root, waves=waves is not None, memory_bits=memory_bits(program))
     else:
         raise SimulationError(f"The simulator must be verilator, or icarus without waves, not {simulator}")
     folder = Path(folder).absolute()

@@ -73,6 +73,14 @@ def test_a_norm_reads_its_rows_once_for_each_pass(variant: str, centred: int, pa
     assert has_mean_pass(norm.fields, config) == (passes == 3)
 
 
+@pytest.mark.parametrize(("channels", "words"), [(1, 1), (32, 1), (33, 2), (192, 6), (4096, 128)])
+def test_a_norm_reads_its_shifts_once_for_each_tile(channels: int, words: int) -> None:
+    plain = zeros(Opcode.NORM, channels=channels, row_tiles=3, centred=1)
+    shifted = zeros(Opcode.NORM, channels=channels, row_tiles=3, centred=1, shifted=1)
+    assert "p_reads" not in counted(plain)
+    assert counted(shifted) == {**counted(plain), "p_reads": 3 * words}
+
+
 def test_the_hardware_has_a_mean_pass_where_the_configuration_says_so() -> None:
     for name, variant in VARIANTS.items():
         assert NormConfig(variant=name).mean_pass == variant.MEAN
@@ -113,7 +121,7 @@ def test_every_name_is_a_counter_and_sums_add_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory", "size"), [(Memory.X, 8), (Memory.W, 8), (Memory.R, 8), (Memory.S, 16), (Memory.P, 8)]
+    ("memory", "size"), [(Memory.X, 8), (Memory.W, 8), (Memory.R, 8), (Memory.S, 18), (Memory.P, 8)]
 )
 def test_word_bytes(memory: Memory, size: int) -> None:
     assert word_bytes(CONFIG, memory) == size

@@ -126,7 +126,7 @@ def _keep_observed(run: Run, program: Program) -> None:
 
 
 def _build(run: Run, shown: Shown) -> str:
-    run.build = steps.build_simulator(run.config, run.options.build_root)
+    run.build = steps.build_simulator(run.config, run.options.build_root, run.program)
     if run.build.cached:
         shown.unchanged()
         return str(run.build.folder)

@@ -131,7 +131,7 @@ def prepare(
 ) -> Prepared:
     """Everything that can be refused before any work: tools, accelerator, model, data, folder. Nothing is written."""
     config = load_accelerator(accelerator)
-    steps.require_toolchain()
+    steps.require_toolchain(options.build_root)
     if out is not None and Path(out).exists() and not Path(out).is_dir():
         raise RunError(f"{out} is a file; --out must name a folder")
     loaded = load(model, data, options, display)

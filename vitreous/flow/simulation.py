@@ -144,7 +144,9 @@ class Prepared:
 
         options, waves = self.options, self.options.waves
         with self.display.stage("build simulator") as stage:
-            build = steps.build_simulator(self.config, options.build_root, waves=waves is not None)
+            build = steps.build_simulator(
+                self.config, options.build_root, self.program, waves=waves is not None
+            )
             stage.unchanged(str(build.folder)) if build.cached else stage.note(f"-> {build.folder}")
         with self.display.stage("simulate") as stage:
             result = simulate(
@@ -189,7 +191,7 @@ class Prepared:
 
 def prepare(path: Path, folder: Path, options: SimulateOptions, display: Display) -> Prepared:
     """Everything that can be refused before any work; nothing is written."""
-    steps.require_toolchain()
+    steps.require_toolchain(options.build_root)
     program = programs.load(path)
     graph = _graph(path, options)
     return Prepared(

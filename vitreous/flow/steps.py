@@ -49,14 +49,19 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def require_toolchain() -> None:
-    """Raises ToolchainError when a program that simulation needs is missing: before anything else is done."""
+def require_toolchain(builds: Path | None = None) -> None:
+    """Raises ToolchainError when a program that simulation needs is missing, and SimulationError when the folder
+    ``builds`` of compiled simulators cannot be written: before anything else is done.
+    """
     from vitreous.sim.run import toolchain
+    from vitreous.sim.run.build import require_folder
 
     for program in ("g++", "make", "perl"):
         toolchain.require(program)
     toolchain.verilator()
     toolchain.libpython()
+    if builds is not None:
+        require_folder(builds)
 
 
 def load_model(
@@ -184,11 +189,12 @@ def write_listing(program: Program, path: Path) -> Path:
     return write_text(path, listing(program))
 
 
-def build_simulator(config: AcceleratorConfig, root: Path, *, waves: bool = False) -> Build:
-    """The compiled simulation of ``config``. Raises ToolchainError and SimulationError."""
+def build_simulator(config: AcceleratorConfig, root: Path, *programs: Program, waves: bool = False) -> Build:
+    """The compiled simulation of ``config`` with DRAM for ``programs``. Raises ToolchainError and SimulationError."""
+    from vitreous.sim.dram import memory_bits
     from vitreous.sim.run.build import build
 
-    return build(config, root=root, waves=waves)
+    return build(config, root=root, waves=waves, memory_bits=memory_bits(*programs))
 
 
 def inputs_of(graph: Graph, images: np.ndarray) -> np.ndarray:
