@@ -15,6 +15,8 @@ FORMAT_1 = "vitreous-graph-1"
 "activation" now: what it says has the same meaning here.
 """
 _FORMER_OPS = {"gelu": "activation"}
+_FORMER_MEANING: dict[str, dict[str, int]] = {"select_token": {"count": 1}, "mean_tokens": {"first": 0}}
+"""What a node meant before it had these attributes."""
 
 
 def save(graph: Graph, path: str | Path) -> Path:
@@ -70,7 +72,7 @@ def load(path: str | Path) -> Graph:
                 name=n["name"],
                 inputs=tuple(n["inputs"]),
                 outputs=tuple(n["outputs"]),
-                attributes=n["attributes"],
+                attributes={**n["attributes"], **_meant(n)},
                 constants={key: arrays[f"{n['name']}.{key}"] for key in n["constants"]},
                 layer=n["layer"],
             )
@@ -90,6 +92,12 @@ def load(path: str | Path) -> Graph:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise GraphError(f"{path} is not a complete graph: {error!r}") from None
+
+
+def _meant(node: dict[str, Any]) -> dict[str, int]:
+    """The attributes that a node had not in earlier files."""
+    meaning = _FORMER_MEANING.get(node["op"], {})
+    return {name: value for name, value in meaning.items() if name not in node["attributes"]}
 
 
 def _from_format_1(text: dict[str, Any]) -> dict[str, Any]:
