@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from torch import fx
 
+from vitreous.spec.errors import VitreousError
 
-class QuantError(ValueError):
+
+class QuantError(VitreousError, ValueError):
     """A model, a scheme or calibration data that cannot be quantized; the sentence names what and where."""
 
 

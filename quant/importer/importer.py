@@ -155,6 +155,7 @@ def _move(node: fx.Node, args: Any, kwargs: Any) -> Any:
 
 
 def _dropout(walk: Walk, node: fx.Node, value: View, *args: Any, **kwargs: Any) -> Any:
+    """Dropout in evaluation, which changes nothing."""
     flags = [flag for flag in (*args, *kwargs.values()) if isinstance(flag, bool)]
     chance = next((part for part in (*args, *kwargs.values()) if isinstance(part, float | int)), 0.0)
     if any(flags) and chance:
@@ -163,20 +164,24 @@ def _dropout(walk: Walk, node: fx.Node, value: View, *args: Any, **kwargs: Any) 
 
 
 def _size(walk: Walk, node: fx.Node, value: View, dim: int) -> int:
+    """The size of a dimension."""
     return value.shape[dim]
 
 
 def _getitem(walk: Walk, node: fx.Node, values: Any, at: Any) -> Any:
+    """One of several results, as of ``split``."""
     return values[at]
 
 
 def _attention(walk: Walk, node: fx.Node, *args: Any, **kwargs: Any) -> Any:
+    """Attention as one operator, ``softmax(scale * q k^T) v``."""
     result = attention.scaled_dot_product(walk, node, *args, **kwargs)
     # The kernels' own operators return statistics beside the result.
     return result if operator_name(node) == "scaled_dot_product_attention" else (result, *[None] * 8)
 
 
 def _softmax(walk: Walk, node: fx.Node, view: View, dim: int, *args: Any, **kwargs: Any) -> View:
+    """The softmax of attention that is written out, over the last dimension."""
     if dim not in (-1, len(view.shape) - 1):
         raise refuse(node, f"Softmax over dimension {dim}", "softmax over the last dimension")
     if isinstance(view.source, Linear):
@@ -185,6 +190,7 @@ def _softmax(walk: Walk, node: fx.Node, view: View, dim: int, *args: Any, **kwar
 
 
 def _matmul(walk: Walk, node: fx.Node, left: Any, right: Any) -> View:
+    """Queries with keys, probabilities with values, or a linear layer: computed values with constant weights."""
     if isinstance(left, View) and isinstance(right, View):
         return attention.product(walk, node, left, right)
     if isinstance(left, View):
@@ -201,12 +207,14 @@ def _matrix(node: fx.Node, weight: Tensor) -> Tensor:
 
 
 def _addmm(walk: Walk, node: fx.Node, bias: Any, value: Any, weight: Any, **kwargs: Any) -> View:
+    """A linear layer: ``x @ weight + bias``."""
     if isinstance(bias, View) or not isinstance(value, View) or isinstance(weight, View) or kwargs:
         raise refuse(node, "A matrix product with a sum of another form", "x @ weight + bias")
     return _product(walk, node, value, weight.T, bias)
 
 
 def _linear(walk: Walk, node: fx.Node, value: Any, weight: Any, bias: Any = None) -> View:
+    """A linear layer with constant weights."""
     if not isinstance(value, View) or isinstance(weight, View) or isinstance(bias, View):
         raise refuse(node, "A linear layer with computed weights", "constant weights")
     return _product(walk, node, value, weight, bias)
@@ -221,10 +229,12 @@ def _product(walk: Walk, node: fx.Node, value: View, weight: Tensor, bias: Tenso
 
 
 def _native_layer_norm(walk: Walk, node: fx.Node, *args: Any, **kwargs: Any) -> Any:
+    """Layer norm over the channels, as it is decomposed."""
     return (stream.layer_norm(walk, node, *args, **kwargs), None, None)
 
 
 def _gelu(walk: Walk, node: fx.Node, value: View, *, approximate: str = "none") -> View:
+    """GELU of a linear layer's output, exact or with tanh."""
     exact = approximate == "none"
     return layers.activation(
         walk, node, value, ActivationFunction.GELU if exact else ActivationFunction.GELU_TANH
@@ -232,23 +242,28 @@ def _gelu(walk: Walk, node: fx.Node, value: View, *, approximate: str = "none") 
 
 
 def _curve(walk: Walk, node: fx.Node, value: View) -> View:
+    """A part of an activation function that is written out."""
     return activations.curve(walk, node, value, operator_name(node))
 
 
 def _fused_rms_norm(walk: Walk, node: fx.Node, *args: Any, **kwargs: Any) -> Any:
+    """RMS norm over the channels, as it is decomposed."""
     return (stream.rms_norm(walk, node, *args, **kwargs), None)
 
 
 def _mean(walk: Walk, node: fx.Node, view: View, *args: Any, **kwargs: Any) -> View:
+    """The mean over all tokens before the head, or the mean of squares of an RMS norm that is written out."""
     found = decomposed.mean_square if isinstance(view.source, Square) else stream.mean
     return found(walk, node, view, *args, **kwargs)
 
 
 def _silu(walk: Walk, node: fx.Node, value: View) -> View:
+    """SiLU of a linear layer's output."""
     return layers.activation(walk, node, value, ActivationFunction.SILU)
 
 
 def _relu(walk: Walk, node: fx.Node, value: View) -> View:
+    """ReLU of a linear layer's output."""
     return layers.activation(walk, node, value, "relu")
 
 

@@ -103,10 +103,10 @@ def activation_error(config: ActivationConfig, shipped: Shipped | None = None) -
     )
 
 
-def scores(logits: Values, config: SoftmaxConfig) -> NDArray[np.int16]:
+def scores(logits: Values, config: SoftmaxConfig) -> NDArray[np.int32]:
     """Natural-logarithm scores as the unit gets them: to base 2, rounded half up and clamped to the score format."""
     steps = np.floor(logits * math.log2(math.e) * (1 << config.fraction_bits) + 0.5)
-    return np.clip(steps, SCORE.minimum, SCORE.maximum).astype(np.int16)
+    return np.clip(steps, SCORE.minimum, SCORE.maximum).astype(np.int32)
 
 
 def probabilities(logits: Values, config: SoftmaxConfig) -> Values:
