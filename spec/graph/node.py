@@ -82,8 +82,8 @@ SIGNATURES: dict[Op, Signature] = {
     ),
     Op.CONTEXT: Signature(2, {"heads": int}),
     Op.REQUANTIZE_ROWS: Signature(3, {"heads": int, "zero_point": int}),
-    Op.SELECT_TOKEN: Signature(1, {"index": int}),
-    Op.MEAN_TOKENS: Signature(1, {"multiplier": int, "shift": int}),
+    Op.SELECT_TOKEN: Signature(1, {"index": int, "count": int}),
+    Op.MEAN_TOKENS: Signature(1, {"multiplier": int, "shift": int, "first": int}),
     Op.OUTPUT: Signature(1),
 }
 

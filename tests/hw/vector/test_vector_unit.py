@@ -124,7 +124,16 @@ def test_largest_mean() -> None:
     config, rng = configuration("one_pass", 4, 2), random.Random(5)
     largest = [pack([-32768] * 4, 16)] * 1024 + [0] * 8
     pool = make_pool(
-        rng, 4, channels=1, tokens=4096, r_base=0, r_stride=1, o_base=1024, multiplier=16384, shift=14 + 12
+        rng,
+        4,
+        channels=1,
+        tokens=4096,
+        first=0,
+        r_base=0,
+        r_stride=1,
+        o_base=1024,
+        multiplier=16384,
+        shift=14 + 12,
     )
     bench = Bench(config, largest)
     check(bench, [pool])
@@ -216,7 +225,9 @@ ILLEGAL = [
     (Opcode.POOL, {"row_tiles": 0}),
     (Opcode.POOL, {"multiplier": 0}),
     (Opcode.POOL, {"shift": 0}),
-    (Opcode.POOL, {"tokens": 0}),
+    (Opcode.POOL, {"tokens": 0, "row_tiles": 1}),
+    (Opcode.POOL, {"first": 4}),
+    (Opcode.POOL, {"first": 2, "tokens": 2, "row_tiles": 1}),
     (Opcode.POOL, {"tokens": 4}),
     (Opcode.POOL, {"tokens": 9}),
     (Opcode.POOL, {"tokens": 4097, "row_tiles": 1025}),
