@@ -64,6 +64,15 @@ CASES: dict[str, tuple[str, bool, dict[str, Any]]] = {
         True,
         {"image": (8, 12), "patch": 4, "channels": 1, "dim": 9, "heads": 1, "depth": 1, "mlp": 15, "classes": 6},
     ),
+    # Three words of channel shifts for each tile, the last one not whole.
+    "8-base2-plain-shifted": (
+        "small-4x2-64-base2",
+        False,
+        {
+            "image": (9, 6), "patch": 3, "channels": 1, "dim": 70, "heads": 2, "depth": 1, "mlp": 5, "classes": 4,
+            "shifted": True,
+        },
+    ),
 }  # fmt: skip
 
 # Places by which a requantization's shift is reduced in a loud graph, by the end of its node's name.
