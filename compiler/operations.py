@@ -85,17 +85,24 @@ class StreamOperation:
     shift: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Norm(StreamOperation):
     """Layer norm, or RMS norm when not ``centred``, of int16 [T, D] to int8.
 
-    tokens : the only ones whose rows are needed, or None for all.
+    channel_shifts : uint8 [D], what is added to the shift of each row, by channel. tokens : the only ones whose rows
+    are needed, or None for all.
     """
 
     epsilon: int
     zero_point: int
+    channel_shifts: np.ndarray
     centred: bool = True
     tokens: range | None = None
+
+    @property
+    def shifted(self) -> bool:
+        """Whether a channel is shifted: else no shifts are loaded and read."""
+        return bool(self.channel_shifts.any())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -51,6 +51,7 @@ def _match_norm(pattern: Pattern, node: Node) -> Norm:
         shift=shift,
         epsilon=node.integer("epsilon"),
         zero_point=checks.zero_point(node),
+        channel_shifts=node.constants["channel_shifts"],
         centred=node.op is Op.LAYERNORM,
         tokens=None if select is None else _selected(select),
     )

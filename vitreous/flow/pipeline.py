@@ -356,7 +356,7 @@ def run(
     options = dataclasses.replace(options or Options(), images=images)
     config = load_accelerator(accelerator) if isinstance(accelerator, str) else accelerator
     display = Display(quiet=quiet)
-    steps.require_toolchain()
+    steps.require_toolchain(options.build_root)
     work = Workspace(out)
     with work.locked():
         with display.stage("load model") as stage:

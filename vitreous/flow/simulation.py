@@ -80,7 +80,7 @@ def simulate_program(path: Path, folder: Path, options: SimulateOptions) -> bool
     from vitreous.sim.dram import MemoryTiming
     from vitreous.sim.run.runtime import simulate
 
-    steps.require_toolchain()
+    steps.require_toolchain(options.build_root)
     program = programs.load(path)
     config = AcceleratorConfig.from_dict(program.config)
     graph = _graph(path, options)

@@ -48,14 +48,19 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def require_toolchain() -> None:
-    """Raises ToolchainError when a program that simulation needs is missing: before anything else is done."""
+def require_toolchain(builds: Path | None = None) -> None:
+    """Raises ToolchainError when a program that simulation needs is missing, and SimulationError when the folder
+    ``builds`` of compiled simulators cannot be written: before anything else is done.
+    """
     from vitreous.sim.run import toolchain
+    from vitreous.sim.run.build import require_folder
 
     for program in ("g++", "make", "perl"):
         toolchain.require(program)
     toolchain.verilator()
     toolchain.libpython()
+    if builds is not None:
+        require_folder(builds)
 
 
 def load_model(name_or_spec: str, checkpoint: str | Path | None = None) -> LoadedModel:

@@ -115,7 +115,7 @@ def _check(config: AcceleratorConfig, options: Options) -> None:
     load_dram(options.dram)
     area(config, options.target)
     if options.rtl:
-        steps.require_toolchain()
+        steps.require_toolchain(options.build_root)
 
 
 @dataclass(frozen=True)
