@@ -97,7 +97,8 @@ def quantize(
         )
         graphs.save(graph, path)
         stage.note(f"{len(graph.nodes)} operations, {graph.macs:,} MAC -> {out}")
-    display.line(f"  {steps.widths_line(graph)}")
+    for line in (steps.widths_line(graph), *steps.left_out_lines(graph)):
+        display.line(f"  {line}")
 
 
 def compile_command(

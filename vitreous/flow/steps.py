@@ -125,6 +125,11 @@ def quantize(
     return dataclasses.replace(graph, notes={**graph.notes, "source": model.source})
 
 
+def left_out_lines(graph: Graph) -> list[str]:
+    """What of the model the graph does not compute, a sentence each."""
+    return [f"left out: {sentence}" for sentence in graph.notes.get("left_out", ())]
+
+
 def widths_line(graph: Graph) -> str:
     """How many attentions have probabilities of 8 and of 16 bits, and the largest errors that 8 bits would have."""
     layers = graph.notes.get("attention", {}).get("layers", ())
