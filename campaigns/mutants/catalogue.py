@@ -133,7 +133,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "Cat(subtract, state.remainder) + divisor",
         "Cat(0, state.remainder) + divisor",
     ),
-    Mutation(MASK, "vector/pool.py", "Mux(~self.last | self.mask[lane], self.x[lane], 0)", "self.x[lane]"),
+    Mutation(MASK, "vector/pool.py", "Mux(inside, self.x[lane], 0)", "self.x[lane]"),
     Mutation(
         TIMING,
         "vector/pipeline.py",

@@ -17,7 +17,7 @@ from vitreous.explore.objectives import area_figures
 from vitreous.explore.options import Options
 from vitreous.explore.space import Space
 from vitreous.explore.stopwatch import Stopwatch
-from vitreous.explore.study import Job, open_study
+from vitreous.explore.study import STORE, Job, open_study
 from vitreous.explore.workers import Alone, Workers, workers
 from vitreous.flow import steps
 from vitreous.flow.display import Display
@@ -27,8 +27,6 @@ from vitreous.reports.exploration.exploration import Exploration
 from vitreous.spec.config import ConfigError
 from vitreous.spec.digest import code_digest
 from vitreous.spec.extras import absent, sentence
-
-STORE = "study.db"
 
 
 def explore(

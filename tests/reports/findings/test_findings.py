@@ -1,6 +1,7 @@
 """The summary in words: its sentences and its estimates follow from the recorded counters."""
 
 import copy
+import dataclasses
 import re
 from typing import Any
 
@@ -10,7 +11,7 @@ from tests.support.reports.recorded import record_data
 from tests.support.tree import ROOT
 from vitreous.reports import Report, summarize
 from vitreous.reports.area.area import area
-from vitreous.reports.area.devices import COMPOSED, DEVICES, fits
+from vitreous.reports.area.devices import COMPOSED, DEVICES, UNCHECKED, fits
 from vitreous.reports.findings.findings import CAUSES
 from vitreous.reports.record.record import from_dict
 from vitreous.spec.config import load_accelerator
@@ -74,6 +75,10 @@ def test_a_device_is_filled_by_the_area_and_its_known_error() -> None:
     assert [fit.device for fit in fits(large)] == ["xck26", "xczu7ev", "xczu9eg"]
     assert 0 < large.errors["lut"] < 0.5
     assert {fit.verdict for fit in fits(large)} == {"does not fit", "fits"}
+    assert large.unchecked_share < UNCHECKED
+    ecp5 = area(load_accelerator("edge256"), "ecp5")
+    assert ecp5.unchecked_share > UNCHECKED
+    assert fits(dataclasses.replace(ecp5, blocks=ecp5.blocks[-1:]))[0].verdict == "probably fits"
     edge4096 = fits(area(load_accelerator("edge4096"), "xcup"))
     assert {fit.verdict for fit in edge4096} == {"does not fit"}
 
