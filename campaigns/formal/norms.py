@@ -37,7 +37,8 @@ def _check_pool(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -
     """The sum of all lanes over the columns of a channel equals one of 64 bits, up to 4096 values."""
     columns = _terms(m, unit, unit.latency)
     m.d.comb += Assume(columns <= TERMS // unit.lanes)
-    values = [Mux(~unit.last | unit.mask[lane], unit.x[lane], 0) for lane in range(unit.lanes)]
+    inside = [(~unit.last | unit.mask[lane]) & (~unit.first | unit.begin[lane]) for lane in range(unit.lanes)]
+    values = [Mux(inside[lane], unit.x[lane], 0) for lane in range(unit.lanes)]
     term = past(m, sum(values[1:], values[0]), unit.latency - 1, name="term")
     valid = past(m, unit.valid, unit.latency - 1, name="wide_valid")
     first = past(m, unit.first, unit.latency - 1, name="wide_first")

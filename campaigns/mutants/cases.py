@@ -54,7 +54,7 @@ CASES: dict[str, tuple[str, bool, dict[str, Any]]] = {
 }
 
 # Places by which a requantization's shift is reduced in a loud graph, by the end of its node's name.
-_LOUDER = {".q": 2, ".logits": 4, ".wide": 5, ".fc1": 2, ".proj": 4, ".fc2": 4, ".out": 1, "embed.out": 3}
+_LOUDER = {".q": 2, ".logits": 6, ".wide": 5, ".fc1": 2, ".proj": 4, ".fc2": 4, ".out": 1, "embed.out": 3}
 
 
 def _louder(graph: Graph) -> Graph:

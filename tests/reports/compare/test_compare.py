@@ -26,6 +26,8 @@ def other() -> compare.Report:
         "correct_int": None,
         "agree": None,
         "reason": "no labels",
+        "test": None,
+        "calibration": None,
     }
     return summarize(from_dict(data))
 

@@ -19,6 +19,7 @@ from vitreous.reports.synthesis.timing import (
     signal_of,
     utilization,
 )
+from vitreous.spec import extras
 
 
 def step(
@@ -134,7 +135,7 @@ def test_failures_in_one_sentence() -> None:
 
 
 def test_missing_tool(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(place_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     monkeypatch.setattr(place_module.shutil, "which", lambda name: None)
     place_module._tool.cache_clear()
     with pytest.raises(ReportError, match="Place and route needs ecppack: pip install 'vitreous"):
