@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from vitreous.spec.errors import VitreousError
+
 MULTIPLIER_BITS = 15
 """Width of a requantization multiplier ``m``, a positive integer below ``2**15``."""
 SHIFT_BITS = 6
@@ -17,10 +19,13 @@ SHIFT_BITS = 6
 SHIFT_MIN = 1
 SHIFT_MAX = 47
 """``|acc * m| < 2**46``, so a longer shift could only return 0 or -1."""
+CHANNEL_SHIFT_BITS = 2
+CHANNEL_SHIFT_MAX = (1 << CHANNEL_SHIFT_BITS) - 1
+"""A norm's row shift is at most ``SHIFT_MAX``; that of a shifted channel is this much longer, at most."""
 ACCUMULATOR_BITS = 32
 
 
-class NumberError(ValueError):
+class NumberError(VitreousError, ValueError):
     """A value or a scale that the number formats of the machine cannot hold."""
 
 

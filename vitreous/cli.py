@@ -17,16 +17,19 @@ from vitreous.commands.area import area_command
 from vitreous.commands.bitstream import bitstream
 from vitreous.commands.explore import explore_command
 from vitreous.commands.explore_approx import explore_approx
-from vitreous.commands.prepare import compile_command, list_command, quantize, rtl
+from vitreous.commands.list import list_command
+from vitreous.commands.prepare import compile_command, rtl
+from vitreous.commands.quantize import quantize
 from vitreous.commands.report import report_command
 from vitreous.commands.run import run_command
+from vitreous.commands.schema import schema
 from vitreous.commands.simulate import simulate
+from vitreous.spec.errors import VitreousError
 
 app = typer.Typer(
     name="vitreous",
     help="Co-design of transformer accelerators: from a PyTorch model to simulated RTL, bit for bit, with a report.",
     rich_markup_mode=None,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -65,6 +68,7 @@ for _name, _command in (
     ("bitstream", bitstream),
     ("area", area_command),
     ("ablate", ablate_command),
+    ("schema", schema),
 ):
     app.command(_name)(_command)
 
@@ -83,8 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         _stop(INTERRUPTED, 130)
     except Exception as error:
-        # Every exception class of ours is defined in a room; asking for the module imports none of them.
-        if type(error).__module__.startswith("vitreous."):
+        if isinstance(error, VitreousError):
             _stop(str(error))
         if isinstance(error, OSError) and error.filename is not None:
             _stop(f"{error.strerror}: {error.filename}")

@@ -36,7 +36,9 @@ def match_attention(pattern: Pattern, scores: Node, projections: dict[str, Linea
             f"make {heads} equal heads"
         )
     a_bits = pattern.graph.tensors[context.inputs[0]].bits
-    checks.attention_fits(scores, key.rows, query.columns // heads, pattern.config, a_bits=a_bits)
+    pattern.needs += checks.attention_needs(
+        scores, key.rows, query.columns // heads, pattern.config, a_bits=a_bits
+    )
     return Attention(
         query=query,
         key=dataclasses.replace(key, destination=Memory.W),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vitreous.compiler.accesses import memory_words
 from vitreous.compiler.errors import CompileError
 from vitreous.compiler.image import ImageBuilder
 from vitreous.compiler.lowering.attention import lower_attention
@@ -11,7 +12,7 @@ from vitreous.compiler.lowering.norm import lower_norm
 from vitreous.compiler.lowering.plan import Panel, Plan
 from vitreous.compiler.operations import Attention, Embedding, Linear, Norm, Operation, Output, Pool, Select
 from vitreous.compiler.steps import Emitter
-from vitreous.compiler.tiling import MemoryBudget
+from vitreous.compiler.tiling import MemoryBudget, Words
 from vitreous.spec import layout
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory, Opcode
@@ -26,12 +27,16 @@ def lower(
     input_shape: tuple[int, ...],
     *,
     observe: bool,
+    words: Words | None = None,
 ) -> Plan:
-    """The whole program as steps, its constants in the memory image, its results in placements."""
+    """The whole program as steps, its constants in the memory image, its results in placements.
+
+    words : of each memory; those of ``config`` when None.
+    """
     image = ImageBuilder()
     channels, height, width = input_shape
     input_offset = image.reserve(channels * height * layout.image_row_stride(width))
-    plan = Plan(config, budget, Emitter(config, image, observe), input_offset)
+    plan = Plan(config, budget, words or memory_words(config), Emitter(config, image, observe), input_offset)
     index = 0
     while index < len(operations):
         index += _lower_at(plan, operations, index)
@@ -81,15 +86,18 @@ def _norm_of(operations: tuple[Operation, ...], index: int, tensor: str) -> Norm
 
 def _lower_pool(plan: Plan, pool: Pool) -> None:
     source = plan.panels[pool.input]
+    before = pool.first // plan.lanes
+    tokens = pool.rows - before * plan.lanes
     target = plan.panel(pool.output, Memory.R, 1, pool.channels, pool.layer)
     plan.emitter.emit(
         Opcode.POOL,
         pool.layer,
-        {"r_base": source.word(0, plan.lanes), "o_base": target.word(0, plan.lanes)},
+        {"r_base": source.word(before, plan.lanes), "o_base": target.word(0, plan.lanes)},
         r_stride=source.stride,
         channels=pool.channels,
-        row_tiles=plan.tiles(pool.rows),
-        tokens=pool.rows,
+        row_tiles=plan.tiles(tokens),
+        tokens=tokens,
+        first=pool.first % plan.lanes,
         multiplier=pool.multiplier,
         shift=pool.shift,
     )
@@ -101,7 +109,12 @@ def _lower_select(plan: Plan, select: Select) -> None:
     source = plan.panels[select.input]
     buffer, word = source.word(select.index // plan.lanes, plan.lanes)
     plan.panels[select.output] = Panel(
-        buffer=buffer, rows=1, columns=source.columns, stride=source.stride, offset=word, heads=source.heads
+        buffer=buffer,
+        rows=select.count,
+        columns=source.columns,
+        stride=source.stride,
+        offset=word,
+        heads=source.heads,
     )
 
 

@@ -10,22 +10,27 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from vitreous.quant.errors import refuse
+from vitreous.quant.importer import activation_patterns as activations
 from vitreous.quant.importer import decomposed_patterns as decomposed
-from vitreous.quant.importer import stream
+from vitreous.quant.importer import heads, stream
 from vitreous.quant.importer.view import View
 from vitreous.quant.importer.walk import Walk
 
 SUPPORTED = (
     "convolution with stride = kernel, linear, matmul, layer_norm, rms_norm, softmax, scaled_dot_product_attention, "
-    "gelu, silu, relu, add, sub, mul, div, cat, mean over tokens, dropout in evaluation, and views, permutes, slices "
-    "and copies"
+    "gelu (erf or tanh), quick gelu, silu, relu, add, sub, mul, div, cat, mean over tokens, dropout in evaluation, "
+    "and views, permutes, slices and copies"
 )
 
 
 def add(walk: Walk, node: fx.Node, left: Any, right: Any, *, alpha: float = 1) -> View:
     """``left + alpha * right``: a residual addition, or a constant kept as an offset."""
     if isinstance(left, View) and isinstance(right, View):
-        return stream.residual(walk, node, left, right if alpha == 1 else right.scaled(alpha))
+        other = right if alpha == 1 else right.scaled(alpha)
+        made = activations.combined(walk, node, left, other, times=False)
+        if made is None:
+            made = heads.added(walk, node, left, other)
+        return stream.residual(walk, node, left, other) if made is None else made
     if isinstance(left, View):
         return _broadcast(node, left, right).shifted(_times(right, alpha))
     scaled = right if alpha == 1 else right.scaled(alpha)
@@ -78,6 +83,9 @@ def concatenate(walk: Walk, node: fx.Node, parts: Any, dim: int = 0) -> View:
     """Constants, and parts of one computed tensor, side by side."""
     views = [part for part in parts if isinstance(part, View)]
     if any(view.source is not views[0].source for view in views):
+        made = heads.joined(walk, node, views, dim) if len(views) == len(parts) else None
+        if made is not None:
+            return made
         raise refuse(
             node, "Two computed tensors are concatenated", "a class token or constant with computed tokens"
         )
@@ -124,6 +132,13 @@ def where(walk: Walk, node: fx.Node, condition: Any, chosen: Any, other: Any) ->
     if isinstance(condition, Tensor) and bool(condition.all()):
         return chosen
     raise refuse(node, "A choice between two tensors", SUPPORTED)
+
+
+def masked_fill(walk: Walk, node: fx.Node, value: Any, mask: Any, fill: Any) -> Any:
+    """A fill that a constant mask makes nowhere."""
+    if isinstance(mask, Tensor) and not bool(mask.any()) and isinstance(value, View):
+        return _broadcast(node, value, mask)
+    raise refuse(node, "Values are replaced where a mask says so", "masks that mask nothing")
 
 
 def full_like(walk: Walk, node: fx.Node, value: View, fill: float = 0.0, **kwargs: Any) -> Tensor:

@@ -1,8 +1,9 @@
 """Types of an operation's outputs from the types of its inputs, its attributes and its constants.
 
 An operation on rows keeps its input's number of rows, constant or from data; where one fixes or changes the number, or
-needs a constant one, its docstring says so. Values are not looked at, beside those that sizes follow from: what a
-multiplier, a shift or a zero point may be is for who computes with it to say.
+needs a constant one, its docstring says so. Values are not looked at, beside those that sizes follow from and those
+that other nodes have folded in (the channel shifts of a norm): what a multiplier, a shift or a zero point may be is for
+who computes with it to say.
 """
 
 from __future__ import annotations
@@ -12,9 +13,17 @@ from dataclasses import replace
 from typing import Any
 
 from vitreous.spec.config import ActivationConfig, ConfigError, NormConfig, SoftmaxConfig
-from vitreous.spec.graph.expect import ANY_SHAPE, constant, constant_rows, divisor, least, operand
+from vitreous.spec.graph.expect import (
+    ANY_SHAPE,
+    constant,
+    constant_rows,
+    constant_within,
+    divisor,
+    least,
+    operand,
+)
 from vitreous.spec.graph.node import DTYPE_BITS, Node, Op, Rows, TensorType, matrix
-from vitreous.spec.numbers import SCORE
+from vitreous.spec.numbers import CHANNEL_SHIFT_MAX, SCORE
 from vitreous.spec.variants import SOFTMAXES
 
 Types = tuple[TensorType, ...]
@@ -118,8 +127,10 @@ def _add(node: Node, inputs: Inputs) -> Types:
 
 
 def _norm(node: Node, inputs: Inputs) -> Types:
-    """int16 [T, D] -> int8 [T, D]."""
+    """int16 [T, D]; channel_shifts uint8 [D], 0..3 -> int8 [T, D]."""
     x = operand(node, inputs, 0, "int16", ("T", "D"))
+    constant(node, "channel_shifts", "uint8", (x.shape[1],))
+    constant_within(node, "channel_shifts", 0, CHANNEL_SHIFT_MAX)
     _configured(node, NormConfig, {"variant": node.attributes["variant"]})
     return (replace(x, dtype="int8"),)
 
@@ -165,19 +176,27 @@ def _requantize_rows(node: Node, inputs: Inputs) -> Types:
 
 
 def _select_token(node: Node, inputs: Inputs) -> Types:
-    """[T, D] -> [1, D] of the same dtype: fixes the number of rows. Where T comes from data, it is the interpreter that
-    refuses a row that is not there.
+    """[T, D] -> [count, D] of the same dtype: fixes the number of rows. Where T comes from data, it is the interpreter
+    that refuses a row that is not there.
     """
     x = operand(node, inputs, 0, tuple(DTYPE_BITS), ("T", "D"))
     index = least(node, "index", 0)
     if index >= x.shape[0]:
         raise node.error(f"attribute index must be in 0..{x.shape[0] - 1}, not {index}")
-    return (matrix(x.dtype, Rows(1), x.shape[1]),)
+    count = least(node, "count", 1)
+    if index + count > x.shape[0]:
+        raise node.error(f"attribute count must be in 1..{x.shape[0] - index}, not {count}")
+    return (matrix(x.dtype, Rows(count), x.shape[1]),)
 
 
 def _mean_tokens(node: Node, inputs: Inputs) -> Types:
-    """int16 [T, D] -> int16 [1, D]: fixes the number of rows. T must be constant, for its inverse is."""
+    """int16 [T, D] -> int16 [1, D]: fixes the number of rows. T must be constant, for the inverse of how many there are
+    from ``first`` on is.
+    """
     x = operand(node, inputs, 0, "int16", ("T", "D"))
+    first = least(node, "first", 0)
+    if first >= x.shape[0]:
+        raise node.error(f"attribute first must be in 0..{x.shape[0] - 1}, not {first}")
     constant_rows(node, inputs)
     return (matrix("int16", Rows(1), x.shape[1]),)
 

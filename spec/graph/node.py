@@ -8,8 +8,10 @@ from enum import StrEnum
 
 import numpy as np
 
+from vitreous.spec.errors import VitreousError
 
-class GraphError(ValueError):
+
+class GraphError(VitreousError, ValueError):
     """A graph that is malformed; the sentence names the node."""
 
 
@@ -70,8 +72,8 @@ SIGNATURES: dict[Op, Signature] = {
     Op.CONSTANT: Signature(0, {}, ("value",)),
     Op.PAD_TOKENS: Signature(1, {"count": int}),
     Op.ADD: Signature(2),
-    Op.LAYERNORM: Signature(1, _NORM),
-    Op.RMSNORM: Signature(1, _NORM),
+    Op.LAYERNORM: Signature(1, _NORM, ("channel_shifts",)),
+    Op.RMSNORM: Signature(1, _NORM, ("channel_shifts",)),
     Op.SCORES: Signature(2, {"heads": int}),
     Op.SOFTMAX: Signature(
         1,
@@ -80,8 +82,8 @@ SIGNATURES: dict[Op, Signature] = {
     ),
     Op.CONTEXT: Signature(2, {"heads": int}),
     Op.REQUANTIZE_ROWS: Signature(3, {"heads": int, "zero_point": int}),
-    Op.SELECT_TOKEN: Signature(1, {"index": int}),
-    Op.MEAN_TOKENS: Signature(1, {"multiplier": int, "shift": int}),
+    Op.SELECT_TOKEN: Signature(1, {"index": int, "count": int}),
+    Op.MEAN_TOKENS: Signature(1, {"multiplier": int, "shift": int, "first": int}),
     Op.OUTPUT: Signature(1),
 }
 

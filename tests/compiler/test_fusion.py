@@ -59,7 +59,7 @@ def test_the_operations_of_a_block() -> None:
     assert isinstance(second, Linear)
     assert second.residual == "blocks.0.add1"
     assert isinstance(last, Norm)
-    assert last.token == 0
+    assert last.tokens == range(1)
 
 
 def test_relu_and_pooling() -> None:
@@ -175,14 +175,15 @@ def test_rows_longer_than_the_softmax_is_safe_for_are_refused() -> None:
     ita = SoftmaxConfig(variant="ita")
     graph = vit(image=(32, 128), patch=4, softmax=ita, class_token=False)
     config = AcceleratorConfig(softmax=ita, memory=MemoryConfig(score_keys=512))
-    refused(graph, r"\(scores\) .*: 256 keys, but softmax.variant = ita is safe up to 255", config)
+    refused(graph, r"\(scores\) .*: 256 keys, and softmax.variant = ita takes at most 255", config)
 
 
 def test_too_many_keys_are_refused() -> None:
     config = AcceleratorConfig(memory=MemoryConfig(score_keys=8))
     refused(
         vit(image=(16, 16)),
-        r"Node blocks.0.attn.scores \(scores\) of layer blocks.0.attn: 17 keys, but the score buffer holds 8",
+        r"S, the score buffer, needs 17 keys for Node blocks.0.attn.scores \(scores\) of layer blocks.0.attn "
+        r"and has 8 keys \(memory.score_keys\)",
         config,
     )
 

@@ -65,6 +65,11 @@ def _activation_truth(function: ActivationFunction) -> Values:
     match function:
         case ActivationFunction.GELU:
             return np.asarray((x * 0.5 * torch.special.erfc(-x / math.sqrt(2))).numpy())
+        case ActivationFunction.GELU_TANH:
+            inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+            return np.asarray((x * 0.5 * (1 + torch.tanh(inner))).numpy())
+        case ActivationFunction.QUICK_GELU:
+            return np.asarray((x * torch.sigmoid(1.702 * x)).numpy())
         case ActivationFunction.SILU:
             return np.asarray((x * torch.sigmoid(x)).numpy())
         case _:
@@ -81,7 +86,7 @@ def activation_values(config: ActivationConfig) -> tuple[Values, Values, Values]
 
 
 def activation_error(config: ActivationConfig, shipped: Shipped | None = None) -> ActivationError:
-    """GELU or SiLU of every variant."""
+    """A smooth function of every variant."""
     x, y, truth = activation_values(config)
     error = y - truth
     names = [name for name in distributions.ACTIVATIONS if name != "real" or shipped is not None]
@@ -236,7 +241,8 @@ def norm_values(config: NormConfig) -> tuple[Values, Values]:
     truths, errors = [], []
     for what, x in distributions.norm_rows():
         m_o, s_o, epsilon = norm_constants(what, config, x.shape[1], NORM_EPS, NORM_STREAM, NORM_STEP)
-        y = layernorm(torch.from_numpy(x), config, m_o, s_o, epsilon, 0).numpy().astype(np.float64)
+        shifts = torch.zeros(x.shape[1], dtype=torch.uint8)
+        y = layernorm(torch.from_numpy(x), config, m_o, s_o, epsilon, 0, shifts).numpy().astype(np.float64)
         real = x.astype(np.float64) * NORM_STREAM
         centred = real - real.mean(axis=1, keepdims=True)
         truth = centred / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + NORM_EPS) / NORM_STEP

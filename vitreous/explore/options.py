@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from vitreous.spec.folders import SIMULATORS
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """points : of every search. confirm : points of each front that run in RTL, at most.
 
     workers, scheduler : processes of this machine, or an existing Dask cluster. build_root : compiled simulators.
+    calibration, test : files, folders or ``package.module:dataset`` in the place of the models' own images.
     """
 
     points: int = 100
@@ -19,4 +22,6 @@ class Options:
     scheduler: str | None = None
     confirm: int = 8
     checkpoint: Path | None = None
-    build_root: Path = Path("build/sim")
+    calibration: str | None = None
+    test: str | None = None
+    build_root: Path = SIMULATORS

@@ -59,6 +59,23 @@ def test_an_instruction_that_issues_early_owns_nothing_before_the_retire() -> No
     assert rows == {"first": 42, "norm": 0, "second": 43, figures.TAIL: 15}
 
 
+def test_a_layer_owns_at_least_the_cycles_of_its_words() -> None:
+    data = record_data()
+    # "first" retires at 80, five cycles before "second", which has ten words: the array began them before.
+    data["simulation"]["spans"][1] = [1, 1, 13, 80]
+    rows = {row.label: row for row in layers(from_dict(data))}
+    assert {name: row.cycles for name, row in rows.items()} == {
+        "first": 75,
+        "norm": 0,
+        "second": 10,
+        figures.TAIL: 15,
+    }
+    assert rows["second"].utilization == pytest.approx(200 / (10 * 32))
+    data["simulation"]["spans"][1] = [1, 1, 13, 19]
+    with pytest.raises(ReportError, match="leave the array fewer cycles than its words take"):
+        layers(from_dict(data))
+
+
 def test_overlapping_loads_share_the_cycles_of_their_queue() -> None:
     data = record_data()
     # A second load issues at 5, during the first (2 to 12), and is complete at 20.

@@ -155,7 +155,7 @@ def _poly(u: int, config: ActivationConfig) -> int:
 
 
 def _shift(u: int, config: ActivationConfig) -> int:
-    k = u + u // 2 + u // 8 + u // 16 if config.function == "gelu" else u
+    k = u + u // 2 + u // 8 + u // 16 if config.function != "silu" else u
     z, r = divmod(k + k // 2 - k // 16, 1024)
     e = 0 if z >= 16 else ((2048 - r) * 16) >> z
     q = e * 2**15 // (2**15 + e)
@@ -163,7 +163,15 @@ def _shift(u: int, config: ActivationConfig) -> int:
 
 
 def norm_row(
-    x: Sequence[int], variant: str, m_o: int, s_o: int, epsilon: int, zero_point: int, *, centred: bool = True
+    x: Sequence[int],
+    variant: str,
+    m_o: int,
+    s_o: int,
+    epsilon: int,
+    zero_point: int,
+    shifts: Sequence[int],
+    *,
+    centred: bool = True,
 ) -> list[int]:
     d = len(x)
     total = sum(x) if centred else 0
@@ -177,7 +185,9 @@ def norm_row(
         variance = sum(v * v for v in u) + epsilon
     root, e = reciprocal_root(variance)
     scale, s = normalize_multiplier((root * m_o) >> 15, s_o + e // 2 + 1)
-    return [saturate(round_shift(v * scale, s) + zero_point, INT8) for v in u]
+    return [
+        saturate(round_shift(v * scale, s + h) + zero_point, INT8) for v, h in zip(u, shifts, strict=True)
+    ]
 
 
 def reciprocal_root(variance: int) -> tuple[int, int]:
