@@ -15,7 +15,7 @@ from vitreous.spec.storage import write_text
 FOLDER = "points"
 _OPTIONS = {
     "observer": "--observer",
-    "calibration_images": "--calibration",
+    "calibration_images": "--calibration-images",
     "probability_bits": "--probability-bits",
 }
 """Of the quantization's fields those that `vitreous run` has an option for."""
