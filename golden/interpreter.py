@@ -93,8 +93,10 @@ OPERATIONS: dict[Op, Execute] = {
     Op.REQUANTIZE_ROWS: lambda n, x: requantize_rows(
         x[0], x[1], x[2], n.integer("heads"), n.integer("zero_point")
     ),
-    Op.SELECT_TOKEN: lambda n, x: select_token(x[0], n.integer("index")),
-    Op.MEAN_TOKENS: lambda n, x: mean_tokens(x[0], n.integer("multiplier"), n.integer("shift")),
+    Op.SELECT_TOKEN: lambda n, x: select_token(x[0], n.integer("index"), n.integer("count")),
+    Op.MEAN_TOKENS: lambda n, x: mean_tokens(
+        x[0], n.integer("multiplier"), n.integer("shift"), first=n.integer("first")
+    ),
     Op.OUTPUT: lambda n, x: x[0],
 }
 

@@ -23,9 +23,9 @@ class Follower:
         self._noted: list[range] = []
         if norm is not None:
             first, rows = 0, norm.rows
-            if norm.token is not None:
-                first = norm.token // plan.lanes * plan.lanes
-                rows = min(plan.lanes, norm.rows - first)
+            if norm.tokens is not None:
+                first = norm.tokens.start // plan.lanes * plan.lanes
+                rows = min(plan.tiles(norm.tokens.stop) * plan.lanes, norm.rows) - first
             self.panel = plan.panel(norm.output, Memory.X, rows, norm.channels, norm.layer, row_start=first)
             self.shifts = plan.shifts(norm) if norm.shifted else None
 

@@ -76,7 +76,7 @@ class NormTask(data.StructLayout):
         fields = {f.name: f.width for op in (Opcode.NORM, Opcode.POOL) for f in isa.FIELDS[op]}
         names = (
             *("r_stride", "channels", "row_tiles", "x_stride", "epsilon"),
-            *("multiplier", "shift", "centred", "shifted", "shift_base", "tokens"),
+            *("multiplier", "shift", "centred", "shifted", "shift_base", "tokens", "first"),
         )
         kept = {name: fields[name] for name in names}
         super().__init__({"pc": isa.PC_BITS, "pool": 1, "zero_point": signed(8), **kept})
@@ -155,6 +155,7 @@ class NormPipeline(wiring.Component):
             *(norm.constants[name].eq(task[name]) for name in norm.constants.shape().members),
             pool_sum.valid.eq(passes[_X].pool),
             pool_sum.mask.eq(Cat(1, *(lane <= last_lane for lane in range(1, self.lanes)))),
+            pool_sum.begin.eq(Cat(lane >= task.first for lane in range(self.lanes))),
             self.normalized.eq(passes[1].normalize),
             self.done.eq(norm.done),
         ]

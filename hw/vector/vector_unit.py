@@ -247,6 +247,7 @@ class VectorUnit(wiring.Component):
                 )
             ),
             task.tokens.eq(pool.tokens),
+            task.first.eq(pool.first),
             walk.base.eq(norm.r_base),
             walk.address.eq(norm.r_base),
             walk.column.eq(0),
@@ -257,7 +258,8 @@ class VectorUnit(wiring.Component):
         """Whether a field of the instruction is outside its range."""
         last_token = task.tokens - 1
         outside = (last_token >> exact_log2(self.lanes)) != task.row_tiles - 1
-        wrong_tokens = (task.tokens == 0) | (task.tokens > POOL_TOKENS) | outside
+        wrong_first = (task.first >= task.tokens) | (task.first >= self.lanes)
+        wrong_tokens = (task.tokens == 0) | (task.tokens > POOL_TOKENS) | outside | wrong_first
         return (
             (task.channels == 0)
             | (task.channels > NORM_CHANNELS)

@@ -66,7 +66,8 @@ def quantize(
         graph = run.quantized(loaded, config, options, stage.part)
         graphs.save(graph, path)
         stage.note(f"{len(graph.nodes)} operations, {graph.macs:,} MAC -> {out}")
-    display.line(f"  {steps.widths_line(graph)}")
+    for line in steps.graph_lines(graph):
+        display.line(f"  {line}")
     output.result(
         model=loaded.name, calibration=images, graph=path, operations=len(graph.nodes), macs=graph.macs
     )

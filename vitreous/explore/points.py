@@ -48,6 +48,7 @@ def accelerator_file(found: Exploration, searched: Searched, point: ExploredPoin
         if name.partition(".")[0] == QUANTIZATION
     }
     words = [f"{_OPTIONS[name]} {value}" for name, value in chosen.items() if name in _OPTIONS]
+    words += [f"--clock {searched.clock_mhz:g} --technology {searched.technology} --dram {searched.dram}"]
     left = [f"{name} = {value}" for name, value in chosen.items() if name not in _OPTIONS]
     lines = [
         f"# Point {point.number} of {found.name}, {searched.label}; estimated: {figures}.",

@@ -109,7 +109,7 @@ def _quantize(run: Run, shown: Shown) -> str:
     )
     graphs.save(run.graph, path)
     made = f"{len(run.graph.nodes)} operations, {run.graph.macs:,} MAC -> {path.name}"
-    return f"{made}\n  {steps.widths_line(run.graph)}"
+    return "\n  ".join([made, *steps.graph_lines(run.graph)])
 
 
 def _load_graph(run: Run) -> str:

@@ -77,7 +77,8 @@ def quantize(
     with display.stage("quantize") as stage:
         graph = quantized(loaded, config, chosen, stage.part)
         stage.note(f"{len(graph.nodes)} operations, {graph.macs:,} MAC")
-    display.line(f"  {steps.widths_line(graph)}")
+    for line in steps.graph_lines(graph):
+        display.line(f"  {line}")
     return graph
 
 

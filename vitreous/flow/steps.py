@@ -145,6 +145,12 @@ def quantize(
     return dataclasses.replace(graph, notes={**graph.notes, "source": model.source})
 
 
+def graph_lines(graph: Graph) -> list[str]:
+    """What its making says of a graph: widths of the probabilities, and what of the model it does not compute."""
+    left_out = [f"left out: {sentence}" for sentence in graph.notes.get("left_out", ())]
+    return [widths_line(graph), *left_out]
+
+
 def widths_line(graph: Graph) -> str:
     """How many attentions have probabilities of 8 and of 16 bits, and the largest errors that 8 bits would have."""
     layers = graph.notes.get("attention", {}).get("layers", ())

@@ -131,11 +131,11 @@ def _check(config: AcceleratorConfig, options: Options) -> None:
                 f"{config.name} has no {switch.name}, so it cannot be switched off; ablate an accelerator that has "
                 "every optimization"
             )
+    if options.rtl:
+        steps.require_toolchain(options.build_root)
     load_technology(options.technology)
     load_dram(options.dram)
     area(config, options.target)
-    if options.rtl:
-        steps.require_toolchain(options.build_root)
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,16 @@ def test_largest_mean() -> None:
     config, rng = configuration("one_pass", 4, 2), random.Random(5)
     largest = [pack([-32768] * 4, 16)] * 1024 + [0] * 8
     pool = make_pool(
-        rng, 4, channels=1, tokens=4096, r_base=0, r_stride=1, o_base=1024, multiplier=16384, shift=14 + 12
+        rng,
+        4,
+        channels=1,
+        tokens=4096,
+        first=0,
+        r_base=0,
+        r_stride=1,
+        o_base=1024,
+        multiplier=16384,
+        shift=14 + 12,
     )
     bench = Bench(config, largest)
     check(bench, [pool])
@@ -216,7 +225,9 @@ ILLEGAL = [
     (Opcode.POOL, {"row_tiles": 0}),
     (Opcode.POOL, {"multiplier": 0}),
     (Opcode.POOL, {"shift": 0}),
-    (Opcode.POOL, {"tokens": 0}),
+    (Opcode.POOL, {"tokens": 0, "row_tiles": 1}),
+    (Opcode.POOL, {"first": 4}),
+    (Opcode.POOL, {"first": 2, "tokens": 2, "row_tiles": 1}),
     (Opcode.POOL, {"tokens": 4}),
     (Opcode.POOL, {"tokens": 9}),
     (Opcode.POOL, {"tokens": 4097, "row_tiles": 1025}),
@@ -295,9 +306,15 @@ def test_addresses_beyond_the_end(
 )
 def test_halt(halt_at: int) -> None:
     config, rng = AcceleratorConfig(array=ArrayConfig(lanes=4, depth=2)), random.Random(11)
-    program = [make_norm(rng, channels=20, row_tiles=2), make_pool(rng, 4, channels=9, tokens=7)]
-    bench = Bench(config, random_memory(rng, 4, 1000), halt_at=halt_at, write_stall="random").run(program)
+    program = [
+        make_norm(rng, channels=20, row_tiles=2, shifted=1, shift_base=0),
+        make_pool(rng, 4, channels=9, tokens=7),
+    ]
+    bench = Bench(
+        config, random_memory(rng, 4, 1000), [0], halt_at=halt_at, write_stall="random", shift_stall="regular"
+    ).run(program)
     assert all(cycle < halt_at for cycle, _, _ in bench.log)
+    assert all(cycle < halt_at for cycle, _ in bench.shift_reads)
     assert all(cycle < halt_at for cycle in bench.done)
     assert not any(bench.busy[halt_at:])
     assert bench.error is None

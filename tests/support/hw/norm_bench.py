@@ -160,7 +160,7 @@ def pool_words(i: Instruction, r: list[int], config: AcceleratorConfig) -> dict[
     lanes, words = config.array.lanes, {}
     for d in range(i["channels"]):
         tiles = [r[i["r_base"] + t * i["r_stride"] + d] for t in range(i["row_tiles"])]
-        values = [v for word in tiles for v in unpack(word, 16, lanes, signed=True)][: i["tokens"]]
+        values = [v for word in tiles for v in unpack(word, 16, lanes, signed=True)][i["first"] : i["tokens"]]
         y = numbers.requantize(sum(values), i["multiplier"], i["shift"], 0, numbers.INT16)
         words[i["o_base"] + d] = pack([y] + [0] * (lanes - 1), 16)
     return words
@@ -193,6 +193,7 @@ def make_pool(rng: random.Random, lanes: int, *, channels: int, tokens: int, **f
         "channels": channels,
         "row_tiles": row_tiles,
         "tokens": tokens,
+        "first": rng.choice([0, 0, rng.randrange(max(1, min(lanes, tokens)))]),
         "o_base": 900 + rng.randrange(20),
         "multiplier": rng.randrange(1 << 14, 1 << 15),
         "shift": 14 + tokens.bit_length() - rng.randrange(2),
