@@ -35,3 +35,9 @@ def test_data_is_part_of_every_key_and_a_changed_file_is_refused(tmp_path: Path)
     with pytest.raises(RunError, match="or its images are not what they were when the exploration began"):
         loaded(source)
     assert source_of(tiny.MODEL, options)[0].digest != source.digest
+
+
+def test_the_commands_of_points_name_the_data() -> None:
+    options = Options(checkpoint=Path("w.safetensors"), test="own.npz")
+    assert options.words == ["--checkpoint", "w.safetensors", "--test", "own.npz"]
+    assert Options().words == []
