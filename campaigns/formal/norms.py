@@ -120,7 +120,7 @@ def _check_row_mean(m: Module, unit: Any, registers: dict[str, Signal], free: An
 def _check_norm_scale(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
     """A row's shift is normalized and kept at 48, so that a channel's shift has room on top of it."""
     shift, wide = registers["shift"], registers["quotient"][-1]
-    exact = past(m, Mux(shift >= SHIFT_MAX + 1, SHIFT_MAX + 1, shift - wide), name="exact")
+    exact = past(m, Mux(shift - wide > SHIFT_MAX, SHIFT_MAX + 1, shift - wide), name="exact")
     there = past(m, registers["valid_10"] & (registers["place_10"] == 0), name="there")
     m.d.comb += [
         Assert(~there | (unit.row_shift[0] == exact)),
@@ -225,7 +225,7 @@ PROOFS = (
         "a row's shift is `s_o + e/2 + 1`, less 1 where its quotient has 16 bits, and 48 instead of 48 and more: a "
         "channel's shift on top has 6 bits (2 lanes)",
         lambda: UnitTop(NormScale(lanes=2, variance_latency=2), _check_norm_scale),
-        Mutation("width", "norm/scale.py", "shift[-1] | shift[4:6].all()", "shift[-1]"),
+        Mutation("width", "norm/scale.py", "normalized[-1] | normalized[4:6].all()", "normalized[-1]"),
         depth=4,
         bug_depth=14,
     ),
