@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vitreous.compiler import compile
+    from vitreous.fitting.fit import Fit, fit
     from vitreous.flow.pipeline import Options, run
     from vitreous.models import load as load_model
     from vitreous.quant import QuantScheme, quantize
@@ -21,11 +22,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AcceleratorConfig",
+    "Fit",
     "Options",
     "QuantScheme",
     "Report",
     "__version__",
     "compile",
+    "fit",
     "load_accelerator",
     "load_model",
     "quantize",
@@ -35,10 +38,12 @@ __all__ = [
 
 _HOMES = {
     "AcceleratorConfig": ("vitreous.spec.config", "AcceleratorConfig"),
+    "Fit": ("vitreous.fitting.fit", "Fit"),
     "Options": ("vitreous.flow.pipeline", "Options"),
     "QuantScheme": ("vitreous.quant", "QuantScheme"),
     "Report": ("vitreous.reports", "Report"),
     "compile": ("vitreous.compiler", "compile"),
+    "fit": ("vitreous.fitting.fit", "fit"),
     "load_accelerator": ("vitreous.spec.config", "load_accelerator"),
     "load_model": ("vitreous.models", "load"),
     "quantize": ("vitreous.quant", "quantize"),

@@ -17,6 +17,7 @@ from vitreous.commands.area import area_command
 from vitreous.commands.bitstream import bitstream
 from vitreous.commands.explore import explore_command
 from vitreous.commands.explore_approx import explore_approx
+from vitreous.commands.fit import fit_command
 from vitreous.commands.prepare import compile_command, list_command, quantize, rtl
 from vitreous.commands.report import report_command
 from vitreous.commands.run import run_command
@@ -59,6 +60,7 @@ for _name, _command in (
     ("quantize", quantize),
     ("compile", compile_command),
     ("rtl", rtl),
+    ("fit", fit_command),
     ("simulate", simulate),
     ("report", report_command),
     ("run", run_command),
