@@ -4,5 +4,6 @@ from vitreous.quant.calibrate.quantizer import VitreousQuantizer
 from vitreous.quant.errors import QuantError
 from vitreous.quant.pipeline import quantize
 from vitreous.quant.scheme import QuantScheme
+from vitreous.quant.structure import structure
 
-__all__ = ["QuantError", "QuantScheme", "VitreousQuantizer", "quantize"]
+__all__ = ["QuantError", "QuantScheme", "VitreousQuantizer", "quantize", "structure"]

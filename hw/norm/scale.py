@@ -104,12 +104,13 @@ class NormScale(wiring.Component):
         multipliers = Signal.like(self.row_multiplier, name="multipliers", reset_less=True)
         shifts = Signal.like(self.row_shift, name="shifts", reset_less=True)
         wide = quotient[-1]
-        beyond = shift[-1] | shift[4:6].all()  # 48 and more
+        normalized = (shift - wide)[: len(shift)]
+        beyond = normalized[-1] | normalized[4:6].all()  # 48 and more
         for index in range(self.lanes):
             with m.If(valid & (lane == index)):
                 m.d.sync += [
                     multipliers[index].eq(Mux(wide, quotient[1:], quotient)),
-                    shifts[index].eq(Mux(beyond, SHIFT_MAX + 1, shift - wide)),
+                    shifts[index].eq(Mux(beyond, SHIFT_MAX + 1, normalized)),
                 ]
         m.d.sync += self.done.eq(valid & (lane == self.lanes - 1))
         m.d.comb += [self.row_multiplier.eq(multipliers), self.row_shift.eq(shifts)]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vitreous.reports.exploration.exploration import ExploredPoint, Goal, Searched
+from vitreous.reports.figures.interval import wilson
 
-Z95 = 1.959964
-"""The normal distribution is within this many deviations of its mean with 95 %."""
 _SHARES = ("accuracy", "agreement")
 _ENDS = {"energy_mj": ("energy_low_mj", "energy_high_mj"), "area": ("area_low", "area_high")}
 """The figures that hold the ends of another one's range."""
@@ -27,18 +25,10 @@ class FrontRow:
     intervals: tuple[tuple[float, float] | None, ...]
 
 
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share that was found in ``count`` independent trials (Wilson's score interval)."""
-    square = Z95**2 / count
-    middle = (share + square / 2) / (1 + square)
-    half = Z95 * math.sqrt(share * (1 - share) / count + square / (4 * count)) / (1 + square)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def interval(goal: Goal, point: ExploredPoint, images: int) -> tuple[float, float] | None:
     """Of one figure: its range where the model states one, Wilson's interval of a share of ``images``."""
     if goal.figure in _SHARES:
-        return wilson(point.figures[goal.figure], images) if images else None
+        return wilson(round(point.figures[goal.figure] * images), images) if images else None
     low, high = _ENDS.get(goal.figure, ("", ""))
     if low in point.figures and high in point.figures:
         return point.figures[low], point.figures[high]

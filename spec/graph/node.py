@@ -139,7 +139,8 @@ def matrix(dtype: str, rows: Rows, columns: int) -> TensorType:
 class Tensor:
     """A tensor of the graph, its own number format beside it: ``value = scale * (integer - zero_point)``.
 
-    shape, rows_from : as ``TensorType``. scale : 0 where no single real scale exists.
+    shape, rows_from : as ``TensorType``. scale : 0 where no single real scale exists; of a norm's result that of a
+    channel which is not shifted: ``scale * 2**channel_shifts[c]`` is that of channel c.
     """
 
     name: str

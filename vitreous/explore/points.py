@@ -15,7 +15,7 @@ from vitreous.spec.storage import write_text
 FOLDER = "points"
 _OPTIONS = {
     "observer": "--observer",
-    "calibration_images": "--calibration",
+    "calibration_images": "--calibration-images",
     "probability_bits": "--probability-bits",
 }
 """Of the quantization's fields those that `vitreous run` has an option for."""
@@ -48,6 +48,7 @@ def accelerator_file(found: Exploration, searched: Searched, point: ExploredPoin
         if name.partition(".")[0] == QUANTIZATION
     }
     words = [f"{_OPTIONS[name]} {value}" for name, value in chosen.items() if name in _OPTIONS]
+    words += [f"--clock {searched.clock_mhz:g} --technology {searched.technology} --dram {searched.dram}"]
     left = [f"{name} = {value}" for name, value in chosen.items() if name not in _OPTIONS]
     lines = [
         f"# Point {point.number} of {found.name}, {searched.label}; estimated: {figures}.",

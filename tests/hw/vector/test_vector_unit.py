@@ -306,9 +306,15 @@ def test_addresses_beyond_the_end(
 )
 def test_halt(halt_at: int) -> None:
     config, rng = AcceleratorConfig(array=ArrayConfig(lanes=4, depth=2)), random.Random(11)
-    program = [make_norm(rng, channels=20, row_tiles=2), make_pool(rng, 4, channels=9, tokens=7)]
-    bench = Bench(config, random_memory(rng, 4, 1000), halt_at=halt_at, write_stall="random").run(program)
+    program = [
+        make_norm(rng, channels=20, row_tiles=2, shifted=1, shift_base=0),
+        make_pool(rng, 4, channels=9, tokens=7),
+    ]
+    bench = Bench(
+        config, random_memory(rng, 4, 1000), [0], halt_at=halt_at, write_stall="random", shift_stall="regular"
+    ).run(program)
     assert all(cycle < halt_at for cycle, _, _ in bench.log)
+    assert all(cycle < halt_at for cycle, _ in bench.shift_reads)
     assert all(cycle < halt_at for cycle in bench.done)
     assert not any(bench.busy[halt_at:])
     assert bench.error is None

@@ -3,12 +3,11 @@
 import dataclasses
 from pathlib import Path
 
-import pytest
-
 from tests.reports.page.test_page import Page
 from tests.support.reports.explored import GOALS, exploration, point
 from vitreous.reports.exploration import front, web
 from vitreous.reports.exploration.exploration import ExploredPoint, Searched
+from vitreous.reports.figures.interval import wilson
 
 
 def searched(*points: ExploredPoint) -> Searched:
@@ -27,23 +26,6 @@ def test_equal_points_are_one_row_and_the_confirmed_one_stands_for_them() -> Non
     assert len(dots) == 2 * 2, "one point in two charts of two sizes"
 
 
-@pytest.mark.parametrize(
-    ("share", "count", "low", "high"),
-    # Newcombe, Statistics in Medicine 17 (1998), table I, method 3: 81/263, 15/148, 0/20, 1/29.
-    [
-        (81 / 263, 263, 0.2553, 0.3662),
-        (15 / 148, 148, 0.0624, 0.1605),
-        (0, 20, 0, 0.1611),
-        (1 / 29, 29, 0.0061, 0.1718),
-    ],
-)
-def test_an_interval_of_a_share_is_the_published_one(
-    share: float, count: int, low: float, high: float
-) -> None:
-    found = front.wilson(share, count)
-    assert found == pytest.approx((low, high), abs=6e-5)
-
-
 def test_intervals_come_from_the_figures_or_from_the_images() -> None:
     energy, accuracy = GOALS[1], GOALS[2]
     known = dataclasses.replace(
@@ -51,7 +33,7 @@ def test_intervals_come_from_the_figures_or_from_the_images() -> None:
     )
     assert front.interval(energy, known, 8) == (3.0, 40.0)
     assert front.interval(energy, point(0), 8) is None
-    assert front.interval(accuracy, known, 8) == front.wilson(0.9, 8)
+    assert front.interval(accuracy, known, 8) == wilson(7, 8)
     assert front.interval(accuracy, known, 0) is None
     assert front.interval(GOALS[0], known, 8) is None, "the cycle model states no error"
     text = " ".join(
