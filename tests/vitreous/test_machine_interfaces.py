@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.support.reports.recorded import record
+from tests.vitreous.explore.test_command import TOML
 from tests.vitreous.test_cli import COMMANDS, command, refused, tiny_graph
 from vitreous.flow import display as shown
 from vitreous.flow.display import Display
@@ -43,13 +44,14 @@ def test_report_as_a_document(capsys: pytest.CaptureFixture[str], tmp_path: Path
 
 def test_a_dry_run_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     graph = graphs.save(tiny_graph(), tmp_path / "graph.safetensors")
+    (tmp_path / "small.toml").write_text(TOML)
     before = sorted(path.name for path in tmp_path.iterdir())
     for words in (
         ("compile", graph, "-a", "edge64", "--out", tmp_path / "p.safetensors"),
         ("rtl", "-a", "edge64", "--out", tmp_path / "rtl"),
         ("quantize", "rms-silu-vit", "-a", "examples/silu64.toml", "--out", tmp_path / "g.safetensors"),
         ("run", "rms-silu-vit", "-a", "examples/silu64.toml", "--out", tmp_path / "out"),
-        ("explore", "examples/fashion-space.toml", "--out", tmp_path / "space"),
+        ("explore", tmp_path / "small.toml", "--out", tmp_path / "space"),
         ("ablate", "rms-silu-vit", "-a", "examples/silu64.toml", "--out", tmp_path / "ablation"),
         ("area", "-a", "edge64", "--quick"),
     ):
