@@ -125,3 +125,13 @@ def test_a_long_stage_says_that_it_lives(
     with Display(quiet=True).stage("silent"):
         time.sleep(0.1)
     assert capsys.readouterr() == ("", "")
+
+
+def test_progress_is_shown_where_somebody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not shown.somebody_watches()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert shown.somebody_watches()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
+    notebook = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object()))
+    monkeypatch.setitem(sys.modules, "IPython", notebook)  # type: ignore[arg-type]
+    assert shown.somebody_watches()

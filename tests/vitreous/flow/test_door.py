@@ -15,11 +15,14 @@ from torch import Tensor, nn
 
 import vitreous
 from tests.models.test_door import IMAGES, Fields, Keyword, Named, Net, OwnType, Second, Single
+from tests.support.explore import tiny
 from tests.vitreous.flow.test_pipeline import FakeSimulation, simulation
+from tests.vitreous.test_cli import command
 from vitreous.flow import run as flow
 from vitreous.flow.accelerator import load_accelerator
 from vitreous.flow.display import Display
 from vitreous.flow.options import Options
+from vitreous.models.synthetic import images
 from vitreous.spec.config import AcceleratorConfig
 
 __all__ = ["simulation"]
@@ -147,3 +150,19 @@ def test_objects_say_in_one_line_what_matters(simulation: FakeSimulation, tmp_pa
     assert shown[1].startswith("<Graph Net: [1, 8, 8], ")
     assert report._repr_html_().startswith("<table><caption>Net on edge64</caption><tr><th")
     assert json.loads((tmp_path / "out" / "report.json").read_text())["model"] == "Net"
+
+
+def test_the_command_gives_one_document(
+    simulation: FakeSimulation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "test.npz", images=images(5, (1, 8, 8), 9).numpy(), labels=np.arange(5) % 4)
+    words = ("run", tiny.MODEL, "-a", "edge64", "--test", tmp_path / "test.npz", "--out", tmp_path / "out")
+    result = command(*words, "--json", capsys=capsys)
+    assert result.status == 0, result.err
+    found = json.loads(result.out)
+    assert (found["command"], found["equal"], found["accuracy_images"]) == ("run", True, 5)
+    assert found["test"] == {"origin": "given", "source": f"{tmp_path / 'test.npz'}: 5 images"}
+    assert found["folder"] == str(tmp_path / "out")
+    assert "compare with golden" in result.err
+    silent = command(*words, "--quiet", capsys=capsys)
+    assert (silent.status, silent.out, silent.err) == (0, "", "")
