@@ -176,7 +176,7 @@ def _return_logits(model: fx.GraphModule, encoder: ir.Encoder) -> None:
 def _check_import(encoder: ir.Encoder, image: Tensor, given: Tensor) -> None:
     """Compare the recognized encoder with the model on one image, so that a mistake in importing cannot pass."""
     expected = given[:1].double().reshape(-1)
-    found = evaluate(encoder, image, keep=False)[encoder.name(encoder.logits)].reshape(-1)
+    found = evaluate(encoder, image)[encoder.name(encoder.logits)].reshape(-1)
     error, size = float((found - expected).abs().max()), float(expected.abs().max())
     if not error <= 1e-3 * size + 1e-5:
         raise QuantError(

@@ -22,14 +22,12 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def evaluate(encoder: ir.Encoder, images: Tensor, *, keep: bool = True) -> dict[str, Tensor]:
+def evaluate(encoder: ir.Encoder, images: Tensor) -> dict[str, Tensor]:
     """Every source of ``encoder`` over ``images [n, C, H, W]``, computed in float64 from the folded weights.
 
     Returns ``[n, tokens, width]`` by name (the image as it is), and for each attention its scores as logarithms to
     base 2, ``<name>.scores [n, heads, T, T]``. A tensor of the integer graph has the values of its name, rounded.
-    Without ``keep`` the logits alone: a value is forgotten after its last use.
     """
-    last = {part.serial: source for source in encoder.sources for part in source.inputs}
     values: dict[str, Tensor] = {}
     for source in encoder.sources:
         name = encoder.name(source)
@@ -37,14 +35,9 @@ def evaluate(encoder: ir.Encoder, images: Tensor, *, keep: bool = True) -> dict[
             values[name] = images.double()
         elif isinstance(source, ir.Attention):
             operands = [values[encoder.name(part)] for part in source.inputs]
-            scores, values[name] = _attention(source, operands)
-            if keep:
-                values[f"{name}.scores"] = scores
+            values[f"{name}.scores"], values[name] = _attention(source, operands)
         else:
             values[name] = _evaluate(source, [values[encoder.name(part)] for part in source.inputs])
-        for part in source.inputs:
-            if not keep and last[part.serial] is source:
-                values.pop(encoder.name(part), None)
     return values
 
 
