@@ -63,15 +63,15 @@ def _shape(operation: Operation, index: int, makers: dict[str, int]) -> Hashable
         case Embedding():
             return ("embedding", index)
         case Norm():
-            shape = (operation.rows, operation.channels, operation.centred, operation.token)
-            return ("norm", back(operation.input), *shape)
+            shape = (operation.rows, operation.channels, operation.centred, operation.tokens)
+            return ("norm", back(operation.input), *shape, operation.shifted)
         case Attention():
             parts = (operation.query, operation.key, operation.value)
             return ("attention", *map(product, parts), operation.heads, operation.a_bits)
         case Pool():
-            return ("pool", back(operation.input), operation.rows, operation.channels)
+            return ("pool", back(operation.input), operation.rows, operation.channels, operation.first)
         case Select():
-            return ("select", back(operation.input), operation.index)
+            return ("select", back(operation.input), operation.index, operation.count)
         case Output():
             return ("output", back(operation.input))
         case never:

@@ -68,7 +68,8 @@ def _requantize(node: Node, acc: Tensor) -> Tensor:
 def _norm(node: Node, x: Tensor, function: Callable[..., Tensor]) -> Tensor:
     config = NormConfig(variant=cast(NormVariant, node.attributes["variant"]))
     i = node.integer
-    return function(x, config, i("multiplier"), i("shift"), i("epsilon"), i("zero_point"))
+    shifts = _constant(node, "channel_shifts")
+    return function(x, config, i("multiplier"), i("shift"), i("epsilon"), i("zero_point"), shifts)
 
 
 # The one list of what the interpreter can do. INPUT gets what the graph is given for it as its only input.
@@ -92,8 +93,10 @@ OPERATIONS: dict[Op, Execute] = {
     Op.REQUANTIZE_ROWS: lambda n, x: requantize_rows(
         x[0], x[1], x[2], n.integer("heads"), n.integer("zero_point")
     ),
-    Op.SELECT_TOKEN: lambda n, x: select_token(x[0], n.integer("index")),
-    Op.MEAN_TOKENS: lambda n, x: mean_tokens(x[0], n.integer("multiplier"), n.integer("shift")),
+    Op.SELECT_TOKEN: lambda n, x: select_token(x[0], n.integer("index"), n.integer("count")),
+    Op.MEAN_TOKENS: lambda n, x: mean_tokens(
+        x[0], n.integer("multiplier"), n.integer("shift"), first=n.integer("first")
+    ),
     Op.OUTPUT: lambda n, x: x[0],
 }
 

@@ -74,6 +74,7 @@ def quantize(
         "observer": scheme.observer,
         "calibration_images": len(calibration),
         "attention": attention,
+        "left_out": list(calibrated.encoder.notes),
     }
     constants = {key: [float(value) for value in values] for key, values in (preprocessing or {}).items()}
     return replace(graph, preprocessing=constants, notes=notes)

@@ -19,6 +19,9 @@ SHIFT_BITS = 6
 SHIFT_MIN = 1
 SHIFT_MAX = 47
 """``|acc * m| < 2**46``, so a longer shift could only return 0 or -1."""
+CHANNEL_SHIFT_BITS = 2
+CHANNEL_SHIFT_MAX = (1 << CHANNEL_SHIFT_BITS) - 1
+"""A norm's row shift is at most ``SHIFT_MAX``; that of a shifted channel is this much longer, at most."""
 ACCUMULATOR_BITS = 32
 
 
@@ -67,11 +70,10 @@ class Format:
 INT8 = Format(8)
 INT16 = Format(16)
 ACCUMULATOR = Format(ACCUMULATOR_BITS)
-SCORE = Format(15)
-"""Attention scores saturate one bit below their 16-bit storage, so that the masked code -2**15 stays far below
-every real one.
+SCORE = Format(17)
+"""Attention scores, logarithms to base 2 with ``SoftmaxConfig.fraction_bits`` fraction bits. This is the one place that
+says how wide they are: codes, the memory S, units and graphs follow from it.
 """
-MASKED_SCORE = -(1 << 15)
 ACTIVATION_INPUT = Format(16, 10)
 
 

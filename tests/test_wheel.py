@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.tree import ROOT
+from vitreous import __version__
+from vitreous.reference.schemas import DOCUMENTS, committed
 from vitreous.spec.extras import EXTRAS
 
 ROOMS = ["spec", "golden", "quant", "compiler", "hw", "sim", "reports", "models"]
@@ -53,7 +55,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def data_files() -> list[str]:
     """Every file that the package needs beside its Python, by the place it must have in the wheel."""
-    wanted = ["vitreous/py.typed"]
+    wanted = ["vitreous/py.typed", *(f"vitreous/schemas/{name}.schema.json" for name in DOCUMENTS)]
     patterns = [
         "models/weights/*",
         "models/data/*",
@@ -76,6 +78,12 @@ def test_wheel_holds_every_module_and_data_file(wheel: Path) -> None:
     assert len(held) == len(set(held))
     for room in ROOMS:
         assert f"vitreous/{room}/__init__.py" in held
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    cited = re.findall(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert cited == [__version__]
+    assert f"\n## {__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_wheel_holds_nothing_else(wheel: Path) -> None:
@@ -133,5 +141,6 @@ def test_wheel_works_elsewhere_from_an_empty_folder(installed: Path, tmp_path: P
     for accelerator in (ROOT / "configs").glob("*.toml"):
         assert accelerator.stem in listing
     assert "fashion-vit" in listing
+    assert run([command, "schema", "report"], empty) == committed("report")
     run([command, "rtl", "--accelerator", "edge64", "--out", "rtl"], empty)
     assert list((empty / "rtl").glob("*.v"))

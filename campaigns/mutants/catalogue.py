@@ -55,7 +55,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         SATURATION,
         "matrix/epilogue.py",
-        "Mux(total > INT16.maximum, INT16.maximum, total)",
+        "Mux(above, INT16.maximum, total)",
         "total",
     ),
     Mutation(
@@ -92,11 +92,11 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         SATURATION,
         "arith/requantize.py",
-        "Cat(maximum, Const(0, 1)) ^ shifted[-1].replicate(16)",
+        "Cat(maximum, Const(0, 1)) ^ shifted[-1].replicate(result)",
         "Cat(maximum, Const(0, 1))",
     ),
     Mutation(
-        CONSTANT, "arith/requantize.py", "saturation == Saturation.INT16", "saturation == Saturation.SCORE"
+        CONSTANT, "arith/requantize.py", "for known in ranges[index:]", "for known in ranges[index + 1 :]"
     ),
     Mutation(SATURATION, "arith/requantize.py", "outside = lost |", "outside ="),
     Mutation(MASK, "matrix/packer.py", "kept = Mux(start, 0, element) if v else element", "kept = element"),
@@ -133,7 +133,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "Cat(subtract, state.remainder) + divisor",
         "Cat(0, state.remainder) + divisor",
     ),
-    Mutation(MASK, "vector/pool.py", "Mux(~self.last | self.mask[lane], self.x[lane], 0)", "self.x[lane]"),
+    Mutation(MASK, "vector/pool.py", "Mux(inside, self.x[lane], 0)", "self.x[lane]"),
     Mutation(
         TIMING,
         "vector/pipeline.py",
@@ -147,6 +147,23 @@ MUTATIONS: tuple[Mutation, ...] = (
         "Mux(last, base + self.stride, address + 1)",
         "Mux(last, base, address + 1)",
     ),
+    Mutation(
+        SHIFT,
+        "vector/pipeline.py",
+        "others.shift[lane - 1].eq(norm.row_shift[lane] + channel_shift)",
+        "others.shift[lane - 1].eq(norm.row_shift[lane])",
+    ),
+    Mutation(
+        TIMING,
+        "vector/pipeline.py",
+        "tags[_X + norm.LATENCY].channel_shift",
+        "tags[_X + norm.LATENCY - 1].channel_shift",
+    ),
+    Mutation(ADDRESS, "vector/shifts.py", "self.base + index", "self.base"),
+    Mutation(SHIFT, "vector/shifts.py", "word.eq(word >> CHANNEL_SHIFT_BITS)", "word.eq(word >> 1)"),
+    Mutation(CONDITION, "vector/shifts.py", "reading & room & ~arrives", "reading & ~arrives"),
+    Mutation(CONDITION, "vector/vector_unit.py", "place.all() | walk.last_channel", "walk.last_channel"),
+    Mutation(OFF, "vector/vector_unit.py", "begin_tile.eq(~walk.last_tile)", "begin_tile.eq(1)"),
     Mutation(SHIFT, "load/patches.py", "taken.rotate_left(8 * position)", "taken"),
     Mutation(MASK, "load/patches.py", "((1 << count) - 1) << self._inner", "(1 << count) - 1"),
     Mutation(OPERAND, "load/pixel_rows.py", "Mux(channel == 0, below, next_band)", "below"),
@@ -186,7 +203,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         CONSTANT,
         "matrix/matrix.py",
-        "Mux(tag.destination == Memory.S, 2, tag.destination == Memory.R)",
+        "Mux(tag.destination == Memory.S, Saturation.SCORE, tag.destination == Memory.R)",
         "(tag.destination == Memory.R)",
     ),
 )

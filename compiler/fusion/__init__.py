@@ -4,8 +4,8 @@
     linear . requantize(8) [. relu]                                         Linear to X
     linear . requantize(16) . activation . requantize(8)                    Linear to X
     linear . requantize(16) . add(residual)                                 Linear to R, in place
-    linear . requantize(16) . output                                        Linear to R
-    three linears . scores . requantize(15) . softmax . context . requantize_rows    Attention
+    linear . requantize(16), read by norms, as a residual, by mean_tokens or output    Linear to R
+    three linears . scores . requantize to a score . softmax . context . requantize_rows    Attention
     layernorm or rmsnorm, mean_tokens, select_token, output                 Norm, Pool, Select, Output
 
 Anything else is refused with the node's name, operation and layer.
@@ -51,8 +51,9 @@ def _match_norm(pattern: Pattern, node: Node) -> Norm:
         shift=shift,
         epsilon=node.integer("epsilon"),
         zero_point=checks.zero_point(node),
+        channel_shifts=node.constants["channel_shifts"],
         centred=node.op is Op.LAYERNORM,
-        token=None if select is None else select.integer("index"),
+        tokens=None if select is None else _selected(select),
     )
 
 
@@ -68,7 +69,13 @@ def _match_pool(pattern: Pattern, node: Node) -> Pool:
         channels=channels,
         multiplier=multiplier,
         shift=shift,
+        first=node.integer("first"),
     )
+
+
+def _selected(node: Node) -> range:
+    """The tokens of a SELECT_TOKEN."""
+    return range(node.integer("index"), node.integer("index") + node.integer("count"))
 
 
 def _match_select(pattern: Pattern, node: Node) -> Select:
@@ -81,6 +88,7 @@ def _match_select(pattern: Pattern, node: Node) -> Select:
         node=node.name,
         **_named(node),
         index=node.integer("index"),
+        count=node.integer("count"),
     )
 
 

@@ -34,7 +34,7 @@ class Memories:
     """X, W, R, P and S of one accelerator; zero after configuration.
 
     x, w : int8 [words, lanes, depth]; r : int16 [words, lanes]; p : uint64 [words];
-    s : int16 [2, words, lanes, depth], the stored codes; slots : the softmax state that goes with each half of S.
+    s : int32 [2, words, lanes, depth], the stored codes; slots : the softmax state that goes with each half of S.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -44,7 +44,7 @@ class Memories:
         self.w = np.zeros((config.w_depth, lanes, depth), np.int8)
         self.r = np.zeros((config.r_depth, lanes), np.int16)
         self.p = np.zeros(config.p_depth, np.uint64)
-        self.s = np.zeros((2, config.s_depth, lanes, depth), np.int16)
+        self.s = np.zeros((2, config.s_depth, lanes, depth), np.int32)
         self.slots = [Slot.empty(lanes), Slot.empty(lanes)]
 
     def array(self, memory: Memory) -> NDArray[Any]:
@@ -81,6 +81,14 @@ class Memories:
             values.append(value)
             offset += f.width
         return values[0], values[1], values[2]
+
+    def shifts(self, base: int, channels: int, pc: int) -> Ints:
+        """The shifts of a norm's channels from word ``base`` of P on, 2 bits each: int64 [channels]."""
+        channel = np.arange(channels)
+        addresses = base + channel // 32
+        self.check(Memory.P, addresses, pc)
+        places = (2 * (channel % 32)).astype(np.uint64)
+        return (self.p[addresses] >> places & np.uint64(3)).astype(np.int64)
 
 
 def rows_of_words(base: int, stride: int, rows: int, words: int) -> Ints:

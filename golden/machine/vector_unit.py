@@ -24,6 +24,8 @@ def _rows(i: Instruction, memories: Memories, pc: int) -> torch.Tensor:
 def start_norm(i: Instruction, memories: Memories, pc: int) -> Finish:
     """Read and normalize every lane of every tile. The returned call writes words of X."""
     array = memories.config.array
+    channels = i["channels"]
+    shifts = memories.shifts(i["shift_base"], channels, pc) if i["shifted"] else np.zeros(channels, np.int64)
     y = norm(
         _rows(i, memories, pc),
         memories.config.norm,
@@ -31,9 +33,10 @@ def start_norm(i: Instruction, memories: Memories, pc: int) -> Finish:
         i["shift"],
         i["epsilon"],
         i["zero_point"],
+        torch.from_numpy(shifts),
         centred=bool(i["centred"]),
     )
-    words = rows_of_words(i["x_base"], i["x_stride"], i["row_tiles"], ceil_div(i["channels"], array.depth))
+    words = rows_of_words(i["x_base"], i["x_stride"], i["row_tiles"], ceil_div(channels, array.depth))
     memories.check(Memory.X, words, pc)
     panel = pack_panel(y.numpy(), array.lanes, array.depth)
 
@@ -45,7 +48,8 @@ def start_norm(i: Instruction, memories: Memories, pc: int) -> Finish:
 
 def start_pool(i: Instruction, memories: Memories, pc: int) -> Finish:
     """Read the tokens and average them. The returned call writes lane 0 of words of R, and zero in the other lanes."""
-    y = mean_tokens(_rows(i, memories, pc)[: i["tokens"]], i["multiplier"], i["shift"])
+    rows = _rows(i, memories, pc)[: i["tokens"]]
+    y = mean_tokens(rows, i["multiplier"], i["shift"], first=i["first"])
     words = i["o_base"] + np.arange(i["channels"])
     memories.check(Memory.R, words, pc)
 

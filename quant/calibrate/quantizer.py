@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, fx
@@ -20,11 +20,18 @@ from vitreous.quant.scheme import QuantScheme
 
 @dataclass(frozen=True)
 class Point:
-    """What to observe at a node: 8 or 16 bits, symmetric or not, one token or (None) all."""
+    """What to observe at a node: 8 or 16 bits, symmetric or not, the tokens ``start, stop`` or (None) all."""
 
     bits: int
     symmetric: bool
-    row: int | None = None
+    rows: tuple[int, int] | None = None
+
+    def with_rows_of(self, other: Point) -> Point:
+        """The same for the rows of both."""
+        if self.rows is None or other.rows is None:
+            return replace(self, rows=None)
+        (start, stop), (first, last) = self.rows, other.rows
+        return replace(self, rows=(min(start, first), max(stop, last)))
 
 
 class VitreousQuantizer(Quantizer):
@@ -61,7 +68,9 @@ class VitreousQuantizer(Quantizer):
             point = self._point(source)
             if point is None or source.observe is None:
                 continue
-            if points.setdefault(source.observe, point) != point:
+            known = points.setdefault(source.observe, point)
+            points[source.observe] = known.with_rows_of(point)
+            if points[source.observe] != point.with_rows_of(known):
                 raise QuantError(
                     f"{self.encoder.name(source)}: one value of the model would need two integer formats"
                 )
@@ -80,11 +89,13 @@ class VitreousQuantizer(Quantizer):
         if isinstance(source, ir.Activation):
             return Point(8, self.scheme.symmetric_activations)
         if isinstance(source, ir.Norm):
-            return Point(8, True, source.input.index if isinstance(source.input, ir.Select) else None)
+            return Point(8, True, _rows(source.input))
         if isinstance(source, ir.Attention):
             return Point(8, True)
         if isinstance(source, ir.STREAM):
             return None if isinstance(source, ir.Select) else Point(16, True)
+        if isinstance(source, ir.HeadMean | ir.HeadSum):
+            return Point(16, True)
         return self._linear_point(source) if isinstance(source, ir.Linear) else None
 
     def _linear_point(self, source: ir.Linear) -> Point | None:
@@ -94,7 +105,7 @@ class VitreousQuantizer(Quantizer):
                 return Point(8, True)
             if isinstance(user, ir.Add) and user.branch is source:
                 return Point(16, True)
-            if isinstance(user, ir.Activation | ir.Start) and source in user.inputs:
+            if isinstance(user, ir.Activation | ir.Start | ir.Restart) and source in user.inputs:
                 return None
         return Point(16, True)
 
@@ -105,10 +116,15 @@ class VitreousQuantizer(Quantizer):
             method=self.scheme.observer if point.bits == 8 else "minmax",
             percentile=self.scheme.percentile,
             symmetric=point.symmetric,
-            row=point.row,
+            row=None if point.rows is None else slice(*point.rows),
         )
         scheme = torch.per_tensor_symmetric if point.symmetric else torch.per_tensor_affine
         return QuantizationSpec(dtype, observer, info.min, info.max, scheme)
+
+
+def _rows(source: ir.Source) -> tuple[int, int] | None:
+    """The rows of the stream that are selected; None for all."""
+    return (source.index, source.index + source.tokens) if isinstance(source, ir.Select) else None
 
 
 _AFFINE = ("input", "normalized_shape", "weight", "bias", "eps")

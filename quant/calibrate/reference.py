@@ -49,6 +49,8 @@ def _evaluate(source: ir.Source, inputs: list[Tensor]) -> Tensor:
         return x @ source.weight.T + source.bias
     if isinstance(source, ir.Start):
         return functional.pad(x, (0, 0, source.prefix, 0)) + source.constant
+    if isinstance(source, ir.Restart):
+        return x
     if isinstance(source, ir.Add):
         return x + inputs[1]
     if isinstance(source, ir.Norm):
@@ -57,9 +59,11 @@ def _evaluate(source: ir.Source, inputs: list[Tensor]) -> Tensor:
     if isinstance(source, ir.Activation):
         return _ACTIVATIONS[source.function](x)
     if isinstance(source, ir.Select):
-        return x[:, source.index : source.index + 1]
-    assert isinstance(source, ir.Mean), source
-    return x.mean(1, keepdim=True)
+        return x[:, source.index : source.index + source.tokens]
+    if isinstance(source, ir.HeadSum):
+        return x + inputs[1]
+    assert isinstance(source, ir.Mean | ir.HeadMean), source
+    return x[:, source.first :].mean(1, keepdim=True)
 
 
 def _attention(source: ir.Attention, operands: list[Tensor]) -> tuple[Tensor, Tensor]:

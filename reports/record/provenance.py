@@ -150,7 +150,8 @@ SOURCES: dict[str, str] = {
     "ablation": "cycles of the RTL where the table says measured, else of the cycle model or composed of its parts; "
     "energy and area as above, of each accelerator; all at one clock",
     "activity": "the project's measurement (`make activity`), not of this run: toggles of each net in Verilator "
-    "(SAIF), units of the named accelerators alone, on operands of real images, random bytes and zeros; deviation: random / real - 1; a proxy for energy, without glitches and clock (docs/activity.md)",
+    "(SAIF), units of the named accelerators alone, on operands of real images, random bytes and zeros; deviation: "
+    "random / real - 1; a proxy for energy, without glitches and clock (docs/activity.md)",
     "units": "the project's comparison of the nonlinear units (`make units`): each unit alone, and accuracy with the "
     "shipped model, not with this run's; its sources are below its tables",
     "exploration": "cycle model, energies of events and composed areas for each design; accuracy on images; the "

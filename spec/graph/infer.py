@@ -1,8 +1,9 @@
 """Types of an operation's outputs from the types of its inputs, its attributes and its constants.
 
 An operation on rows keeps its input's number of rows, constant or from data; where one fixes or changes the number, or
-needs a constant one, its docstring says so. Values are not looked at, beside those that sizes follow from: what a
-multiplier, a shift or a zero point may be is for who computes with it to say.
+needs a constant one, its docstring says so. Values are not looked at, beside those that sizes follow from and those
+that other nodes have folded in (the channel shifts of a norm): what a multiplier, a shift or a zero point may be is for
+who computes with it to say.
 """
 
 from __future__ import annotations
@@ -12,14 +13,25 @@ from dataclasses import replace
 from typing import Any
 
 from vitreous.spec.config import ActivationConfig, ConfigError, NormConfig, SoftmaxConfig
-from vitreous.spec.graph.expect import ANY_SHAPE, constant, constant_rows, divisor, least, operand
+from vitreous.spec.graph.expect import (
+    ANY_SHAPE,
+    constant,
+    constant_rows,
+    constant_within,
+    divisor,
+    least,
+    operand,
+)
 from vitreous.spec.graph.node import DTYPE_BITS, Node, Op, Rows, TensorType, matrix
+from vitreous.spec.numbers import CHANNEL_SHIFT_MAX, SCORE
 from vitreous.spec.variants import SOFTMAXES
 
 Types = tuple[TensorType, ...]
 Inputs = Sequence[TensorType]
 
-RESULT_DTYPES = {8: "int8", 15: "int16", 16: "int16"}
+SCORE_DTYPE = next(dtype for dtype, bits in DTYPE_BITS.items() if bits >= SCORE.width)
+"""The narrowest that holds an attention score."""
+RESULT_DTYPES = {SCORE.width: SCORE_DTYPE, 8: "int8", 16: "int16"}
 """Of a requantization, by its bits."""
 PROBABILITY_DTYPES = {8: "int8", 16: "int16"}
 """Of probabilities, by their bits; the ``exact`` ones are int32."""
@@ -69,14 +81,16 @@ def _linear(node: Node, inputs: Inputs) -> Types:
 
 
 def _requantize(node: Node, inputs: Inputs) -> Types:
-    """int32 [..., O]; multiplier and shift int32 [O] or [1] -> int8 or int16 of the same shape."""
+    """int32 [..., O]; multiplier and shift int32 [O] or [1] -> ``RESULT_DTYPES`` of ``bits``, same shape."""
     x = operand(node, inputs, 0, "int32", ANY_SHAPE)
     for name in ("multiplier", "shift"):
         count = node.constants[name].size
         constant(node, name, "int32", (1,) if count == 1 else (x.shape[-1],))
     bits = node.integer("bits")
     if bits not in RESULT_DTYPES:
-        raise node.error(f"attribute bits must be one of {', '.join(map(str, RESULT_DTYPES))}, not {bits}")
+        raise node.error(
+            f"attribute bits must be one of {', '.join(map(str, sorted(RESULT_DTYPES)))}, not {bits}"
+        )
     return (replace(x, dtype=RESULT_DTYPES[bits]),)
 
 
@@ -113,8 +127,10 @@ def _add(node: Node, inputs: Inputs) -> Types:
 
 
 def _norm(node: Node, inputs: Inputs) -> Types:
-    """int16 [T, D] -> int8 [T, D]."""
+    """int16 [T, D]; channel_shifts uint8 [D], 0..3 -> int8 [T, D]."""
     x = operand(node, inputs, 0, "int16", ("T", "D"))
+    constant(node, "channel_shifts", "uint8", (x.shape[1],))
+    constant_within(node, "channel_shifts", 0, CHANNEL_SHIFT_MAX)
     _configured(node, NormConfig, {"variant": node.attributes["variant"]})
     return (replace(x, dtype="int8"),)
 
@@ -129,10 +145,10 @@ def _scores(node: Node, inputs: Inputs) -> Types:
 
 
 def _softmax(node: Node, inputs: Inputs) -> Types:
-    """int16 [heads, T, keys] -> p of the same shape, int8 or int16 by ``probability_bits`` (int32 if exact); row
+    """Scores [heads, T, keys] -> p of the same shape, int8 or int16 by ``probability_bits`` (int32 if exact); row
     multiplier and row shift int32 [heads, T].
     """
-    t = operand(node, inputs, 0, "int16", ("heads", "T", "keys"))
+    t = operand(node, inputs, 0, SCORE_DTYPE, ("heads", "T", "keys"))
     names = ("variant", "fraction_bits", "probability_bits")
     config = _configured(node, SoftmaxConfig, {name: node.attributes[name] for name in names})
     rows = TensorType("int32", t.shape[:2])
@@ -160,19 +176,27 @@ def _requantize_rows(node: Node, inputs: Inputs) -> Types:
 
 
 def _select_token(node: Node, inputs: Inputs) -> Types:
-    """[T, D] -> [1, D] of the same dtype: fixes the number of rows. Where T comes from data, it is the interpreter that
-    refuses a row that is not there.
+    """[T, D] -> [count, D] of the same dtype: fixes the number of rows. Where T comes from data, it is the interpreter
+    that refuses a row that is not there.
     """
     x = operand(node, inputs, 0, tuple(DTYPE_BITS), ("T", "D"))
     index = least(node, "index", 0)
     if index >= x.shape[0]:
         raise node.error(f"attribute index must be in 0..{x.shape[0] - 1}, not {index}")
-    return (matrix(x.dtype, Rows(1), x.shape[1]),)
+    count = least(node, "count", 1)
+    if index + count > x.shape[0]:
+        raise node.error(f"attribute count must be in 1..{x.shape[0] - index}, not {count}")
+    return (matrix(x.dtype, Rows(count), x.shape[1]),)
 
 
 def _mean_tokens(node: Node, inputs: Inputs) -> Types:
-    """int16 [T, D] -> int16 [1, D]: fixes the number of rows. T must be constant, for its inverse is."""
+    """int16 [T, D] -> int16 [1, D]: fixes the number of rows. T must be constant, for the inverse of how many there are
+    from ``first`` on is.
+    """
     x = operand(node, inputs, 0, "int16", ("T", "D"))
+    first = least(node, "first", 0)
+    if first >= x.shape[0]:
+        raise node.error(f"attribute first must be in 0..{x.shape[0] - 1}, not {first}")
     constant_rows(node, inputs)
     return (matrix("int16", Rows(1), x.shape[1]),)
 

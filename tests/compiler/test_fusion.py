@@ -13,7 +13,9 @@ from vitreous.compiler.fusion import fuse
 from vitreous.compiler.operations import Attention, Embedding, Linear, Norm, Output, Pool, Select, layer_macs
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, MemoryConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op, Tensor
+from vitreous.spec.graph.infer import SCORE_DTYPE
 from vitreous.spec.isa import Activation, Memory, Opcode
+from vitreous.spec.numbers import SCORE
 
 CONFIG = AcceleratorConfig()
 SIZES: dict[str, Any] = {"image": (8, 8), "patch": 4, "dim": 12, "heads": 2, "depth": 1, "mlp": 20}
@@ -57,7 +59,7 @@ def test_the_operations_of_a_block() -> None:
     assert isinstance(second, Linear)
     assert second.residual == "blocks.0.add1"
     assert isinstance(last, Norm)
-    assert last.token == 0
+    assert last.tokens == range(1)
 
 
 def test_relu_and_pooling() -> None:
@@ -130,7 +132,7 @@ def test_accumulator_overflow_is_refused() -> None:
             {"softmax": SoftmaxConfig(variant="online")},
             r"\(softmax\) of layer blocks.0.attn: quantized for softmax.variant = online, .* has base2",
         ),
-        ({"softmax": SoftmaxConfig(fraction_bits=7)}, "softmax.fraction_bits = 7, but the accelerator has 9"),
+        ({"softmax": SoftmaxConfig(fraction_bits=7)}, "softmax.fraction_bits = 7, but the accelerator has 8"),
         (
             {"norm": NormConfig(variant="two_pass")},
             r"\(layernorm\) .* quantized for norm.variant = two_pass, but the accelerator has one_pass",
@@ -223,7 +225,6 @@ def test_a_residual_that_is_needed_later_is_refused() -> None:
     ("name", "change", "sentence"),
     [
         ("blocks.0.attn.q", attributes(zero_point=3), "blocks.0.attn.q must have zero point 0"),
-        ("blocks.0.attn.logits", attributes(bits=16), "requantizes to 16 bits where 15 are needed"),
         ("blocks.0.proj", attributes(zero_point=3), "a 16-bit result has no zero point, but this has 3"),
         (
             "blocks.0.proj",
@@ -239,6 +240,19 @@ def test_attributes_that_the_machine_does_not_have(
     name: str, change: Callable[[Node], Node], sentence: str
 ) -> None:
     refused(edited(vit(), name, change), sentence)
+
+
+def test_a_score_is_no_stream() -> None:
+    graph = vit()
+    wide = {
+        name: dataclasses.replace(tensor, dtype=SCORE_DTYPE) if name in ("head", "logits") else tensor
+        for name, tensor in graph.tensors.items()
+    }
+    nodes = tuple(attributes(bits=SCORE.width)(n) if n.name == "head" else n for n in graph)
+    refused(
+        dataclasses.replace(graph, nodes=nodes, tensors=wide),
+        f"requantizes to {SCORE.width} bits where 8 or 16 are needed",
+    )
 
 
 def test_a_class_token_that_cannot_be_compensated_is_refused() -> None:

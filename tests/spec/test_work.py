@@ -73,6 +73,14 @@ def test_a_norm_reads_its_rows_once_for_each_pass(variant: str, centred: int, pa
     assert has_mean_pass(norm.fields, config) == (passes == 3)
 
 
+@pytest.mark.parametrize(("channels", "words"), [(1, 1), (32, 1), (33, 2), (192, 6), (4096, 128)])
+def test_a_norm_reads_its_shifts_once_for_each_tile(channels: int, words: int) -> None:
+    plain = zeros(Opcode.NORM, channels=channels, row_tiles=3, centred=1)
+    shifted = zeros(Opcode.NORM, channels=channels, row_tiles=3, centred=1, shifted=1)
+    assert "p_reads" not in counted(plain)
+    assert counted(shifted) == {**counted(plain), "p_reads": 3 * words}
+
+
 def test_the_hardware_has_a_mean_pass_where_the_configuration_says_so() -> None:
     for name, variant in VARIANTS.items():
         assert NormConfig(variant=name).mean_pass == variant.MEAN
@@ -80,7 +88,16 @@ def test_the_hardware_has_a_mean_pass_where_the_configuration_says_so() -> None:
 
 def test_pool_fill_and_end() -> None:
     pool = make(
-        Opcode.POOL, r_base=0, r_stride=0, channels=7, row_tiles=2, tokens=8, o_base=0, multiplier=1, shift=1
+        Opcode.POOL,
+        r_base=0,
+        r_stride=0,
+        channels=7,
+        row_tiles=2,
+        tokens=8,
+        first=0,
+        o_base=0,
+        multiplier=1,
+        shift=1,
     )
     assert counted(pool) == {"instructions": 1, "r_reads": 14, "r_writes": 7}
     assert counted(make(Opcode.FILL, memory=Memory.R, base=0, words=9)) == {"instructions": 1, "r_writes": 9}
@@ -113,7 +130,7 @@ def test_every_name_is_a_counter_and_sums_add_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory", "size"), [(Memory.X, 8), (Memory.W, 8), (Memory.R, 8), (Memory.S, 16), (Memory.P, 8)]
+    ("memory", "size"), [(Memory.X, 8), (Memory.W, 8), (Memory.R, 8), (Memory.S, 18), (Memory.P, 8)]
 )
 def test_word_bytes(memory: Memory, size: int) -> None:
     assert word_bytes(CONFIG, memory) == size

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.support.schemas import faults
 from tests.support.tree import DOCS, ROOT
 
 PAGE = (DOCS / "tutorial.md").read_text()
@@ -49,6 +50,7 @@ def test_every_block_is_a_file_a_command_or_an_output() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Please use rfc3986")
 def test_the_tutorial_works(tmp_path: Path) -> None:
     """Simulators are kept in the tree, as those of the other tests."""
     scripts = Path(sys.executable).parent
@@ -79,6 +81,8 @@ def test_the_tutorial_works(tmp_path: Path) -> None:
     first, second = (
         json.loads((tmp_path / name / "report.json").read_text()) for name in ("first", "second")
     )
+    assert not faults("report", first)
+    assert not faults("record", json.loads((tmp_path / "first" / "recorded.json").read_text()))
     assert first["accuracy_float"] > 0.9
     assert first["accuracy_int"] > first["accuracy_float"] - 0.02
     # What the page says of four times the multipliers.

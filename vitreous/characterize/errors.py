@@ -103,10 +103,10 @@ def activation_error(config: ActivationConfig, shipped: Shipped | None = None) -
     )
 
 
-def scores(logits: Values, config: SoftmaxConfig) -> NDArray[np.int16]:
+def scores(logits: Values, config: SoftmaxConfig) -> NDArray[np.int32]:
     """Natural-logarithm scores as the unit gets them: to base 2, rounded half up and clamped to the score format."""
     steps = np.floor(logits * math.log2(math.e) * (1 << config.fraction_bits) + 0.5)
-    return np.clip(steps, SCORE.minimum, SCORE.maximum).astype(np.int16)
+    return np.clip(steps, SCORE.minimum, SCORE.maximum).astype(np.int32)
 
 
 def probabilities(logits: Values, config: SoftmaxConfig) -> Values:
@@ -241,7 +241,8 @@ def norm_values(config: NormConfig) -> tuple[Values, Values]:
     truths, errors = [], []
     for what, x in distributions.norm_rows():
         m_o, s_o, epsilon = norm_constants(what, config, x.shape[1], NORM_EPS, NORM_STREAM, NORM_STEP)
-        y = layernorm(torch.from_numpy(x), config, m_o, s_o, epsilon, 0).numpy().astype(np.float64)
+        shifts = torch.zeros(x.shape[1], dtype=torch.uint8)
+        y = layernorm(torch.from_numpy(x), config, m_o, s_o, epsilon, 0, shifts).numpy().astype(np.float64)
         real = x.astype(np.float64) * NORM_STREAM
         centred = real - real.mean(axis=1, keepdims=True)
         truth = centred / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + NORM_EPS) / NORM_STEP

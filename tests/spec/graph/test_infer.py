@@ -13,6 +13,7 @@ from vitreous.spec.config import EXACT, SoftmaxConfig
 from vitreous.spec.graph import SIGNATURES, Graph, GraphError, Node, Op, TensorType
 from vitreous.spec.graph.infer import INFER, infer
 from vitreous.spec.graph.node import DTYPE_BITS
+from vitreous.spec.numbers import SCORE
 from vitreous.spec.variants import ActivationFunction
 
 FUNCTIONS = ", ".join(ActivationFunction)
@@ -62,6 +63,7 @@ SMOOTH = {
     "fraction_bits": 14,
     "interpolate": True,
 }
+SHIFTS = {"channel_shifts": np.array([0, 3, 0, 1, 2, 0, 0], np.uint8)}
 BITS = {"fraction_bits": 9, "multiplier": 1 << 14, "shift": 20}
 ROW = of(I32, 2, 3)
 
@@ -85,11 +87,11 @@ RIGHT: dict[Op, Case] = {
     Op.CONSTANT: Case(constants={"value": zeros(I16, 3, 7)}, outputs=(of(I16, 3, 7),)),
     Op.PAD_TOKENS: Case(inputs=(of(I16, 3, 7),), attributes={"count": 2}, outputs=(of(I16, 5, 7),)),
     Op.ADD: Case(inputs=(of(I16, 3, 7), of(I16, 3, 7)), outputs=(of(I16, 3, 7),)),
-    Op.LAYERNORM: Case(inputs=(of(I16, 3, 7),), attributes=NORM, outputs=(of(I8, 3, 7),)),
-    Op.RMSNORM: Case(inputs=(of(I16, 3, 7),), attributes=NORM, outputs=(of(I8, 3, 7),)),
+    Op.LAYERNORM: Case(inputs=(of(I16, 3, 7),), attributes=NORM, constants=SHIFTS, outputs=(of(I8, 3, 7),)),
+    Op.RMSNORM: Case(inputs=(of(I16, 3, 7),), attributes=NORM, constants=SHIFTS, outputs=(of(I8, 3, 7),)),
     Op.SCORES: Case(inputs=(of(I8, 3, 6), of(I8, 5, 6)), attributes={"heads": 2}, outputs=(of(I32, 2, 3, 5),)),
     Op.SOFTMAX: Case(
-        inputs=(of(I16, 2, 3, 5),),
+        inputs=(of(I32, 2, 3, 5),),
         attributes={"variant": "base2", "probability_bits": 16, **BITS},
         outputs=(of(I16, 2, 3, 5), ROW, ROW),
     ),
@@ -97,9 +99,9 @@ RIGHT: dict[Op, Case] = {
     Op.REQUANTIZE_ROWS: Case(
         inputs=(of(I32, 3, 6), ROW, ROW), attributes={"heads": 2, "zero_point": 0}, outputs=(of(I8, 3, 6),)
     ),
-    Op.SELECT_TOKEN: Case(inputs=(of(I8, 3, 7),), attributes={"index": 2}, outputs=(of(I8, 1, 7),)),
+    Op.SELECT_TOKEN: Case(inputs=(of(I8, 4, 7),), attributes={"index": 2, "count": 1}, outputs=(of(I8, 1, 7),)),
     Op.MEAN_TOKENS: Case(
-        inputs=(of(I16, 3, 7),), attributes={"multiplier": 1 << 14, "shift": 10}, outputs=(of(I16, 1, 7),)
+        inputs=(of(I16, 3, 7),), attributes={"multiplier": 1 << 14, "shift": 10, "first": 0}, outputs=(of(I16, 1, 7),)
     ),
     Op.OUTPUT: Case(inputs=(of(I32, 2, 3, 5),), outputs=(of(I32, 2, 3, 5),)),
 }  # fmt: skip
@@ -116,7 +118,7 @@ def test_types_of_the_outputs(op: Op) -> None:
 
 ALSO: list[tuple[Op, dict[str, Any], TensorType]] = [
     (Op.INPUT, {"inputs": (of(I16, 9, 4, rows="r"),)}, of(I16, 9, 4, rows="r")),
-    (Op.REQUANTIZE, {"attributes": {"zero_point": 0, "bits": 15}}, of(I16, 3, 7)),
+    (Op.REQUANTIZE, {"attributes": {"zero_point": 0, "bits": SCORE.width}}, of(I32, 3, 7)),
     (Op.REQUANTIZE, {"attributes": {"zero_point": 0, "bits": 16}}, of(I16, 3, 7)),
     (Op.REQUANTIZE, {"inputs": (of(I32, 2, 3, 7),)}, of(I8, 2, 3, 7)),
     (Op.SOFTMAX, {"attributes": {"variant": "ita", "probability_bits": 8, **BITS}}, of(I8, 2, 3, 5)),
@@ -166,7 +168,7 @@ WRONG: list[tuple[Op, dict[str, Any], str]] = [
     (Op.REQUANTIZE, values(Op.REQUANTIZE, shift=zeros(I32, 2)), "constant shift must be int32 [7], not int32 [2]"),
     (Op.REQUANTIZE, values(Op.REQUANTIZE, shift=zeros(I32)), "constant shift must be int32 [1], not int32 []"),
     (Op.REQUANTIZE, values(Op.REQUANTIZE, shift=zeros(I8, 1)), "constant shift must be int32 [1], not int8 [1]"),
-    (Op.REQUANTIZE, attribute(Op.REQUANTIZE, bits=7), "attribute bits must be one of 8, 15, 16, not 7"),
+    (Op.REQUANTIZE, attribute(Op.REQUANTIZE, bits=7), f"attribute bits must be one of 8, 16, {SCORE.width}, not 7"),
     (Op.ACTIVATION, inputs(of(I8, 3, 7)), "input a must be int16 [...], not int8 [3, 7]"),
     (Op.ACTIVATION, attribute(Op.ACTIVATION, variant="poly"), "activation.variant poly approximates GELU only"),
     (Op.ACTIVATION, attribute(Op.ACTIVATION, function="tanh"), f"activation.function must be one of {FUNCTIONS}, not"),
@@ -187,6 +189,21 @@ WRONG: list[tuple[Op, dict[str, Any], str]] = [
     ),
     (Op.LAYERNORM, inputs(of(I8, 3, 7)), "input a must be int16 [T, D], not int8 [3, 7]"),
     (Op.LAYERNORM, attribute(Op.LAYERNORM, variant="x"), "norm.variant must be one of one_pass, two_pass, exact, not"),
+    (
+        Op.LAYERNORM,
+        values(Op.LAYERNORM, channel_shifts=zeros("uint8", 6)),
+        "constant channel_shifts must be uint8 [7], not uint8 [6]",
+    ),
+    (
+        Op.RMSNORM,
+        values(Op.RMSNORM, channel_shifts=zeros(I8, 7)),
+        "constant channel_shifts must be uint8 [7], not int8 [7]",
+    ),
+    (
+        Op.RMSNORM,
+        values(Op.RMSNORM, channel_shifts=np.arange(7, dtype=np.uint8)),
+        "constant channel_shifts must be in 0..3, not 0..6",
+    ),
     (Op.RMSNORM, inputs(of(I16, 7)), "input a must be int16 [T, D], not int16 [7]"),
     (Op.RMSNORM, attribute(Op.RMSNORM, variant="x"), "norm.variant must be one of one_pass, two_pass, exact, not"),
     (Op.SCORES, inputs(of(I8, 3, 6), of(I8, 5, 4)), "input b must be int8 [keys, 6], not int8 [5, 4]"),
@@ -194,8 +211,8 @@ WRONG: list[tuple[Op, dict[str, Any], str]] = [
     (Op.SCORES, inputs(of(I8, 3, 6), of(I16, 5, 6)), "input b must be int8 [keys, 6], not int16 [5, 6]"),
     (Op.SCORES, attribute(Op.SCORES, heads=4), "attribute heads must divide the columns, but 4 does not divide 6"),
     (Op.SCORES, attribute(Op.SCORES, heads=-1), "attribute heads must be at least 1, not -1"),
-    (Op.SOFTMAX, inputs(of(I16, 3, 5)), "input a must be int16 [heads, T, keys], not int16 [3, 5]"),
-    (Op.SOFTMAX, inputs(of(I32, 2, 3, 5)), "input a must be int16 [heads, T, keys], not int32 [2, 3, 5]"),
+    (Op.SOFTMAX, inputs(of(I16, 3, 5)), "input a must be int32 [heads, T, keys], not int16 [3, 5]"),
+    (Op.SOFTMAX, inputs(of(I16, 2, 3, 5)), "input a must be int32 [heads, T, keys], not int16 [2, 3, 5]"),
     (Op.SOFTMAX, attribute(Op.SOFTMAX, variant="other"), "softmax.variant must be one of base2, online, ibert, ita,"),
     (Op.SOFTMAX, attribute(Op.SOFTMAX, probability_bits=12), "softmax.probability_bits must be one of 8, 16, not 12"),
     (
@@ -213,7 +230,9 @@ WRONG: list[tuple[Op, dict[str, Any], str]] = [
     (Op.REQUANTIZE_ROWS, attribute(Op.REQUANTIZE_ROWS, heads=3), "input b must be int32 [3, 3], not int32 [2, 3]"),
     (Op.REQUANTIZE_ROWS, attribute(Op.REQUANTIZE_ROWS, heads=4), "attribute heads must divide the columns, but 4"),
     (Op.SELECT_TOKEN, inputs(of(I8, 7)), "input a must be int8 or int16 or int32 [T, D], not int8 [7]"),
-    (Op.SELECT_TOKEN, attribute(Op.SELECT_TOKEN, index=3), "attribute index must be in 0..2, not 3"),
+    (Op.SELECT_TOKEN, attribute(Op.SELECT_TOKEN, index=4), "attribute index must be in 0..3, not 4"),
+    (Op.SELECT_TOKEN, attribute(Op.SELECT_TOKEN, count=3), "attribute count must be in 1..2, not 3"),
+    (Op.MEAN_TOKENS, attribute(Op.MEAN_TOKENS, first=3), "attribute first must be in 0..2, not 3"),
     (Op.SELECT_TOKEN, attribute(Op.SELECT_TOKEN, index=-1), "attribute index must be at least 0, not -1"),
     (Op.MEAN_TOKENS, inputs(of(I8, 3, 7)), "input a must be int16 [T, D], not int8 [3, 7]"),
     (Op.MEAN_TOKENS, inputs(of(I16, 3, 7, 1)), "input a must be int16 [T, D], not int16 [3, 7, 1]"),

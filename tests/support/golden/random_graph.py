@@ -9,7 +9,8 @@ import numpy as np
 
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op, Tensor
-from vitreous.spec.numbers import quantize_multiplier
+from vitreous.spec.graph.infer import RESULT_DTYPES
+from vitreous.spec.numbers import SCORE, quantize_multiplier
 from vitreous.spec.softmax import WIDE_BITS, limits
 from vitreous.spec.variants import EXACT
 
@@ -30,6 +31,8 @@ class Sizes:
     activation: ActivationConfig = field(default_factory=ActivationConfig)
     norm: NormConfig = field(default_factory=NormConfig)
     centred: bool = True
+    shifted: bool = False
+    """Whether some channels of every norm are shifted."""
 
     @property
     def tokens(self) -> int:
@@ -98,7 +101,7 @@ class _Builder:
             Op.REQUANTIZE,
             f"{name}.requantize",
             (acc,),
-            {f"{name}.out": ("int8" if bits == 8 else "int16", (rows, out))},
+            {f"{name}.out": (RESULT_DTYPES[bits], (rows, out))},
             {"zero_point": zero_point, "bits": bits},
             multiplier=m,
             shift=s,
@@ -111,7 +114,7 @@ class _Builder:
             Op.REQUANTIZE,
             name,
             (x,),
-            {f"{name}.out": ("int8" if bits == 8 else "int16", entry.shape)},
+            {f"{name}.out": (RESULT_DTYPES[bits], entry.shape)},
             {"zero_point": zero_point, "bits": bits},
             multiplier=np.array([m], np.int32),
             shift=np.array([s], np.int32),
@@ -127,7 +130,14 @@ class _Builder:
             (x,),
             {f"{name}.out": ("int8", entry.shape)},
             {"variant": variant, "multiplier": m, "shift": s, "epsilon": 5, "zero_point": 0},
+            channel_shifts=self.channel_shifts(entry.shape[-1]),
         )
+
+    def channel_shifts(self, channels: int) -> np.ndarray:
+        """A third of the channels by 1, 2 or 3; none where the sizes say so, without a draw."""
+        if not self.sizes.shifted:
+            return np.zeros(channels, np.uint8)
+        return self.rng.choice(np.array([0, 0, 0, 0, 0, 0, 1, 2, 3], np.uint8), channels)
 
     def attention(self, x: str, name: str) -> str:
         z = self.sizes
@@ -140,7 +150,7 @@ class _Builder:
             acc,
             f"{name}.scores.requantize",
             2.0**z.softmax.fraction_bits / (1600 * np.sqrt(z.width / h)),
-            bits=15,
+            bits=SCORE.width,
         )
         wide = z.softmax.probability_bits == 16
         known = limits(z.softmax)
@@ -239,7 +249,11 @@ class _Builder:
             x = self.add(self.mlp(self.layernorm(x, f"{name}.norm2"), f"{name}.mlp"), x, f"{name}.add2")
         if z.class_token:
             x = self.node(
-                Op.SELECT_TOKEN, "select", (x,), {"select.out": ("int16", (1, z.width))}, {"index": 0}
+                Op.SELECT_TOKEN,
+                "select",
+                (x,),
+                {"select.out": ("int16", (1, z.width))},
+                {"index": 0, "count": 1},
             )
         else:
             m, s = quantize_multiplier(1 / z.tokens)
@@ -248,7 +262,7 @@ class _Builder:
                 "mean",
                 (x,),
                 {"mean.out": ("int16", (1, z.width))},
-                {"multiplier": m, "shift": s},
+                {"multiplier": m, "shift": s, "first": 0},
             )
         x = self.linear(self.layernorm(x, "norm"), "head", z.classes, 6000.0, bits=16)
         self.node(Op.OUTPUT, "output", (x,), {"logits": ("int16", (1, z.classes))})

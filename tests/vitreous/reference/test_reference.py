@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import tomllib
 from pathlib import Path
 from typing import Any
 
-import jschon
 import pytest
 
 from tests.support.reports.ablated import ablation
 from tests.support.reports.explored import exploration
 from tests.support.reports.recorded import large_record, record
+from tests.support.schemas import faults
 from tests.support.tree import EXAMPLES, ROOT
 from vitreous import cli
 from vitreous.quant.importer import importer
@@ -37,28 +36,13 @@ def test_what_is_committed_is_what_the_source_says() -> None:
     assert not stale, f"run `make docs`: {stale}"
 
 
-@pytest.fixture(scope="module")
-def validators() -> dict[str, jschon.JSONSchema]:
-    jschon.create_catalog("2020-12")
-    made = {name: jschon.JSONSchema(json.loads(schemas.committed(name))) for name in schemas.DOCUMENTS}
-    assert all(validator.validate().valid for validator in made.values())
-    return made
-
-
-def faults(validator: jschon.JSONSchema, data: Any) -> list[str]:
-    result = validator.evaluate(jschon.JSON(json.loads(json.dumps(data))))
-    if result.valid:
-        return []
-    return [f"{error['instanceLocation']}: {error['error']}" for error in result.output("basic")["errors"]]
-
-
 FILES = sorted([*(ROOT / "configs").glob("*.toml"), *EXAMPLES.glob("*64*.toml")])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_accelerator_is_valid(path: Path, validators: dict[str, jschon.JSONSchema]) -> None:
-    assert not faults(validators["configuration"], tomllib.loads(path.read_text()))
-    assert not faults(validators["configuration"], AcceleratorConfig.from_toml(path).as_dict())
+def test_every_accelerator_is_valid(path: Path) -> None:
+    assert not faults("configuration", tomllib.loads(path.read_text()))
+    assert not faults("configuration", AcceleratorConfig.from_toml(path).as_dict())
 
 
 @pytest.mark.parametrize(
@@ -76,28 +60,26 @@ def test_every_accelerator_is_valid(path: Path, validators: dict[str, jschon.JSO
     ],
     ids=str,
 )
-def test_what_a_configuration_refuses_is_not_valid(
-    wrong: dict[str, Any], validators: dict[str, jschon.JSONSchema]
-) -> None:
+def test_what_a_configuration_refuses_is_not_valid(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must be|Unknown|float64"):
         AcceleratorConfig.from_dict(wrong)
-    assert faults(validators["configuration"], wrong)
+    assert faults("configuration", wrong)
 
 
-def test_records_and_reports_are_valid(validators: dict[str, jschon.JSONSchema]) -> None:
+def test_records_and_reports_are_valid() -> None:
     for made in (record(), large_record(blocks=2)):
-        assert not faults(validators["record"], made.as_dict())
+        assert not faults("record", made.as_dict())
         report = dataclasses.replace(summarize(made), exploration=exploration(), ablation=ablation())
-        assert not faults(validators["report"], report.as_dict())
+        assert not faults("report", report.as_dict())
 
 
-def test_a_missing_and_an_unknown_entry_are_not_valid(validators: dict[str, jschon.JSONSchema]) -> None:
+def test_a_missing_and_an_unknown_entry_are_not_valid() -> None:
     data = record().as_dict()
     data["model"]["surprise"] = data["model"].pop("macs")
-    assert faults(validators["record"], data)
+    assert faults("record", data)
     report = summarize(record()).as_dict()
     del report["activity"][0]["ratio"]
-    assert faults(validators["report"], report)
+    assert faults("report", report)
 
 
 def test_the_command_prints_a_schema_or_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
