@@ -41,9 +41,9 @@ def fit_command(
     """
     from vitreous.fitting.fit import fit
     from vitreous.fitting.toml import toml
+    from vitreous.flow.accelerator import load_accelerator
     from vitreous.flow.display import Display
     from vitreous.reports.report import ASSUMED_CLOCK_MHZ
-    from vitreous.spec.config import load_accelerator
     from vitreous.spec.storage import write_text
 
     if out.suffix != ".toml":
