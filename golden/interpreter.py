@@ -68,7 +68,8 @@ def _requantize(node: Node, acc: Tensor) -> Tensor:
 def _norm(node: Node, x: Tensor, function: Callable[..., Tensor]) -> Tensor:
     config = NormConfig(variant=cast(NormVariant, node.attributes["variant"]))
     i = node.integer
-    return function(x, config, i("multiplier"), i("shift"), i("epsilon"), i("zero_point"))
+    shifts = _constant(node, "channel_shifts")
+    return function(x, config, i("multiplier"), i("shift"), i("epsilon"), i("zero_point"), shifts)
 
 
 # The one list of what the interpreter can do. INPUT gets what the graph is given for it as its only input.

@@ -20,12 +20,15 @@ import numpy as np
 
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.limits import SCORE_SLOTS
+from vitreous.spec.numbers import CHANNEL_SHIFT_BITS
 from vitreous.spec.opcodes.kinds import PARAMETER_BYTES, Memory
 
 DRAM_ALIGN = 64
 """Every region and tensor in DRAM starts at a multiple of this many bytes."""
 IMAGE_ALIGN = 32
 """Bytes; the widest bus beat, so that every image row starts on a beat."""
+SHIFTS_PER_WORD = 8 * PARAMETER_BYTES // CHANNEL_SHIFT_BITS
+"""Channel shifts of a norm in a word of P."""
 
 
 def ceil_div(value: int, unit: int) -> int:
@@ -118,3 +121,11 @@ def pack_parameters(bias: np.ndarray, multiplier: np.ndarray, shift: np.ndarray)
     word = bias.astype(np.int64).astype(np.uint64) & np.uint64(0xFFFFFFFF)
     word |= multiplier.astype(np.uint64) << np.uint64(32)
     return word | (shift.astype(np.uint64) << np.uint64(47))
+
+
+def pack_shifts(shifts: np.ndarray) -> np.ndarray:
+    """Channel shifts uint8 [n], 0..3 -> uint64 [ceil(n / 32)]: words of P, channel ``c`` at bit ``2 * (c mod 32)``."""
+    padded = np.zeros(align(len(shifts), SHIFTS_PER_WORD), np.uint64)
+    padded[: len(shifts)] = shifts
+    places = np.arange(SHIFTS_PER_WORD, dtype=np.uint64) * np.uint64(CHANNEL_SHIFT_BITS)
+    return np.asarray((padded.reshape(-1, SHIFTS_PER_WORD) << places).sum(axis=1, dtype=np.uint64))

@@ -17,6 +17,9 @@ SHIFT_BITS = 6
 SHIFT_MIN = 1
 SHIFT_MAX = 47
 """``|acc * m| < 2**46``, so a longer shift could only return 0 or -1."""
+CHANNEL_SHIFT_BITS = 2
+CHANNEL_SHIFT_MAX = (1 << CHANNEL_SHIFT_BITS) - 1
+"""A norm's row shift is at most ``SHIFT_MAX``; that of a shifted channel is this much longer, at most."""
 ACCUMULATOR_BITS = 32
 
 

@@ -39,6 +39,8 @@ def _match_norm(pattern: Pattern, node: Node) -> Norm:
     multiplier, shift = checks.row_constants(node)
     if not 1 <= node.integer("epsilon") < 1 << 32:
         raise CompileError(f"{checks.where(node)}: epsilon must be in 1..2**32-1")
+    if node.constants["channel_shifts"].any():
+        raise CompileError(f"{checks.where(node)}: shifts channels, and the machine cannot shift any")
     select = pattern.only_consumer(node, Op.SELECT_TOKEN)
     return Norm(
         **_named(node),

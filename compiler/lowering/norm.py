@@ -79,6 +79,8 @@ class Follower:
             shift=norm.shift,
             zero_point=norm.zero_point,
             centred=int(norm.centred),
+            shifted=0,
+            shift_base=0,
         )
 
 

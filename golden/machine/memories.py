@@ -82,6 +82,14 @@ class Memories:
             offset += f.width
         return values[0], values[1], values[2]
 
+    def shifts(self, base: int, channels: int, pc: int) -> Ints:
+        """The shifts of a norm's channels from word ``base`` of P on, 2 bits each: int64 [channels]."""
+        channel = np.arange(channels)
+        addresses = base + channel // 32
+        self.check(Memory.P, addresses, pc)
+        places = (2 * (channel % 32)).astype(np.uint64)
+        return (self.p[addresses] >> places & np.uint64(3)).astype(np.int64)
+
 
 def rows_of_words(base: int, stride: int, rows: int, words: int) -> Ints:
     """Addresses ``base + row * stride + word``: int64 [rows, words]."""

@@ -24,6 +24,8 @@ def _rows(i: Instruction, memories: Memories, pc: int) -> torch.Tensor:
 def start_norm(i: Instruction, memories: Memories, pc: int) -> Finish:
     """Read and normalize every lane of every tile. The returned call writes words of X."""
     array = memories.config.array
+    channels = i["channels"]
+    shifts = memories.shifts(i["shift_base"], channels, pc) if i["shifted"] else np.zeros(channels, np.int64)
     y = norm(
         _rows(i, memories, pc),
         memories.config.norm,
@@ -31,9 +33,10 @@ def start_norm(i: Instruction, memories: Memories, pc: int) -> Finish:
         i["shift"],
         i["epsilon"],
         i["zero_point"],
+        torch.from_numpy(shifts),
         centred=bool(i["centred"]),
     )
-    words = rows_of_words(i["x_base"], i["x_stride"], i["row_tiles"], ceil_div(i["channels"], array.depth))
+    words = rows_of_words(i["x_base"], i["x_stride"], i["row_tiles"], ceil_div(channels, array.depth))
     memories.check(Memory.X, words, pc)
     panel = pack_panel(y.numpy(), array.lanes, array.depth)
 

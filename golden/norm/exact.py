@@ -6,13 +6,27 @@ import torch
 from torch import Tensor
 
 
-def normalize(x: Tensor, multiplier: int, shift: int, epsilon: int, zero_point: int, centred: bool) -> Tensor:
-    """``clamp8(round(16 (x - mean) / sqrt(256 D var + epsilon) * m_o / 2**s_o) + zero_point)``, half to even.
+def normalize(
+    x: Tensor,
+    multiplier: int,
+    shift: int,
+    epsilon: int,
+    zero_point: int,
+    channel_shifts: Tensor,
+    centred: bool,
+) -> Tensor:
+    """``clamp8(round(16 (x - mean) / sqrt(256 D var + epsilon) * m_o / 2**(s_o + h)) + zero_point)``, half to even.
 
-    x : int64 [..., D] -> int8. Unless ``centred``, the mean counts as 0 and ``var`` is the mean square.
+    x : int64 [..., D]; channel_shifts : h, int64 [D] -> int8. Unless ``centred``, the mean counts as 0 and
+    ``var`` is the mean square.
     """
     real = x.double()
     u = real - real.mean(dim=-1, keepdim=True) if centred else real
     squares = (u * u).sum(dim=-1, keepdim=True)  # D * var
-    y = 16 * u / (256 * squares + epsilon).sqrt() * (multiplier / 2.0**shift)
+    y = (
+        16
+        * u
+        / (256 * squares + epsilon).sqrt()
+        * (multiplier / torch.exp2((shift + channel_shifts).double()))
+    )
     return (y.round() + zero_point).clamp(-128, 127).to(torch.int8)

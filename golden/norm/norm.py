@@ -17,6 +17,7 @@ from vitreous.golden.errors import GoldenError
 from vitreous.golden.norm import exact, one_pass, two_pass
 from vitreous.spec.config import NormConfig
 from vitreous.spec.limits import NORM_CHANNELS
+from vitreous.spec.numbers import CHANNEL_SHIFT_MAX, SHIFT_MAX, SHIFT_MIN
 from vitreous.spec.variants import NormVariant
 
 VARIANTS: Mapping[NormVariant, Callable[[Tensor, int, bool], tuple[Tensor, Tensor]]] = {
@@ -33,13 +34,15 @@ def norm(
     shift: int,
     epsilon: int,
     zero_point: int,
+    channel_shifts: Tensor,
     *,
     centred: bool,
 ) -> Tensor:
-    """``y = clamp8(round_shift(u * Q, s) + zero_point)``, ``Q / 2**s ~ m_o / 2**s_o / sqrt(V)``.
+    """``y = clamp8(round_shift(u * Q, s + h) + zero_point)``, ``Q / 2**s ~ m_o / 2**s_o / sqrt(V)``.
 
-    x : int16 [..., D], ``1 <= D <= 4096`` -> int8 of the same shape. centred : layer norm, or else RMS norm.
-    Raises GoldenError when D or a constant is outside its range or a row's shift leaves 1..47.
+    x : int16 [..., D], ``1 <= D <= 4096`` -> int8 of the same shape. channel_shifts : h, integers [D] in 0..3.
+    centred : layer norm, or else RMS norm.
+    Raises GoldenError when D or a constant is outside its range or a row's shift s leaves 1..47.
     """
     channels = x.shape[-1]
     if not 1 <= channels <= NORM_CHANNELS:
@@ -48,12 +51,14 @@ def norm(
         raise GoldenError(f"A norm needs 2**14 <= multiplier < 2**15, not {multiplier}")
     if not 1 <= epsilon < 1 << 32:
         raise GoldenError(f"A norm needs 1 <= epsilon < 2**32, not {epsilon}")
-    wide = x.to(torch.int64)
+    wide, h = x.to(torch.int64), channel_shifts.to(torch.int64)
+    if h.shape != (channels,) or not 0 <= int(h.min()) <= int(h.max()) <= CHANNEL_SHIFT_MAX:
+        raise GoldenError(f"A norm of {channels} channels needs as many shifts in 0..{CHANNEL_SHIFT_MAX}")
     if config.variant is NormVariant.EXACT:
-        return exact.normalize(wide, multiplier, shift, epsilon, zero_point, centred)
+        return exact.normalize(wide, multiplier, shift, epsilon, zero_point, h, centred)
     u, variance = VARIANTS[config.variant](wide, epsilon, centred)
     root, e = reciprocal_root(variance)
     scale, row_shift = normalize_multiplier((root * multiplier) >> 15, shift + e // 2 + 1)
-    if bool(((row_shift < 1) | (row_shift > 47)).any()):
-        raise GoldenError("A row of a norm needs a shift outside 1..47")
-    return saturate_(round_shift_(u.mul_(scale), row_shift).add_(zero_point), 8).to(torch.int8)
+    if bool(((row_shift < SHIFT_MIN) | (row_shift > SHIFT_MAX)).any()):
+        raise GoldenError(f"A row of a norm needs a shift outside {SHIFT_MIN}..{SHIFT_MAX}")
+    return saturate_(round_shift_(u.mul_(scale), row_shift + h).add_(zero_point), 8).to(torch.int8)

@@ -161,6 +161,7 @@ class Lowering(Builder):
             source.layer,
             (stream,),
             (output,),
+            {"channel_shifts": np.zeros(source.width, np.uint8)},
             variant=config.variant,
             zero_point=scale.zero_point,
             **constants._asdict(),

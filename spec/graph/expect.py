@@ -31,6 +31,14 @@ def constant(node: Node, name: str, dtypes: str | tuple[str, ...], axes: Axes) -
     return found
 
 
+def constant_within(node: Node, name: str, low: int, high: int) -> None:
+    """Every value of a constant, which is not empty, is in ``low..high``."""
+    values = node.constants[name]
+    least_value, largest = int(values.min()), int(values.max())
+    if least_value < low or largest > high:
+        raise node.error(f"constant {name} must be in {low}..{high}, not {least_value}..{largest}")
+
+
 def constant_rows(node: Node, inputs: Sequence[TensorType]) -> None:
     """No input may have a number of rows that comes from data."""
     for name, found in zip(node.inputs, inputs, strict=True):

@@ -5,16 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vitreous.spec.graph.graph import Graph
 from vitreous.spec.graph.node import GraphError, Node, Op, Tensor
 from vitreous.spec.storage import StorageError, read_pair, write_pair
 
-FORMAT = "vitreous-graph-2"
+FORMAT = "vitreous-graph-3"
+FORMAT_2 = "vitreous-graph-2"
+"""Had norms without ``channel_shifts``: no channel was shifted."""
 FORMAT_1 = "vitreous-graph-1"
 """Had one input and one output, no ``rows_from`` (every number of rows was constant), and at first "gelu" for what is
-"activation" now: what it says has the same meaning here.
+"activation" now: what it says has the same meaning here. Its norms are those of format 2.
 """
 _FORMER_OPS = {"gelu": "activation"}
+_NORMS = (Op.LAYERNORM, Op.RMSNORM)
 
 
 def save(graph: Graph, path: str | Path) -> Path:
@@ -56,13 +61,15 @@ def save(graph: Graph, path: str | Path) -> Path:
 
 
 def load(path: str | Path) -> Graph:
-    """The inverse of ``save``, for files of both formats. Raises GraphError on a missing, truncated or foreign file,
+    """The inverse of ``save``, for files of all formats. Raises GraphError on a missing, truncated or foreign file,
     and on one whose graph is malformed.
     """
     try:
-        arrays, text = read_pair(path, FORMAT, FORMAT_1)
+        arrays, text = read_pair(path, FORMAT, FORMAT_2, FORMAT_1)
         if text["format"] == FORMAT_1:
             text = _from_format_1(text)
+        if text["format"] == FORMAT_2:
+            arrays, text = _from_format_2(arrays, text)
         tensors = {t["name"]: Tensor(**{**t, "shape": tuple(t["shape"])}) for t in text["tensors"]}
         nodes = tuple(
             Node(
@@ -93,6 +100,21 @@ def load(path: str | Path) -> Graph:
 
 
 def _from_format_1(text: dict[str, Any]) -> dict[str, Any]:
-    """The same graph in today's words."""
+    """The same graph in the words of format 2."""
     nodes = [{**node, "op": _FORMER_OPS.get(node["op"], node["op"])} for node in text["nodes"]]
-    return {**text, "tensors": [{**t, "rows_from": None} for t in text["tensors"]], "nodes": nodes}
+    tensors = [{**t, "rows_from": None} for t in text["tensors"]]
+    return {**text, "format": FORMAT_2, "tensors": tensors, "nodes": nodes}
+
+
+def _from_format_2(
+    arrays: dict[str, np.ndarray], text: dict[str, Any]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The same graph in today's words: every norm has shifts, all of them zero."""
+    widths = {t["name"]: t["shape"][-1] for t in text["tensors"]}
+    norms = [node for node in text["nodes"] if node["op"] in _NORMS]
+    zeros = {f"{n['name']}.channel_shifts": np.zeros(widths[n["inputs"][0]], np.uint8) for n in norms}
+    nodes = [
+        {**node, "constants": [*node["constants"], "channel_shifts"]} if node["op"] in _NORMS else node
+        for node in text["nodes"]
+    ]
+    return {**arrays, **zeros}, {**text, "format": FORMAT, "nodes": nodes}

@@ -1,8 +1,9 @@
 """Types of an operation's outputs from the types of its inputs, its attributes and its constants.
 
 An operation on rows keeps its input's number of rows, constant or from data; where one fixes or changes the number, or
-needs a constant one, its docstring says so. Values are not looked at, beside those that sizes follow from: what a
-multiplier, a shift or a zero point may be is for who computes with it to say.
+needs a constant one, its docstring says so. Values are not looked at, beside those that sizes follow from and those
+that other nodes have folded in (the channel shifts of a norm): what a multiplier, a shift or a zero point may be is for
+who computes with it to say.
 """
 
 from __future__ import annotations
@@ -12,8 +13,17 @@ from dataclasses import replace
 from typing import Any
 
 from vitreous.spec.config import ActivationConfig, ConfigError, NormConfig, SoftmaxConfig
-from vitreous.spec.graph.expect import ANY_SHAPE, constant, constant_rows, divisor, least, operand
+from vitreous.spec.graph.expect import (
+    ANY_SHAPE,
+    constant,
+    constant_rows,
+    constant_within,
+    divisor,
+    least,
+    operand,
+)
 from vitreous.spec.graph.node import DTYPE_BITS, Node, Op, Rows, TensorType, matrix
+from vitreous.spec.numbers import CHANNEL_SHIFT_MAX
 from vitreous.spec.variants import SOFTMAXES
 
 Types = tuple[TensorType, ...]
@@ -113,8 +123,10 @@ def _add(node: Node, inputs: Inputs) -> Types:
 
 
 def _norm(node: Node, inputs: Inputs) -> Types:
-    """int16 [T, D] -> int8 [T, D]."""
+    """int16 [T, D]; channel_shifts uint8 [D], 0..3 -> int8 [T, D]."""
     x = operand(node, inputs, 0, "int16", ("T", "D"))
+    constant(node, "channel_shifts", "uint8", (x.shape[1],))
+    constant_within(node, "channel_shifts", 0, CHANNEL_SHIFT_MAX)
     _configured(node, NormConfig, {"variant": node.attributes["variant"]})
     return (replace(x, dtype="int8"),)
 

@@ -70,8 +70,8 @@ SIGNATURES: dict[Op, Signature] = {
     Op.CONSTANT: Signature(0, {}, ("value",)),
     Op.PAD_TOKENS: Signature(1, {"count": int}),
     Op.ADD: Signature(2),
-    Op.LAYERNORM: Signature(1, _NORM),
-    Op.RMSNORM: Signature(1, _NORM),
+    Op.LAYERNORM: Signature(1, _NORM, ("channel_shifts",)),
+    Op.RMSNORM: Signature(1, _NORM, ("channel_shifts",)),
     Op.SCORES: Signature(2, {"heads": int}),
     Op.SOFTMAX: Signature(
         1,

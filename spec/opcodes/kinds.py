@@ -29,7 +29,7 @@ class Opcode(IntEnum):
 
 
 class Memory(IntEnum):
-    """On-chip memories that an instruction can name. P only in LOAD; S only as a MATMUL destination."""
+    """On-chip memories that an instruction can name. As ``memory`` P only in LOAD; S only as a MATMUL destination."""
 
     X = 0
     W = 1
@@ -78,4 +78,5 @@ class Field:
 
 
 PARAMETER_BYTES = 8
-"""Of a word of P: bias, multiplier and shift of an output channel (``isa.PARAMETER_FIELDS``)."""
+"""Of a word of P: bias, multiplier and shift of an output channel (``isa.PARAMETER_FIELDS``), or the shifts of channels
+of a norm (``layout.pack_shifts``)."""

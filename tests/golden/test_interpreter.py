@@ -219,12 +219,13 @@ def two_by_two(rows_from: str | None = None) -> Graph:
     factor = {"multiplier": np.array([1 << 14], np.int32), "shift": np.array([20], np.int32)}
     scale = {"zero_point": -5, "bits": 8}
     bias = {"bias": np.zeros(4, np.int32)}
+    shifts = {"channel_shifts": np.array([0, 1, 0, 3], np.uint8)}
     steps: list[tuple[Op, str, tuple[str, ...], str, dict[str, Any], dict[str, Any]]] = [
         (Op.INPUT, "a", (), "int16", {}, {}),
         (Op.INPUT, "b", (), "int16", {}, {}),
         (Op.ADD, "both", ("a", "b"), "int16", {}, {}),
         (Op.OUTPUT, "sum", ("both",), "int16", {}, {}),
-        (Op.LAYERNORM, "normed", ("a",), "int8", norm, {}),
+        (Op.LAYERNORM, "normed", ("a",), "int8", norm, shifts),
         (Op.LINEAR, "acc", ("normed",), "int32", {"input_zero_point": 0}, {"weight": weight, **bias}),
         (Op.REQUANTIZE, "narrow", ("acc",), "int8", scale, factor),
         (Op.RELU, "rectified", ("narrow",), "int8", {"zero_point": -5}, {}),

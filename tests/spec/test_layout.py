@@ -59,6 +59,15 @@ def test_parameters_lie_as_the_field_table_says(bias: int, multiplier: int, shif
     assert word == 0
 
 
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=100))
+def test_shifts_lie_two_bits_a_channel_from_bit_0_up(shifts: list[int]) -> None:
+    words = layout.pack_shifts(np.array(shifts, np.uint8))
+    assert words.dtype == np.uint64
+    assert len(words) == layout.ceil_div(len(shifts), 32)
+    whole = sum(int(word) << 64 * index for index, word in enumerate(words))
+    assert whole == sum(shift << 2 * channel for channel, shift in enumerate(shifts))
+
+
 @given(
     SIZES, SIZES, LANES, DEPTHS, st.sampled_from(["panel", "panel_transposed", "residual"]), st.integers(0, 5)
 )

@@ -73,6 +73,14 @@ def test_a_norm_reads_its_rows_once_for_each_pass(variant: str, centred: int, pa
     assert has_mean_pass(norm.fields, config) == (passes == 3)
 
 
+@pytest.mark.parametrize(("channels", "words"), [(1, 1), (32, 1), (33, 2), (192, 6), (4096, 128)])
+def test_a_norm_reads_its_shifts_once_for_each_tile(channels: int, words: int) -> None:
+    plain = zeros(Opcode.NORM, channels=channels, row_tiles=3, centred=1)
+    shifted = zeros(Opcode.NORM, channels=channels, row_tiles=3, centred=1, shifted=1)
+    assert "p_reads" not in counted(plain)
+    assert counted(shifted) == {**counted(plain), "p_reads": 3 * words}
+
+
 def test_the_hardware_has_a_mean_pass_where_the_configuration_says_so() -> None:
     for name, variant in VARIANTS.items():
         assert NormConfig(variant=name).mean_pass == variant.MEAN

@@ -236,7 +236,8 @@ def norm_values(config: NormConfig) -> tuple[Values, Values]:
     truths, errors = [], []
     for what, x in distributions.norm_rows():
         m_o, s_o, epsilon = norm_constants(what, config, x.shape[1], NORM_EPS, NORM_STREAM, NORM_STEP)
-        y = layernorm(torch.from_numpy(x), config, m_o, s_o, epsilon, 0).numpy().astype(np.float64)
+        shifts = torch.zeros(x.shape[1], dtype=torch.uint8)
+        y = layernorm(torch.from_numpy(x), config, m_o, s_o, epsilon, 0, shifts).numpy().astype(np.float64)
         real = x.astype(np.float64) * NORM_STREAM
         centred = real - real.mean(axis=1, keepdims=True)
         truth = centred / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + NORM_EPS) / NORM_STEP

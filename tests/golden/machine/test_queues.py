@@ -26,6 +26,7 @@ def transfer(opcode: Opcode, memory: Memory, base: int, words: int, offset: int)
 def turn(number: int) -> list[Instruction]:
     """Load X, P and W, residual = A B, x = norm(residual), y = x B, z = y B, store z."""
     product = {"k_words": 2, "row_tiles": 1, "columns": 8, "scale": Scale.COLUMN}
+    plain = {"centred": 1, "shifted": 0, "shift_base": 0}
     statistics = {
         "channels": 8,
         "row_tiles": 1,
@@ -39,7 +40,7 @@ def turn(number: int) -> list[Instruction]:
         transfer(Opcode.LOAD, Memory.P, 0, 8, 512 + 64 * number),
         transfer(Opcode.LOAD, Memory.W, 0, 2, 256 + 64 * number),
         matmul(**product, destination=Memory.R),
-        make(Opcode.NORM, **statistics, r_base=0, r_stride=8, x_base=8, x_stride=2, centred=1),
+        make(Opcode.NORM, **statistics, r_base=0, r_stride=8, x_base=8, x_stride=2, **plain),
         matmul(**product, a_base=8, destination=Memory.X, o_base=12),
         matmul(**product, a_base=12, destination=Memory.X, o_base=20),
         transfer(Opcode.STORE, Memory.X, 20, 2, 64 * number),

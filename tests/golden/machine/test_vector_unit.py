@@ -23,35 +23,46 @@ def machine_of(lanes: int, depth: int, variant: str = "one_pass") -> Machine:
 
 NORM = {
     "r_base": 6,
-    "r_stride": 30,
+    "r_stride": 73,
     "row_tiles": 2,
     "x_base": 40,
-    "x_stride": 33,
+    "x_stride": 76,
     "epsilon": 12,
     "multiplier": 20000,
     "shift": 10,
     "zero_point": -4,
     "centred": 1,
+    "shifted": 0,
+    "shift_base": 0xFFFF,
 }
 POOL = {"r_base": 6, "r_stride": 30, "o_base": 500, "multiplier": 30000, "shift": 19}
 
 
 @pytest.mark.parametrize(("lanes", "depth"), [(4, 4), (8, 1), (8, 4), (16, 8)])
-@pytest.mark.parametrize("channels", [1, 16, 27])
+@pytest.mark.parametrize("channels", [1, 27, 32, 70])
 @pytest.mark.parametrize("variant", ["one_pass", "two_pass"])
 @pytest.mark.parametrize("centred", [0, 1])
-def test_norm_of_every_lane(lanes: int, depth: int, channels: int, variant: str, centred: int) -> None:
+@pytest.mark.parametrize("shifted", [0, 1])
+def test_norm_of_every_lane(
+    lanes: int, depth: int, channels: int, variant: str, centred: int, shifted: int
+) -> None:
     machine = machine_of(lanes, depth, variant)
     before = machine.r.copy()
-    machine.execute([make(Opcode.NORM, **{**NORM, "centred": centred}, channels=channels)])
+    shifts = np.random.default_rng(channels).integers(0, 4, channels)
+    machine.p[5:9] = 0xFFFF_FFFF_FFFF_FFFF
+    for index in range(layout.ceil_div(channels, 32)):
+        machine.p[6 + index] = sum(int(h) << 2 * k for k, h in enumerate(shifts[32 * index :][:32]))
+    if not shifted:
+        shifts[:] = 0  # P is not looked at, nor is the address
+    fields = {"centred": centred, "shifted": shifted, "shift_base": 6 if shifted else 0xFFFF}
+    machine.execute([make(Opcode.NORM, **{**NORM, **fields}, channels=channels)])
     per_row = layout.ceil_div(channels, depth)
     expected = np.full_like(machine.x, 55)
     for tile in range(2):
-        rows = before[6 + 30 * tile : 6 + 30 * tile + channels].T
-        values = [
-            norm_row([int(v) for v in row], variant, 20000, 10, 12, -4, centred=bool(centred)) for row in rows
-        ]
-        start = 40 + 33 * tile
+        rows = before[6 + 73 * tile : 6 + 73 * tile + channels].T
+        constants = (variant, 20000, 10, 12, -4, shifts.tolist())
+        values = [norm_row([int(v) for v in row], *constants, centred=bool(centred)) for row in rows]
+        start = 40 + 76 * tile
         expected[start : start + per_row] = layout.pack_panel(np.array(values, np.int8), lanes, depth)[0]
     np.testing.assert_array_equal(machine.x, expected)
     np.testing.assert_array_equal(machine.r, before)
@@ -106,6 +117,8 @@ def test_pool_refuses_illegal_fields(change: dict[str, int]) -> None:
     [
         (Opcode.NORM, {"r_base": 10230}),
         (Opcode.NORM, {"x_base": 8190}),
+        (Opcode.NORM, {"shifted": 1, "shift_base": 4096}),
+        (Opcode.NORM, {"shifted": 1, "shift_base": 4095, "channels": 33}),
         (Opcode.POOL, {"r_base": 10230}),
         (Opcode.POOL, {"o_base": 10236}),
     ],

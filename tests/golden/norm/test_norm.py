@@ -30,7 +30,7 @@ def real_norm(x: torch.Tensor, epsilon: float, centred: bool) -> torch.Tensor:
     wide = x.double()
     mean = wide.mean(dim=-1, keepdim=True) if centred else torch.zeros_like(wide[..., :1])
     square = ((wide - mean) ** 2).mean(dim=-1, keepdim=True)
-    return ((wide - mean) / (square + epsilon).sqrt() / STEP).clamp(-128, 127)
+    return (wide - mean) / (square + epsilon).sqrt() / STEP
 
 
 @pytest.mark.parametrize("variant", EVERY_VARIANT)
@@ -51,10 +51,13 @@ def error_and_bound(
     tensor = torch.from_numpy(x)
     epsilon = 1 / channels**2 if variant == "one_pass" else 1 / (256 * channels)
     real = real_norm(tensor, epsilon, centred)
-    y = FUNCTIONS[centred](tensor, NormConfig(variant=variant), *constants(variant, channels), 1, 0)
+    h = torch.from_numpy(rng.integers(0, 4, channels).astype(np.uint8))
+    real = (real * 0.5 ** h.double()).clamp(-128, 127)
+    y = FUNCTIONS[centred](tensor, NormConfig(variant=variant), *constants(variant, channels), 1, 0, h)
     assert y.dtype == torch.int8
     error = (y.double() - real).abs()
-    # Half a step from rounding; 2e-4 relative from the root (test below), 6e-5 from each of the two 15-bit factors.
+    # Half a step from rounding, once, in shifted channels too.
+    # 2e-4 relative from the root (test below), 6e-5 from each of the two 15-bit factors.
     bound: torch.Tensor | float = 0.5 + 4e-4 * 128
     if variant == "two_pass" and centred:
         # The mean of int16 has 4 fraction bits and a relative error of 2**-13: both against the row's own spread.
@@ -88,15 +91,18 @@ def test_rows_against_the_definition(variant: str, centred: bool, channels: int)
     ]  # fmt: skip
     x = np.clip(np.rint(np.stack(rows)), -32768, 32767).astype(np.int16)
     config = NormConfig(variant=variant)
+    shifts = rng.integers(0, 4, channels).astype(np.uint8)
     for m, s, epsilon, zero_point in (
         (*constants(variant, channels), 1, 0),
         (1 << 14, 12, (1 << 32) - 1, 5),
         ((1 << 15) - 1, 8, 77777, -128),
     ):
-        y = FUNCTIONS[centred](torch.from_numpy(x), config, m, s, epsilon, zero_point)
+        h = torch.from_numpy(shifts)
+        y = FUNCTIONS[centred](torch.from_numpy(x), config, m, s, epsilon, zero_point, h)
         for row, values in zip(x, y.tolist(), strict=True):
             ints = [int(v) for v in row]
-            assert values == norm_row(ints, variant, m, s, epsilon, zero_point, centred=centred)
+            wanted = norm_row(ints, variant, m, s, epsilon, zero_point, shifts.tolist(), centred=centred)
+            assert values == wanted
 
 
 def test_the_widths_that_two_pass_states() -> None:
@@ -118,10 +124,11 @@ def test_a_constant_row_gives_the_zero_point(variant: str) -> None:
     for channels in (1, 64, 4096):
         m, s = constants(variant, channels)
         x = torch.zeros(1, channels, dtype=torch.int16)
-        assert (rmsnorm(x, config, m, s, 1, 9) == 9).all()
+        h = torch.arange(channels) % 4
+        assert (rmsnorm(x, config, m, s, 1, 9, h) == 9).all()
         if variant == "two_pass":
             continue  # its mean is rounded: a constant row leaves what that drops
-        assert (layernorm(x + 31000, config, m, s, 1, 9) == 9).all()
+        assert (layernorm(x + 31000, config, m, s, 1, 9, h) == 9).all()
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -142,4 +149,27 @@ def test_outside_the_contract(
 ) -> None:
     x = torch.arange(channels).to(torch.int16)[None] * 7
     with pytest.raises(GoldenError, match=sentence):
-        layernorm(x, NormConfig(variant=variant), m, s, epsilon, 0)
+        layernorm(x, NormConfig(variant=variant), m, s, epsilon, 0, torch.zeros(channels, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("variant", EVERY_VARIANT)
+@pytest.mark.parametrize("shifts", [[0, 0, 4], [0, -1, 0], [0, 0], [[0, 0, 0]]])
+def test_shifts_outside_the_contract(variant: str, shifts: list[int]) -> None:
+    x = torch.arange(3).to(torch.int16)[None] * 7
+    with pytest.raises(GoldenError, match=r"A norm of 3 channels needs as many shifts in 0\.\.3"):
+        layernorm(x, NormConfig(variant=variant), 20000, 10, 1, 0, torch.tensor(shifts))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_longest_shift_of_a_channel(variant: str) -> None:
+    """Rows may have a shift of 47, and their shifted channels 50."""
+    x = torch.tensor([[7, -7, 32767, -32768]], dtype=torch.int16)
+    m, epsilon = (1 << 15) - 1, 1
+    for s in range(20, 47):
+        try:
+            y = layernorm(x, NormConfig(variant=variant), m, s, epsilon, 5, torch.tensor([0, 1, 2, 3]))
+        except GoldenError:
+            break
+    assert (
+        y.tolist() == [norm_row(x[0].tolist(), variant, m, s - 1, epsilon, 5, [0, 1, 2, 3])] == [[5, 5, 5, 5]]
+    )

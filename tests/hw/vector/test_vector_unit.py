@@ -98,7 +98,10 @@ def test_norm_equals_golden(variant: str, centred: int) -> None:
     memory = random_memory(rng, 8, 300, 4000)
     columns = [unpack(word, 16, 8, signed=True) for word in memory[i["r_base"] : i["r_base"] + 192]]
     constants = [i[name] for name in ("multiplier", "shift", "epsilon", "zero_point")]
-    y = norm(torch.tensor(columns, dtype=torch.int16).T, config.norm, *constants, centred=bool(centred))
+    shifts = torch.zeros(len(columns), dtype=torch.uint8)
+    y = norm(
+        torch.tensor(columns, dtype=torch.int16).T, config.norm, *constants, shifts, centred=bool(centred)
+    )
     bench = Bench(config, memory).run([i])
     words = [unpack(bench.x[i["x_base"] + w], 8, 32, signed=True) for w in range(48)]
     assert [[words[k // 4][lane * 4 + k % 4] for k in range(192)] for lane in range(8)] == y.tolist()

@@ -62,6 +62,7 @@ SMOOTH = {
     "fraction_bits": 14,
     "interpolate": True,
 }
+SHIFTS = {"channel_shifts": np.array([0, 3, 0, 1, 2, 0, 0], np.uint8)}
 BITS = {"fraction_bits": 9, "multiplier": 1 << 14, "shift": 20}
 ROW = of(I32, 2, 3)
 
@@ -85,8 +86,8 @@ RIGHT: dict[Op, Case] = {
     Op.CONSTANT: Case(constants={"value": zeros(I16, 3, 7)}, outputs=(of(I16, 3, 7),)),
     Op.PAD_TOKENS: Case(inputs=(of(I16, 3, 7),), attributes={"count": 2}, outputs=(of(I16, 5, 7),)),
     Op.ADD: Case(inputs=(of(I16, 3, 7), of(I16, 3, 7)), outputs=(of(I16, 3, 7),)),
-    Op.LAYERNORM: Case(inputs=(of(I16, 3, 7),), attributes=NORM, outputs=(of(I8, 3, 7),)),
-    Op.RMSNORM: Case(inputs=(of(I16, 3, 7),), attributes=NORM, outputs=(of(I8, 3, 7),)),
+    Op.LAYERNORM: Case(inputs=(of(I16, 3, 7),), attributes=NORM, constants=SHIFTS, outputs=(of(I8, 3, 7),)),
+    Op.RMSNORM: Case(inputs=(of(I16, 3, 7),), attributes=NORM, constants=SHIFTS, outputs=(of(I8, 3, 7),)),
     Op.SCORES: Case(inputs=(of(I8, 3, 6), of(I8, 5, 6)), attributes={"heads": 2}, outputs=(of(I32, 2, 3, 5),)),
     Op.SOFTMAX: Case(
         inputs=(of(I16, 2, 3, 5),),
@@ -187,6 +188,21 @@ WRONG: list[tuple[Op, dict[str, Any], str]] = [
     ),
     (Op.LAYERNORM, inputs(of(I8, 3, 7)), "input a must be int16 [T, D], not int8 [3, 7]"),
     (Op.LAYERNORM, attribute(Op.LAYERNORM, variant="x"), "norm.variant must be one of one_pass, two_pass, exact, not"),
+    (
+        Op.LAYERNORM,
+        values(Op.LAYERNORM, channel_shifts=zeros("uint8", 6)),
+        "constant channel_shifts must be uint8 [7], not uint8 [6]",
+    ),
+    (
+        Op.RMSNORM,
+        values(Op.RMSNORM, channel_shifts=zeros(I8, 7)),
+        "constant channel_shifts must be uint8 [7], not int8 [7]",
+    ),
+    (
+        Op.RMSNORM,
+        values(Op.RMSNORM, channel_shifts=np.arange(7, dtype=np.uint8)),
+        "constant channel_shifts must be in 0..3, not 0..6",
+    ),
     (Op.RMSNORM, inputs(of(I16, 7)), "input a must be int16 [T, D], not int16 [7]"),
     (Op.RMSNORM, attribute(Op.RMSNORM, variant="x"), "norm.variant must be one of one_pass, two_pass, exact, not"),
     (Op.SCORES, inputs(of(I8, 3, 6), of(I8, 5, 4)), "input b must be int8 [keys, 6], not int8 [5, 4]"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -132,8 +134,18 @@ class GraphBuilder:
         operands = (first, second) if self.random.integers(2) else (second, first)
         return self.node(Op.ADD, name, operands, ("int16",), self.tensors[first].shape, layer)
 
-    def norm(self, name: str, source: str, config: NormConfig, layer: str, *, centred: bool = True) -> str:
-        """Layer norm or RMS norm to values with a standard deviation of ``NORM_DEVIATION``."""
+    def norm(
+        self,
+        name: str,
+        source: str,
+        config: NormConfig,
+        layer: str,
+        *,
+        centred: bool = True,
+        shifts: np.ndarray | None = None,
+    ) -> str:
+        """Layer norm or RMS norm to values with a standard deviation of ``NORM_DEVIATION``, in channels that are
+        not shifted; ``shifts`` None: all of them."""
         rows, channels = self.tensors[source].shape
         one_pass = config.variant == "one_pass"
         multiplier, shift = quantize_multiplier(NORM_DEVIATION * (1 if one_pass else math.sqrt(channels)))
@@ -145,7 +157,8 @@ class GraphBuilder:
             "zero_point": 0,
         }
         op = Op.LAYERNORM if centred else Op.RMSNORM
-        return self.node(op, name, (source,), ("int8",), (rows, channels), layer, attributes)
+        constants = {"channel_shifts": np.zeros(channels, np.uint8) if shifts is None else shifts}
+        return self.node(op, name, (source,), ("int8",), (rows, channels), layer, attributes, constants)
 
     def attention(
         self, name: str, source: str, heads: int, softmax: SoftmaxConfig, layer: str, *, bits: int
@@ -277,11 +290,13 @@ def random_vit_graph(
     activation: ActivationConfig | None = None,
     norm: NormConfig | None = None,
     centred: bool = True,
+    shifted: bool = False,
     widths: tuple[int, ...] = (),
 ) -> Graph:
     """A pre-norm vision transformer with random weights. ``image`` is (height, width); without
     ``class_token`` tokens are averaged before the last layer norm; ``nonlinearity`` is "gelu" (the accelerator's smooth
-    function, whichever it is) or "relu"; RMS norms unless ``centred``. ``widths``: probability bits of each layer,
+    function, whichever it is) or "relu"; RMS norms unless ``centred``; channels of two of three norms are shifted
+    where ``shifted``. ``widths``: probability bits of each layer,
     one after another and over again; the widest that ``softmax`` has by default."""
     softmax, activation, norm = (
         softmax or SoftmaxConfig(),
@@ -290,27 +305,37 @@ def random_vit_graph(
     )
     widths = widths or (softmax.probability_bits,)
     b = GraphBuilder(seed)
+    shifts = _channel_shifts(seed, dim, shifted)
     x = _embedding(b, image, patch, channels, dim, class_token)
     for index in range(depth):
         block = f"blocks.{index}"
-        normed = b.norm(f"{block}.norm1", x, norm, f"{block}.norm1", centred=centred)
+        normed = b.norm(f"{block}.norm1", x, norm, f"{block}.norm1", centred=centred, shifts=next(shifts))
         bits = widths[index % len(widths)]
         context = b.attention(f"{block}.attn", normed, heads, softmax, f"{block}.attn", bits=bits)
         delta = b.projected(f"{block}.proj", context, dim, STREAM_DEVIATION, 16, f"{block}.attn.proj")
         x = b.add(f"{block}.add1", delta, x, f"{block}.attn.proj")
-        normed = b.norm(f"{block}.norm2", x, norm, f"{block}.norm2", centred=centred)
+        normed = b.norm(f"{block}.norm2", x, norm, f"{block}.norm2", centred=centred, shifts=next(shifts))
         hidden = b.mlp_hidden(f"{block}.fc1", normed, mlp, nonlinearity, activation, f"{block}.mlp.fc1")
         delta = b.projected(f"{block}.fc2", hidden, dim, STREAM_DEVIATION, 16, f"{block}.mlp.fc2")
         x = b.add(f"{block}.add2", delta, x, f"{block}.mlp.fc2")
     if class_token:
-        normed = b.norm("norm", x, norm, "norm", centred=centred)
+        normed = b.norm("norm", x, norm, "norm", centred=centred, shifts=next(shifts))
         shape = (1, dim)
         normed = b.node(Op.SELECT_TOKEN, "token", (normed,), ("int8",), shape, "norm", {"index": 0})
     else:
-        normed = b.norm("norm", b.mean(x), norm, "norm", centred=centred)
+        normed = b.norm("norm", b.mean(x), norm, "norm", centred=centred, shifts=next(shifts))
     logits = b.projected("head", normed, classes, STREAM_DEVIATION, 16, "head")
     b.node(Op.OUTPUT, "logits", (logits,), ("int16",), (1, classes), "head")
     return b.graph(f"random-{seed}")
+
+
+def _channel_shifts(seed: int, channels: int, shifted: bool) -> Iterator[np.ndarray]:
+    """uint8 [channels] of one norm after another; from a generator of its own, so that all else of a graph is the same
+    with and without."""
+    random = np.random.default_rng([seed, 1])
+    for index in count():
+        shifts = random.choice(np.array([0, 0, 0, 1, 2, 3], np.uint8), channels)
+        yield shifts if shifted and index % 3 != 1 else np.zeros(channels, np.uint8)
 
 
 def random_image(graph: Graph, seed: int) -> np.ndarray:

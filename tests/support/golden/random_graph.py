@@ -30,6 +30,8 @@ class Sizes:
     activation: ActivationConfig = field(default_factory=ActivationConfig)
     norm: NormConfig = field(default_factory=NormConfig)
     centred: bool = True
+    shifted: bool = False
+    """Whether some channels of every norm are shifted."""
 
     @property
     def tokens(self) -> int:
@@ -127,7 +129,14 @@ class _Builder:
             (x,),
             {f"{name}.out": ("int8", entry.shape)},
             {"variant": variant, "multiplier": m, "shift": s, "epsilon": 5, "zero_point": 0},
+            channel_shifts=self.channel_shifts(entry.shape[-1]),
         )
+
+    def channel_shifts(self, channels: int) -> np.ndarray:
+        """A third of the channels by 1, 2 or 3; none where the sizes say so, without a draw."""
+        if not self.sizes.shifted:
+            return np.zeros(channels, np.uint8)
+        return self.rng.choice(np.array([0, 0, 0, 0, 0, 0, 1, 2, 3], np.uint8), channels)
 
     def attention(self, x: str, name: str) -> str:
         z = self.sizes

@@ -164,7 +164,15 @@ def _shift(u: int, config: ActivationConfig) -> int:
 
 
 def norm_row(
-    x: Sequence[int], variant: str, m_o: int, s_o: int, epsilon: int, zero_point: int, *, centred: bool = True
+    x: Sequence[int],
+    variant: str,
+    m_o: int,
+    s_o: int,
+    epsilon: int,
+    zero_point: int,
+    shifts: Sequence[int],
+    *,
+    centred: bool = True,
 ) -> list[int]:
     d = len(x)
     total = sum(x) if centred else 0
@@ -178,7 +186,9 @@ def norm_row(
         variance = sum(v * v for v in u) + epsilon
     root, e = reciprocal_root(variance)
     scale, s = normalize_multiplier((root * m_o) >> 15, s_o + e // 2 + 1)
-    return [saturate(round_shift(v * scale, s) + zero_point, INT8) for v in u]
+    return [
+        saturate(round_shift(v * scale, s + h) + zero_point, INT8) for v, h in zip(u, shifts, strict=True)
+    ]
 
 
 def reciprocal_root(variance: int) -> tuple[int, int]:

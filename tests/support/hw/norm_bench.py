@@ -155,6 +155,8 @@ def make_norm(rng: random.Random, *, channels: int, row_tiles: int, **fields: in
         "shift": rng.randrange(7, 12),
         "zero_point": rng.choice([0, 3, -128, 127]),
         "centred": rng.getrandbits(1),
+        "shifted": 0,
+        "shift_base": 0,
     }
     return isa.make(Opcode.NORM, **{**values, **fields})
 

@@ -38,7 +38,8 @@ def transfer(opcode: Opcode, label: str, memory: Memory) -> Instruction:
 
 def norm(label: str) -> Instruction:
     fields = {"r_base": 0, "r_stride": 1, "channels": 4, "row_tiles": 1, "x_base": 0, "x_stride": 1}
-    return make(Opcode.NORM, label=label, epsilon=1, multiplier=1, shift=1, zero_point=0, centred=1, **fields)
+    constants = {"epsilon": 1, "multiplier": 1, "shift": 1, "zero_point": 0, "centred": 1}
+    return make(Opcode.NORM, label=label, **fields, **constants, shifted=0, shift_base=0)
 
 
 def counters(**values: int) -> dict[str, int]:
