@@ -68,7 +68,7 @@ def copied(encoder: ir.Encoder) -> ir.Encoder:
             source,
             **{key: made[value.serial] for key, value in values.items() if isinstance(value, ir.Source)},
         )
-    return ir.Encoder(tuple(made.values()), encoder.names)
+    return replace(encoder, sources=tuple(made.values()))
 
 
 def observe_channels(encoder: ir.Encoder, batches: Iterator[Tensor]) -> dict[int, Channels]:

@@ -5,7 +5,8 @@ A value lives until its last reader, so that memory holds one layer of the image
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ Edit = Callable[[ir.Source, Tensor], Tensor]
 """What is done to the value ``[n, tokens, width]`` of a source before others read it."""
 Watch = Callable[[ir.Attention, Tensor], None]
 """Sees an attention's scores ``[n, heads, T, T]``, logarithms to base 2."""
+Weights = Mapping[int, Tensor]
+_OWN: Weights = MappingProxyType({})
 Live = dict[int, Tensor]
 """Values that a later source reads, by serial."""
 
@@ -32,22 +35,36 @@ class Forward:
                 self._last[part.serial] = index
         self._constants = {source.serial: constants(source, dtype) for source in encoder.sources}
 
-    def __call__(self, images: Tensor, edit: Edit | None = None, watch: Watch | None = None) -> Tensor:
-        """Logits ``[n, classes]`` of ``images [n, C, H, W]``."""
-        return self.rest({}, 0, images, edit, watch)
+    def __call__(
+        self,
+        images: Tensor,
+        edit: Edit | None = None,
+        watch: Watch | None = None,
+        weights: Weights = _OWN,
+    ) -> Tensor:
+        """Logits ``[n, classes]`` of ``images [n, C, H, W]``; ``weights`` in place of linear layers' own."""
+        return self.rest({}, 0, images, edit, watch, weights)
 
     def rest(
-        self, live: Live, start: int, images: Tensor, edit: Edit | None = None, watch: Watch | None = None
+        self,
+        live: Live,
+        start: int,
+        images: Tensor,
+        edit: Edit | None = None,
+        watch: Watch | None = None,
+        weights: Weights = _OWN,
     ) -> Tensor:
         """Logits from source number ``start`` on, of ``live`` (not changed) before it."""
         live = dict(live)
         for index in range(start, len(self.encoder.sources)):
-            value = self.step(live, index, images, watch)
+            value = self.step(live, index, images, watch, weights)
             source = self.encoder.sources[index]
             live[source.serial] = value if edit is None else edit(source, value)
         return live[self.encoder.logits.serial].flatten(1)
 
-    def step(self, live: Live, index: int, images: Tensor, watch: Watch | None = None) -> Tensor:
+    def step(
+        self, live: Live, index: int, images: Tensor, watch: Watch | None = None, weights: Weights = _OWN
+    ) -> Tensor:
         """The value of source number ``index``; removes from ``live`` what nothing after it reads."""
         source = self.encoder.sources[index]
         if isinstance(source, ir.Image):
@@ -58,9 +75,11 @@ class Forward:
             if watch is not None:
                 watch(source, scores)
         else:
-            value = compute(source, inputs, *self._constants[source.serial])
+            constants = self._constants[source.serial]
+            if source.serial in weights:
+                constants = (weights[source.serial], constants[1])
+            value = compute(source, inputs, *constants)
         for part in source.inputs:
             if self._last[part.serial] == index:
                 live.pop(part.serial, None)
         return value
-

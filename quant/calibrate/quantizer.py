@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
-from vitreous.quant._torchao import QuantizationAnnotation, QuantizationSpec, Quantizer, prepare_pt2e
+from vitreous.quant._torchao import QuantizationAnnotation, QuantizationSpec, Quantizer
 from vitreous.quant.calibrate.observers import RangeObserver
+from vitreous.quant.calibrate.points import Point, points
 from vitreous.quant.calibrate.reference import evaluate
 from vitreous.quant.errors import QuantError
 from vitreous.quant.importer import float_ir as ir
 from vitreous.quant.importer.importer import import_graph, operator_name
 from vitreous.quant.scheme import QuantScheme
-
-
-@dataclass(frozen=True)
-class Point:
-    """What to observe at a node: 8 or 16 bits, symmetric or not, one token or (None) all."""
-
-    bits: int
-    symmetric: bool
-    row: int | None = None
 
 
 class VitreousQuantizer(Quantizer):
@@ -56,16 +46,17 @@ class VitreousQuantizer(Quantizer):
     def annotate(self, model: fx.GraphModule) -> fx.GraphModule:
         """Import the graph and mark the nodes to observe."""
         self.encoder = import_graph(model, self.shape)
-        points: dict[fx.Node, Point] = {}
+        wanted = points(self.encoder, self.scheme)
+        observed: dict[fx.Node, Point] = {}
         for source in self.encoder.sources:
-            point = self._point(source)
+            point = wanted.get(source.serial)
             if point is None or source.observe is None:
                 continue
-            if points.setdefault(source.observe, point) != point:
+            if observed.setdefault(source.observe, point) != point:
                 raise QuantError(
                     f"{self.encoder.name(source)}: one value of the model would need two integer formats"
                 )
-        for node, point in points.items():
+        for node, point in observed.items():
             annotation = QuantizationAnnotation(output_qspec=self._spec(point))
             annotation._annotated = True
             node.meta["quantization_annotation"] = annotation
@@ -74,35 +65,13 @@ class VitreousQuantizer(Quantizer):
     def validate(self, model: fx.GraphModule) -> None:
         """Nothing beyond what ``annotate`` has refused."""
 
-    def _point(self, source: ir.Source) -> Point | None:
-        if isinstance(source, ir.Image):
-            return Point(8, self.scheme.symmetric_input)
-        if isinstance(source, ir.Activation):
-            return Point(8, self.scheme.symmetric_activations)
-        if isinstance(source, ir.Norm):
-            return Point(8, True, source.input.index if isinstance(source.input, ir.Select) else None)
-        if isinstance(source, ir.Attention):
-            return Point(8, True)
-        if isinstance(source, ir.STREAM):
-            return None if isinstance(source, ir.Select) else Point(16, True)
-        return self._linear_point(source) if isinstance(source, ir.Linear) else None
-
-    def _linear_point(self, source: ir.Linear) -> Point | None:
-        assert self.encoder is not None
-        for user in self.encoder.sources:
-            if isinstance(user, ir.Attention) and source in user.inputs:
-                return Point(8, True)
-            if isinstance(user, ir.Add) and user.branch is source:
-                return Point(16, True)
-            if isinstance(user, ir.Activation | ir.Start) and source in user.inputs:
-                return None
-        return Point(16, True)
-
     def _spec(self, point: Point) -> QuantizationSpec:
         dtype = torch.int8 if point.bits == 8 else torch.int16
         info = torch.iinfo(dtype)
+        # torchao's own observers know nothing of the network's output: the tensor's squared error then.
+        method = "mse" if self.scheme.observer == "output" else self.scheme.observer
         observer = RangeObserver.with_args(
-            method=self.scheme.observer if point.bits == 8 else "minmax",
+            method=method if point.bits == 8 else "minmax",
             percentile=self.scheme.percentile,
             symmetric=point.symmetric,
             row=point.row,
@@ -160,50 +129,16 @@ def _check_import(encoder: ir.Encoder, image: Tensor, result: object) -> None:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Calibrated:
-    """A recognized encoder and, for the node names that were observed, their observers."""
-
-    encoder: ir.Encoder
-    observers: dict[str, RangeObserver]
-
-    def observer(self, source: ir.Source) -> RangeObserver:
-        """The observer of a source's values."""
-        assert source.observe is not None, self.encoder.name(source)
-        return self.observers[source.observe.name]
-
-
-def calibrate(
-    module: fx.GraphModule,
-    images: Tensor,
-    batch: int,
-    scheme: QuantScheme,
-    progress: Callable[[int, int], None] | None = None,
-) -> Calibrated:
-    """Observe every annotated value over all ``images [n, C, H, W]``, ``batch`` at a time.
-
-    ``progress(done, total)`` is called after each batch. The graph's batch is fixed, so a last incomplete batch is
-    filled up with the first images; that repeats values but adds none.
-    """
+def recognize(module: fx.GraphModule, images: Tensor, batch: int, scheme: QuantScheme) -> ir.Encoder:
+    """Import an exported graph of ``batch`` images at once; checked against the graph on some of ``images``."""
     quantizer = VitreousQuantizer(scheme, torch.Size((batch, *images.shape[1:])))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        prepared = prepare_pt2e(module, quantizer)
+        quantizer.annotate(quantizer.transform_for_annotation(module))
     assert quantizer.encoder is not None
+    first = images[:batch]
+    while len(first) < batch:
+        first = torch.cat([first, images[: batch - len(first)]])
     with torch.no_grad():
-        for start in range(0, len(images), batch):
-            chunk = images[start : start + batch]
-            while len(chunk) < batch:
-                chunk = torch.cat([chunk, images[: batch - len(chunk)]])
-            logits = prepared(chunk)
-            if start == 0:
-                _check_import(quantizer.encoder, images[:1], logits)
-            if progress is not None:
-                progress(min(start + batch, len(images)), len(images))
-    observers: dict[str, RangeObserver] = {}
-    for node in prepared.graph.nodes:
-        if node.op == "call_module" and isinstance(
-            found := prepared.get_submodule(node.target), RangeObserver
-        ):
-            observers[node.args[0].name] = found
-    return Calibrated(quantizer.encoder, observers)
+        _check_import(quantizer.encoder, images[:1], module(first))
+    return quantizer.encoder

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from vitreous.quant.calibrate.observers import scale_of
-from vitreous.quant.calibrate.quantizer import Calibrated
+from vitreous.quant.calibrate.calibration import Calibrated
 from vitreous.quant.emit.builder import Scale
 from vitreous.quant.errors import QuantError
 from vitreous.quant.importer.float_ir import STREAM, Activation, Attention, Image, Norm, Source, Start
@@ -39,14 +39,14 @@ def choose_scales(calibrated: Calibrated, scheme: QuantScheme) -> Scales:
     chosen: dict[int, Scale] = {}
     largest = logits = 0.0
     for source in encoder.sources:
-        if source.observe is None or source.observe.name not in calibrated.observers:
+        if source.serial not in calibrated.seen.observers:
             continue
         observer = calibrated.observer(source)
         extent = max(-observer.low, observer.high)
         if not math.isfinite(extent):
             raise QuantError(f"{encoder.name(source)}: calibration gives values that are not finite")
         if isinstance(source, Image | Norm | Activation | Attention) or source.serial in operands:
-            chosen[source.serial] = Scale(*scale_of(*observer.interval(), observer.symmetric))
+            chosen[source.serial] = Scale(*calibrated.formats[source.serial].scale)
         elif source is encoder.logits:
             logits = extent
         else:

@@ -24,7 +24,7 @@ Accelerator = Annotated[
         "--accelerator", "-a", metavar="NAME|FILE", help="A name of `vitreous list` or a .toml file."
     ),
 ]
-Observer = Annotated[str, typer.Option(help="How ranges come from calibration: minmax, percentile or mse.")]
+Observer = Annotated[str, typer.Option(help="How ranges come from calibration: output, minmax, percentile or mse.")]
 Calibration = Annotated[
     int | None, typer.Option(metavar="N", help="Use the first N calibration images (default: all).")
 ]

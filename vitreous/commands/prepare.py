@@ -61,7 +61,7 @@ def quantize(
         Path, typer.Option(metavar="FILE", help="The integer graph (.safetensors, with a .json beside).")
     ],
     accelerator: Accelerator = "edge256",
-    observer: Observer = "mse",
+    observer: Observer = "output",
     calibration: Calibration = None,
     probability_bits: ProbabilityBits = "auto",
     checkpoint: Checkpoint = None,

@@ -36,7 +36,7 @@ def run_command(
     ],
     accelerator: Accelerator = "edge256",
     images: Annotated[int, typer.Option(metavar="N", help="Test images to simulate in RTL.", min=1)] = 1,
-    observer: Observer = "mse",
+    observer: Observer = "output",
     calibration: Calibration = None,
     probability_bits: ProbabilityBits = "auto",
     checkpoint: Checkpoint = None,

@@ -87,7 +87,7 @@ def quantize(
     model: LoadedModel,
     accelerator: AcceleratorConfig,
     *,
-    observer: str = "mse",
+    observer: str = "output",
     calibration_images: int | None = None,
     probability_bits: int | None = None,
     progress: PartProgress | None = None,
