@@ -15,13 +15,13 @@ SOURCES := $(wildcard spec golden quant compiler hw sim reports models vitreous 
 # make's own flags must not reach the nested make of a simulation build.
 unexport MAKEFLAGS
 
-.PHONY: help demo test quick check format lint types layers bench validate combinations mutants prove vectors units area activity rtl bitstream setup preflight lock wheel clean distclean
+.PHONY: help demo test quick check format lint types layers bench validate combinations mutants prove vectors units area activity rtl bitstream torch-range docs setup preflight lock wheel clean distclean
 
 help: ## list the tasks
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-10s %s\n' "$$n" "$$t"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-11s %s\n' "$$n" "$$t"; done
 
 demo: setup ## set up, then run the shipped transformer on the edge256 accelerator in simulation
-	$(BIN)/vitreous run fashion-vit --accelerator edge256 --images 16 --out build/demo
+	$(BIN)/vitreous run fashion-vit --accelerator edge256 --images 16 --build-dir build/sim --out build/demo
 
 test: setup ## set up, then run all tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
@@ -61,14 +61,20 @@ mutants: setup ## break the RTL description in many places and count what the te
 prove: setup ## prove the hardware units with SymbiYosys, and find a seeded bug with every proof (docs/proofs.md)
 	@$(BIN)/python -m campaigns.formal
 
+torch-range: setup ## run the tests of import and calibration with the oldest and the newest torch of pyproject.toml
+	.ci/torch-range.sh $(VENV) build/torch $(PYTEST_ARGS)
+
+docs: setup ## write docs/configuration.md, docs/operators.md and the JSON Schemas from the source
+	$(BIN)/python -m vitreous.reference
+
 units: setup ## measure the nonlinear units and write docs/units.md (an hour; what is done already is kept)
-	$(BIN)/python -m vitreous.characterize.units
+	$(BIN)/python -m vitreous.characterize.units --cache build/synthesis
 
 # A standard-cell library for `make area`; without it the FPGA families alone are measured.
 LIBERTY ?= /usr/share/qflow/tech/osu018/osu018_stdcells.lib
 LIBERTY_NAME ?= osu018
 area: setup ## measure the pieces of an accelerator with Yosys for reports/area (an hour; what is done already is kept)
-	$(BIN)/python -m vitreous.area.sweep --liberty $(LIBERTY) --name $(LIBERTY_NAME)
+	$(BIN)/python -m vitreous.area.sweep --cache build/synthesis --liberty $(LIBERTY) --name $(LIBERTY_NAME)
 
 activity: setup ## count toggles of the array, softmax and GELU on real and on random data (4 minutes; finished parts are kept)
 	$(BIN)/python -m vitreous.characterize.activity
@@ -80,7 +86,7 @@ rtl: setup ## write the Verilog and the FuseSoC core file of edge256 to build/rt
 	$(BIN)/vitreous rtl --accelerator edge256 --out build/rtl
 
 bitstream: setup ## place and route the array of edge64 for an LFE5U-85F, write its bitstream (half an hour; kept)
-	$(BIN)/vitreous bitstream --accelerator edge64-ecp5 --memory 304 --out build/bitstream --page docs/results/bitstream.md
+	$(BIN)/vitreous bitstream --accelerator edge64-ecp5 --memory 304 --cache build/place --out build/bitstream --page docs/results/bitstream.md
 
 wheel: setup ## build the wheel into build/wheel
 	$(BIN)/python -m build --wheel --no-isolation --outdir build/wheel .

@@ -2,7 +2,7 @@
 
 For each case: Yosys on every piece, added up; Yosys on the whole accelerator, flattened; and the deviation of each
 column. ``--table FILE`` puts the tables into the page. Exit status 1 when a sum is off by more than ``MOST``. Results
-are kept in ``build/synthesis``; without them it takes an hour. Without the library standard cells are left out.
+are kept in the user's cache folder; without them it takes an hour. Without the library standard cells are left out.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pathlib import Path
 
 from vitreous.area import area
 from vitreous.area import cut as area_cut
-from vitreous.characterize.cost import DEFAULT_CACHE
 from vitreous.reports.synthesis.cells import library
 from vitreous.reports.synthesis.synthesis import tool
 from vitreous.spec.config import load_accelerator
+from vitreous.spec.folders import SYNTHESIS
 
 COMMAND = "python -m benchmarks.area --table docs/results/area.md"
 MARK = "<!-- results -->"
@@ -94,7 +94,7 @@ def tables(cases: Sequence[Case]) -> str:
 def main() -> int:
     """0 when every sum agrees with its whole."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.area", description=__doc__.splitlines()[0])
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, metavar="DIR")
+    parser.add_argument("--cache", type=Path, default=SYNTHESIS, metavar="DIR")
     parser.add_argument("--liberty", type=Path, default=OSU018, metavar="FILE")
     parser.add_argument(
         "--case", action="append", metavar="NAME:TARGET", help="only this case; may be repeated"

@@ -3,7 +3,7 @@
 Yosys maps each unit alone, ``synth_xilinx -family xcup``; ``reports.synthesis.synthesis`` says what is counted.
 ``--table FILE``
 puts the tables into the page. Exit status 1 unless the packed array keeps to its DSP blocks and the compute path is
-below the published engine in all three. Results are kept in ``build/synthesis``; without them it takes minutes.
+below the published engine in all three. Results are kept in the user's cache folder; without them it takes minutes.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from vitreous.characterize.cost import DEFAULT_CACHE, rtlil
+from vitreous.characterize.cost import rtlil
 from vitreous.hw.matrix.array import Array
 from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
 from vitreous.hw.matrix.matrix import MatrixUnit
 from vitreous.reports.synthesis.synthesis import Resources, synthesize
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
+from vitreous.spec.folders import SYNTHESIS
 
 COMMAND = "python -m benchmarks.array --table docs/results/array.md"
 MARK = "<!-- results -->"
@@ -125,7 +126,7 @@ def tables(arrays: Sequence[Row], paths: Sequence[Row]) -> str:
 def main() -> int:
     """0 when every limit is kept."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.array", description=__doc__.splitlines()[0])
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, metavar="DIR")
+    parser.add_argument("--cache", type=Path, default=SYNTHESIS, metavar="DIR")
     parser.add_argument("--table", type=Path, metavar="FILE", help="put the tables into this page")
     chosen = parser.parse_args()
     arrays, paths = measure_all(chosen.cache)

@@ -8,8 +8,10 @@ import dataclasses
 import numpy as np
 
 from vitreous.compiler.errors import CompileError
+from vitreous.compiler.needs import Need, constant_need
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph, Node
+from vitreous.spec.limits import ATTENTION_KEYS
 from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS, SHIFT_MAX, SHIFT_MIN
 from vitreous.spec.softmax import WIDE_BITS, limits
 
@@ -144,34 +146,34 @@ def _matches(node: Node, config: AcceleratorConfig, part: str, names: tuple[str,
             )
 
 
-def attention_fits(
+def attention_needs(
     node: Node, keys: int, head_columns: int, config: AcceleratorConfig, *, a_bits: int
-) -> None:
-    """Rows are no longer than the softmax is safe for and than S holds; no product of attention can overflow.
+) -> list[Need]:
+    """Keys that the softmax is safe for and that S holds; what the products of attention can reach.
 
     a_bits : of a probability; 16 are two planes.
     """
-    most = limits(config.softmax).max_keys
-    if keys > most:
-        raise CompileError(
-            f"{where(node)}: {keys} keys, but softmax.variant = {config.softmax.variant} is safe up to {most}"
-        )
-    if -(-keys // config.array.depth) > config.s_depth:
-        raise CompileError(
-            f"{where(node)}: {keys} keys, but the score buffer holds {config.memory.score_keys} (memory.score_keys)"
-        )
+    softmax = f"softmax.variant = {config.softmax.variant}"
+    safe = constant_need(softmax, keys, limits(config.softmax).max_keys, "keys", where(node))
+    slot = Need(
+        what="S, the score buffer,",
+        needed=keys,
+        available=config.s_depth * config.array.depth,
+        unit="keys",
+        who=where(node),
+        field="memory.score_keys",
+        most=ATTENTION_KEYS,
+    )
     scores = head_columns * OPERAND_MAXIMUM * OPERAND_MAXIMUM
     context = keys * OPERAND_MAXIMUM * PROBABILITY_MAXIMUM
     if a_bits > 8:
         low = keys * OPERAND_MAXIMUM * PLANE_MAXIMUM + (1 << (WIDE_BITS - 1))
         context = (context << WIDE_BITS) + (low >> WIDE_BITS)
-    if max(scores, context) >= LIMIT:
-        raise CompileError(
-            f"{where(node)}: {head_columns} channels for each head or {keys} keys can overflow a 32-bit accumulator"
-        )
+    reached = f"{where(node)} with {head_columns} channels a head and {keys} keys"
+    largest = constant_need("a 32-bit accumulator", max(scores, context), LIMIT - 1, "steps", reached)
+    return [safe, slot, largest]
 
 
-def at_most(node: Node, what: str, value: int, limit: int) -> None:
-    """``value <= limit``."""
-    if value > limit:
-        raise CompileError(f"{where(node)}: {value} {what}, and the machine takes at most {limit}")
+def at_most(node: Node, what: str, value: int, limit: int) -> Need:
+    """``value <= limit``, of something that is the same in every machine."""
+    return constant_need("the machine", value, limit, what, where(node))

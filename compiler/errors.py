@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from vitreous.spec.errors import VitreousError
 
-class CompileError(ValueError):
+
+class CompileError(VitreousError, ValueError):
     """A graph that the accelerator cannot run as it is; the sentence names the node, the operation and the
     layer, or the sizes."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 
-from vitreous.compiler.errors import CompileError
 from vitreous.spec.layout import DRAM_ALIGN, align
 
 WINDOW_LIMIT = 1 << 32
@@ -16,7 +15,7 @@ class ImageBuilder:
     """Appends regions at multiples of 64 bytes; a region with a key seen before is stored once."""
 
     def __init__(self) -> None:
-        self._parts: list[tuple[int, np.ndarray]] = []
+        self._parts: list[tuple[int, Callable[[], np.ndarray]]] = []
         self._known: dict[Hashable, int] = {}
         self.size = 0
 
@@ -24,15 +23,16 @@ class ImageBuilder:
         """Byte offset of a new region of ``count`` bytes, zero for now."""
         offset = self.size
         self.size = align(offset + count, DRAM_ALIGN)
-        if self.size > WINDOW_LIMIT:
-            raise CompileError(f"The memory image needs {self.size} bytes, more than 32 bits can address")
         return offset
 
     def add(self, array: np.ndarray, key: Hashable = None) -> int:
         """Byte offset of a region that holds ``array``, little endian, in its own order."""
-        raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        offset = self.reserve(raw.size)
-        self._parts.append((offset, raw))
+        return self.add_later(array.nbytes, lambda: array, key)
+
+    def add_later(self, count: int, make: Callable[[], np.ndarray], key: Hashable = None) -> int:
+        """The same for an array of ``count`` bytes that ``build`` makes: a plan that is given up never packs it."""
+        offset = self.reserve(count)
+        self._parts.append((offset, make))
         if key is not None:
             self._known[key] = offset
         return offset
@@ -44,6 +44,7 @@ class ImageBuilder:
     def build(self) -> np.ndarray:
         """uint8 [size]: the whole window."""
         image = np.zeros(self.size, np.uint8)
-        for offset, raw in self._parts:
+        for offset, make in self._parts:
+            raw = np.ascontiguousarray(make()).reshape(-1).view(np.uint8)
             image[offset : offset + raw.size] = raw
         return image

@@ -13,15 +13,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from vitreous.compiler.accesses import memory_words
 from vitreous.compiler.errors import CompileError, MemoryFull
 from vitreous.compiler.steps import Buffer, Step
+from vitreous.compiler.tiling import Words
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory
-from vitreous.spec.layout import word_bytes
+from vitreous.spec.layout import align, word_bytes
 
 CONFIG_FIELD = {
     Memory.X: "memory.activation_kib",
@@ -53,20 +55,65 @@ def live_ranges(steps: Sequence[Step]) -> list[LiveRange]:
     return [LiveRange(buffer, first[key], last[key]) for key, buffer in buffers.items()]
 
 
-def allocate(steps: Sequence[Step], config: AcceleratorConfig) -> None:
-    """Set ``base`` of every buffer. Raises MemoryFull with what is needed and what is free."""
-    last_use = {memory: np.full(words, -1, np.int64) for memory, words in memory_words(config).items()}
+def allocate(steps: Sequence[Step], config: AcceleratorConfig, words: Words | None = None) -> None:
+    """Set ``base`` of every buffer. Raises MemoryFull with what is needed and what is free.
+
+    words : of each memory; those of ``config`` when None.
+    """
+    sizes = words or memory_words(config)
+    last_use = {memory: np.full(sizes[memory], -1, np.int64) for memory in Memory}
     for live in sorted(live_ranges(steps), key=lambda live: live.first):
-        buffer = live.buffer
-        used = last_use[buffer.memory]
-        where = buffer.where
-        if where == "oldest" and not config.schedule.double_buffer:
-            where = "low"  # one buffer for all: the next operands go where the last ones were
-        base = _place(used, buffer.words, live.first, where)
-        if base is None:
-            raise MemoryFull(buffer.memory.name, _refusal(buffer, used, live.first, config))
-        buffer.base = base
-        used[base : base + buffer.words] = live.last
+        used = last_use[live.buffer.memory]
+        if not _locate(live, used, config):
+            raise MemoryFull(live.buffer.memory.name, _refusal(live.buffer, used, live.first, config))
+
+
+def _locate(live: LiveRange, used: np.ndarray, config: AcceleratorConfig) -> bool:
+    """Set the buffer's ``base`` and note its words in ``used``; whether there was room."""
+    buffer, where = live.buffer, live.buffer.where
+    if where == "oldest" and not config.schedule.double_buffer:
+        where = "low"  # one buffer for all: the next operands go where the last ones were
+    base = _place(used, buffer.words, live.first, where)
+    if base is None:
+        return False
+    buffer.base = base
+    used[base : base + buffer.words] = live.last
+    return True
+
+
+class Peak(NamedTuple):
+    """The most words of a memory that live at once, and the buffers that do."""
+
+    words: int
+    buffers: tuple[Buffer, ...]
+
+
+def peak(lives: Sequence[LiveRange]) -> Peak:
+    """Of buffers of one memory."""
+    alive: list[LiveRange] = []
+    best = Peak(0, ())
+    for live in sorted(lives, key=lambda live: live.first):
+        alive = [other for other in alive if other.last >= live.first] + [live]
+        words = sum(each.buffer.words for each in alive)
+        if words > best.words:
+            best = Peak(words, tuple(each.buffer for each in alive))
+    return best
+
+
+def least_words(lives: Sequence[LiveRange], config: AcceleratorConfig, step: int) -> int:
+    """The fewest words of one memory, a multiple of ``step``, in which ``allocate`` places its buffers ``lives``."""
+    ordered = sorted(lives, key=lambda live: live.first)
+
+    def fits(words: int) -> bool:
+        used = np.full(words, -1, np.int64)
+        return all(_locate(live, used, config) for live in ordered)
+
+    words = align(peak(lives).words, step)  # fewer cannot be enough
+    # One step after the other, not by halves: what does not fit mostly fails in the first layers, what fits is placed
+    # to the end.
+    while not fits(words):
+        words += step
+    return words
 
 
 def _free_runs(used: np.ndarray, first: int) -> list[tuple[int, int]]:

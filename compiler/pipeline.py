@@ -1,4 +1,4 @@
-"""All passes in order: fusion, lowering and memory (with smaller budgets until it fits), hoisting, tokens, encoding."""
+"""All passes in order: fusion, lowering and memory (``planning``), hoisting, tokens, encoding."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from typing import Any
 import numpy as np
 
 from vitreous.compiler.errors import CompileError, MemoryFull
-from vitreous.compiler.fusion import fuse
 from vitreous.compiler.hoist import hoist
-from vitreous.compiler.lowering import lower
 from vitreous.compiler.lowering.plan import Plan
-from vitreous.compiler.memory import allocate, live_ranges, verify
-from vitreous.compiler.operations import Operation, layer_macs, linears
+from vitreous.compiler.memory import live_ranges, verify
+from vitreous.compiler.needs import DoesNotFitError, shortages
+from vitreous.compiler.operations import Operation, layer_macs
+from vitreous.compiler.planning import Task, plan, program_needs, requirements, task
 from vitreous.compiler.precision import attention_widths
 from vitreous.compiler.steps import Step
-from vitreous.compiler.tiling import MemoryBudget, indivisible
+from vitreous.compiler.tiling import MemoryBudget
 from vitreous.compiler.tokens import place_tokens
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph
-from vitreous.spec.isa import PC_BITS, Instruction, Opcode, ProgramError, make
-from vitreous.spec.layout import ceil_div
+from vitreous.spec.isa import Instruction, Opcode, ProgramError, make
 from vitreous.spec.program import Program
 
 
@@ -28,47 +27,40 @@ def compile(graph: Graph, config: AcceleratorConfig, *, observe: bool = False) -
     """The program that computes ``graph`` on the accelerator ``config``.
 
     observe : store every intermediate tensor that exists in a memory of the machine, too.
-    Raises CompileError: naming the node, operation and layer that the machine does not have, or the sizes
-    that do not fit.
+    Raises CompileError that names the node, operation and layer that the machine does not have, and DoesNotFitError
+    that names every size that is too large.
     """
-    operations = fuse(graph, config)
+    work = task(graph, config, observe=observe)
+    plan = _planned(graph, work)
+    steps = hoist(plan.emitter.steps, config)
+    verify(steps, config)
     try:
-        plan = _fit(operations, config, graph.input.shape, observe)
-        steps = hoist(plan.emitter.steps, config)
-        verify(steps, config)
         instructions = [step.resolve() for step in steps]
     except ProgramError as error:
         raise CompileError(f"{graph.name} has a size that no instruction can express: {error}") from None
     slots = {position: step.slot for position, step in enumerate(steps) if step.slot is not None}
     instructions = place_tokens([*instructions, make(Opcode.END)], config, slots)
-    if len(instructions) > 1 << PC_BITS:
-        raise CompileError(
-            f"{graph.name} needs {len(instructions)} instructions; the machine counts to {1 << PC_BITS}"
-        )
-    notes = _notes(operations, steps, plan.budget) | {
-        "attention": attention_widths(operations, graph, config)
+    notes = _notes(work.operations, steps, plan.budget) | {
+        "attention": attention_widths(work.operations, graph, config)
     }
     return _program(graph, config, plan, instructions, observe, notes)
 
 
-def _fit(
-    operations: tuple[Operation, ...], config: AcceleratorConfig, shape: tuple[int, ...], observe: bool
-) -> Plan:
-    """The plan with the largest memory budget whose buffers fit."""
-    budget: MemoryBudget | None = MemoryBudget()
-    inner = min((linear.inner for linear in linears(operations)), default=1)
-    rows = max((getattr(operation, "rows", 1) for operation in operations), default=1)
-    while budget is not None:
-        plan = lower(operations, config, budget, shape, observe=observe)
-        try:
-            allocate(plan.emitter.steps, config)
-            return plan
-        except MemoryFull as error:
-            refusal = error
-            if error.memory in "WP" and indivisible(config, budget, inner):
-                break
-            budget = budget.without(error.memory, ceil_div(rows, config.array.lanes))
-    raise CompileError(str(refusal))
+def _planned(graph: Graph, work: Task) -> Plan:
+    """The plan of ``work``. Raises DoesNotFitError with all that is too large for it."""
+    if shortages(work.needs):
+        raise DoesNotFitError(graph.name, work.config.name, shortages(requirements(work)))
+    try:
+        made = plan(work)
+    except MemoryFull as error:
+        if short := shortages(requirements(work)):
+            raise DoesNotFitError(graph.name, work.config.name, short) from None
+        # Each memory is large enough for the smallest plan, which is not one that was tried.
+        raise CompileError(f"{graph.name} does not fit {work.config.name}: {error}") from None
+    emitter = made.emitter
+    if short := shortages(program_needs(emitter.steps, emitter.image.size, emitter.write_size)):
+        raise DoesNotFitError(graph.name, work.config.name, short)
+    return made
 
 
 def _notes(operations: tuple[Operation, ...], steps: list[Step], budget: MemoryBudget) -> dict[str, Any]:

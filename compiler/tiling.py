@@ -5,15 +5,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.isa import Memory
 from vitreous.spec.layout import align, ceil_div
 
 GROUPS = 8
 """Row groups around a layer norm: enough that its work hides behind the matrix unit, few enough to keep
 programs short."""
+
+
+Words = Mapping[Memory, int]
+"""Words of each memory."""
+LARGEST_PARTS = 1000
+"""A plan whose chunks are a smaller part of W than this has the smallest ones there are."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class MemoryBudget:
 
     def without(self, memory: str, tiles: int) -> MemoryBudget | None:
         """The next smaller memory budget when ``memory`` was too small for one with ``tiles`` row tiles, or None."""
-        if memory in "WP" and self.weight_parts < 1000:
+        if memory in "WP" and self.weight_parts < LARGEST_PARTS:
             return replace(self, weight_parts=self.weight_parts * 2)
         if memory == "X" and self.early_norm:
             return replace(self, early_norm=False)
@@ -50,26 +58,31 @@ def balanced(count: int, unit: int, most: int) -> list[range]:
 
 
 def column_chunks(
-    config: AcceleratorConfig, columns: int, k_words: int, free_words: int, budget: MemoryBudget
+    config: AcceleratorConfig,
+    columns: int,
+    k_words: int,
+    free_words: int,
+    entries: int,
+    budget: MemoryBudget,
 ) -> list[range]:
     """Output channels in chunks whose weights take ``free_words / budget.weight_parts`` words of W, and
-    their parameters of P.
+    their parameters as large a part of the ``entries`` of P.
 
     A chunk is a multiple of max(N, V) channels, so that it begins with a weight tile and with an output word.
     """
     lanes, unit = config.array.lanes, max(config.array.lanes, config.array.depth)
     weights = int(free_words / budget.weight_parts) // k_words * lanes
-    parameters = int(config.p_depth / budget.weight_parts) - 1
+    parameters = int(entries / budget.weight_parts) - 1
     return balanced(columns, unit, min(weights, parameters))
 
 
-def indivisible(config: AcceleratorConfig, budget: MemoryBudget, inner: int) -> bool:
-    """Whether every chunk of ``column_chunks`` is as small as it can be, for products that sum over ``inner`` or more:
-    a plan with more ``weight_parts`` would be the same.
+def indivisible(config: AcceleratorConfig, budget: MemoryBudget, inner: int, w_words: int) -> bool:
+    """Whether every chunk of ``column_chunks`` is as small as it can be, for products that sum over ``inner`` or more
+    and ``w_words`` of W: a plan with more ``weight_parts`` would be the same.
     """
     lanes, unit = config.array.lanes, max(config.array.lanes, config.array.depth)
     k_words = ceil_div(inner, config.array.depth)
-    return int(config.w_depth / budget.weight_parts) // k_words * lanes <= unit
+    return int(w_words / budget.weight_parts) // k_words * lanes <= unit
 
 
 def row_groups(tiles: range, groups: int = GROUPS) -> list[range]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vitreous.spec.errors import VitreousError
 
-class GoldenError(ValueError):
+
+class GoldenError(VitreousError, ValueError):
     """What cannot be computed as the numerics define it; the sentence names the node or the instruction."""

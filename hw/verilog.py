@@ -14,6 +14,8 @@ from amaranth.lib.wiring import In
 from vitreous.hw.accelerator import Accelerator, top_members
 from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.errors import VitreousError
+from vitreous.spec.folders import caches_of_tools
 
 TOP = "accelerator"
 """Name of the Verilog module; the modules inside it are called ``accelerator.part``."""
@@ -25,7 +27,7 @@ _INITIAL = re.compile(r"^  initial begin\n((?:    [^\n]*;\n)+)  end\n", re.MULTI
 _ZERO_WORD = re.compile(r"    (\S+)\[(\d+)\] = (\d+)'h0+;")
 
 
-class VerilogError(ValueError):
+class VerilogError(VitreousError, ValueError):
     """Verilog that cannot be written; the sentence says what and where."""
 
 
@@ -38,9 +40,10 @@ def emit(config: AcceleratorConfig, platform: UltraScalePlus | None = None) -> s
     For edge256 13 s of CPU: Amaranth 10 s, half of it for the zeros of the memories, and Yosys 3 s. A ``yosys`` of
     version 0.40 or newer on PATH is taken before the one in WebAssembly.
     """
-    text = verilog.convert(
-        Accelerator(config), platform=platform, name=TOP, strip_internal_attrs=True, emit_src=False
-    )
+    with caches_of_tools():
+        text = verilog.convert(
+            Accelerator(config), platform=platform, name=TOP, strip_internal_attrs=True, emit_src=False
+        )
     text = _INITIAL.sub(_fold, text)
     # A signal of width 0 (an index below depth 1) is declared, as two bits, and used nowhere.
     text = _EMPTY.sub("", text)

@@ -13,8 +13,9 @@ from vitreous.models.macs import macs
 from vitreous.models.names import available
 
 if TYPE_CHECKING:
-    from vitreous.models.catalog import LoadedModel, load
     from vitreous.models.checkpoint import load_checkpoint
+    from vitreous.models.door import load
+    from vitreous.models.loaded import LoadedModel
     from vitreous.models.vit import VisionTransformer, ViTConfig
 
 __all__ = [
@@ -29,10 +30,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "LoadedModel": "catalog",
+    "LoadedModel": "loaded",
     "ViTConfig": "vit",
     "VisionTransformer": "vit",
-    "load": "catalog",
+    "load": "door",
     "load_checkpoint": "checkpoint",
 }
 

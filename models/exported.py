@@ -5,27 +5,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
+from torch.utils import _pytree as pytree
 
 from vitreous.models.errors import ModelError
+from vitreous.models.logits import Shape, logits_among, logits_of
 
-Shape = tuple[int, int, int]
 # torch writes 2 as the lower bound of a size that may also be 1: it only says that 1 was not the example.
 _FREE_LOWER_BOUND = 2
 
 
 class ExportedModule(nn.Module):
-    """``float32 [n, C, H, W]`` to the program's result for any ``n``, in parts of as many images as it takes at once.
+    """``float32 [n, C, H, W]`` to logits for any ``n``, in parts of as many images as the program takes at once.
 
-    Parameters: ``program``, whose one input is ``[n, C, H, W]`` with ``n`` 1 or dynamic; ``label`` names it in
-    errors. Members: ``input_shape`` ``(C, H, W)``; ``most`` images at once, None without a bound. ``train`` and
-    ``eval`` change nothing: what a program computes was fixed when it was exported.
+    Parameters: ``program``, whose one input is ``float32 [n, C, H, W]`` with ``n`` 1 or dynamic, by position or by
+    keyword; ``label`` names it in errors. Members: ``input_shape`` ``(C, H, W)``; ``most`` images at once, None without
+    a bound. ``train`` and ``eval`` change nothing: what a program computes was fixed when it was exported.
 
-    Raises ``ModelError`` for other inputs.
+    Raises ``ModelError`` for other inputs, and from ``forward`` where the program returns no logits.
     """
 
     def __init__(self, program: ExportedProgram, label: str) -> None:
@@ -42,6 +43,8 @@ class ExportedModule(nn.Module):
         channels, height, width = image
         self.input_shape: Shape = (channels, height, width)
         self.most = 1 if isinstance(batch, int) else _upper_bound(program, batch, label)
+        self.keyword = _keyword(program)
+        self.label = label
         self.program = program.module()
         self.training = False
 
@@ -50,10 +53,14 @@ class ExportedModule(nn.Module):
         return self
 
     def forward(self, images: Tensor) -> Tensor:
-        """The program's result for ``images`` ``[n, C, H, W]``."""
+        """Logits ``float32 [n, classes]`` of ``images`` ``[n, C, H, W]``."""
         if self.most is None or len(images) <= self.most:
-            return cast(Tensor, self.program(images))
-        return torch.cat([self.program(part) for part in images.split(self.most)])
+            return self._part(images)
+        return torch.cat([self._part(part) for part in images.split(self.most)])
+
+    def _part(self, images: Tensor) -> Tensor:
+        found = self.program(images) if self.keyword is None else self.program(**{self.keyword: images})
+        return logits_of(found, self.label)
 
 
 def read_program(path: Path) -> ExportedProgram:
@@ -76,18 +83,59 @@ def program_of(module: nn.Module, label: str) -> ExportedProgram | None:
         return None
     values = [node.meta.get("val") for node in module.graph.nodes if node.op == "placeholder"]
     if len(values) != 1 or not isinstance(values[0], Tensor) or values[0].ndim != 4:
-        return None
+        raise ModelError(
+            f"{label} is an exported module of {len(values)} inputs; one of [n, C, H, W] is needed"
+        )
     batch, *image = values[0].shape
     fixed = isinstance(batch, int)
     example = torch.zeros(int(batch) if fixed else 2, *(int(size) for size in image))
+    keyword = _only_keyword(module._in_spec)
+    free = {0: torch.export.Dim.AUTO}
+    dynamic: Any = None if fixed else ({keyword: free} if keyword else (free,))
     try:
-        return torch.export.export(
-            module, (example,), dynamic_shapes=None if fixed else ({0: torch.export.Dim.AUTO},)
-        )
+        if keyword is None:
+            return torch.export.export(module, (example,), dynamic_shapes=dynamic)
+        return torch.export.export(module, (), {keyword: example}, dynamic_shapes=dynamic)
     except Exception as error:
         raise ModelError(
             f"{label} returned an exported module that cannot be read: {_first_line(error)}"
         ) from error
+
+
+def with_logits_alone(program: ExportedProgram, label: str) -> ExportedProgram:
+    """``program`` without the other tensors that it returns; itself where the logits are all that it returns.
+
+    Raises ``ModelError`` where none of several is called logits.
+    """
+    module = program.module()
+    assert isinstance(module, fx.GraphModule)
+    spec: Any = module._out_spec
+    if spec.num_leaves == 1:
+        return program
+    (output,) = (node for node in module.graph.nodes if node.op == "output")
+    # Meta tensors stand for the results: which one is meant is decided as in a module.
+    nodes = list(output.args[0])
+    results = [node.meta["val"] if isinstance(node, fx.Node) else None for node in nodes]
+    logits = logits_among(pytree.tree_unflatten(results, spec), label)
+    (chosen,) = (node for node, value in zip(nodes, results, strict=True) if value is logits)
+    code: Any = module.graph._codegen
+    code.pytree_info = code.pytree_info._replace(out_spec=pytree.tree_flatten(torch.zeros(1))[1])
+    output.args = ((chosen,),)
+    module.graph.eliminate_dead_code()
+    module.recompile()
+    made = program_of(module, label)
+    assert made is not None
+    return made
+
+
+def _keyword(program: ExportedProgram) -> str | None:
+    """The name under which the program takes its one input; None for a position."""
+    return _only_keyword(program.call_spec.in_spec)
+
+
+def _only_keyword(spec: Any) -> str | None:
+    _args, words = pytree.tree_unflatten(list(range(spec.num_leaves)), spec)
+    return next(iter(words), None)
 
 
 def _input_size(program: ExportedProgram, label: str) -> torch.Size:
@@ -99,6 +147,9 @@ def _input_size(program: ExportedProgram, label: str) -> torch.Size:
         raise ModelError(
             f"{label} takes inputs {described or 'other than tensors'}; one of [n, C, H, W] is needed"
         )
+    (dtype,) = (node.meta["val"].dtype for node in inputs)
+    if dtype != torch.float32:
+        raise ModelError(f"{label} was exported for images of {dtype}; export the model in torch.float32")
     return cast(torch.Size, shapes[0])
 
 

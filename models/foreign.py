@@ -1,64 +1,84 @@
-"""A user's own model: from a factory function named on the command line, or from an exported program."""
+"""A user's own model: an object in Python, what a factory function returns, or an exported program."""
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.export import ExportedProgram
 
+from vitreous.models.dataset.image_set import Normalization
 from vitreous.models.errors import ModelError
-from vitreous.models.exported import ExportedModule, Shape, program_of, read_program
+from vitreous.models.exported import ExportedModule, program_of, read_program, with_logits_alone
+from vitreous.models.logits import Shape
+from vitreous.models.named import current_folder_first, find
 
-Normalization = tuple[tuple[float, ...], tuple[float, ...]]
+FORMS = (
+    "a module, an exported program, (module, calibration images) or "
+    "(module, calibration images, test images, labels)"
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Foreign:
-    """What a user's model brought along; ``None`` for what it did not. Fields as in ``LoadedModel``."""
+    """What a user's model brought along; ``None`` for what it did not.
 
+    label : what errors call it. module : as it came, or an ``ExportedModule``. calibration, test : anything that
+    ``dataset.read`` takes. declared : the input's shape that the module cannot differ from; usual : the one that it
+    was made for, which given images override.
+    """
+
+    label: str
     module: nn.Module
-    input_shape: Shape
-    calibration: Tensor | None = None
-    test_images: Tensor | None = None
-    test_labels: Tensor | None = None
-    normalization: Normalization | None = None
     exported: ExportedProgram | None = None
+    calibration: Any = None
+    test: Any = None
+    declared: Shape | None = None
+    usual: Shape | None = None
+    normalization: Normalization | None = None
+    crop: float = 1.0
 
 
 def from_factory(spec: str) -> Foreign:
     """Import ``package.module:factory``, the current folder first, and call it.
 
-    Raises ``ModelError`` if that fails or if the result is not of one of the forms that ``catalog.load`` names.
+    Raises ``ModelError`` if that fails or if the result is not one of ``FORMS``.
     """
-    module_name, _, attribute = spec.partition(":")
-    if not module_name or not attribute:
-        raise ModelError(f"{spec!r} is not of the form package.module:factory")
-    with _current_folder_first():
-        factory = _import(spec, module_name, attribute)
-        try:
-            made = factory()
-        except Exception as error:
-            raise ModelError(f"{spec} failed: {type(error).__name__}: {error}") from error
-    module, calibration, images, labels = _unpack(spec, made)
-    exported = program_of(module, spec)
-    if exported is not None:
-        module = ExportedModule(exported, spec)
+    factory = find(spec, "factory")
+    if not callable(factory) and not isinstance(factory, tuple):
+        raise ModelError(f"{spec.partition(':')[0]} has no function {spec.partition(':')[2]}")
+    return from_object(factory, spec)
+
+
+def from_object(made: Any, label: str) -> Foreign:
+    """A module, a program, one of both with its data, or a function without arguments that returns one of these.
+
+    Raises ``ModelError`` for anything else.
+    """
+    if callable(made) and not isinstance(made, nn.Module | ExportedProgram):
+        made = _called(made, label)
+    parts = made if isinstance(made, tuple) else (made,)
+    if len(parts) not in (1, 2, 4) or not isinstance(parts[0], nn.Module | ExportedProgram):
+        found = ", ".join(type(part).__name__ for part in parts)
+        raise ModelError(f"{label} must be or return {FORMS}, not {found or 'nothing'}")
+    module, calibration, images, labels = parts + (None,) * (4 - len(parts))
+    program = module if isinstance(module, ExportedProgram) else program_of(module, label)
+    if program is not None:
+        module = ExportedModule(program, label)
+        program = with_logits_alone(program, label)
     return Foreign(
-        module=module.eval(),
-        input_shape=_input_shape(spec, module, calibration),
+        label=label,
+        module=module,
+        exported=program,
         calibration=calibration,
-        test_images=images,
-        test_labels=labels,
-        normalization=_timm_normalization(module),
-        exported=exported,
+        test=None if images is None else (images, labels),
+        declared=_declared_shape(module, label),
+        usual=_shape(_timm_config(module).get("input_size") or _huggingface_size(module), label),
+        normalization=_normalization(module, label),
+        crop=float(_timm_config(module).get("crop_pct") or 1.0),
     )
 
 
@@ -67,90 +87,45 @@ def from_exported(path: Path) -> Foreign:
 
     Raises ``ModelError`` if the file is missing or damaged, or has other inputs.
     """
-    program = read_program(path)
-    module = ExportedModule(program, str(path))
-    return Foreign(module=module, input_shape=module.input_shape, exported=program)
+    return from_object(read_program(path), str(path))
 
 
-@contextmanager
-def _current_folder_first() -> Iterator[None]:
-    folder = os.getcwd()
-    sys.path.insert(0, folder)
+def _called(factory: Callable[[], Any], label: str) -> Any:
     try:
-        yield
-    finally:
-        sys.path.remove(folder)
-
-
-def _import(spec: str, module_name: str, attribute: str) -> Callable[[], Any]:
-    try:
-        found: Any = importlib.import_module(module_name)
+        with current_folder_first():  # where what it imports may lie, too
+            return factory()
     except Exception as error:
-        raise ModelError(
-            f"cannot import {module_name} for {spec}: {type(error).__name__}: {error}"
-        ) from error
-    for part in attribute.split("."):
-        found = getattr(found, part, None)
-    if not callable(found):
-        raise ModelError(f"{module_name} has no function {attribute}")
-    return cast(Callable[[], Any], found)
+        raise ModelError(f"{label} failed: {type(error).__name__}: {error}") from error
 
 
-def _unpack(spec: str, made: Any) -> tuple[nn.Module, Tensor | None, Tensor | None, Tensor | None]:
-    parts = made if isinstance(made, tuple) else (made,)
-    if len(parts) not in (1, 2, 4) or not isinstance(parts[0], nn.Module):
-        raise ModelError(
-            f"{spec} must return a module, (module, calibration) or (module, calibration, test_images, test_labels)"
-        )
-    module, calibration, images, labels = parts + (None,) * (4 - len(parts))
-    if len(parts) > 1:
-        calibration = _checked_images(spec, "calibration images", calibration)
-    if len(parts) == 4:
-        images = _checked_images(spec, "test images", images)
-        if images.shape[1:] != calibration.shape[1:]:
-            raise ModelError(f"{spec}: calibration and test images differ in shape")
-        if labels is not None and (not isinstance(labels, Tensor) or labels.shape != images.shape[:1]):
-            raise ModelError(f"{spec}: the test labels must be a tensor with one label for each test image")
-    return module, calibration, images, None if labels is None else labels.long()
-
-
-def _checked_images(spec: str, what: str, images: Any) -> Tensor:
-    if not isinstance(images, Tensor) or images.ndim != 4 or not images.numel():
-        raise ModelError(f"{spec}: the {what} must be a tensor [n, C, H, W]")
-    if not images.is_floating_point():
-        raise ModelError(f"{spec}: the {what} must be normalised floating-point images, not {images.dtype}")
-    return images.float()
-
-
-def _input_shape(spec: str, module: nn.Module, calibration: Tensor | None) -> Shape:
-    """``(C, H, W)`` from what the module says of itself, checked against the calibration images."""
-    declared = _declared_shape(module)
-    if calibration is not None:
-        channels, height, width = calibration.shape[1:]
-        if declared not in (None, (channels, height, width)):
-            given = (channels, height, width)
-            raise ModelError(f"{spec}: the model takes {declared} but its calibration images are {given}")
-        return channels, height, width
-    if declared is None:
-        raise ModelError(
-            f"{spec}: the input shape is unknown; give the module an attribute input_shape = (C, H, W) "
-            "or return calibration images with it"
-        )
-    return declared
-
-
-def _declared_shape(module: nn.Module) -> Shape | None:
-    """Our own attribute ``input_shape``, else timm's ``pretrained_cfg``, else the size in its patch embedding."""
-    size = getattr(module, "input_shape", None) or _timm_config(module).get("input_size")
+def _declared_shape(module: nn.Module, label: str) -> Shape | None:
+    """Our own attribute ``input_shape``, else the size in timm's patch embedding."""
+    size = getattr(module, "input_shape", None)
     embed: Any = getattr(module, "patch_embed", None)
-    if size is None and hasattr(embed, "img_size") and isinstance(getattr(embed, "proj", None), nn.Conv2d):
+    if (
+        size is None
+        and getattr(embed, "img_size", None)
+        and isinstance(getattr(embed, "proj", None), nn.Conv2d)
+    ):
         size = (embed.proj.in_channels, *embed.img_size)
+    return _shape(size, label)
+
+
+def _huggingface_size(module: nn.Module) -> tuple[int, ...] | None:
+    config: Any = getattr(module, "config", None)
+    size, channels = getattr(config, "image_size", None), getattr(config, "num_channels", None)
+    if size is None or channels is None:
+        return None
+    return (channels, *size) if isinstance(size, tuple | list) else (channels, size, size)
+
+
+def _shape(size: Any, label: str) -> Shape | None:
     if size is None:
         return None
     try:
         channels, height, width = (int(value) for value in size)
     except (TypeError, ValueError):
-        raise ModelError(f"the module's input shape {size!r} is not (C, H, W)") from None
+        raise ModelError(f"{label}: the module's input shape {size!r} is not (C, H, W)") from None
     return channels, height, width
 
 
@@ -162,8 +137,16 @@ def _timm_config(module: nn.Module) -> dict[str, Any]:
     return {}
 
 
-def _timm_normalization(module: nn.Module) -> Normalization | None:
+def _normalization(module: nn.Module, label: str) -> Normalization | None:
+    """Our own attributes ``input_mean`` and ``input_std``, else timm's configuration."""
     config = _timm_config(module)
-    if "mean" in config and "std" in config:
-        return tuple(map(float, config["mean"])), tuple(map(float, config["std"]))
-    return None
+    mean = getattr(module, "input_mean", config.get("mean"))
+    std = getattr(module, "input_std", config.get("std"))
+    if mean is None and std is None:
+        return None
+    try:
+        return tuple(float(value) for value in mean), tuple(float(value) for value in std)  # type: ignore[union-attr]
+    except (TypeError, ValueError):
+        raise ModelError(
+            f"{label}: input_mean and input_std must be given together, one number for each channel"
+        ) from None

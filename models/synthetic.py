@@ -12,6 +12,10 @@ from torch import Tensor, nn
 
 # Amplitude falls as 1/f in photographs (power as 1/f^2): Field, "Relations between the statistics of natural
 # images and the response properties of cortical cells" (1987).
+SOURCE = "synthetic images with a 1/f spectrum, seeded"
+CALIBRATION_IMAGES = 16
+TEST_IMAGES = 8
+_CALIBRATION_SEED, _TEST_SEED = 11, 12
 _SHARED_BETWEEN_CHANNELS = 0.8  # colour channels of photographs are strongly correlated
 _SHARPNESS = 2.0  # of q and of k: attention scores then have a deviation of about 2
 
@@ -38,6 +42,14 @@ def images(count: int, shape: tuple[int, int, int], seed: int) -> Tensor:
     # Each picture gets a brightness of its own: without it every image would have the same mean.
     brightness = 0.45 + 0.1 * torch.randn(count, 1, 1, 1, generator=generator)
     return (brightness + 0.23 * field).clamp(0, 1).mul(255).round().div(255)
+
+
+def data(
+    shape: tuple[int, int, int], mean: tuple[float, ...], std: tuple[float, ...]
+) -> tuple[Tensor, Tensor]:
+    """Calibration and test images of ``shape``, normalised, for a model without any of its own."""
+    calibration = images(CALIBRATION_IMAGES, shape, _CALIBRATION_SEED)
+    return normalize(calibration, mean, std), normalize(images(TEST_IMAGES, shape, _TEST_SEED), mean, std)
 
 
 def normalize(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

@@ -29,8 +29,9 @@ from vitreous.spec.images import quantize_images
 from vitreous.spec.variants import SoftmaxVariant
 
 Progress = Callable[[str, int, int], None]
-# Larger batches calibrate no faster on a CPU, and the importer's element numbers grow with them.
+# Larger batches calibrate no faster on a CPU, and memory grows with them: at most 8 images, and 8 of 224 pixels.
 _LARGEST_BATCH = 8
+_LARGEST_PIXELS = _LARGEST_BATCH * 224 * 224
 
 
 def quantize(
@@ -198,7 +199,7 @@ def _export(module: nn.Module | ExportedProgram, calibration: Tensor) -> tuple[E
     with _quiet_torch():
         if isinstance(module, ExportedProgram):
             return module.run_decompositions({}), _batch_of(module, calibration)
-        batch = max(size for size in range(1, _LARGEST_BATCH + 1) if len(calibration) % size == 0)
+        batch = batch_size(calibration)
         modes = {part: part.training for part in module.modules()}
         # The module of an exported program has no modes, and its eval() raises.
         if not isinstance(module, fx.GraphModule):
@@ -215,6 +216,12 @@ def _export(module: nn.Module | ExportedProgram, calibration: Tensor) -> tuple[E
             for part, training in modes.items():
                 part.training = training
         return exported.run_decompositions({}), batch
+
+
+def batch_size(images: Tensor) -> int:
+    """How many of ``images [n, C, H, W]`` to export for and to run at once: a divisor of n."""
+    most = max(1, min(_LARGEST_BATCH, _LARGEST_PIXELS // (images.shape[2] * images.shape[3])))
+    return max(size for size in range(1, most + 1) if len(images) % size == 0)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vitreous.spec.errors import VitreousError
 
-class ReportError(ValueError):
+
+class ReportError(VitreousError, ValueError):
     """Recorded data that is incomplete, contradicts itself or has no meaning; the sentence names the entry."""

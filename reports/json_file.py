@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
 
@@ -98,7 +99,14 @@ def _converter() -> Converter:
 
 
 def _exactly(value: Any, kind: type) -> Any:
-    """A number that was written as an integer stays one, so that it is written again as it was."""
+    """A number that was written as an integer stays one, so that it is written again as it was. A word of an
+    enumeration becomes its member.
+    """
+    if issubclass(kind, Enum):
+        words = [member.value for member in kind]
+        if value not in words:
+            raise _WrongTypeError(f"must be one of {', '.join(words)}, not {value!r}")
+        return kind(value)
     fits = type(value) is kind or (kind is float and type(value) is int)
     if not fits:
         raise _WrongTypeError(f"must be {_NAMES[kind]}, not {value!r}")

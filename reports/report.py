@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from vitreous.reports.ablation.ablation import Ablation
 from vitreous.reports.activity.activity import Activity, activities
@@ -16,12 +16,17 @@ from vitreous.reports.exploration.exploration import Exploration
 from vitreous.reports.figures import figures
 from vitreous.reports.figures.events import events
 from vitreous.reports.figures.figures import LayerRow, QueueRow, Share, Traffic
+from vitreous.reports.figures.interval import wilson
 from vitreous.reports.figures.memory_map import MemoryMap, memory_map
 from vitreous.reports.figures.roofline import Roofline, roofline
 from vitreous.reports.figures.schedule import Schedule, schedule
 from vitreous.reports.figures.transfers import Transfer, transfers
+from vitreous.reports.findings.findings import Findings, findings
 from vitreous.reports.record.provenance import SOURCES, ClockSource, hows
-from vitreous.reports.record.record import AttentionRecord, Check, Record
+from vitreous.reports.record.record import AccuracyRecord, AttentionRecord, Check, ImagesRecord, Record
+from vitreous.spec.images import ImageOrigin
+
+Interval = tuple[float, float]
 
 ASSUMED_CLOCK_MHZ = 200.0
 """The clock for latency where the user gives none: an assumption, and the report says so. No tool has timed it."""
@@ -33,7 +38,9 @@ class Report:
     ``reports.record.provenance.HOWS``.
 
     exploration, ablation : of ``vitreous explore`` and ``vitreous ablate``, where the page shows one.
-    accuracy_float, accuracy_int, agreement are fractions in 0..1, None where ``accuracy_note`` says why.
+    accuracy_float, accuracy_int, agreement : fractions in 0..1, None where ``accuracy_note`` says why; each
+    has its 95 % ``interval``. accuracy_test, accuracy_calibration : whose images. accuracy_caution : why these figures
+    say little.
     """
 
     model: str
@@ -49,6 +56,12 @@ class Report:
     accuracy_int: float | None
     accuracy_images: int
     accuracy_note: str
+    accuracy_test: ImagesRecord | None
+    accuracy_calibration: ImagesRecord | None
+    accuracy_caution: tuple[str, ...]
+    accuracy_float_interval: Interval | None
+    accuracy_int_interval: Interval | None
+    agreement_interval: Interval | None
     agreement: float | None
     cycles_per_image: float
     macs_per_image: int
@@ -77,6 +90,7 @@ class Report:
     roofline: Roofline
     transfers: tuple[Transfer, ...]
     energy: EnergySection
+    findings: Findings
     area: tuple[TargetArea, ...]
     activity: tuple[Activity, ...]
     config: Mapping[str, Any]
@@ -85,6 +99,13 @@ class Report:
     how: Mapping[str, str]
     exploration: Exploration | None = None
     ablation: Ablation | None = None
+
+    @property
+    def verdict(self) -> str:
+        """``yes`` where everything compared is equal to golden, ``no``, or ``not compared``."""
+        if self.values_compared + self.bytes_compared == 0:
+            return "not compared"
+        return "yes" if self.equal else "no"
 
     def as_dict(self) -> dict[str, Any]:
         """The contents of report.json; whole numbers of cycles stay integers."""
@@ -137,13 +158,39 @@ def _accuracy(record: Record) -> dict[str, Any]:
         if count is not None and not (a.images > 0 and 0 <= count <= a.images):
             raise ReportError(f"accuracy.{name} is {count} of {a.images} images")
     share = {name: None if count is None else count / a.images for name, count in counts.items()}
+    interval = {name: None if count is None else wilson(count, a.images) for name, count in counts.items()}
     return {
         "accuracy_float": share["correct_float"],
         "accuracy_int": share["correct_int"],
         "agreement": share["agree"],
         "accuracy_images": a.images,
         "accuracy_note": a.reason,
+        "accuracy_test": a.test,
+        "accuracy_calibration": a.calibration,
+        "accuracy_caution": cautions(a),
+        "accuracy_float_interval": interval["correct_float"],
+        "accuracy_int_interval": interval["correct_int"],
+        "agreement_interval": interval["agree"],
     }
+
+
+def cautions(accuracy: AccuracyRecord) -> tuple[str, ...]:
+    """Why figures on these images say little, each a part of a sentence; empty for images that were meant for this."""
+    if accuracy.test is None or accuracy.calibration is None:
+        return ()
+    found = []
+    match accuracy.test.origin:
+        case ImageOrigin.GIVEN | ImageOrigin.SHIPPED:
+            pass
+        case ImageOrigin.SYNTHETIC:
+            found.append("synthetic images: they say nothing about accuracy")
+        case ImageOrigin.CALIBRATION:
+            found.append("calibration's own images: they flatter")
+        case never:
+            assert_never(never)
+    if accuracy.calibration.origin is ImageOrigin.SYNTHETIC:
+        found.append("calibrated on synthetic images")
+    return tuple(found)
 
 
 def _speed(record: Record, clock_mhz: float) -> dict[str, Any]:
@@ -182,18 +229,25 @@ def _simulation(record: Record) -> dict[str, Any]:
 def summarize(
     record: Record, *, clock_mhz: float | None = None, energy: EnergyChoice | None = None
 ) -> Report:
-    """Every figure of a run. ``clock_mhz`` is the user's; without it ASSUMED_CLOCK_MHZ is taken and marked so.
+    """Every figure of a run.
 
-    energy : the technology and the DRAM whose energies are taken.
+    clock_mhz : given now; without it that of the run (``record.choices``), and where the run had none
+    ASSUMED_CLOCK_MHZ, marked so.
+    energy : the technology and the DRAM whose energies are taken; without it those of the run.
 
     Raises ReportError when the data contradicts itself.
     """
-    clock = ASSUMED_CLOCK_MHZ if clock_mhz is None else clock_mhz
+    known = clock_mhz if clock_mhz is not None else record.choices.clock_mhz
+    clock = ASSUMED_CLOCK_MHZ if known is None else known
     if not clock > 0:
         raise ReportError(f"The clock must be a positive number of MHz, not {clock}")
-    clock_source: ClockSource = "assumed" if clock_mhz is None else "given"
+    clock_source: ClockSource = "assumed" if known is None else "given"
+    if energy is None:
+        energy = EnergyChoice(technology=record.choices.technology, dram=record.choices.dram)
     counted = events(record.program, record.accelerator)
-    rows = figures.layers(record, counted)
+    rows, stalls = figures.layers(record, counted), figures.stalls(record)
+    spent = energy_section(record, rows, counted, clock, energy)
+    composed = area_section(record.accelerator)
     return Report(
         **_machine(record),
         **_equality(record.checks),
@@ -203,15 +257,16 @@ def summarize(
         clock_mhz=clock,
         clock_source=clock_source,
         layers=rows,
-        stalls=figures.stalls(record),
+        stalls=stalls,
         queues=figures.queues(record),
         traffic=figures.traffic(record),
         schedule=schedule(record),
         memory_map=memory_map(record),
         roofline=roofline(record, rows, counted, clock),
         transfers=transfers(record, counted),
-        energy=energy_section(record, rows, counted, clock, energy or EnergyChoice()),
-        area=area_section(record.accelerator),
+        energy=spent,
+        findings=findings(record, stalls, spent, composed),
+        area=composed,
         activity=activities(),
         sources=SOURCES,
         how=hows(clock_source),

@@ -1,4 +1,4 @@
-"""The simulated DRAM as data: its size, its timing, and whether a program fits; no simulator is needed here."""
+"""The simulated DRAM as data: its size, which a program decides, and its timing; no simulator is needed here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.limits import MEMORY_LATENCY, WINDOW_ALIGN
 from vitreous.spec.program import Program
 
-DRAM_BYTES = 1 << 26
+LEAST_BITS = 26
+"""The simulated DRAM has at least this many address bits: 64 MiB, so that most programs share one simulator."""
+MOST_BITS = 32
+"""Of an address on the bus."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +33,26 @@ class MemoryTiming:
 
 
 def check_program(program: Program, config: AcceleratorConfig) -> None:
-    """Raises SimulationError when the program is for another accelerator or needs more DRAM than the bench has."""
+    """Raises SimulationError when the program is for another accelerator or needs more DRAM than addresses reach."""
     if program.config_digest != config.digest:
         raise SimulationError(
             f"The program was compiled for configuration {program.config_digest}, "
             f"the accelerator {config.name} has {config.digest}"
         )
-    needed = write_base(program) + program.write_size
-    if needed > DRAM_BYTES:
-        raise SimulationError(f"The program needs {needed} bytes of DRAM, the bench has {DRAM_BYTES}")
+    if _needed(program) > 1 << MOST_BITS:
+        raise SimulationError(
+            f"The program needs {_needed(program)} bytes of DRAM, and {MOST_BITS}-bit addresses reach {1 << MOST_BITS}"
+        )
+
+
+def memory_bits(*programs: Program) -> int:
+    """log2 of the bytes of a simulated DRAM that holds any of ``programs``."""
+    return max(LEAST_BITS, *((_needed(program) - 1).bit_length() for program in programs))
+
+
+def _needed(program: Program) -> int:
+    """Bytes of both windows."""
+    return write_base(program) + program.write_size
 
 
 def write_base(program: Program) -> int:

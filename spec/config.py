@@ -10,9 +10,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from vitreous.spec.limits import ATTENTION_KEYS
+from vitreous.spec.ranges import Choice, Told, Within, check
+from vitreous.spec.ranges import ConfigError as ConfigError
 from vitreous.spec.storage import StorageError, read_toml
 from vitreous.spec.variants import (
     ACTIVATIONS,
@@ -21,7 +23,6 @@ from vitreous.spec.variants import (
     NORMS,
     ActivationFunction,
     ActivationVariant,
-    Kind,
     Multiplier,
     NormVariant,
     SoftmaxVariant,
@@ -29,49 +30,25 @@ from vitreous.spec.variants import (
 )
 
 
-class ConfigError(ValueError):
-    """A configuration that cannot work; the sentence names the field and the value."""
-
-
-def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    # By type too: Python holds 8.0 and True for integers, the hardware does not.
-    if not any(type(value) is type(choice) and value == choice for choice in allowed):
-        raise ConfigError(f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}")
-
-
-def _member(part: object, name: str, field_: str, kind: type[Kind]) -> Kind:
-    """Field ``field_`` of a frozen ``part`` as a member of ``kind``, put in its place there: TOML holds words."""
-    value = getattr(part, field_)
-    _choice(name, str(value) if isinstance(value, kind) else value, tuple(str(member) for member in kind))
-    member = kind(value)
-    object.__setattr__(part, field_, member)
-    return member
-
-
-def _within(name: str, value: object, low: int, high: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ConfigError(f"{name} must be an integer in {low}..{high}, not {value!r}")
-
-
 @dataclass(frozen=True, kw_only=True)
 class ArrayConfig:
     """The shared compute unit: ``groups`` arrays of ``lanes x lanes`` processing elements, each a
     ``depth``-deep dot product.
 
+    lanes : rows and columns of the array; also the rows of a tile and the lanes of every unit beside it.
+    depth : products that a processing element adds in one cycle.
+    groups : arrays; one today.
     multiplier : ``plain`` (one product a multiplier, summed in logic), ``accumulate`` (one product a DSP block, which
         also sums), or ``packed`` (two products a DSP block, which also sums): the same numbers in the same cycles.
     """
 
-    lanes: int = 8
-    depth: int = 4
-    groups: int = 1
+    lanes: Annotated[int, Choice(4, 8, 16, 32)] = 8
+    depth: Annotated[int, Choice(1, 2, 4, 8)] = 4
+    groups: Annotated[int, Choice(1)] = 1
     multiplier: Multiplier = Multiplier.PLAIN
 
     def __post_init__(self) -> None:
-        _choice("array.lanes", self.lanes, (4, 8, 16, 32))
-        _choice("array.depth", self.depth, (1, 2, 4, 8))
-        _choice("array.groups", self.groups, (1,))
-        _member(self, "array.multiplier", "multiplier", Multiplier)
+        check(self, "array")
 
     @property
     def macs_per_cycle(self) -> int:
@@ -89,33 +66,31 @@ class MemoryConfig:
     score_keys : S, the longest score row (keys) that one query tile may have; the buffer holds two of them.
     """
 
-    activation_kib: int = 256
-    weight_kib: int = 128
-    residual_kib: int = 160
-    parameter_entries: int = 4096
-    score_keys: int = 256
+    activation_kib: Annotated[int, Within(1, 16384)] = 256
+    weight_kib: Annotated[int, Within(1, 16384)] = 128
+    residual_kib: Annotated[int, Within(1, 16384)] = 160
+    parameter_entries: Annotated[int, Within(32, 65536)] = 4096
+    score_keys: Annotated[int, Within(8, ATTENTION_KEYS, multiple=8)] = 256
 
     def __post_init__(self) -> None:
-        for name in ("activation_kib", "weight_kib", "residual_kib"):
-            _within(f"memory.{name}", getattr(self, name), 1, 16384)
-        _within("memory.parameter_entries", self.parameter_entries, 32, 65536)
-        _within("memory.score_keys", self.score_keys, 8, ATTENTION_KEYS)
-        if self.score_keys % 8:
-            raise ConfigError(f"memory.score_keys must be a multiple of 8, not {self.score_keys}")
+        check(self, "memory")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BusConfig:
-    """The AXI4 memory port: data width in bits, beats of the longest burst, read bursts in flight."""
+    """The AXI4 memory port.
 
-    data_bits: int = 64
-    burst_beats: int = 16
-    outstanding_reads: int = 8
+    data_bits : width of the data in bits.
+    burst_beats : beats of the longest burst.
+    outstanding_reads : read bursts in flight.
+    """
+
+    data_bits: Annotated[int, Choice(64, 128, 256)] = 64
+    burst_beats: Annotated[int, Choice(4, 8, 16, 32, 64)] = 16
+    outstanding_reads: Annotated[int, Choice(1, 2, 4, 8, 16)] = 8
 
     def __post_init__(self) -> None:
-        _choice("bus.data_bits", self.data_bits, (64, 128, 256))
-        _choice("bus.burst_beats", self.burst_beats, (4, 8, 16, 32, 64))
-        _choice("bus.outstanding_reads", self.outstanding_reads, (1, 2, 4, 8, 16))
+        check(self, "bus")
 
     @property
     def beat_bytes(self) -> int:
@@ -135,37 +110,39 @@ class SoftmaxConfig:
     """
 
     variant: SoftmaxVariant = SoftmaxVariant.BASE2
-    fraction_bits: int = 9
-    probability_bits: int = 16
+    fraction_bits: Annotated[int, Within(6, 9)] = 8
+    probability_bits: Annotated[int, Choice(8, 16)] = 16
 
     def __post_init__(self) -> None:
-        _member(self, "softmax.variant", "variant", SoftmaxVariant)
-        _within("softmax.fraction_bits", self.fraction_bits, 6, 9)
-        _choice("softmax.probability_bits", self.probability_bits, (8, 16))
+        check(self, "softmax")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationConfig:
     """The smooth activation: which function, how it is approximated; docs/numerics.md has the formulas.
 
-    function : ``gelu`` or ``silu``.
+    function : ``gelu``, ``gelu_tanh`` (tanh in place of erf), ``quick_gelu`` (``x * sigmoid(1.702 x)``) or ``silu``.
     variant : ``delta`` (relu minus a short even table), ``table`` (direct), ``poly`` (I-BERT's polynomial, GELU only),
         ``shift`` (I-ViT's shifts and a division), or ``exact`` (float64, in ``golden`` only).
-    step_bits, range : steps of ``2**-step_bits``, over ``[0, range)`` (``delta``) or ``[-range, range)`` (``table``).
+    step_bits, range : the table has steps of ``2**-step_bits``, over ``[0, range)`` (``delta``) or ``[-range, range)``
+        (``table``).
     fraction_bits : of the result, before it is requantized.
     interpolate : ``delta`` is linear between two values of its table, or else constant over a step.
     """
 
     function: ActivationFunction = ActivationFunction.GELU
     variant: ActivationVariant = ActivationVariant.DELTA
-    step_bits: int = 5
-    range: float = 4.5
-    fraction_bits: int = 14
+    step_bits: Annotated[int, Within(2, 8)] = 5
+    range: Annotated[
+        float,
+        Told("above 0, at most 16, a multiple of 2**-step_bits", {"exclusiveMinimum": 0, "maximum": 16}),
+    ] = 4.5
+    fraction_bits: Annotated[int, Within(10, 22)] = 14
     interpolate: bool = True
 
     def __post_init__(self) -> None:
-        function = _member(self, "activation.function", "function", ActivationFunction)
-        variant = _member(self, "activation.variant", "variant", ActivationVariant)
+        check(self, "activation")
+        function, variant = self.function, self.variant
         if function not in ACTIVATIONS[variant].functions:
             known = " and ".join(member.upper() for member in ACTIVATIONS[variant].functions)
             others = [
@@ -177,9 +154,6 @@ class ActivationConfig:
                 f"activation.variant {variant} approximates {known} only; for {function} use "
                 f"{', '.join(others[:-1])} or {others[-1]}"
             )
-        _within("activation.step_bits", self.step_bits, 2, 8)
-        _within("activation.fraction_bits", self.fraction_bits, 10, 22)
-        _choice("activation.interpolate", self.interpolate, (False, True))
         if not (
             isinstance(self.range, int | float)
             and 0 < self.range <= 16
@@ -197,14 +171,16 @@ class ActivationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class NormConfig:
-    """variant : ``one_pass`` (sum and sum of squares together), ``two_pass`` (mean first, then centred squares), or
-    ``exact`` (float64, in ``golden`` only).
+    """Layer norm and RMS norm.
+
+    variant : ``one_pass`` (sum and sum of squares together), ``two_pass`` (mean first, then centred squares), or
+        ``exact`` (float64, in ``golden`` only).
     """
 
     variant: NormVariant = NormVariant.ONE_PASS
 
     def __post_init__(self) -> None:
-        _member(self, "norm.variant", "variant", NormVariant)
+        check(self, "norm")
 
     @property
     def mean_pass(self) -> bool:
@@ -214,12 +190,15 @@ class NormConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class QueueConfig:
-    """depth : instructions that each of the four queues can hold."""
+    """Between dispatch and the units.
 
-    depth: int = 8
+    depth : instructions that each of the four queues can hold.
+    """
+
+    depth: Annotated[int, Choice(2, 4, 8, 16, 32)] = 8
 
     def __post_init__(self) -> None:
-        _choice("queue.depth", self.depth, (2, 4, 8, 16, 32))
+        check(self, "queue")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,8 +214,7 @@ class ScheduleConfig:
     fused_attention: bool = True
 
     def __post_init__(self) -> None:
-        _choice("schedule.double_buffer", self.double_buffer, (False, True))
-        _choice("schedule.fused_attention", self.fused_attention, (False, True))
+        check(self, "schedule")
 
 
 _PARTS: dict[str, type] = {
@@ -253,7 +231,10 @@ _PARTS: dict[str, type] = {
 
 @dataclass(frozen=True, kw_only=True)
 class AcceleratorConfig:
-    """A whole accelerator. ``name`` is a label and ``schedule`` the compiler's: neither is part of the digest."""
+    """A whole accelerator. ``name`` is a label and ``schedule`` the compiler's: neither is part of the digest.
+
+    name : a label; of a TOML file its name, where it gives none.
+    """
 
     name: str = "custom"
     array: ArrayConfig = field(default_factory=ArrayConfig)
@@ -312,7 +293,7 @@ class AcceleratorConfig:
 
     @property
     def s_depth(self) -> int:
-        """Words (``lanes * depth`` scores of 16 bits) of one of the two halves of S."""
+        """Words (``lanes * depth`` coded scores) of one of the two halves of S."""
         return self.memory.score_keys // self.array.depth
 
     def as_dict(self) -> dict[str, Any]:

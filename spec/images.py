@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import numpy as np
 from numpy.typing import NDArray
 
+from vitreous.spec.errors import VitreousError
 from vitreous.spec.graph import Graph, Tensor
 
 
-class ImageError(ValueError):
+class ImageOrigin(StrEnum):
+    """Whose images a figure of quality was measured on: without this it says nothing."""
+
+    GIVEN = "given"
+    """The user's own, handed over for this purpose."""
+    SHIPPED = "shipped"
+    """Real ones that come with a named model."""
+    CALIBRATION = "calibration"
+    """The images that ranges were found on: they flatter."""
+    SYNTHETIC = "synthetic"
+    """Made from a seed, without any meaning: nothing about accuracy follows from them."""
+
+
+class ImageError(VitreousError, ValueError):
     """Images that a graph does not take, or a tensor without one real scale; the sentence names the tensor."""
 
 

@@ -14,6 +14,7 @@ from enum import IntEnum
 from typing import Any, ClassVar
 
 from vitreous.spec.counters import COUNTER_BITS, HardwareCounter
+from vitreous.spec.errors import VitreousError
 from vitreous.spec.opcodes.kinds import (
     PARAMETER_BYTES,
     Activation,
@@ -59,6 +60,7 @@ __all__ = [
     "Scale",
     "check_queue",
     "decode",
+    "field_maximum",
     "layout",
     "make",
 ]
@@ -69,7 +71,7 @@ TOKEN_BITS = 16
 PC_BITS = 16
 
 
-class ProgramError(ValueError):
+class ProgramError(VitreousError, ValueError):
     """An instruction or a program that the machine would refuse."""
 
 
@@ -116,6 +118,12 @@ def check_queue(queue: Queue, *known: Opcode) -> None:
 def layout(opcode: Opcode) -> tuple[Field, ...]:
     """All fields of an instruction from bit 0 upwards, header included; the rest up to bit 255 is zero."""
     return _HEADER + FIELDS[opcode]
+
+
+def field_maximum(opcode: Opcode, name: str) -> int:
+    """The largest value that field ``name`` of an instruction holds."""
+    (found,) = (f for f in layout(opcode) if f.name == name)
+    return (1 << (found.width - found.signed)) - 1
 
 
 for _opcode in Opcode:

@@ -22,6 +22,7 @@ from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.limits import SCORE_SLOTS
 from vitreous.spec.numbers import CHANNEL_SHIFT_BITS
 from vitreous.spec.opcodes.kinds import PARAMETER_BYTES, Memory
+from vitreous.spec.softmax import CODE
 
 DRAM_ALIGN = 64
 """Every region and tensor in DRAM starts at a multiple of this many bytes."""
@@ -41,19 +42,24 @@ def align(value: int, unit: int) -> int:
     return ceil_div(value, unit) * unit
 
 
-def word_bytes(config: AcceleratorConfig, memory: Memory) -> int:
-    """Bytes of one word of ``memory``: ``N V`` of X and W, ``2 N`` of R, ``2 N V`` of S (16-bit codes), 8 of P."""
+def word_bits(config: AcceleratorConfig, memory: Memory) -> int:
+    """Bits of one word of ``memory``: ``N V`` bytes of X and W, ``2 N`` of R, 8 of P; ``N V`` codes of S."""
     match memory:
         case Memory.X | Memory.W:
-            return config.panel_word_bytes
+            return 8 * config.panel_word_bytes
         case Memory.R:
-            return config.residual_word_bytes
+            return 8 * config.residual_word_bytes
         case Memory.P:
-            return PARAMETER_BYTES
+            return 8 * PARAMETER_BYTES
         case Memory.S:
-            return 2 * config.panel_word_bytes
+            return CODE.width * config.array.lanes * config.array.depth
         case _:
             assert_never(memory)
+
+
+def word_bytes(config: AcceleratorConfig, memory: Memory) -> int:
+    """``word_bits`` in bytes, rounded up; of S a word need not be a whole number of them, nor does DRAM see it."""
+    return ceil_div(word_bits(config, memory), 8)
 
 
 def memory_words(config: AcceleratorConfig, memory: Memory) -> int:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from vitreous.spec.errors import VitreousError
+
 MULTIPLIER_BITS = 15
 """Width of a requantization multiplier ``m``, a positive integer below ``2**15``."""
 SHIFT_BITS = 6
@@ -23,7 +25,7 @@ CHANNEL_SHIFT_MAX = (1 << CHANNEL_SHIFT_BITS) - 1
 ACCUMULATOR_BITS = 32
 
 
-class NumberError(ValueError):
+class NumberError(VitreousError, ValueError):
     """A value or a scale that the number formats of the machine cannot hold."""
 
 
@@ -68,11 +70,10 @@ class Format:
 INT8 = Format(8)
 INT16 = Format(16)
 ACCUMULATOR = Format(ACCUMULATOR_BITS)
-SCORE = Format(15)
-"""Attention scores saturate one bit below their 16-bit storage, so that the masked code -2**15 stays far below
-every real one.
+SCORE = Format(17)
+"""Attention scores, logarithms to base 2 with ``SoftmaxConfig.fraction_bits`` fraction bits. This is the one place that
+says how wide they are: codes, the memory S, units and graphs follow from it.
 """
-MASKED_SCORE = -(1 << 15)
 ACTIVATION_INPUT = Format(16, 10)
 
 

@@ -152,7 +152,7 @@ def _assemble(name: str, parts: list[Placement], window: np.ndarray, lanes: int,
     return whole
 
 
-FORMAT = "vitreous-program-2"
+FORMAT = "vitreous-program-3"
 
 
 def save(program: Program, path: str | Path) -> Path:

@@ -17,8 +17,10 @@ import safer
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from vitreous.spec.errors import VitreousError
 
-class StorageError(ValueError):
+
+class StorageError(VitreousError, ValueError):
     """A file that is missing, truncated or of another kind."""
 
 

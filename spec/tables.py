@@ -18,17 +18,32 @@ def _gauss(u: float) -> float:
 
 
 def _sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-x))
+    return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
+
+
+QUICK_FACTOR = 1.702
+"""quick GELU's: ``x * sigmoid(1.702 x)``."""
+
+
+def tanh_slopes(u: float) -> tuple[float, float, float]:
+    """``2 sqrt(2 / pi) (u + 0.044715 u**3)`` and its first two derivatives: tanh-GELU is ``x * sigmoid`` of it."""
+    factor, cube = 2 * math.sqrt(2 / math.pi), 0.044715
+    return factor * (u + cube * u**3), factor * (1 + 3 * cube * u * u), factor * 6 * cube * u
 
 
 def smooth_delta(function: ActivationFunction, u: float) -> float:
     """``delta(u) = relu(u) - f(u)`` for ``u >= 0``; it is even, so ``f(x) = relu(x) - delta(|x|)``.
 
-    ``gelu``: ``u * Phi(-u)``. ``silu``: ``u * sigmoid(-u)``.
+    ``gelu``: ``u * Phi(-u)``. ``gelu_tanh``: ``u * sigmoid(-2 sqrt(2 / pi) (u + 0.044715 u**3))``. ``quick_gelu``:
+    ``u * sigmoid(-1.702 u)``. ``silu``: ``u * sigmoid(-u)``.
     """
     match function:
         case ActivationFunction.GELU:
             return u * 0.5 * math.erfc(u / math.sqrt(2))
+        case ActivationFunction.GELU_TANH:
+            return u * _sigmoid(-tanh_slopes(u)[0])
+        case ActivationFunction.QUICK_GELU:
+            return u * _sigmoid(-QUICK_FACTOR * u)
         case ActivationFunction.SILU:
             return u * _sigmoid(-u)
         case _:
@@ -40,11 +55,20 @@ def _curvature(function: ActivationFunction, u: float) -> float:
     match function:
         case ActivationFunction.GELU:
             return _gauss(u) * (u * u - 2)
+        case ActivationFunction.GELU_TANH:
+            return _sigmoid_curvature(u, *tanh_slopes(u))
+        case ActivationFunction.QUICK_GELU:
+            return _sigmoid_curvature(u, QUICK_FACTOR * u, QUICK_FACTOR, 0.0)
         case ActivationFunction.SILU:
-            s = _sigmoid(-u)
-            return s * (1 - s) * (u * (1 - 2 * s) - 2)
+            return _sigmoid_curvature(u, u, 1.0, 0.0)
         case _:
             assert_never(function)
+
+
+def _sigmoid_curvature(u: float, w: float, slope: float, bend: float) -> float:
+    """The second derivative of ``u * sigmoid(-w(u))``; ``slope`` and ``bend`` are those of ``w``."""
+    s = _sigmoid(-w)
+    return s * (1 - s) * (u * ((1 - 2 * s) * slope * slope - bend) - 2 * slope)
 
 
 @cache

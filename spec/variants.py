@@ -23,7 +23,13 @@ class ActivationFunction(StrEnum):
     """A smooth activation function; ReLU is an opcode field of its own."""
 
     GELU = "gelu"
+    """x Phi(x)"""
+    GELU_TANH = "gelu_tanh"
+    """GELU with tanh in place of erf"""
+    QUICK_GELU = "quick_gelu"
+    """x sigmoid(1.702 x)"""
     SILU = "silu"
+    """x sigmoid(x)"""
 
 
 class ActivationVariant(StrEnum):
@@ -94,6 +100,8 @@ class FunctionTraits:
 
 FUNCTIONS: Mapping[ActivationFunction, FunctionTraits] = {
     ActivationFunction.GELU: FunctionTraits(least_range=3.0, usual_range=4.5),
+    ActivationFunction.GELU_TANH: FunctionTraits(least_range=3.0, usual_range=4.5),
+    ActivationFunction.QUICK_GELU: FunctionTraits(least_range=4.5, usual_range=6.0),
     ActivationFunction.SILU: FunctionTraits(least_range=8.0, usual_range=8.0),
 }
 
@@ -123,7 +131,7 @@ ACTIVATIONS: Mapping[ActivationVariant, ActivationTraits] = {
     ActivationVariant.SHIFT: ActivationTraits(
         tabulated=False,
         interpolates=False,
-        functions=(ActivationFunction.GELU, ActivationFunction.SILU),
+        functions=tuple(ActivationFunction),
     ),
     ActivationVariant.EXACT: ActivationTraits(
         tabulated=False, interpolates=False, functions=tuple(ActivationFunction)

@@ -12,6 +12,13 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import pytest  # noqa: E402
 
 from tests import skips  # noqa: E402
+from tests.support.tree import ROOT  # noqa: E402
+from vitreous.spec import folders  # noqa: E402
+
+# Before a module takes them over: tests find and leave nothing in the cache of the user.
+folders.SIMULATORS = ROOT / "build" / "sim"
+folders.SYNTHESIS = ROOT / "build" / "synthesis"
+folders.PLACED = ROOT / "build" / "place"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

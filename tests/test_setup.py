@@ -129,4 +129,15 @@ def test_lock_pins_every_dependency_and_no_cuda_package() -> None:
     names = {re.split(r"[\[<>=]", wish)[0].lower() for wish in wanted} - {"vitreous"}
     assert names <= locked
     assert not [name for name in locked if name.startswith(("nvidia", "cuda", "triton"))]
-    assert "torch==2.13.0" in lines
+
+
+def test_the_locked_torch_lies_in_the_range_that_is_tried_at_both_ends() -> None:
+    """`make torch-range` runs the importer's tests with these two; every other run has the locked one between them."""
+    listed = subprocess.run(
+        [sys.executable, ".ci/torch_range.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    oldest, newest = (tuple(map(int, end.split("."))) for end in listed.stdout.split())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"torch>={oldest[0]}.{oldest[1]},<{newest[0]}.{newest[1] + 1}" in project["dependencies"]
+    (locked,) = re.findall(r"^torch==(\d+)\.(\d+)\.", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert oldest <= tuple(map(int, locked)) <= newest

@@ -20,7 +20,9 @@ from vitreous.commands.explore_approx import explore_approx
 from vitreous.commands.prepare import compile_command, list_command, quantize, rtl
 from vitreous.commands.report import report_command
 from vitreous.commands.run import run_command
+from vitreous.commands.schema import schema
 from vitreous.commands.simulate import simulate
+from vitreous.spec.errors import VitreousError
 
 app = typer.Typer(
     name="vitreous",
@@ -65,6 +67,7 @@ for _name, _command in (
     ("bitstream", bitstream),
     ("area", area_command),
     ("ablate", ablate_command),
+    ("schema", schema),
 ):
     app.command(_name)(_command)
 
@@ -83,8 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         _stop(INTERRUPTED, 130)
     except Exception as error:
-        # Every exception class of ours is defined in a room; asking for the module imports none of them.
-        if type(error).__module__.startswith("vitreous."):
+        if isinstance(error, VitreousError):
             _stop(str(error))
         if isinstance(error, OSError) and error.filename is not None:
             _stop(f"{error.strerror}: {error.filename}")

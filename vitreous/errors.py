@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vitreous.spec.errors import VitreousError
 
-class RunError(ValueError):
+
+class RunError(VitreousError, ValueError):
     """A run that cannot be done as asked; the sentence says what to change."""

@@ -18,7 +18,7 @@ from campaigns.formal.prover import Proof
 from campaigns.mutants.mutation import Mutation
 from vitreous.hw.arith.leading_one import LeadingOne
 from vitreous.hw.arith.reciprocal import _DIVISION, QUOTIENT_BITS, Reciprocal
-from vitreous.hw.arith.requantize import Requantize, Saturation
+from vitreous.hw.arith.requantize import FORMATS, WIDEST, Requantize, Saturation
 from vitreous.hw.arith.rsqrt import ReciprocalRoot
 from vitreous.hw.softmax.rowscale import RowScale
 from vitreous.spec.numbers import INT8, INT16, SCORE
@@ -69,7 +69,7 @@ class RequantizeTop(wiring.Component):
             for shift in range(1, 64):
                 with m.Case(shift):
                     m.d.comb += value.eq(((product + (1 << (shift - 1))) >> shift) + self.zero_point)
-        saturated = Signal(signed(16))
+        saturated = Signal(signed(FORMATS[WIDEST].width))
         with m.Switch(self.saturation):
             for mode, limits in (
                 (Saturation.INT8, INT8),

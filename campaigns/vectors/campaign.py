@@ -15,7 +15,7 @@ import torch
 from campaigns.vectors import activation, norms, probabilities, products, scalar, scores
 from campaigns.vectors.case import Case
 from vitreous.sim.bench.vectors import Block, Mismatch, VectorBench
-from vitreous.sim.run.build import DEFAULT_FOLDER
+from vitreous.spec.folders import SIMULATORS
 
 GROUPS: dict[str, Callable[[], list[Case]]] = {
     # The longest first, so that the last ones to end are short.
@@ -76,7 +76,7 @@ def _cpu() -> float:
 
 
 def run_group(
-    name: str, count: int, seed: int, *, short: bool = False, root: str | Path = DEFAULT_FOLDER
+    name: str, count: int, seed: int, *, short: bool = False, root: str | Path = SIMULATORS
 ) -> Group:
     """Every case of a group with at least ``count`` random vectors each (less where a case has a share).
 

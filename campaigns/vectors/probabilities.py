@@ -14,22 +14,21 @@ from vitreous.golden.softmax.softmax import levels, narrow_probabilities, wide_p
 from vitreous.hw.softmax.softmax import prologue
 from vitreous.sim.bench.vectors import Block
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, SoftmaxConfig
+from vitreous.spec.numbers import INT8, SCORE
 from vitreous.spec.softmax import MASKED_CODE, least_integer, limits
 from vitreous.spec.tables import exp2_mantissa
 from vitreous.spec.variants import SoftmaxVariant, in_hardware
-
-_MASKED = MASKED_CODE - (1 << 16)
 
 
 def _largest(config: SoftmaxConfig) -> int:
     """Of a maximum; the least one is its negative, or one less."""
     match config.variant:
         case SoftmaxVariant.BASE2:
-            return (1 << (14 - config.fraction_bits)) - 1
+            return SCORE.maximum >> config.fraction_bits
         case SoftmaxVariant.ITA:
-            return 127
+            return INT8.maximum
         case SoftmaxVariant.ONLINE | SoftmaxVariant.IBERT:
-            return (1 << 14) - 1
+            return SCORE.maximum
         case SoftmaxVariant.EXACT:
             raise ValueError("no hardware has exact")
         case _:
@@ -47,7 +46,7 @@ def _codes(config: SoftmaxConfig) -> np.ndarray:
         # Mantissas of the table only: there is none that would round to more than the largest probability.
         stored = np.unique(exp2_mantissa(config)) - exp2_mantissa(config)[0]
         found = (found[:, None] << (config.fraction_bits + 1) | stored).ravel()
-    return np.append(found, _MASKED)
+    return np.append(found, MASKED_CODE)
 
 
 def _block(
@@ -61,7 +60,7 @@ def _block(
     factor = np.where(total > 0, 65280 // np.maximum(total, 1), 0) if limits(config).divided else total
     return Block(
         stimulus={
-            "code": lanes(code & 0xFFFF),
+            "code": lanes(code),
             "maximum": lanes(maximum),
             "factor": lanes(factor & 0xFF),
             "plane.high": np.full(cycles, int(plane == 1)),
@@ -111,7 +110,7 @@ def random_blocks(config: SoftmaxConfig, rng: np.random.Generator, count: int) -
 def all_distances(config: SoftmaxConfig, rng: np.random.Generator, count: int) -> Iterator[Block]:
     """All codes below the largest, the middle and the least maximum; ``ita`` with all inverses; in all byte planes."""
     codes = _codes(config)
-    codes = np.append(codes, np.full(-len(codes) % LANES, _MASKED))
+    codes = np.append(codes, np.full(-len(codes) % LANES, MASKED_CODE))
     sums = np.arange(256, 65282)
     totals = sums[np.unique(65280 // sums, return_index=True)[1]] if limits(config).divided else np.zeros(1)
     for maximum in (_largest(config), 0, _least(config)):

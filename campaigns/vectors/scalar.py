@@ -16,7 +16,7 @@ from vitreous.golden.ops.requantize import requantize
 from vitreous.golden.softmax.softmax import row_scale
 from vitreous.hw.arith.leading_one import LeadingOne
 from vitreous.hw.arith.reciprocal import Reciprocal
-from vitreous.hw.arith.requantize import Requantize, Saturation
+from vitreous.hw.arith.requantize import FORMATS, Requantize, Saturation
 from vitreous.hw.arith.rsqrt import ReciprocalRoot
 from vitreous.hw.softmax.ita import RowInverse
 from vitreous.hw.softmax.rowscale import RowScale
@@ -26,7 +26,6 @@ from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.softmax import limits
 from vitreous.spec.variants import SOFTMAXES, SoftmaxVariant
 
-_RESULT_BITS = {Saturation.INT8: 8, Saturation.INT16: 16, Saturation.SCORE: 15}
 COPIES = 4
 """Of the deep pipelines of dividers and roots, which take long to compile."""
 _NUMERATORS = (16384, 32767, 16385, 32766, 24576)
@@ -40,7 +39,9 @@ def copies(make: Callable[[], wiring.Component], count: int = COPIES) -> Callabl
 # ------------------------------------------------------------------------------------------------ requantize
 def _halves(rng: np.random.Generator, size: int, width: int) -> tuple[np.ndarray, ...]:
     """Products on a half or one beside it, near the ends of a range and near 0."""
-    ends = np.array([0, 3, -3, 126, 127, 128, -127, -128, -129, 16383, 16384, -16384, -16385, 32767, -32768])
+    ends = np.array(
+        [0, 3, -3, *(end for known in FORMATS.values() for end in (known.minimum, known.maximum))]
+    )
     shift = rng.integers(1, width - 2, size)
     target = rng.choice(ends, size) + rng.integers(-1, 2, size)
     half = np.left_shift(np.int64(1), shift - 1) * rng.choice([1, -1], size)
@@ -80,7 +81,7 @@ def requantize_blocks(width: int) -> Callable[[np.random.Generator, int], Iterat
             zero_point = int(rng.choice([0, 1, -1, 127, -128, int(rng.integers(-128, 128))]))
             acc, multiplier, shift = kinds[number % len(kinds)](rng, size, width)
             o = requantize(
-                tensor(acc), tensor(multiplier), tensor(shift), zero_point, _RESULT_BITS[saturation]
+                tensor(acc), tensor(multiplier), tensor(shift), zero_point, FORMATS[saturation].width
             )
             cycles = size // LANES
             yield Block(

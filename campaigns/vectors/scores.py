@@ -78,7 +78,7 @@ _KINDS: tuple[Maker, ...] = (_flat, _normal, _normal, _uniform, _ends, _climb, _
 
 
 def rows_of_scores(rng: np.random.Generator, rows: int, keys: int, bits: int) -> np.ndarray:
-    """int64 [rows, keys] of 15 bits, each row of one kind or another."""
+    """int64 [rows, keys] of the format ``SCORE``, each row of one kind or another."""
     scores = np.empty((rows, keys), np.int64)
     kinds = rng.integers(0, len(_KINDS), rows)
     for kind in np.unique(kinds):
@@ -135,7 +135,7 @@ def _row_block(config: SoftmaxConfig, rng: np.random.Generator, rows: int, keys:
     stimulus["score"][at] = spread(scores)
     code, total, maximum = (np.zeros((cycles, LANES), np.int64) for _ in range(3))
     final, known, slot = (np.zeros(cycles, np.int64) for _ in range(3))
-    code[at] = spread(found.codes.numpy()) & 0xFFFF
+    code[at] = spread(found.codes.numpy())
     known[last] = 1
     slot[last] = stimulus["constants.slot"][last]
     maximum[last] = found.maximum.numpy().reshape(rows, LANES)

@@ -5,7 +5,7 @@
     linear . requantize(16) . activation . requantize(8)                    Linear to X
     linear . requantize(16) . add(residual)                                 Linear to R, in place
     linear . requantize(16) . output                                        Linear to R
-    three linears . scores . requantize(15) . softmax . context . requantize_rows    Attention
+    three linears . scores . requantize to a score . softmax . context . requantize_rows    Attention
     layernorm or rmsnorm, mean_tokens, select_token, output                 Norm, Pool, Select, Output
 
 Anything else is refused with the node's name, operation and layer.
@@ -13,12 +13,15 @@ Anything else is refused with the node's name, operation and layer.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from vitreous.compiler import checks
 from vitreous.compiler.errors import CompileError
 from vitreous.compiler.fusion.attention import match_attention
 from vitreous.compiler.fusion.embedding import match_embedding
 from vitreous.compiler.fusion.linear import match_linear
 from vitreous.compiler.fusion.pattern import Pattern
+from vitreous.compiler.needs import DoesNotFitError, Need, shortages
 from vitreous.compiler.operations import Linear, Norm, Operation, Output, Pool, Select
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph, Node, Op
@@ -34,7 +37,7 @@ def _named(node: Node) -> dict[str, str]:
 
 def _match_norm(pattern: Pattern, node: Node) -> Norm:
     rows, channels = pattern.shape(node.inputs[0])
-    checks.at_most(node, "channels", channels, NORM_CHANNELS)
+    pattern.needs.append(checks.at_most(node, "channels of a norm", channels, NORM_CHANNELS))
     checks.norm_matches(node, pattern.config)
     multiplier, shift = checks.row_constants(node)
     if not 1 <= node.integer("epsilon") < 1 << 32:
@@ -57,7 +60,7 @@ def _match_norm(pattern: Pattern, node: Node) -> Norm:
 
 def _match_pool(pattern: Pattern, node: Node) -> Pool:
     rows, channels = pattern.shape(node.inputs[0])
-    checks.at_most(node, "tokens", rows, POOL_TOKENS)
+    pattern.needs.append(checks.at_most(node, "tokens of a mean", rows, POOL_TOKENS))
     multiplier, shift = node.integer("multiplier"), node.integer("shift")
     if not (1 <= multiplier < 1 << 15 and 1 <= shift <= 47):
         raise CompileError(f"{checks.where(node)}: multiplier {multiplier} or shift {shift} is out of range")
@@ -83,8 +86,25 @@ def _match_select(pattern: Pattern, node: Node) -> Select:
     )
 
 
+class Fused(NamedTuple):
+    """The graph's operations in execution order, and what they need of the machine, met or not."""
+
+    operations: tuple[Operation, ...]
+    needs: tuple[Need, ...]
+
+
 def fuse(graph: Graph, config: AcceleratorConfig) -> tuple[Operation, ...]:
-    """The graph's operations in execution order. Raises CompileError that names what has no fused form."""
+    """The graph's operations in execution order. Raises CompileError that names what has no fused form, and
+    DoesNotFitError where an operation alone is larger than the machine takes.
+    """
+    operations, needs = match(graph, config)
+    if short := shortages(needs):
+        raise DoesNotFitError(graph.name, config.name, short)
+    return operations
+
+
+def match(graph: Graph, config: AcceleratorConfig) -> Fused:
+    """The operations, whatever their size. Raises CompileError that names what has no fused form."""
     checks.graph_fits(graph)
     pattern = Pattern(graph, config)
     operations: list[Operation] = []
@@ -115,4 +135,4 @@ def fuse(graph: Graph, config: AcceleratorConfig) -> tuple[Operation, ...]:
             raise CompileError(
                 f"{checks.where(node)}: is not in a chain of operations that the machine can fuse"
             )
-    return tuple(operations)
+    return Fused(tuple(operations), tuple(pattern.needs))

@@ -10,12 +10,13 @@ from vitreous.compiler.fusion.pattern import Pattern
 from vitreous.compiler.operations import Attention, Linear
 from vitreous.spec.graph import Node, Op
 from vitreous.spec.isa import Activation, Memory
+from vitreous.spec.numbers import SCORE
 
 
 def match_attention(pattern: Pattern, scores: Node, projections: dict[str, Linear]) -> Attention:
     """The chain around the SCORES node. ``projections``: linears matched before whose results only attention reads."""
     requantize = pattern.follow(scores, Op.REQUANTIZE)
-    checks.bits(requantize, (15,))
+    checks.bits(requantize, (SCORE.width,))
     multiplier, shift = checks.multipliers(requantize, 1)
     softmax = pattern.follow(requantize, Op.SOFTMAX)
     checks.softmax_matches(softmax, pattern.config)
@@ -35,7 +36,9 @@ def match_attention(pattern: Pattern, scores: Node, projections: dict[str, Linea
             f"make {heads} equal heads"
         )
     a_bits = pattern.graph.tensors[context.inputs[0]].bits
-    checks.attention_fits(scores, key.rows, query.columns // heads, pattern.config, a_bits=a_bits)
+    pattern.needs += checks.attention_needs(
+        scores, key.rows, query.columns // heads, pattern.config, a_bits=a_bits
+    )
     return Attention(
         query=query,
         key=dataclasses.replace(key, destination=Memory.W),

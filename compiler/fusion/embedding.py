@@ -12,7 +12,7 @@ from vitreous.compiler.fusion.linear import linear_of
 from vitreous.compiler.fusion.pattern import Pattern
 from vitreous.compiler.operations import Embedding, Linear
 from vitreous.spec.graph import Node, Op
-from vitreous.spec.isa import Memory
+from vitreous.spec.isa import Memory, Opcode, field_maximum
 
 
 def match_embedding(pattern: Pattern, patches: Node) -> Embedding:
@@ -22,8 +22,13 @@ def match_embedding(pattern: Pattern, patches: Node) -> Embedding:
     channels, height, width = pattern.graph.tensors[patches.inputs[0]].shape
     patch = patches.integer("patch")
     grid = (height // patch, width // patch)
-    checks.at_most(patches, "rows in a patch", patch, 255)
-    checks.at_most(patches, "image channels", channels, 255)
+    pattern.needs += [
+        checks.at_most(patches, what, value, field_maximum(Opcode.LOAD_PATCHES, name))
+        for name, what, value in (
+            ("patch", "rows in a patch", patch),
+            ("channels", "image channels", channels),
+        )
+    ]
     projection, end, count = _projection(pattern, pattern.follow(patches, Op.LINEAR))
     tokens, columns = count + grid[0] * grid[1], projection.columns
     constant = np.zeros((tokens, columns), np.int16)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from vitreous.compiler import checks
 from vitreous.compiler.errors import CompileError
+from vitreous.compiler.needs import Need
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph, Node, Op
 
 
 class Pattern:
-    """Producers and consumers of every tensor. ``taken``: names of nodes that are part of a fused operation already."""
+    """Producers and consumers of every tensor. ``taken``: names of nodes that are part of a fused operation already;
+    ``needs``: what the matched operations need of the machine, met or not.
+    """
 
     def __init__(self, graph: Graph, config: AcceleratorConfig) -> None:
         self.graph = graph
         self.config = config
         self.taken: set[str] = set()
+        self.needs: list[Need] = []
         self._producer: dict[str, Node] = {}
         self._consumers: dict[str, list[Node]] = {}
         self._position = {node.name: index for index, node in enumerate(graph)}

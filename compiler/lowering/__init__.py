@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vitreous.compiler.accesses import memory_words
 from vitreous.compiler.errors import CompileError
 from vitreous.compiler.image import ImageBuilder
 from vitreous.compiler.lowering.attention import lower_attention
@@ -11,7 +12,7 @@ from vitreous.compiler.lowering.norm import lower_norm
 from vitreous.compiler.lowering.plan import Panel, Plan
 from vitreous.compiler.operations import Attention, Embedding, Linear, Norm, Operation, Output, Pool, Select
 from vitreous.compiler.steps import Emitter
-from vitreous.compiler.tiling import MemoryBudget
+from vitreous.compiler.tiling import MemoryBudget, Words
 from vitreous.spec import layout
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory, Opcode
@@ -26,12 +27,16 @@ def lower(
     input_shape: tuple[int, ...],
     *,
     observe: bool,
+    words: Words | None = None,
 ) -> Plan:
-    """The whole program as steps, its constants in the memory image, its results in placements."""
+    """The whole program as steps, its constants in the memory image, its results in placements.
+
+    words : of each memory; those of ``config`` when None.
+    """
     image = ImageBuilder()
     channels, height, width = input_shape
     input_offset = image.reserve(channels * height * layout.image_row_stride(width))
-    plan = Plan(config, budget, Emitter(config, image, observe), input_offset)
+    plan = Plan(config, budget, words or memory_words(config), Emitter(config, image, observe), input_offset)
     index = 0
     while index < len(operations):
         index += _lower_at(plan, operations, index)

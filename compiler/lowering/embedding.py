@@ -8,7 +8,7 @@ from vitreous.compiler.lowering.norm import Follower
 from vitreous.compiler.lowering.plan import Panel, Plan
 from vitreous.compiler.operations import Embedding, Linear, Norm
 from vitreous.compiler.steps import Buffer
-from vitreous.compiler.tiling import balanced, column_chunks, row_groups
+from vitreous.compiler.tiling import balanced, row_groups
 from vitreous.spec import layout
 from vitreous.spec.isa import Memory, Opcode
 from vitreous.spec.layout import ceil_div
@@ -58,7 +58,7 @@ def lower_embedding(plan: Plan, embedding: Embedding, norm: Norm | None) -> None
     follower = Follower(plan, norm, stream)
     k_words = plan.k_words(projection.inner)
     beside = follower.words if plan.budget.early_norm else 0
-    blocks = embedding_blocks(plan, embedding, k_words, plan.config.x_depth - beside)
+    blocks = embedding_blocks(plan, embedding, k_words, plan.words[Memory.X] - beside)
     for index, block in enumerate(blocks):
         last = index == len(blocks) - 1
         follower.waiting = not (last and plan.budget.early_norm)
@@ -116,10 +116,10 @@ def _chunks(plan: Plan, projection: Linear, k_words: int) -> tuple[list[range], 
     Unfolding the image is slow: as much work as possible is done on each of its rows when it comes. The
     chunks are small, so that the first product does not wait for many weights.
     """
-    chunks = column_chunks(plan.config, projection.columns, k_words, plan.free_words // 3, plan.budget)
+    chunks = plan.chunks(projection.columns, k_words, plan.free_words // 3)
     columns = min(
         int(plan.free_words * RESIDENT_SHARE / plan.budget.weight_parts) // k_words * plan.lanes,
-        int(plan.config.p_depth * RESIDENT_SHARE / plan.budget.weight_parts),
+        int(plan.words[Memory.P] * RESIDENT_SHARE / plan.budget.weight_parts),
     )
     count = max(1, sum(chunk.stop <= columns for chunk in chunks))
     return chunks[:count], chunks[count:]

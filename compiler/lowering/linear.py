@@ -8,7 +8,7 @@ from vitreous.compiler.lowering.norm import Follower
 from vitreous.compiler.lowering.plan import Panel, Plan
 from vitreous.compiler.operations import Linear, Norm
 from vitreous.compiler.steps import Buffer
-from vitreous.compiler.tiling import column_chunks, row_blocks, row_groups
+from vitreous.compiler.tiling import row_blocks, row_groups
 from vitreous.spec.isa import Memory, Operands, Scale
 from vitreous.spec.layout import ceil_div
 
@@ -28,7 +28,7 @@ def product(
     split_first : cut the first chunk into groups of rows, because the rows of ``source`` become ready by groups.
     done : cut the last chunk into groups and call this after each.
     """
-    chunks = column_chunks(plan.config, linear.columns, source.stride, plan.free_words, plan.budget)
+    chunks = plan.chunks(linear.columns, source.stride, plan.free_words)
     for chunk in chunks:
         weights, parameters = plan.weights(linear, chunk, source), plan.parameters(linear, chunk)
         last = chunk is chunks[-1] and done is not None
@@ -78,7 +78,7 @@ def rows_by_columns(
 def transposed_product(plan: Plan, linear: Linear, source: Panel, target: Panel) -> None:
     """The same with weights as A and tokens as B: the result has channels in lanes. One MATMUL for each
     chunk of channels."""
-    for chunk in column_chunks(plan.config, linear.columns, source.stride, plan.free_words, plan.budget):
+    for chunk in plan.chunks(linear.columns, source.stride, plan.free_words):
         weights, parameters = plan.weights(linear, chunk, source), plan.parameters(linear, chunk)
         plan.emitter.matmul(
             linear.layer,
@@ -133,7 +133,7 @@ def lower_mlp(plan: Plan, first: Linear, second: Linear, norm: Norm | None) -> N
     follower = Follower(plan, norm, stream)
     beside = max(source.buffer.words, follower.words if plan.budget.early_norm else 0)
     tiles = source.tiles(plan.lanes)
-    free = plan.config.x_depth - beside
+    free = plan.words[Memory.X] - beside
     blocks = row_blocks(len(tiles), plan.k_words(first.columns), free, plan.budget.blocks)
     for index, relative in enumerate(blocks):
         block = range(tiles.start + relative.start, tiles.start + relative.stop)

@@ -10,10 +10,10 @@ import numpy as np
 
 from vitreous.compiler.operations import Linear
 from vitreous.compiler.steps import Address, Buffer, Emitter
-from vitreous.compiler.tiling import MemoryBudget, parameter_words
+from vitreous.compiler.tiling import MemoryBudget, Words, column_chunks, parameter_words
 from vitreous.spec import layout
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Memory, Opcode
+from vitreous.spec.isa import PARAMETER_BYTES, Memory, Opcode
 from vitreous.spec.layout import DRAM_ALIGN, align, ceil_div
 from vitreous.spec.program import Placement
 
@@ -56,10 +56,12 @@ class Spill(NamedTuple):
 @dataclass
 class Plan:
     """The state of one lowering. ``panels``: where each tensor that still exists lies; ``held_words``: of W
-    by keys and values; ``spills``: what stands in for spilled scores, by the number of keys."""
+    by keys and values; ``spills``: what stands in for spilled scores, by the number of keys; ``words``: of each
+    memory, the configuration's or those of a search for the fewest."""
 
     config: AcceleratorConfig
     budget: MemoryBudget
+    words: Words
     emitter: Emitter
     input_offset: int
     panels: dict[str, Panel] = field(default_factory=dict)
@@ -77,7 +79,11 @@ class Plan:
     @property
     def free_words(self) -> int:
         """Words of W for weights."""
-        return max(1, self.config.w_depth - self.held_words)
+        return max(1, self.words[Memory.W] - self.held_words)
+
+    def chunks(self, columns: int, k_words: int, free_words: int) -> list[range]:
+        """``tiling.column_chunks`` within this plan's memories."""
+        return column_chunks(self.config, columns, k_words, free_words, self.words[Memory.P], self.budget)
 
     def tiles(self, rows: int) -> int:
         return ceil_div(rows, self.lanes)
@@ -118,8 +124,12 @@ class Plan:
         image = self.emitter.image
         offset = image.known(key)
         if offset is None:
-            matrix = _spread(linear.weight[chunk.start : chunk.stop], source.heads, self.depth)
-            offset = image.add(layout.pack_panel(matrix, self.lanes, self.depth), key)
+
+            def packed() -> np.ndarray:
+                matrix = _spread(linear.weight[chunk.start : chunk.stop], source.heads, self.depth)
+                return layout.pack_panel(matrix, self.lanes, self.depth)
+
+            offset = image.add_later(buffer.words * self.config.panel_word_bytes, packed, key)
         self.emitter.load(buffer, 0, buffer.words, offset, linear.layer)
         return buffer
 
@@ -132,14 +142,9 @@ class Plan:
         key = ("scale", linear.node, chunk.start, chunk.stop)
         offset = self.emitter.image.known(key)
         if offset is None:
-            part = slice(chunk.start, chunk.stop)
-            bias, multiplier, shift = linear.bias[part], linear.multiplier[part], linear.shift[part]
-            if words > len(chunk):
-                bias, multiplier, shift = (
-                    np.pad(values, (0, words - len(chunk)), constant_values=fill)
-                    for values, fill in ((bias, 0), (multiplier, 1), (shift, 1))
-                )
-            offset = self.emitter.image.add(layout.pack_parameters(bias, multiplier, shift), key)
+            offset = self.emitter.image.add_later(
+                words * PARAMETER_BYTES, lambda: _parameters(linear, chunk, words), key
+            )
         self.emitter.load(buffer, 0, words, offset, linear.layer)
         return buffer
 
@@ -186,6 +191,16 @@ class Plan:
                     layer=layer,
                 )
             )
+
+
+def _parameters(linear: Linear, chunk: range, words: int) -> np.ndarray:
+    """uint64 [words]: the words of P of some output channels, filled up with idle ones."""
+    part, padding = slice(chunk.start, chunk.stop), (0, words - len(chunk))
+    bias, multiplier, shift = (
+        np.pad(values[part], padding, constant_values=fill)
+        for values, fill in ((linear.bias, 0), (linear.multiplier, 1), (linear.shift, 1))
+    )
+    return layout.pack_parameters(bias, multiplier, shift)
 
 
 def _spread(weight: np.ndarray, heads: int, depth: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Scores that go to DRAM and back: what a machine does that cannot keep the score row of a query tile on chip.
 
 This machine can, and its score buffer S has no path to DRAM. So for each query tile a STORE and a LOAD of as many
-bytes as its scores have (16 bits for each of N lanes and each key) move a part of R to the write window and the same
+bytes as 16-bit scores would have (for each of N lanes and each key) move a part of R to the write window and the same
 number of bytes from the read window back. For the order of instructions they read and write the tile's slot of S, so
 the values are multiplied after the bytes are back. The results are those of the fused program.
 """

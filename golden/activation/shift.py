@@ -13,9 +13,9 @@ from vitreous.spec.variants import ActivationFunction
 
 
 def delta(u: Tensor, config: ActivationConfig) -> Tensor:
-    """``u * sigmoid(-1.6875 u)`` (GELU) or ``u * sigmoid(-u)`` (SiLU): int64 u of 17 bits -> int64 of f bits."""
+    """``u * sigmoid(-1.6875 u)`` (every GELU) or ``u * sigmoid(-u)`` (SiLU): int64 u of 17 bits -> int64 of f bits."""
     match config.function:
-        case ActivationFunction.GELU:
+        case ActivationFunction.GELU | ActivationFunction.GELU_TANH | ActivationFunction.QUICK_GELU:
             k = u + (u >> 1) + (u >> 3) + (u >> 4)
         case ActivationFunction.SILU:
             k = u

@@ -17,9 +17,11 @@ from vitreous.golden.ops.add import add
 from vitreous.golden.ops.context import combine, planes
 from vitreous.golden.ops.relu import relu
 from vitreous.golden.ops.requantize import requantize_any
-from vitreous.golden.softmax.softmax import MASKED, Statistics, probabilities, row_scale, statistics
+from vitreous.golden.softmax.softmax import Statistics, probabilities, row_scale, statistics
 from vitreous.spec.isa import Activation, Instruction, Memory, Operands, Scale
 from vitreous.spec.layout import ceil_div
+from vitreous.spec.numbers import SCORE
+from vitreous.spec.softmax import MASKED_CODE
 
 Finish = Callable[[], None]
 
@@ -102,7 +104,7 @@ def _readout(i: Instruction, acc: torch.Tensor, memories: Memories, pc: int) -> 
     total = (acc + bias).to(torch.int32)
     destination = Memory(i["destination"])
     if destination == Memory.S:
-        _to_scores(i, requantize_any(total, multiplier, shift, 0, 15), memories)
+        _to_scores(i, requantize_any(total, multiplier, shift, 0, SCORE.width), memories)
     elif destination == Memory.R:
         _to_residual(i, requantize_any(total, multiplier, shift, 0, 16), memories, pc)
     else:
@@ -147,8 +149,8 @@ def _to_residual(i: Instruction, values: torch.Tensor, memories: Memories, pc: i
 def _to_scores(i: Instruction, t: torch.Tensor, memories: Memories) -> None:
     config = memories.config
     found = statistics(t, config.softmax)
-    codes = _pack(found.codes, MASKED, config.array.lanes, config.array.depth)[0]
-    memories.s[i["slot"], : len(codes)] = codes.astype(np.int16)
+    codes = _pack(found.codes, MASKED_CODE, config.array.lanes, config.array.depth)[0]
+    memories.s[i["slot"], : len(codes)] = codes
     multiplier, shift = row_scale(found.total, i["multiplier"], i["shift"], config.softmax)
     slot = memories.slots[i["slot"]]
     slot.maximum, slot.total = found.maximum.numpy(), found.total.numpy()

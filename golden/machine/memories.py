@@ -34,7 +34,7 @@ class Memories:
     """X, W, R, P and S of one accelerator; zero after configuration.
 
     x, w : int8 [words, lanes, depth]; r : int16 [words, lanes]; p : uint64 [words];
-    s : int16 [2, words, lanes, depth], the stored codes; slots : the softmax state that goes with each half of S.
+    s : int32 [2, words, lanes, depth], the stored codes; slots : the softmax state that goes with each half of S.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -44,7 +44,7 @@ class Memories:
         self.w = np.zeros((config.w_depth, lanes, depth), np.int8)
         self.r = np.zeros((config.r_depth, lanes), np.int16)
         self.p = np.zeros(config.p_depth, np.uint64)
-        self.s = np.zeros((2, config.s_depth, lanes, depth), np.int16)
+        self.s = np.zeros((2, config.s_depth, lanes, depth), np.int32)
         self.slots = [Slot.empty(lanes), Slot.empty(lanes)]
 
     def array(self, memory: Memory) -> NDArray[Any]:

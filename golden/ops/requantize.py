@@ -7,19 +7,21 @@ from torch import Tensor
 
 from vitreous.golden.arith.integers import round_shift_, saturate_
 from vitreous.golden.errors import GoldenError
+from vitreous.spec.graph.infer import RESULT_DTYPES
 
-RESULT_TYPES = {8: torch.int8, 15: torch.int16, 16: torch.int16}
+RESULT_TYPES: dict[int, torch.dtype] = {bits: getattr(torch, name) for bits, name in RESULT_DTYPES.items()}
 
 
 def requantize(acc: Tensor, multiplier: Tensor, shift: Tensor, zero_point: int, bits: int) -> Tensor:
     """``y = saturate(round_shift(acc * m, s) + zero_point)``, with ``1 <= m < 2**15`` and ``1 <= s <= 47``.
 
     acc : integers of 32 bits, of any shape; multiplier, shift : integers broadcastable to it.
-    bits : 8 -> int8; 15 (attention scores) and 16 -> int16.
+    bits : of ``RESULT_TYPES``: 8, 16 or those of an attention score.
     Raises GoldenError on a multiplier, a shift or a width outside its range.
     """
     if bits not in RESULT_TYPES:
-        raise GoldenError(f"Requantization must be to 8, 15 or 16 bits, not {bits}")
+        allowed = " or ".join(map(str, sorted(RESULT_TYPES)))
+        raise GoldenError(f"Requantization must be to {allowed} bits, not {bits}")
     if bool(((multiplier < 1) | (multiplier >= 1 << 15)).any()):
         raise GoldenError("Requantization multipliers must be in 1..32767")
     if bool(((shift < 1) | (shift > 47)).any()):

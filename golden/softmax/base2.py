@@ -33,5 +33,5 @@ def levels(codes: Tensor, maximum: Tensor, total: Tensor, config: SoftmaxConfig)
     a = codes >> (bits + 1)
     g = (codes & ((1 << (bits + 1)) - 1)) + tables.exp2_mantissa(config)[0]
     # A masked key's integer part is one below every real one: only its code tells it from a small probability.
-    exists = (codes & 0xFFFF != MASKED_CODE) & (a <= maximum)
+    exists = (codes != MASKED_CODE) & (a <= maximum)
     return shift_right(g << (14 - bits), (maximum - a).clamp(min=0)) * exists

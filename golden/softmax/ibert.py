@@ -30,5 +30,5 @@ def levels(codes: Tensor, maximum: Tensor, total: Tensor, config: SoftmaxConfig)
     """``L = (P >> 3) >> z``: int64 codes [..., keys], maximum [..., 1] -> int64 of 16 bits."""
     d = maximum - codes
     level = shift_right(_polynomial(d, config) >> 3, (d >> config.fraction_bits).clamp(min=0))
-    # A masked code is at least 2**14 below every maximum, which is 32 octaves or more.
+    # A masked code is at least half the range of scores below every maximum: 32 octaves or more.
     return level * (d >= 0)

@@ -33,5 +33,5 @@ def levels(codes: Tensor, maximum: Tensor, total: Tensor, config: SoftmaxConfig)
     table = torch.tensor(tables.exp2_level(config), dtype=torch.int64)
     d = maximum - codes
     level = shift_right(table[d & ((1 << bits) - 1)], (d >> bits).clamp(min=0))
-    # A masked code is at least 2**14 below every maximum, which is 32 octaves or more.
+    # A masked code is at least half the range of scores below every maximum: 32 octaves or more.
     return level * (d >= 0)

@@ -18,7 +18,7 @@ from vitreous.golden.errors import GoldenError
 from vitreous.golden.softmax import base2, exact, ibert, ita, online
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.limits import PROBABILITY_MAXIMUM
-from vitreous.spec.softmax import MASKED_CODE, limits
+from vitreous.spec.softmax import limits
 from vitreous.spec.variants import SoftmaxVariant
 
 VARIANTS: Mapping[SoftmaxVariant, ModuleType] = {
@@ -27,12 +27,10 @@ VARIANTS: Mapping[SoftmaxVariant, ModuleType] = {
     SoftmaxVariant.IBERT: ibert,
     SoftmaxVariant.ITA: ita,
 }
-MASKED = MASKED_CODE - (1 << 16)
-"""The code of a key that does not exist, as the int64 that ``statistics`` would give."""
 
 
 class Statistics(NamedTuple):
-    """Of each row: its codes [..., keys], sign-extended from 16 bits, its final maximum and sum [...]; all int64."""
+    """Of each row: its codes [..., keys], signed, its final maximum and sum [...]; all int64."""
 
     codes: Tensor
     maximum: Tensor
@@ -48,7 +46,8 @@ def _check_keys(keys: int, config: SoftmaxConfig) -> None:
 def statistics(t: Tensor, config: SoftmaxConfig) -> Statistics:
     """Codes, maximum and sum of each row of scores, as docs/numerics.md defines them for the variant.
 
-    t : integers of 15 bits [..., keys]. Raises GoldenError on an empty row or one beyond the variant's range.
+    t : integers of the format ``SCORE`` [..., keys]. Raises GoldenError on an empty row or one beyond the variant's
+        range.
     """
     _check_keys(t.shape[-1], config)
     rows = t.to(torch.int64).reshape(-1, t.shape[-1])
@@ -102,7 +101,7 @@ def row_scale(total: Tensor, multiplier: int, shift: int, config: SoftmaxConfig)
 
 
 def softmax(t: Tensor, config: SoftmaxConfig, multiplier: int, shift: int) -> tuple[Tensor, Tensor, Tensor]:
-    """int16 scores [..., keys] -> probabilities [..., keys], row multiplier and row shift int32 [...].
+    """Integer scores [..., keys] -> probabilities [..., keys], row multiplier and row shift int32 [...].
 
     The product of the probabilities and ``v`` (``golden.ops.context``), requantized by a row's multiplier and shift, is
     the softmax average of ``v`` in the output's scale. Probabilities are int8 with ``probability_bits`` 8, int16 with

@@ -58,7 +58,7 @@ class ShiftActivation(EvenActivation):
         # Cycle 2
         k = Signal(_U_BITS + 1, name=f"k_{lane}", reset_less=True)
         match self.config.function:
-            case ActivationFunction.GELU:
+            case ActivationFunction.GELU | ActivationFunction.GELU_TANH | ActivationFunction.QUICK_GELU:
                 m.d.sync += k.eq(near + (near >> 1) + (near >> 3) + (near >> 4))
             case ActivationFunction.SILU:
                 m.d.sync += k.eq(near)

@@ -8,13 +8,14 @@ from amaranth.back import rtlil
 
 from vitreous.hw.board.ulx3s import INPUT_MHZ, PINS, Ulx3s
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.errors import VitreousError
 
 TOP = "board"
 _IDENTIFIER = re.compile(r"\\\S+")
 _ELEMENT = re.compile(r"\[(\d+)\]")
 
 
-class BoardError(ValueError):
+class BoardError(VitreousError, ValueError):
     """A design that cannot be written; the sentence says why."""
 
 

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.board.board import LED_COUNT, Board
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.errors import VitreousError
 
 DEVICE, PACKAGE, SPEED = "85k", "CABGA381", 6
 """Of the LFE5U-85F-6BG381C, as nextpnr names them."""
@@ -24,7 +25,7 @@ _OSCILLATOR_MHZ = (400, 800)
 _RESET_CYCLES = 64
 
 
-class ClockError(ValueError):
+class ClockError(VitreousError, ValueError):
     """A clock that the clock generator cannot make."""
 
 

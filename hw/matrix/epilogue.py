@@ -3,7 +3,7 @@
 Stages, with an activation of G cycles:
     1           bias
     2 - 4       requantize to int8, to int16 (residual stream, the activation's input) or to a score
-    5 - 4+G     activation, or past it, with its fraction bits
+    5 - 4+G     activation, or past it, with its fraction bits; what a score has above its input goes beside it
     5+G - 7+G   requantize its result to int8; anything else loses the fraction bits again
     8+G         ReLU, residual addition
 """
@@ -12,16 +12,27 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.activation.activation import SmoothActivation
 from vitreous.hw.arith.delay import delay_line
-from vitreous.hw.arith.requantize import Requantize, Saturation
+from vitreous.hw.arith.requantize import FORMATS, WIDEST, Requantize, Saturation
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation
-from vitreous.spec.numbers import ACCUMULATOR_BITS, INT16, MULTIPLIER_BITS, SHIFT_BITS
+from vitreous.spec.numbers import (
+    ACCUMULATOR_BITS,
+    ACTIVATION_INPUT,
+    INT16,
+    MULTIPLIER_BITS,
+    SHIFT_BITS,
+)
+
+RESULT = FORMATS[WIDEST]
+"""What any result of the epilogue fits."""
+_ABOVE_BITS = RESULT.width - ACTIVATION_INPUT.width
+"""Of a requantized value, above the activation's input."""
 
 
 class EpilogueControl(data.StructLayout):
@@ -94,7 +105,7 @@ class Epilogue(wiring.Component):
     multiplier, shift : In, of the first requantization, for each lane.
     control : In, ``EpilogueControl`` of this column.
     residual : In, the old residual stream of the column that came ``residual_latency(config)`` cycles ago.
-    o : Out, the result, sign-extended to 16 bits.
+    o : Out, the result, sign-extended to ``RESULT``: a score is as wide, anything else has 16 bits at most.
     """
 
     @staticmethod
@@ -118,9 +129,9 @@ class Epilogue(wiring.Component):
                 "multiplier": In(data.ArrayLayout(MULTIPLIER_BITS, lanes)),
                 "shift": In(data.ArrayLayout(SHIFT_BITS, lanes)),
                 "control": In(EpilogueControl()),
-                "residual": In(data.ArrayLayout(signed(16), lanes)),
+                "residual": In(data.ArrayLayout(signed(INT16.width), lanes)),
                 "o_valid": Out(1),
-                "o": Out(data.ArrayLayout(signed(16), lanes)),
+                "o": Out(data.ArrayLayout(signed(RESULT.width), lanes)),
             }
         )
 
@@ -130,13 +141,10 @@ class Epilogue(wiring.Component):
         control = self._build_control(m)
         m.submodules.first = first = Requantize(lanes=self.lanes, width=ACCUMULATOR_BITS)
         m.submodules.activation = activation = SmoothActivation(self.config.activation, lanes=self.lanes)
-        m.submodules.second = second = Requantize(lanes=self.lanes, width=activation.width)
+        m.submodules.second = second = Requantize(lanes=self.lanes, width=activation.width + _ABOVE_BITS)
         self._build_first(m, first, control.at_first)
-        m.d.comb += [
-            activation.enable.eq(control.at_smooth.activation == Activation.SMOOTH),
-            activation.x.eq(first.o),
-        ]
-        self._build_second(m, activation, second, control.at_second)
+        above = self._build_activation(m, first, activation, control.at_smooth)
+        self._build_second(m, activation, above, second, control.at_second)
         self._build_end(m, second, control.at_end, control.before_end)
         m.d.comb += self.o_valid.eq(valid[-1])
         return m
@@ -174,19 +182,37 @@ class Epilogue(wiring.Component):
         with m.If(~is_smooth & (control.saturation == Saturation.INT8)):
             m.d.comb += first.zero_point.eq(control.zero_point)
 
+    def _build_activation(
+        self, m: Module, first: Requantize, activation: SmoothActivation, control: data.View[EpilogueControl]
+    ) -> list[Value]:
+        """Cycles 5 to 4+G. Returns for each lane the bits of a result that the activation has no room for."""
+        m.d.comb += activation.enable.eq(control.activation == Activation.SMOOTH)
+        for lane in range(self.lanes):
+            m.d.comb += activation.x[lane].eq(first.o[lane])
+        beside = Cat(first.o[lane][ACTIVATION_INPUT.width :] for lane in range(self.lanes))
+        latency = SmoothActivation.latency(self.config.activation)
+        above = delay_line(m, beside, latency, name="above", reset_less=True)[-1]
+        return [above.word_select(lane, _ABOVE_BITS) for lane in range(self.lanes)]
+
     def _build_second(
-        self, m: Module, activation: SmoothActivation, second: Requantize, control: data.View[EpilogueControl]
+        self,
+        m: Module,
+        activation: SmoothActivation,
+        above: list[Value],
+        second: Requantize,
+        control: data.View[EpilogueControl],
     ) -> None:
         """The activation's result to int8. Any other column passes: ``(x << b) * 2`` shifted by ``b + 1`` is x."""
         is_smooth = control.activation == Activation.SMOOTH
         for lane in range(self.lanes):
+            sign = activation.y[lane][-1].replicate(_ABOVE_BITS)
             m.d.comb += [
-                second.acc[lane].eq(activation.y[lane]),
+                second.acc[lane].eq(Cat(activation.y[lane], Mux(is_smooth, sign, above[lane]))),
                 second.multiplier[lane].eq(Mux(is_smooth, control.multiplier, 2)),
                 second.shift[lane].eq(Mux(is_smooth, control.shift, activation.scale_bits + 1)),
             ]
         m.d.comb += [
-            second.saturation.eq(Mux(is_smooth, Saturation.INT8, Saturation.INT16)),
+            second.saturation.eq(Mux(is_smooth, Saturation.INT8, WIDEST)),
             second.zero_point.eq(Mux(is_smooth, control.zero_point, 0)),
         ]
 
@@ -198,13 +224,15 @@ class Epilogue(wiring.Component):
         before: data.View[EpilogueControl],
     ) -> None:
         """Last cycle: ReLU bounds the result at the zero point, the residual addition at int16's ends."""
-        minimum = Signal(signed(16))
-        m.d.comb += minimum.eq(Mux(control.activation == Activation.RELU, control.zero_point, INT16.minimum))
+        minimum = Signal(signed(RESULT.width))
+        least = Mux(control.residual, INT16.minimum, RESULT.minimum)
+        m.d.comb += minimum.eq(Mux(control.activation == Activation.RELU, control.zero_point, least))
         for lane in range(self.lanes):
-            total = Signal(signed(17), name=f"total_{lane}")
-            o = Signal(signed(16), name=f"o_{lane}", reset_less=True)
-            residual = Signal(signed(16), name=f"residual_{lane}", reset_less=True)
+            total = Signal(signed(RESULT.width + 1), name=f"total_{lane}")
+            o = Signal(signed(RESULT.width), name=f"o_{lane}", reset_less=True)
+            residual = Signal(signed(INT16.width), name=f"residual_{lane}", reset_less=True)
             m.d.sync += residual.eq(Mux(before.residual, self.residual[lane], 0))
             m.d.comb += total.eq(second.o[lane] + residual)
-            m.d.sync += o.eq(Mux(total < minimum, minimum, Mux(total > INT16.maximum, INT16.maximum, total)))
+            above = control.residual & (total > INT16.maximum)
+            m.d.sync += o.eq(Mux(total < minimum, minimum, Mux(above, INT16.maximum, total)))
             m.d.comb += self.o[lane].eq(o)

@@ -24,6 +24,7 @@ from amaranth.lib.wiring import Out
 from vitreous.hw import checks
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.arith.gating import gated
+from vitreous.hw.arith.requantize import Saturation
 from vitreous.hw.control.retire import Retire
 from vitreous.hw.matrix.array import Array
 from vitreous.hw.matrix.byte_planes import PlaneSum
@@ -39,6 +40,7 @@ from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, ErrorCode, Memory, Opcode, Operands, Queue
 from vitreous.spec.limits import ISSUED_INSTRUCTIONS
+from vitreous.spec.numbers import INT16
 
 _EPILOGUE_STAGE = 1 + Array.COLUMN_LATENCY
 _EVENTS = (
@@ -271,7 +273,9 @@ class MatrixUnit(wiring.Component):
             epilogue.bias.eq(parameters.bias),
             epilogue.multiplier.eq(parameters.multiplier),
             epilogue.shift.eq(parameters.shift),
-            control.saturation.eq(Mux(tag.destination == Memory.S, 2, tag.destination == Memory.R)),
+            control.saturation.eq(
+                Mux(tag.destination == Memory.S, Saturation.SCORE, tag.destination == Memory.R)
+            ),
             control.activation.eq(tag.activation),
             control.zero_point.eq(tag.zero_point),
             control.multiplier.eq(tag.multiplier),
@@ -303,9 +307,8 @@ class MatrixUnit(wiring.Component):
             packer.index.eq(result.tag.index),
             self.ro.valid.eq(coming[Memory.R] & ~stop),
             self.ro.addr.eq(result.tag.addr),
-            self.ro.data.eq(epilogue.o),
+            self.ro.data.eq(Cat(o[: INT16.width] for o in epilogue.o)),
             scores.valid.eq(coming[Memory.S] & ~stop),
-            scores.score.eq(epilogue.o),
             scores.tag.emit.eq(result.flags.emit),
             scores.tag.word.eq(result.tag.addr),
             retire.write_end.eq(write.flags.done & (write.tag.destination != Memory.S) & ~stop & ~refused),
@@ -316,7 +319,10 @@ class MatrixUnit(wiring.Component):
         for name in ("slot", "multiplier", "shift"):
             m.d.comb += getattr(scores.tag.row, name).eq(getattr(result.tag, name))
         for lane in range(self.config.array.lanes):
-            m.d.comb += packer.column[lane].eq(epilogue.o[lane])
+            m.d.comb += [
+                packer.column[lane].eq(epilogue.o[lane]),
+                scores.score[lane].eq(epilogue.o[lane]),
+            ]
         for port, memory in ((self.xo, Memory.X), (self.wo, Memory.W)):
             m.d.comb += [
                 port.valid.eq(packed[memory] & write.flags.emit & ~stop),

@@ -19,8 +19,9 @@ from vitreous.hw.softmax.recurrence import RowConstants
 from vitreous.hw.softmax.softmax import VARIANTS, SoftmaxStatistics, prologue
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
-from vitreous.spec.softmax import MASKED_CODE, limits
+from vitreous.spec.layout import memory_words, word_bits
+from vitreous.spec.numbers import MULTIPLIER_BITS, SCORE, SHIFT_BITS
+from vitreous.spec.softmax import CODE, MASKED_CODE, limits
 
 
 class ScoreTag(data.StructLayout):
@@ -41,7 +42,7 @@ class ScoreTag(data.StructLayout):
 
 
 class Scores(wiring.Component):
-    """Keeps two query tiles of scores (slots) of ``s_depth`` words each; a word is ``[lane][v]`` codes of 16 bits.
+    """Keeps two query tiles of scores (slots) of ``s_depth`` words each; a word is ``[lane][v]`` codes.
 
     Latency: ``WRITE_LATENCY`` cycles from a column to its write; ``read_latency`` from an
     address to its probabilities; a row's ``done`` comes when its statistics are final.
@@ -82,7 +83,7 @@ class Scores(wiring.Component):
             {
                 "valid": In(1),
                 "tag": In(ScoreTag(config)),
-                "score": In(data.ArrayLayout(signed(16), self.lanes)),
+                "score": In(data.ArrayLayout(signed(SCORE.width), self.lanes)),
                 "read_valid": In(1),
                 "read_slot": In(1),
                 "read_word": In(isa.ADDRESS_BITS),
@@ -102,7 +103,7 @@ class Scores(wiring.Component):
         span = self.done_latency(self.config, self.config.memory.score_keys)
         gated(m, statistics, valid=self.valid, cycles=span, name="statistics")
         m.submodules.memory = memory = Memory(
-            shape=16 * self.config.panel_word_bytes, depth=2 * self.config.s_depth, init=[]
+            shape=word_bits(self.config, isa.Memory.S), depth=memory_words(self.config, isa.Memory.S), init=[]
         )
         m.d.comb += [
             statistics.scale_slot.eq(self.scale_slot),
@@ -116,7 +117,7 @@ class Scores(wiring.Component):
     def _build_write(self, m: Module, statistics: SoftmaxStatistics, memory: Memory) -> None:
         tag = delay_line(m, self.tag, self.WRITE_LATENCY, name="tag", reset_less=True)[-1]
         emit = delay_line(m, self.valid & self.tag.emit, self.WRITE_LATENCY, name="emit")[-1]
-        port = memory.write_port(granularity=16)
+        port = memory.write_port(granularity=CODE.width)
         elements = Signal(self.depth)
         first = tag.index == 0
         m.d.comb += elements.eq(Mux(first, -1, 1 << tag.index) & statistics.o_valid.replicate(self.depth))
@@ -124,7 +125,7 @@ class Scores(wiring.Component):
             code = statistics.code[lane]
             for v in range(self.depth):
                 data = Mux(first, MASKED_CODE, code) if v else code
-                m.d.comb += port.data.word_select(lane * self.depth + v, 16).eq(data)
+                m.d.comb += port.data.word_select(lane * self.depth + v, CODE.width).eq(data)
         m.d.comb += [
             statistics.valid.eq(self.valid),
             statistics.score.eq(self.score),

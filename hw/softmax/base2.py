@@ -54,7 +54,7 @@ class Base2Recurrence(OnePassRecurrence):
         width = integer_bits(self.softmax)
         # Cycle 1: scores below the least integer part become the least score.
         fraction_bits = self.softmax.fraction_bits
-        score = self.score[lane][: SCORE.width]
+        score = self.score[lane].as_unsigned()
         below = score[fraction_bits:] == 1 << (width - 1)
         integer = Signal(signed(width), name=f"integer_{lane}", reset_less=True)
         m.d.comb += table.addr.eq(Mux(below, 0, score[:fraction_bits]))

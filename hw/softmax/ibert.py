@@ -31,6 +31,7 @@ from vitreous.hw.softmax.recurrence import TERM_BITS, RowConstants, SoftmaxRecur
 from vitreous.hw.softmax.rowscale import SUM_BITS
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.numbers import SCORE
+from vitreous.spec.softmax import CODE
 from vitreous.spec.tables import ibert_exponential
 
 _PLACES = 5
@@ -62,7 +63,7 @@ class IbertSum(wiring.Component):
     Members
     -------
     valid, first : In, a column of distances is here, the row's first.
-    distance : In, 15 bits.
+    distance : In, of as many bits as a score has.
     sum : Out.
     """
 
@@ -146,12 +147,12 @@ class IbertRecurrence(SoftmaxRecurrence):
         m.d.comb += [
             port.en.eq(self.valid),
             port.addr.eq(self._address(self._half, key)),
-            port.data.eq(Cat(score[: SCORE.width] for score in self.score)),
+            port.data.eq(self.score.as_value()),
         ]
         self._ends = ends = Signal()
         m.d.sync += [ends.eq(self.valid & self.last), self.o_maximum.eq(ends)]
         for lane in range(self.lanes):
-            score = self.score[lane][: SCORE.width].as_signed()
+            score = self.score[lane]
             code = Signal(signed(SCORE.width), name=f"code_{lane}", reset_less=True)
             running = Signal(signed(SCORE.width), name=f"running_{lane}", reset_less=True)
             rises = self.first | (score > running)
@@ -201,13 +202,13 @@ class IbertPrologue(ProbabilityPrologue):
 
     def _build_window(self, m: Module, element: Element) -> Window:
         name = element.name
-        # Cycle 1: a masked code is at least 2**14 below every maximum, 32 places or more.
+        # Cycle 1: a masked code is at least half the range of scores below every maximum, 32 places or more.
         fraction_bits = self.softmax.fraction_bits
-        difference = Signal(signed(17), name=f"difference_{name}")
+        difference = Signal(signed(CODE.width + 1), name=f"difference_{name}")
         base = Signal(fraction_bits + 1, name=f"base_{name}", reset_less=True)
         places = [Signal(4, name=f"places_{name}_{i}", reset_less=True) for i in (0, 1)]
         alive = [Signal(name=f"alive_{name}_{i}", reset_less=True) for i in (0, 1)]
-        m.d.comb += difference.eq(element.maximum - element.code.as_signed())
+        m.d.comb += difference.eq(element.maximum - element.code)
         m.d.sync += [
             base.eq(reflected(difference[:fraction_bits], self.softmax)),
             places[0].eq(difference[fraction_bits:]),

@@ -24,7 +24,7 @@ from vitreous.hw.softmax.prologue import LEVEL_BITS, Element, ProbabilityPrologu
 from vitreous.hw.softmax.recurrence import Flags, OnePassRecurrence
 from vitreous.hw.softmax.rowscale import FACTOR_BITS, RowResult
 from vitreous.spec.config import SoftmaxConfig
-from vitreous.spec.numbers import INT8, MULTIPLIER_BITS, SCORE, SHIFT_BITS
+from vitreous.spec.numbers import INT8, MULTIPLIER_BITS, SHIFT_BITS
 from vitreous.spec.variants import SOFTMAXES, SoftmaxVariant
 
 _FRACTION_BITS = 5
@@ -52,7 +52,7 @@ class ItaRecurrence(OnePassRecurrence):
         valid, first = flags.valid, flags.first
         # Cycle 1
         drop = self.softmax.fraction_bits - _FRACTION_BITS
-        rounded = (self.score[lane][: SCORE.width].as_signed() + (1 << (drop - 1))) >> drop
+        rounded = (self.score[lane] + (1 << (drop - 1))) >> drop
         code = Signal(signed(INT8.width), name=f"code_{lane}", reset_less=True)
         inside = Mux(rounded < INT8.minimum, INT8.minimum, rounded)
         m.d.sync += code.eq(Mux(rounded > INT8.maximum, INT8.maximum, inside))
@@ -141,7 +141,7 @@ class ItaPrologue(ProbabilityPrologue):
         m.d.comb += difference.eq(element.maximum - code[: INT8.width].as_signed())
         m.d.sync += [
             places.eq(octaves[:3]),
-            alive.eq(~(difference[-1] | octaves[3] | (code[15] ^ code[14]))),
+            alive.eq(~(difference[-1] | octaves[3] | (code[-1] ^ code[-2]))),
             inverse.eq(element.factor),
         ]
         # Cycle 1, to the operand register: 255 would give 128, and 32640 with two byte planes.

@@ -21,6 +21,7 @@ from vitreous.hw.softmax.prologue import LEVEL_BITS, Element, ProbabilityPrologu
 from vitreous.hw.softmax.recurrence import TERM_BITS, Flags, OnePassRecurrence, add_rounded
 from vitreous.hw.softmax.rowscale import SUM_BITS
 from vitreous.spec.numbers import SCORE
+from vitreous.spec.softmax import CODE
 from vitreous.spec.tables import exp2_level, exp2_negative
 
 _EXPONENTIAL_BITS = 16
@@ -40,7 +41,7 @@ class OnlineRecurrence(OnePassRecurrence):
         assert table is not None
         valid, first = flags.valid, flags.first
         # Cycle 1
-        score = self.score[lane][: SCORE.width].as_signed()
+        score = self.score[lane]
         code = Signal(signed(SCORE.width), name=f"code_{lane}", reset_less=True)
         running = Signal(signed(SCORE.width), name=f"running_{lane}", reset_less=True)
         difference = Signal(signed(SCORE.width + 1), name=f"difference_{lane}")
@@ -98,11 +99,11 @@ class OnlinePrologue(ProbabilityPrologue):
         m.submodules.table = self._table = Memory(shape=LEVEL_BITS, depth=len(init), init=init)
 
     def _build_window(self, m: Module, element: Element) -> Window:
-        name, code = element.name, element.code.as_signed()
-        # Cycle 1: a masked code is at least 2**14 below every maximum, 32 places or more.
+        name, code = element.name, element.code
+        # Cycle 1: a masked code is at least half the range of scores below every maximum, 32 places or more.
         fraction_bits = self.softmax.fraction_bits
         table = self._table.read_port()
-        difference = Signal(signed(17), name=f"difference_{name}")
+        difference = Signal(signed(CODE.width + 1), name=f"difference_{name}")
         places = Signal(4, name=f"places_{name}", reset_less=True)
         alive = Signal(name=f"alive_{name}", reset_less=True)
         m.d.comb += [

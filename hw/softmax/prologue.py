@@ -14,6 +14,7 @@ from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.checks import positive
 from vitreous.hw.softmax.rowscale import FACTOR_BITS
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.softmax import CODE
 
 LEVEL_BITS = 16
 
@@ -81,7 +82,7 @@ class ProbabilityPrologue(ABC, wiring.Component):
         self.lanes, self.depth = config.array.lanes, config.array.depth
         super().__init__(
             {
-                "code": In(data.ArrayLayout(16, self.lanes * self.depth)),
+                "code": In(data.ArrayLayout(signed(CODE.width), self.lanes * self.depth)),
                 "maximum": In(data.ArrayLayout(signed(maximum_bits), self.lanes)),
                 "factor": In(data.ArrayLayout(FACTOR_BITS, self.lanes)),
                 "plane": In(Plane()),

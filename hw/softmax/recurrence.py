@@ -15,6 +15,7 @@ from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.softmax.rowscale import SUM_BITS
 from vitreous.spec.config import AcceleratorConfig, SoftmaxConfig
 from vitreous.spec.numbers import MULTIPLIER_BITS, SCORE, SHIFT_BITS
+from vitreous.spec.softmax import CODE
 
 TERM_BITS = 20
 """Of a term of the sum, before one rounding bit below it: 4096 of them stay within ``SUM_BITS``."""
@@ -39,7 +40,7 @@ def score_members(lanes: int) -> dict[str, wiring.Member]:
         "valid": In(1),
         "first": In(1),
         "last": In(1),
-        "score": In(data.ArrayLayout(signed(16), lanes)),
+        "score": In(data.ArrayLayout(signed(SCORE.width), lanes)),
         "constants": In(RowConstants()),
     }
 
@@ -67,7 +68,7 @@ class SoftmaxRecurrence(ABC, wiring.Component):
     Members
     -------
     valid, first, last : In, a column of scores is here; it is the row's first, last one.
-    score : In, 15 bits signed.
+    score : In, of the format ``SCORE``.
     constants : In, of the row, with its last column.
     code : Out, what is kept of the score.
     o_maximum, o_last : Out, ``maximum``, ``sum`` is that of a whole row in this cycle.
@@ -89,7 +90,7 @@ class SoftmaxRecurrence(ABC, wiring.Component):
         super().__init__(
             score_members(self.lanes)
             | {
-                "code": Out(data.ArrayLayout(16, self.lanes)),
+                "code": Out(data.ArrayLayout(signed(CODE.width), self.lanes)),
                 "o_maximum": Out(1),
                 "o_slot": Out(1),
                 "o_last": Out(1),

@@ -23,7 +23,7 @@ from vitreous.hw.softmax.rowscale import FACTOR_BITS, SUM_BITS, RowResult, RowSc
 from vitreous.spec.config import AcceleratorConfig, SoftmaxConfig
 from vitreous.spec.limits import SCORE_SLOTS
 from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
-from vitreous.spec.softmax import limits
+from vitreous.spec.softmax import CODE, limits
 from vitreous.spec.variants import SoftmaxVariant
 
 __all__ = ["VARIANTS", "SoftmaxStatistics", "Variant", "prologue", "recurrence"]
@@ -77,7 +77,7 @@ class SoftmaxStatistics(wiring.Component):
     Members
     -------
     valid, first, last : In, a column of scores is here; it is the row's first, last one.
-    score : In, N scores of 15 bits signed.
+    score : In, N scores of the format ``SCORE``.
     constants : In, with ``last``: where the row's results go, and the constants m_o and s_o.
     o_valid, code : Out, the coded scores.
     level_slot : In, selects ``maximum`` and ``factor``, combinational. scale_slot : ``row_multiplier``, ``row_shift``.
@@ -101,7 +101,7 @@ class SoftmaxStatistics(wiring.Component):
             score_members(lanes)
             | {
                 "o_valid": Out(1),
-                "code": Out(data.ArrayLayout(16, lanes)),
+                "code": Out(data.ArrayLayout(signed(CODE.width), lanes)),
                 "level_slot": In(1),
                 "maximum": Out(data.ArrayLayout(signed(maximum_bits), lanes)),
                 "factor": Out(data.ArrayLayout(FACTOR_BITS, lanes)),

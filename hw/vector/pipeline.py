@@ -160,8 +160,12 @@ class NormPipeline(wiring.Component):
     def _build_requantize(self, m: Module, norm: OnePassNorm | TwoPassNorm, pool_sum: PoolSum) -> list[Any]:
         """Cycles 3+L to 5+L. Lane 0 also requantizes the sums of a pool, and so may be wider than the others."""
         task, width = self.task, self.variant.WIDTH
-        m.submodules.requantize_first = first = Requantize(lanes=1, width=max(width, POOL_BITS))
-        m.submodules.requantize = others = Requantize(lanes=self.lanes - 1, width=width)
+        m.submodules.requantize_first = first = Requantize(
+            lanes=1, width=max(width, POOL_BITS), widest=Saturation.INT16
+        )
+        m.submodules.requantize = others = Requantize(
+            lanes=self.lanes - 1, width=width, widest=Saturation.INT16
+        )
         m.d.comb += [
             first.acc[0].eq(Mux(task.pool, pool_sum.sum, norm.u[0])),
             first.multiplier[0].eq(Mux(task.pool, task.multiplier, norm.row_multiplier[0])),

@@ -6,7 +6,6 @@ import warnings
 
 import torch
 from torch import Tensor, fx
-from torch.utils import _pytree as pytree
 
 from vitreous.quant._torchao import QuantizationAnnotation, QuantizationSpec, Quantizer
 from vitreous.quant.calibrate.observers import RangeObserver
@@ -46,6 +45,7 @@ class VitreousQuantizer(Quantizer):
     def annotate(self, model: fx.GraphModule) -> fx.GraphModule:
         """Import the graph and mark the nodes to observe."""
         self.encoder = import_graph(model, self.shape)
+        _return_logits(model, self.encoder)
         wanted = points(self.encoder, self.scheme)
         observed: dict[fx.Node, Point] = {}
         for source in self.encoder.sources:
@@ -116,9 +116,18 @@ def _split_affine(graph: fx.Graph, node: fx.Node) -> None:
         last = made
 
 
-def _check_import(encoder: ir.Encoder, image: Tensor, result: object) -> None:
+def _return_logits(model: fx.GraphModule, encoder: ir.Encoder) -> None:
+    """Let the graph return the logits alone, whatever the model makes of them and returns beside them."""
+    output = next(node for node in model.graph.nodes if node.op == "output")
+    output.args = (encoder.output,)
+    # Without the exported program's own, which folds the results into the model's structure.
+    model.graph.set_codegen(fx.graph.CodeGen())
+    model.graph.eliminate_dead_code()
+    model.recompile()
+
+
+def _check_import(encoder: ir.Encoder, image: Tensor, given: Tensor) -> None:
     """Compare the recognized encoder with the model on one image, so that a mistake in importing cannot pass."""
-    (given,) = (leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor))
     expected = given[:1].double().reshape(-1)
     found = evaluate(encoder, image)[encoder.name(encoder.logits)].reshape(-1)
     error, size = float((found - expected).abs().max()), float(expected.abs().max())

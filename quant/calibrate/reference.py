@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,6 +15,8 @@ from vitreous.spec.variants import ActivationFunction
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     ActivationFunction.GELU: functional.gelu,
+    ActivationFunction.GELU_TANH: partial(functional.gelu, approximate="tanh"),
+    ActivationFunction.QUICK_GELU: lambda x: x * torch.sigmoid(1.702 * x),
     ActivationFunction.SILU: functional.silu,
     "relu": functional.relu,
 }

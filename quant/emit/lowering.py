@@ -26,7 +26,7 @@ from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Op
 from vitreous.spec.graph.infer import probability_dtype
 from vitreous.spec.limits import NORM_CHANNELS, POOL_TOKENS
-from vitreous.spec.numbers import ACCUMULATOR, ACTIVATION_INPUT, INT16, quantize_multiplier
+from vitreous.spec.numbers import ACCUMULATOR, ACTIVATION_INPUT, INT16, SCORE, quantize_multiplier
 
 # A factor below this gives 0 or -1 for every 32-bit accumulator: raising it to here changes nothing and keeps
 # the shift in its field where weights, queries or keys are (almost) zero.
@@ -214,7 +214,9 @@ class Lowering(Builder):
         self.node(Op.SCORES, scores, layer, (q, k), (scores,), heads=heads)
         step = 2.0**-self.units.softmax.fraction_bits
         factor = self.format(q).step * self.format(k).step * source.gain * math.log2(math.e) / step
-        self.requantize(layer, scores, f"{name}.scores", [max(factor, _LEAST_FACTOR)], 15, Scale(step))
+        self.requantize(
+            layer, scores, f"{name}.scores", [max(factor, _LEAST_FACTOR)], SCORE.width, Scale(step)
+        )
         p, multiplier, shift = self._softmax(source, name, f"{name}.scores")
         context = self.tensor(f"{name}.acc", "int32", shape)
         self.node(Op.CONTEXT, context, layer, (p, v), (context,), heads=heads)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from vitreous.quant.errors import module_path, refuse
-from vitreous.quant.importer.float_ir import Attention, Linear, Scores, Softmax
+from vitreous.quant.importer.float_ir import Attention, Linear, Norm, Scores, Softmax
 from vitreous.quant.importer.layers import chosen, read_rows
 from vitreous.quant.importer.view import View, uniform
 from vitreous.quant.importer.walk import Walk
@@ -51,16 +51,33 @@ def scaled_dot_product(
         mask, dropout, causal = None, mask, bool(dropout)
     if not all(isinstance(operand, View) for operand in (query, key, value)):
         raise refuse(node, "Attention with constant queries, keys or values", _SUPPORTED)
-    if mask is not None or attn_mask is not None or causal or kwargs.get("is_causal"):
-        raise refuse(node, "Attention with a mask", _SUPPORTED)
+    one_token = query.shape[-2] == key.shape[-2] == 1
+    for given in (mask, attn_mask):
+        if not _masks_nothing(given):
+            raise refuse(node, "Attention with a mask or bias that is not the same for all keys", _SUPPORTED)
+    if (causal or kwargs.get("is_causal")) and not one_token:
+        raise refuse(node, "Attention with a causal mask", _SUPPORTED)
     if dropout or kwargs.get("dropout_p"):
         raise refuse(node, "Attention with dropout in training mode", "a model exported after .eval()")
     if kwargs.get("enable_gqa"):
         raise refuse(node, "Attention with grouped queries", _SUPPORTED)
     gain = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
-    scores = _scores(walk, node, query, key)
-    weights = _softmax(walk, node, scores.scaled(gain))
-    return _context(walk, node, weights, value)
+    if gain <= 0:
+        raise refuse(node, "Attention scores whose scale is not above 0", _SUPPORTED)
+    # Without the scores' element numbers, which would be heads times tokens times tokens.
+    q, k = _pair(walk, node, query, key)
+    return _attended(walk, node, q, k, _heads(walk, node, value, "values"), gain, query.shape[:-1])
+
+
+def _masks_nothing(mask: Any) -> bool:
+    """Whether a mask changes no probability: True for all keys, or the same finite number added to all of a row's."""
+    if mask is None:
+        return True
+    if not isinstance(mask, Tensor):
+        return False
+    if mask.dtype == torch.bool:
+        return bool(mask.all())
+    return bool(torch.isfinite(mask).all()) and torch.equal(mask, mask[..., :1].expand_as(mask))
 
 
 def product(walk: Walk, node: fx.Node, left: View, right: View) -> View:
@@ -87,10 +104,8 @@ def _heads(walk: Walk, node: fx.Node, view: View, role: str) -> Heads:
     source, batch = view.source, walk.batch
     tokens, size = view.shape[-2:]
     if not isinstance(source, Linear):
-        kind = type(source).__name__.lower()
-        raise refuse(
-            node, f"The {role} of attention come from a {kind} (query and key normalization?)", _SUPPORTED
-        )
+        kind = "normalization of their own" if isinstance(source, Norm) else type(source).__name__.lower()
+        raise refuse(node, f"The {role} of attention come from a {kind}", _SUPPORTED)
     index = view.index.reshape(-1, tokens, size)
     image, token, channel = (
         index // (source.tokens * source.width),
@@ -137,17 +152,28 @@ def _of_tokens(node: fx.Node, values: Tensor | None, index: Tensor, default: flo
     return table[:, 0]
 
 
-def _scores(walk: Walk, node: fx.Node, query: View, key: View) -> View:
+def _pair(walk: Walk, node: fx.Node, query: View, key: View) -> tuple[Heads, Heads]:
+    """Queries and keys that belong together."""
     q, k = _heads(walk, node, query, "queries"), _heads(walk, node, key, "keys")
     if query.shape != key.shape or not (torch.equal(q.batch, k.batch) and torch.equal(q.head, k.head)):
         raise refuse(node, "Queries and keys with different heads or tokens", _SUPPORTED)
+    return q, k
+
+
+def _scores(walk: Walk, node: fx.Node, query: View, key: View) -> View:
+    q, k = _pair(walk, node, query, key)
     tokens = q.linear.tokens
     made = Scores(
         tokens=q.heads * tokens, width=tokens, layer=module_path(node), q=q.linear, k=k.linear, heads=q.heads
     )
-    matrix = (q.batch * q.heads + q.head)[:, None, None] * tokens * tokens
-    index = matrix + torch.arange(tokens * tokens).reshape(1, tokens, tokens)
+    index = _matrices(q, tokens)
     return View(made, index.reshape(*query.shape[:-1], tokens))
+
+
+def _matrices(heads: Heads, tokens: int) -> Tensor:
+    """Element numbers ``[matrices, tokens, tokens]`` of the scores of each image and head."""
+    matrix = (heads.batch * heads.heads + heads.head)[:, None, None] * tokens * tokens
+    return matrix + torch.arange(tokens * tokens).reshape(1, tokens, tokens)
 
 
 def _softmax(walk: Walk, node: fx.Node, view: View) -> View:
@@ -155,7 +181,7 @@ def _softmax(walk: Walk, node: fx.Node, view: View) -> View:
     if not isinstance(source, Scores):
         raise refuse(node, f"Softmax of a {type(source).__name__.lower()}", _SUPPORTED)
     gain = uniform(view.gain, 1.0)
-    if uniform(view.offset, 0.0) is None:
+    if view.offset is not None and not _masks_nothing(view.offset):
         raise refuse(node, "Attention with a mask or bias added to the scores", _SUPPORTED)
     if gain is None or gain <= 0:
         raise refuse(node, "Attention scores with several scales, or none above 0", _SUPPORTED)
@@ -173,9 +199,7 @@ def _context(walk: Walk, node: fx.Node, weights: View, value: View) -> View:
     assert isinstance(probabilities, Softmax)
     scores = probabilities.scores
     v = _heads(walk, node, value, "values")
-    tokens, width = v.linear.tokens, v.linear.width
-    matrix = (v.batch * scores.heads + v.head)[:, None, None] * tokens * tokens
-    expected = matrix + torch.arange(tokens * tokens).reshape(1, tokens, tokens)
+    tokens = v.linear.tokens
     plain = weights.gain is None and weights.offset is None
     if v.heads != scores.heads or tokens != scores.width or not plain:
         raise refuse(
@@ -183,19 +207,32 @@ def _context(walk: Walk, node: fx.Node, weights: View, value: View) -> View:
             "Probabilities and values with different heads or tokens, or scaled probabilities",
             _SUPPORTED,
         )
-    if not torch.equal(weights.index.reshape(-1, tokens, tokens), expected) or width != scores.q.width:
+    if not torch.equal(weights.index.reshape(-1, tokens, tokens), _matrices(v, tokens)):
+        raise refuse(node, "Values with other heads than queries", _SUPPORTED)
+    q = Heads(scores.q, v.batch, v.head, scores.heads)
+    k = Heads(scores.k, v.batch, v.head, scores.heads)
+    return _attended(walk, node, q, k, v, probabilities.gain, weights.shape[:-1])
+
+
+def _attended(
+    walk: Walk, node: fx.Node, q: Heads, k: Heads, v: Heads, gain: float, shape: torch.Size
+) -> View:
+    """``softmax(gain * q k^T) v``; ``shape`` is the context's without its channels."""
+    tokens, width = v.linear.tokens, v.linear.width
+    same = torch.equal(q.batch, v.batch) and torch.equal(q.head, v.head) and tokens == q.linear.tokens
+    if not same or width != q.linear.width:
         raise refuse(node, "Values with other heads or another head size than queries", _SUPPORTED)
     made = Attention(
         tokens=tokens,
         width=width,
         layer=module_path(node),
-        q=scores.q,
-        k=scores.k,
+        q=q.linear,
+        k=k.linear,
         v=v.linear,
-        heads=scores.heads,
-        gain=probabilities.gain,
+        heads=q.heads,
+        gain=gain,
     )
-    size = width // scores.heads
+    size = width // q.heads
     token = (v.batch[:, None] * tokens + torch.arange(tokens))[:, :, None] * width
     index = token + (v.head[:, None] * size + torch.arange(size))[:, None, :]
-    return View(made, index.reshape(*weights.shape[:-1], size))
+    return View(made, index.reshape(*shape, size))

@@ -1,6 +1,5 @@
-"""Import of decomposed patterns, written out by the model or by ``run_decompositions``: SiLU and RMS norm.
+"""Import of RMS norms that the model or ``run_decompositions`` writes out:
 
-    x * sigmoid(x)
     x * rsqrt(mean(x * x) + eps),   x / sqrt(mean(x * x) + eps),   with square(x), pow(x, 2), pow(., -0.5), reciprocal
 
 Each part becomes a value of the float IR that remembers what it was computed from; the last product or quotient
@@ -15,24 +14,19 @@ import torch
 from torch import fx
 
 from vitreous.quant.errors import module_path, refuse
-from vitreous.quant.importer import layers, stream
-from vitreous.quant.importer.float_ir import MeanSquare, Root, Sigmoid, Square
+from vitreous.quant.importer import activation_patterns as activations
+from vitreous.quant.importer import stream
+from vitreous.quant.importer.float_ir import Linear, MeanSquare, Root, Square
+from vitreous.quant.importer.layers import size
 from vitreous.quant.importer.view import View, identical, uniform
 from vitreous.quant.importer.walk import Walk
-from vitreous.spec.variants import ActivationFunction
 
 _RMS = "RMS norms over all channels of a token: x * rsqrt(mean(x**2, -1) + eps)"
 
 
-def sigmoid(walk: Walk, node: fx.Node, view: View) -> View:
-    """``sigmoid(x)``: SiLU's second factor."""
-    rows, width = _size(walk, view)
-    return _whole(Sigmoid(tokens=rows, width=width, layer=module_path(node), argument=view), view.shape)
-
-
 def square(walk: Walk, node: fx.Node, view: View) -> View:
     """``x * x``: the beginning of an RMS norm."""
-    rows, width = _size(walk, view)
+    rows, width = size(walk, view)
     return _whole(Square(tokens=rows, width=width, layer=module_path(node), argument=view), view.shape)
 
 
@@ -51,9 +45,11 @@ def mean_square(
 
 
 def power(walk: Walk, node: fx.Node, view: View, exponent: float) -> View:
-    """``x ** exponent`` with 2, 0.5 or -0.5."""
+    """``x ** exponent`` with 2, 3, 0.5 or -0.5."""
     if exponent == 2:
         return square(walk, node, view)
+    if exponent == 3 and isinstance(view.source, Linear):
+        return activations.power(walk, node, view)
     if exponent in (0.5, -0.5) and isinstance(view.source, MeanSquare):
         return _root(walk, node, view, inverse=exponent < 0)
     raise refuse(node, f"A power of {exponent}", _RMS)
@@ -104,18 +100,20 @@ def _root(walk: Walk, node: fx.Node, view: View, *, inverse: bool) -> View:
 
 
 def product(walk: Walk, node: fx.Node, left: View, right: View) -> View | None:
-    """SiLU, a square or an RMS norm from a product of two computed tensors; None when it is none of them."""
+    """A square, an activation function or an RMS norm from a product of two computed tensors, or a part of one; None
+    when it is none of them."""
     if identical(left, right):
         return square(walk, node, left)
+    made = activations.product(walk, node, left, right)
+    if made is not None:
+        return made
     for value, other in ((left, right), (right, left)):
         if other.gain is not None or other.offset is not None:
             continue
         source = other.source
-        if isinstance(source, Sigmoid) and identical(value, source.argument) and _untouched(other, value):
-            return layers.activation(walk, node, value, ActivationFunction.SILU)
         if isinstance(source, Root) and source.inverse:
             return _rms_norm(walk, node, value, other)
-    return None
+    return activations.combined(walk, node, left, right, times=True)
 
 
 def quotient(walk: Walk, node: fx.Node, left: View, right: View) -> View | None:
@@ -140,12 +138,7 @@ def _rms_norm(walk: Walk, node: fx.Node, value: View, root: View) -> View:
     return stream.rms_norm(walk, node, value, [value.shape[-1]], None, source.eps)
 
 
-def _size(walk: Walk, view: View) -> tuple[int, int]:
-    width = view.shape[-1]
-    return view.index.numel() // (walk.batch * width), width
-
-
-def _whole(source: Sigmoid | Square | MeanSquare, shape: torch.Size) -> View:
+def _whole(source: Square | MeanSquare, shape: torch.Size) -> View:
     return View(source, torch.arange(shape.numel()).reshape(shape))
 
 

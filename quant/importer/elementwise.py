@@ -10,6 +10,7 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from vitreous.quant.errors import refuse
+from vitreous.quant.importer import activation_patterns as activations
 from vitreous.quant.importer import decomposed_patterns as decomposed
 from vitreous.quant.importer import stream
 from vitreous.quant.importer.view import View
@@ -17,15 +18,17 @@ from vitreous.quant.importer.walk import Walk
 
 SUPPORTED = (
     "convolution with stride = kernel, linear, matmul, layer_norm, rms_norm, softmax, scaled_dot_product_attention, "
-    "gelu, silu, relu, add, sub, mul, div, cat, mean over tokens, dropout in evaluation, and views, permutes, slices "
-    "and copies"
+    "gelu (erf or tanh), quick gelu, silu, relu, add, sub, mul, div, cat, mean over tokens, dropout in evaluation, "
+    "and views, permutes, slices and copies"
 )
 
 
 def add(walk: Walk, node: fx.Node, left: Any, right: Any, *, alpha: float = 1) -> View:
     """``left + alpha * right``: a residual addition, or a constant kept as an offset."""
     if isinstance(left, View) and isinstance(right, View):
-        return stream.residual(walk, node, left, right if alpha == 1 else right.scaled(alpha))
+        other = right if alpha == 1 else right.scaled(alpha)
+        made = activations.combined(walk, node, left, other, times=False)
+        return stream.residual(walk, node, left, other) if made is None else made
     if isinstance(left, View):
         return _broadcast(node, left, right).shifted(_times(right, alpha))
     scaled = right if alpha == 1 else right.scaled(alpha)
@@ -124,6 +127,13 @@ def where(walk: Walk, node: fx.Node, condition: Any, chosen: Any, other: Any) ->
     if isinstance(condition, Tensor) and bool(condition.all()):
         return chosen
     raise refuse(node, "A choice between two tensors", SUPPORTED)
+
+
+def masked_fill(walk: Walk, node: fx.Node, value: Any, mask: Any, fill: Any) -> Any:
+    """A fill that a constant mask makes nowhere."""
+    if isinstance(mask, Tensor) and not bool(mask.any()) and isinstance(value, View):
+        return _broadcast(node, value, mask)
+    raise refuse(node, "Values are replaced where a mask says so", "masks that mask nothing")
 
 
 def full_like(walk: Walk, node: fx.Node, value: View, fill: float = 0.0, **kwargs: Any) -> Tensor:

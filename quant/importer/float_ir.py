@@ -8,7 +8,7 @@ place for a calibration observer.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -158,8 +158,32 @@ class Part(Source):
 
 
 @dataclass(eq=False, kw_only=True)
-class Sigmoid(Part):
-    """``sigmoid(x)``."""
+class Ending(Source):
+    """``function`` (softmax, log_softmax, argmax) of ``operand``, the logits: dropped where it is the output."""
+
+    operand: Any
+    function: str
+
+
+@dataclass(eq=False, kw_only=True)
+class Unknown(Source):
+    """What stands for the result of an operation that was refused, so that the rest of the model is looked at too."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Polynomial(Part):
+    """``sum_i coefficients[i] * x**i``."""
+
+    coefficients: tuple[float, ...]
+
+
+@dataclass(eq=False, kw_only=True)
+class Curve(Part):
+    """``function`` (erf, tanh, sigmoid) of ``operand``, which is ``sum_i coefficients[i] * x**i``."""
+
+    operand: Any
+    function: str
+    coefficients: tuple[float, ...]
 
 
 @dataclass(eq=False, kw_only=True)
@@ -227,10 +251,15 @@ STREAM = Start | Add | Select | Mean
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """A recognized model: every source that the logits need, in execution order; the last one gives the logits."""
+    """A recognized model: every source that the logits need, in execution order; the last one gives the logits.
+
+    output : the node of the exported graph that has the logits. notes : what of the model was left out, in sentences.
+    """
 
     sources: tuple[Source, ...]
     names: dict[int, str]
+    output: fx.Node | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def image(self) -> Image:
@@ -266,7 +295,7 @@ def macs(encoder: Encoder) -> int:
     return total
 
 
-def collect(logits: Linear) -> Encoder:
+def collect(logits: Linear, output: fx.Node | None = None, notes: Sequence[str] = ()) -> Encoder:
     """Gather what ``logits`` needs, in execution order, and give each source a unique name."""
     found: dict[int, Source] = {}
     waiting: list[Source] = [logits]
@@ -282,7 +311,7 @@ def collect(logits: Linear) -> Encoder:
         name = _name(source)
         count = taken[name] = taken.get(name, 0) + 1
         names[source.serial] = name if count == 1 else f"{name}_{count}"
-    return Encoder(sources, names)
+    return Encoder(sources, names, output, tuple(notes))
 
 
 def _name(source: Source) -> str:

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
-from vitreous.quant.errors import QuantError, refuse
-from vitreous.quant.importer import attention, elementwise, layers, stream
+from vitreous.quant.errors import QuantError, Refusal, refuse
+from vitreous.quant.importer import activation_patterns as activations
+from vitreous.quant.importer import attention, elementwise, layers, results, stream
 from vitreous.quant.importer import decomposed_patterns as decomposed
 from vitreous.quant.importer.elementwise import SUPPORTED
-from vitreous.quant.importer.float_ir import Encoder, Image, Linear, Square, collect
+from vitreous.quant.importer.float_ir import Encoder, Image, Linear, Square
 from vitreous.quant.importer.view import View, whole
 from vitreous.quant.importer.walk import Walk
 from vitreous.spec.variants import ActivationFunction
@@ -51,9 +52,38 @@ def import_graph(module: fx.GraphModule, shape: torch.Size) -> Encoder:
     walk = Walk(module, shape)
     for node in module.graph.nodes:
         if node.op == "output":
-            return collect(_result(walk, node))
-        walk.store(node, _value(walk, node))
+            return _encoder(walk, node)
+        walk.store(node, _value_or_stand_in(walk, node))
+        walk.release(node)
     raise QuantError("The exported graph has no output")
+
+
+def _encoder(walk: Walk, node: fx.Node) -> Encoder:
+    """The encoder. Raises QuantError for all places that were refused on the way."""
+    if walk.refused:
+        raise Refusal(walk.refused)
+    return results.encoder_of(walk, node)
+
+
+def _value_or_stand_in(walk: Walk, node: fx.Node) -> Any:
+    """A node's value; where it is refused, the place is noted and something stands for it, so that all are found."""
+    try:
+        return _value(walk, node)
+    except Refusal as error:
+        places = error.places
+    except QuantError:
+        raise
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        places = refuse(
+            node, f"Operator {operator_name(node)!r} cannot be followed: {reason}", SUPPORTED
+        ).places
+    if not results.depends_on_a_stand_in(walk.resolve((node.args, node.kwargs))):
+        walk.refused.extend(places)
+    value = results.stand_in(walk, node, operator_name(node))
+    if value is None:
+        raise Refusal(walk.refused)
+    return value
 
 
 def _value(walk: Walk, node: fx.Node) -> Any:
@@ -101,23 +131,6 @@ def _input(walk: Walk, node: fx.Node) -> View:
     return View(walk.image, whole(walk.image, batch).reshape(walk.shape))
 
 
-def _result(walk: Walk, node: fx.Node) -> Linear:
-    leaves = pytree.tree_leaves(walk.resolve(node.args), is_leaf=_is_view)
-    if len(leaves) != 1 or not isinstance(leaves[0], View):
-        raise QuantError(f"The model returns {len(leaves)} values; supported: one tensor of logits")
-    view = leaves[0]
-    if not isinstance(view.source, Linear):
-        raise QuantError(
-            f"The model's output comes from a {type(view.source).__name__.lower()}; supported: a linear layer's logits"
-        )
-    logits, read = layers.absorbed(view.node or node, view, "the output")
-    if logits.tokens != 1 or not torch.equal(read.batch, torch.arange(walk.batch)):
-        raise QuantError(
-            f"The model's output has shape {list(view.shape[1:])} for each image; supported: one vector of logits"
-        )
-    return logits
-
-
 def _move(node: fx.Node, args: Any, kwargs: Any) -> Any:
     """Execute an operator of ``_MOVES`` on element numbers, gains and offsets."""
     (view,) = (leaf for leaf in pytree.tree_leaves((args, kwargs), is_leaf=_is_view) if _is_view(leaf))
@@ -142,33 +155,42 @@ def _move(node: fx.Node, args: Any, kwargs: Any) -> Any:
 
 
 def _dropout(walk: Walk, node: fx.Node, value: View, *args: Any, **kwargs: Any) -> Any:
+    """Dropout in evaluation, which changes nothing."""
     flags = [flag for flag in (*args, *kwargs.values()) if isinstance(flag, bool)]
-    if any(flags):
+    chance = next((part for part in (*args, *kwargs.values()) if isinstance(part, float | int)), 0.0)
+    if any(flags) and chance:
         raise refuse(node, "Dropout is in training mode", "a model exported after .eval()")
     return (value, None) if operator_name(node) == "native_dropout" else value
 
 
 def _size(walk: Walk, node: fx.Node, value: View, dim: int) -> int:
+    """The size of a dimension."""
     return value.shape[dim]
 
 
 def _getitem(walk: Walk, node: fx.Node, values: Any, at: Any) -> Any:
+    """One of several results, as of ``split``."""
     return values[at]
 
 
 def _attention(walk: Walk, node: fx.Node, *args: Any, **kwargs: Any) -> Any:
+    """Attention as one operator, ``softmax(scale * q k^T) v``."""
     result = attention.scaled_dot_product(walk, node, *args, **kwargs)
     # The kernels' own operators return statistics beside the result.
     return result if operator_name(node) == "scaled_dot_product_attention" else (result, *[None] * 8)
 
 
 def _softmax(walk: Walk, node: fx.Node, view: View, dim: int, *args: Any, **kwargs: Any) -> View:
+    """The softmax of attention that is written out, over the last dimension."""
     if dim not in (-1, len(view.shape) - 1):
         raise refuse(node, f"Softmax over dimension {dim}", "softmax over the last dimension")
+    if isinstance(view.source, Linear):
+        return results.ending(walk, node, view, "softmax")
     return attention.softmax(walk, node, view)
 
 
 def _matmul(walk: Walk, node: fx.Node, left: Any, right: Any) -> View:
+    """Queries with keys, probabilities with values, or a linear layer: computed values with constant weights."""
     if isinstance(left, View) and isinstance(right, View):
         return attention.product(walk, node, left, right)
     if isinstance(left, View):
@@ -185,41 +207,55 @@ def _matrix(node: fx.Node, weight: Tensor) -> Tensor:
 
 
 def _addmm(walk: Walk, node: fx.Node, bias: Any, value: Any, weight: Any, **kwargs: Any) -> View:
+    """A linear layer: ``x @ weight + bias``."""
     if isinstance(bias, View) or not isinstance(value, View) or isinstance(weight, View) or kwargs:
         raise refuse(node, "A matrix product with a sum of another form", "x @ weight + bias")
     return layers.linear(walk, node, value, weight.T, bias)
 
 
 def _linear(walk: Walk, node: fx.Node, value: Any, weight: Any, bias: Any = None) -> View:
+    """A linear layer with constant weights."""
     if not isinstance(value, View) or isinstance(weight, View) or isinstance(bias, View):
         raise refuse(node, "A linear layer with computed weights", "constant weights")
     return layers.linear(walk, node, value, weight, bias)
 
 
 def _native_layer_norm(walk: Walk, node: fx.Node, *args: Any, **kwargs: Any) -> Any:
+    """Layer norm over the channels, as it is decomposed."""
     return (stream.layer_norm(walk, node, *args, **kwargs), None, None)
 
 
 def _gelu(walk: Walk, node: fx.Node, value: View, *, approximate: str = "none") -> View:
-    if approximate != "none":
-        raise refuse(node, f"GELU with approximate={approximate!r}", "the exact GELU, approximate='none'")
-    return layers.activation(walk, node, value, ActivationFunction.GELU)
+    """GELU of a linear layer's output, exact or with tanh."""
+    exact = approximate == "none"
+    return layers.activation(
+        walk, node, value, ActivationFunction.GELU if exact else ActivationFunction.GELU_TANH
+    )
+
+
+def _curve(walk: Walk, node: fx.Node, value: View) -> View:
+    """A part of an activation function that is written out."""
+    return activations.curve(walk, node, value, operator_name(node))
 
 
 def _fused_rms_norm(walk: Walk, node: fx.Node, *args: Any, **kwargs: Any) -> Any:
+    """RMS norm over the channels, as it is decomposed."""
     return (stream.rms_norm(walk, node, *args, **kwargs), None)
 
 
 def _mean(walk: Walk, node: fx.Node, view: View, *args: Any, **kwargs: Any) -> View:
+    """The mean over all tokens before the head, or the mean of squares of an RMS norm that is written out."""
     found = decomposed.mean_square if isinstance(view.source, Square) else stream.mean
     return found(walk, node, view, *args, **kwargs)
 
 
 def _silu(walk: Walk, node: fx.Node, value: View) -> View:
+    """SiLU of a linear layer's output."""
     return layers.activation(walk, node, value, ActivationFunction.SILU)
 
 
 def _relu(walk: Walk, node: fx.Node, value: View) -> View:
+    """ReLU of a linear layer's output."""
     return layers.activation(walk, node, value, "relu")
 
 
@@ -238,12 +274,17 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "softmax": _softmax,
     "_softmax": _softmax,
     "_safe_softmax": _softmax,
+    "log_softmax": results.log_softmax,
+    "_log_softmax": results.log_softmax,
+    "argmax": results.argmax,
     "scaled_dot_product_attention": _attention,
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
     "gelu": _gelu,
     "silu": _silu,
     "relu": _relu,
-    "sigmoid": decomposed.sigmoid,
+    "erf": _curve,
+    "sigmoid": _curve,
+    "tanh": _curve,
     "square": decomposed.square,
     "pow": decomposed.power,
     "rsqrt": decomposed.rsqrt,
@@ -261,6 +302,7 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "_to_copy": elementwise.cast,
     "eq": elementwise.equal,
     "where": elementwise.where,
+    "masked_fill": elementwise.masked_fill,
     "full_like": elementwise.full_like,
     "zeros_like": elementwise.full_like,
     "sym_size": _size,

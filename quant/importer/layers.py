@@ -40,6 +40,12 @@ def read_rows(node: fx.Node, view: View, what: str) -> Rows:
     return found
 
 
+def size(walk: Walk, view: View) -> tuple[int, int]:
+    """Rows and channels of one image's values."""
+    width = view.shape[-1]
+    return view.index.numel() // (walk.batch * width), width
+
+
 def fresh(source: Source, read: Rows, shape: torch.Size) -> View:
     """The view of a new source that has a row for each row of ``read``."""
     token = read.token if source.tokens > 1 else torch.zeros_like(read.token)
@@ -210,7 +216,7 @@ def taken(node: fx.Node, source: Source, read: Rows, batch: int) -> Source:
 
 
 def activation(walk: Walk, node: fx.Node, view: View, function: str) -> View:
-    """GELU, SiLU or ReLU of a linear layer's output."""
+    """A smooth activation function or ReLU of a linear layer's output."""
     source, read = absorbed(node, view, function)
     made = Activation(
         tokens=source.tokens, width=source.width, layer=module_path(node), input=source, function=function

@@ -45,7 +45,8 @@ class Activity:
 
     events : of ``event``, a counter. toggles : of each group of nets, per event. random : the same on random data.
     nets : number of each group.
-    how : always measured; ``source`` says by what.
+    how : always ``elsewhere``, by the project and not on the run that shows it; ``source`` says by what.
+    accelerator, model : that were measured.
     """
 
     unit: str
@@ -59,7 +60,9 @@ class Activity:
     random: Mapping[str, float]
     nets: Mapping[str, int]
     source: str
-    how: How = "measured"
+    accelerator: str
+    model: str
+    how: How = "elsewhere"
 
     @property
     def total(self) -> float:
@@ -159,16 +162,8 @@ def _row(
     random: Mapping[str, float],
 ) -> Activity:
     made = f"{data['command']}, {data['date']}, RTL {data['rtl'][:12]}"
+    source = f"{data['tools']['verilator']}, SAIF, {events} events, {made}"
+    whose = {name: data[name] for name in ("unit", "title", "event", "level", "nets", "accelerator", "model")}
     return Activity(
-        unit=data["unit"],
-        title=data["title"],
-        event=data["event"],
-        level=data["level"],
-        part=part,
-        data=kind,
-        events=events,
-        toggles=toggles,
-        random=random,
-        nets=data["nets"],
-        source=f"{data['tools']['verilator']}, SAIF, {events} events, {made}",
+        **whose, part=part, data=kind, events=events, toggles=toggles, random=random, source=source
     )

@@ -63,6 +63,10 @@ class BlockArea:
 class Area:
     """Area of one accelerator on one target. ``how``: how its numbers were obtained, in a sentence; ``tool``: which
     program measured.
+
+    errors : by column, the share of the total by which it is off if every formula errs as much as it did at most on a
+    run that was left out of its fit, all in one direction. unchecked : pieces whose formula nothing checks; their part
+    of the error is not known and not in ``errors``.
     """
 
     accelerator: str
@@ -70,6 +74,8 @@ class Area:
     blocks: tuple[BlockArea, ...]
     how: str
     tool: str
+    errors: Mapping[str, float]
+    unchecked: tuple[str, ...]
 
     @property
     def total(self) -> BlockArea:
@@ -140,7 +146,27 @@ def compose(accelerator: str, target: str, estimates: Mapping[str, Estimate], to
             if piece.group == group
         ]
         blocks.append(_sum(group, parts, _how(found)))
-    return Area(accelerator=accelerator, target=target, blocks=tuple(blocks), how=_how(estimates), tool=tool)
+    return Area(
+        accelerator=accelerator,
+        target=target,
+        blocks=tuple(blocks),
+        how=_how(estimates),
+        tool=tool,
+        errors=_errors(estimates),
+        unchecked=tuple(n for n, e in estimates.items() if e.kind != "measured" and e.error is None),
+    )
+
+
+def _errors(estimates: Mapping[str, Estimate]) -> dict[str, float]:
+    """By column: what all formulas together are off by, of the total."""
+    copies = {piece.name: 1 + len(piece.copies) for piece in PIECES}
+    found = {}
+    for c in COLUMNS:
+        total = sum(copies[name] * e.cost.get(c, 0.0) for name, e in estimates.items())
+        off = sum(copies[name] * e.cost.get(c, 0.0) * e.errors.get(c, 0.0) for name, e in estimates.items())
+        if total:
+            found[c] = off / total
+    return found
 
 
 def estimate(data: Measurements, piece: Piece, config: AcceleratorConfig) -> Estimate:

@@ -1,8 +1,9 @@
 """Block memories that an on-chip memory fills, by the shapes that a family's documents name.
 
 A memory of ``width`` bits and ``words`` is tiled with blocks of one shape: ``ceil(width / w) * ceil(words / d)`` of
-them, and the shape that needs least is taken. With a write mask, a ninth bit (parity) is of no use, because a mask
-bit covers whole bytes. Sources: AMD UG573 (UltraScale block RAM, one read and one write port), Lattice FPGA-TN-02204
+them, and the shape that needs least is taken. A write mask covers whole bytes of a block, of nine bits where it has
+parity, so what is written at once fills bytes up: of 8 bits the ninth is of no use, of 18 bits two bytes are full.
+Sources: AMD UG573 (UltraScale block RAM, one read and one write port), Lattice FPGA-TN-02204
 (ECP5 EBR), Lattice FPGA-TN-02002 (iCE40 EBR). Checked against Yosys by `make area`, which measures each memory:
 Yosys may mix two shapes and take a few less (73 instead of 75 for 5120 words of 256 bits).
 """
@@ -30,14 +31,17 @@ GEOMETRIES: Mapping[str, tuple[Shape, ...]] = {
 }
 
 
-def block_memories(width: int, words: int, family: str, *, masked: bool = False) -> int:
-    """Units of the ``bram`` column of ``family``. Raises ReportError for a family without shapes."""
+def block_memories(width: int, words: int, family: str, *, mask: int = 0) -> int:
+    """Units of the ``bram`` column of ``family``; ``mask``: bits that are written at once, 0 for whole words.
+
+    Raises ReportError for a family without shapes.
+    """
     if family not in GEOMETRIES:
         raise ReportError(f"No block memory of {family!r} is known; there are {', '.join(GEOMETRIES)}")
 
     def needed(shape: Shape) -> int:
         units, bits, depth = shape
-        usable = bits // 9 * 8 if masked and bits % 9 == 0 else bits
-        return units * -(-width // usable) * -(-words // depth)
+        taken = width // mask * -(-mask // 9) * 9 if mask and bits % 9 == 0 else width
+        return units * -(-taken // bits) * -(-words // depth)
 
     return min(needed(shape) for shape in GEOMETRIES[family])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -29,12 +29,14 @@ class Run:
 @dataclass(frozen=True)
 class Estimate:
     """A cost by column. ``kind``: how it was obtained; ``error``: the largest relative error that the fit makes on
-    one of its runs when that run is left out; None where no run can be left out.
+    one of its runs when that run is left out, judged by the largest column; None where no run can be left out.
+    errors : the same for every column that a run left out can check.
     """
 
     cost: Mapping[str, float]
     kind: Kind
     error: float | None = None
+    errors: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,14 @@ class Fit:
         features = np.array(self.piece.features(sizes))[used]
         values = np.maximum(features @ coefficients, 0.0)
         cost = {c: float(v) for c, v in zip(self.columns, values, strict=True)}
+        errors = dict(self.errors)
         if self.piece.memory and self.target in GEOMETRIES:
             cost["bram"] = sizes["blocks"]
+            errors["bram"] = 0.0
         elif self.piece.memory and "bits" in cost:
             cost["bits"] = sizes["width"] * sizes["words"]
-        return Estimate(cost, "interpolated" if self._inside(sizes) else "extrapolated", self.error)
+        kind: Kind = "interpolated" if self._inside(sizes) else "extrapolated"
+        return Estimate(cost, kind, self.error, errors)
 
     def _inside(self, sizes: Mapping[str, float]) -> bool:
         """Every size, and every term of the formula, lies between the smallest and the largest measured one."""
@@ -105,12 +110,21 @@ class Fit:
         """The largest relative error on a run that is left out of the fit; None where every run is needed."""
         return self._left_out(self._terms)
 
-    def _left_out(self, used: list[int]) -> float | None:
+    @cached_property
+    def errors(self) -> dict[str, float]:
+        """The same by column, for the columns that it can be said of."""
+        found = {c: self._left_out(self._terms, number) for number, c in enumerate(self.columns)}
+        return {c: error for c, error in found.items() if error is not None}
+
+    @cached_property
+    def _main(self) -> int:
+        return next(index for index, c in enumerate(self.columns) if c in _MAIN)
+
+    def _left_out(self, used: list[int], column: int | None = None) -> float | None:
         """``|e / (1 - h)| / value``, h: the run's leverage on its own fit; None if a run alone decides a term."""
         a = self._matrix[:, used]
         leverage = np.diag(a @ np.linalg.pinv(a))
-        main = next(index for index, c in enumerate(self.columns) if c in _MAIN)
-        truth = self._values[:, main]
+        truth = self._values[:, self._main if column is None else column]
         residual = truth - a @ np.linalg.lstsq(a, truth, rcond=None)[0]
         free = (leverage < 1 - 1e-6) & (truth > 0)
         if not free.any():

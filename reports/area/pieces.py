@@ -21,7 +21,9 @@ from vitreous.reports.area.block_memory import GEOMETRIES, block_memories
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Queue
-from vitreous.spec.softmax import limits
+from vitreous.spec.layout import memory_words, word_bits
+from vitreous.spec.numbers import INT8
+from vitreous.spec.softmax import CODE, limits
 from vitreous.spec.variants import ACTIVATIONS, MULTIPLIERS, ActivationVariant, SoftmaxVariant, in_hardware
 
 Variant = tuple[str, ...]
@@ -36,7 +38,8 @@ class Piece:
     core : so many leading terms are always used; more of them where they predict runs that are left out better.
     optional : some configurations have no such piece.
     flags : sizes that are 1 for one variant and 0 for all others; a run that is older than a variant has 0.
-    memory : it holds an on-chip memory, of ``width`` and ``words`` in ``sizes``; ``masked``: written by parts.
+    memory : it holds an on-chip memory, of ``width`` and ``words`` in ``sizes``; ``mask``: bits that are written at
+        once, 0 for whole words.
     """
 
     name: str
@@ -50,7 +53,7 @@ class Piece:
     optional: bool = False
     flags: tuple[str, ...] = ()
     memory: bool = False
-    masked: bool = False
+    mask: int = 0
 
     def key(self, config: AcceleratorConfig) -> tuple[Variant, tuple[tuple[str, float], ...]]:
         """Variant and sizes: configurations with the same key have the same piece."""
@@ -62,7 +65,7 @@ class Piece:
             return dict(sizes)
         known = target in GEOMETRIES
         width, words = int(sizes["width"]), int(sizes["words"])
-        return {**sizes, "blocks": block_memories(width, words, target, masked=self.masked) if known else 0}
+        return {**sizes, "blocks": block_memories(width, words, target, mask=self.mask) if known else 0}
 
     def features(self, sizes: Mapping[str, float]) -> list[float]:
         """The value of each term."""
@@ -166,7 +169,11 @@ def _memory(width: Callable[[AcceleratorConfig], int], words: str) -> Callable[[
 
 
 def _score_sizes(config: AcceleratorConfig) -> Sizes:
-    return {**_words(config), "width": 16 * config.panel_word_bytes, "words": 2 * config.s_depth}
+    return {
+        **_words(config),
+        "width": word_bits(config, isa.Memory.S),
+        "words": memory_words(config, isa.Memory.S),
+    }
 
 
 def _panel_bits(config: AcceleratorConfig) -> int:
@@ -192,7 +199,8 @@ def _piece(
     core: int = 2,
     optional: bool = False,
     flags: tuple[str, ...] = (),
-    memory: str = "",
+    memory: bool = False,
+    mask: int = 0,
 ) -> Piece:
     return Piece(
         name=name,
@@ -205,17 +213,17 @@ def _piece(
         core=core,
         optional=optional,
         flags=flags,
-        memory=bool(memory),
-        masked=memory == "masked",
+        memory=memory,
+        mask=mask,
     )
 
 
-def _scratchpad(
-    letter: str, width: Callable[[AcceleratorConfig], int], words: str, memory: str = "whole"
-) -> Piece:
+def _scratchpad(letter: str, width: Callable[[AcceleratorConfig], int], words: str, mask: int = 0) -> Piece:
     """Ports shared among clients, and the memory."""
     name, sizes = f"memory_{letter.lower()}", _memory(width, words)
-    return _piece(name, f"memory {letter}", name, _none, sizes, "width", "1", "blocks", memory=memory)
+    return _piece(
+        name, f"memory {letter}", name, _none, sizes, "width", "1", "blocks", memory=True, mask=mask
+    )
 
 
 def _nothing(_: AcceleratorConfig) -> Sizes:
@@ -289,11 +297,20 @@ PIECES: tuple[Piece, ...] = (
     _piece("control", "control", "control", _none, _nothing, "1"),
     _piece("counters", "control", "counters", _none, _nothing, "1"),
     _piece("top", "control", "", _none, _nothing, "1"),
-    _scratchpad("X", _panel_bits, "x_depth", "masked"),
+    _scratchpad("X", _panel_bits, "x_depth", INT8.width),
     _scratchpad("W", _panel_bits, "w_depth"),
     _scratchpad("R", _residual_bits, "r_depth"),
     _scratchpad("P", _parameter_bits, "p_depth"),
     _piece(
-        "memory_s", "memory S", "matrix.scores", _none, _score_sizes, "width", "1", "blocks", memory="masked"
+        "memory_s",
+        "memory S",
+        "matrix.scores",
+        _none,
+        _score_sizes,
+        "width",
+        "1",
+        "blocks",
+        memory=True,
+        mask=CODE.width,
     ),
 )

@@ -3,9 +3,11 @@ them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from vitreous.reports.area.area import BlockArea, area, measurements, named_targets
+from vitreous.reports.area.devices import DeviceFit, fits
 from vitreous.reports.errors import ReportError
 from vitreous.spec.config import AcceleratorConfig
 
@@ -21,7 +23,9 @@ TITLES = {
 class TargetArea:
     """One target. ``columns`` are those of ``BlockArea`` that it has; ``total`` is the sum of ``blocks``.
 
-    how : begins with ``measured`` or ``modelled``. reason : why there is no area here; then everything else is empty.
+    how : begins with ``measured`` or ``modelled``. errors, unchecked : as in ``reports.area.area.Area``.
+    devices : how much of each device of the family it takes.
+    reason : why there is no area here; then everything else is empty.
     """
 
     target: str
@@ -31,6 +35,9 @@ class TargetArea:
     columns: tuple[str, ...]
     blocks: tuple[BlockArea, ...]
     total: BlockArea | None
+    errors: Mapping[str, float] = field(default_factory=dict)
+    unchecked: tuple[str, ...] = ()
+    devices: tuple[DeviceFit, ...] = ()
     reason: str = ""
 
 
@@ -58,4 +65,7 @@ def _target(config: AcceleratorConfig, name: str) -> TargetArea:
         columns=found.columns,
         blocks=found.blocks,
         total=found.total,
+        errors=found.errors,
+        unchecked=found.unchecked,
+        devices=fits(found),
     )

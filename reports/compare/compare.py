@@ -16,7 +16,7 @@ from vitreous.reports.errors import ReportError
 from vitreous.reports.formatting import group_name
 from vitreous.reports.report import Report
 
-FORMAT = "vitreous-comparison-1"
+FORMAT = "vitreous-comparison-2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +54,17 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """``names``: one for each run, unique. Cycles and bytes are of one image, energy in mJ, typical."""
+    """``names``: one for each run, unique. Cycles and bytes are of one image, energy in mJ, typical.
+
+    equal : ``Report.verdict`` of each run, ``compared`` how many values and bytes that was found on.
+    clocks : each run's own, with how it was obtained, as text: figures in seconds are at these.
+    """
 
     names: tuple[str, ...]
     titles: tuple[str, ...]
+    equal: tuple[str, ...]
+    compared: tuple[int, ...]
+    clocks: tuple[str, ...]
     quantities: tuple[Quantity, ...]
     groups: tuple[Row, ...]
     layers: tuple[Row, ...]
@@ -158,6 +165,9 @@ def compare(runs: Sequence[tuple[str, Report]]) -> Comparison:
     return Comparison(
         names=names,
         titles=tuple(f"{report.model} on {report.accelerator}" for report in reports),
+        equal=tuple(report.verdict for report in reports),
+        compared=tuple(report.values_compared + report.bytes_compared for report in reports),
+        clocks=tuple(f"{report.clock_mhz:g} MHz ({report.clock_source})" for report in reports),
         quantities=tuple(
             Quantity(
                 name=name,

@@ -20,8 +20,9 @@ from vitreous.reports.figures.ports import ACCESSES, DRAM_PORTS
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.counters import MATRIX_IDLE, UNIT_CYCLES, HardwareCounter
 from vitreous.spec.isa import INSTRUCTION_BYTES, Memory
-from vitreous.spec.layout import memory_words, word_bytes
-from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS
+from vitreous.spec.layout import memory_words, word_bits
+from vitreous.spec.numbers import ACCUMULATOR_BITS, INT16, MULTIPLIER_BITS, SCORE, SHIFT_BITS
+from vitreous.spec.softmax import CODE
 from vitreous.spec.variants import ActivationVariant, NormVariant, SoftmaxVariant
 
 PJ = 1e-12
@@ -61,8 +62,8 @@ def with_values(formula: str, values: str) -> str:
 
 def memory_shape(config: AcceleratorConfig, memory: Memory) -> tuple[float, int]:
     """(KiB, bits of a word) of an on-chip memory; S is both of its slots."""
-    size = word_bytes(config, memory)
-    return memory_words(config, memory) * size / 1024, 8 * size
+    bits = word_bits(config, memory)
+    return memory_words(config, memory) * bits / 8 / 1024, bits
 
 
 def memory_access(cost: MemoryCost, config: AcceleratorConfig, memory: Memory) -> Range:
@@ -94,16 +95,16 @@ def _smooth(config: AcceleratorConfig, p: Primitives) -> Range:
 
 def _softmax(config: AcceleratorConfig, p: Primitives) -> tuple[Range, Range]:
     """One score of one lane on its way into the running maximum and sum; a stored score that becomes a probability."""
-    fraction, level = config.softmax.fraction_bits, p.shift(16, 4) + 2 * p.add(16)
+    fraction, level = config.softmax.fraction_bits, p.shift(16, 4) + p.add(CODE.width) + p.add(16)
     match config.softmax.variant:
         case SoftmaxVariant.BASE2:
-            sums = p.table(fraction + 2) + 2 * p.shift(20, 5) + p.add(15) + p.add(32) + p.reg(132)
+            sums = p.table(fraction + 2) + 2 * p.shift(20, 5) + p.add(SCORE.width) + p.add(32) + p.reg(132)
             return sums, level + p.reg(15)
         case SoftmaxVariant.ONLINE:
-            sums = p.table(16) + p.mul(32, 16) + p.shift(20, 4) + p.add(15) + p.add(32) + p.reg(153)
+            sums = p.table(16) + p.mul(32, 16) + p.shift(20, 4) + p.add(SCORE.width) + p.add(32) + p.reg(153)
             return sums, p.table(16) + level + p.reg(21)
         case SoftmaxVariant.IBERT:
-            sums = p.mul(10, 10) + p.shift(19, 4) + 2 * p.add(15) + p.add(32) + p.reg(184)
+            sums = p.mul(10, 10) + p.shift(19, 4) + 2 * p.add(SCORE.width) + p.add(32) + p.reg(184)
             return sums, p.mul(10, 10) + level + p.reg(36)
         case SoftmaxVariant.ITA:
             sums = p.shift(9, 3) + p.add(8) + p.add(17) + p.reg(77)
@@ -131,21 +132,24 @@ def _norm(config: AcceleratorConfig, p: Primitives) -> Range:
 
 
 _PRODUCT_BITS = ACCUMULATOR_BITS + MULTIPLIER_BITS
+_RESULT_BITS = max(INT16.width, SCORE.width)
+_REQUANTIZE_REGISTERS = _PRODUCT_BITS + SHIFT_BITS + (_RESULT_BITS + 2) + 1 + _RESULT_BITS
+"""Product, distance, what is left after the shift, whether a bit was lost, and the result."""
 REQUANTIZATION = (
     f"add({ACCUMULATOR_BITS}) + mul({ACCUMULATOR_BITS}, {MULTIPLIER_BITS}) + add({_PRODUCT_BITS}) + "
-    f"shift({_PRODUCT_BITS}, 6) + add(16) + reg(88)"
+    f"shift({_PRODUCT_BITS}, 6) + add({_RESULT_BITS}) + reg({_REQUANTIZE_REGISTERS})"
 )
 
 
 def _requantize(p: Primitives) -> Range:
-    """``saturate(((acc + bias) * m >> s) + zero_point)``: 88 registers a lane."""
+    """``saturate(((acc + bias) * m >> s) + zero_point)``."""
     return (
         p.add(ACCUMULATOR_BITS)
         + p.mul(ACCUMULATOR_BITS, MULTIPLIER_BITS)
         + p.add(_PRODUCT_BITS)
         + p.shift(_PRODUCT_BITS, 6)
-        + p.add(16)
-        + p.reg(88)
+        + p.add(_RESULT_BITS)
+        + p.reg(_REQUANTIZE_REGISTERS)
     )
 
 

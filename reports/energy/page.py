@@ -65,18 +65,28 @@ def layer_groups(rows: Iterable[LayerEnergyRow]) -> list[LayerGroup]:
     return list(found.values())
 
 
+def _ticks(axis: tuple[float, float]) -> list[tuple[str, float]]:
+    """The decades of an axis in words, and where they are in percent."""
+    low, high = axis
+    exponents = range(int(low), int(high) + 1)
+    return [(with_prefix(10.0**n, "J"), 100 * (n - low) / (high - low)) for n in exponents]
+
+
 def words(report: Report) -> dict[str, Any]:
     """What the template needs beside the report."""
     section = report.energy
-    axis = log_axis(unit.joules for unit in section.units)
+    axis = log_axis([section.total, *(unit.joules for unit in section.units)])
+    others = log_axis(row.joules for row in section.technologies)
+    alone = log_axis([section.total])
     groups = layer_groups(section.layers)
-    exponents = range(int(axis[0]), int(axis[1]) + 1)
     return {
         "unit_colour": colours.unit,
         "energy_units": [(unit, placed(unit.joules, axis)) for unit in section.units],
-        "energy_axis": [
-            (with_prefix(10.0**n, "J"), 100 * (n - axis[0]) / (axis[1] - axis[0])) for n in exponents
-        ],
+        "energy_all": placed(section.total, axis),
+        "energy_axis": _ticks(axis),
+        "energy_alone": placed(section.total, alone),
+        "energy_technologies": [(row, placed(row.joules, others)) for row in section.technologies],
+        "technology_axis": _ticks(others),
         "requantization": REQUANTIZATION,
         "energy_groups": groups,
         "most_energy": max((group.total.typical for group in groups), default=1.0) or 1.0,

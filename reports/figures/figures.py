@@ -2,8 +2,10 @@
 
 How cycles are attributed to layers: matrix instructions retire in order. Instruction ``i`` owns the cycles after the
 retirement of the previous one up to its own: its array words, its stalls, and the waiting before it. (Issue is not a
-handover: the matrix unit takes an instruction while the array still works on the previous one.) What is left after
-the last one belongs to no layer and has a row of its own. So the rows add up to the image's cycles, each counted once.
+handover: the matrix unit takes an instruction while the array still works on the previous one.) Where its array words
+need more cycles than that, because the array began them before the previous one retired, the border lies as many
+cycles earlier: no layer owns fewer cycles than its words take. What is left after the last one belongs to no layer
+and has a row of its own. So the rows add up to the image's cycles, each counted once.
 """
 
 from __future__ import annotations
@@ -173,10 +175,22 @@ def matrix_retirements(record: Record) -> tuple[tuple[int, int], ...]:
     return tuple((pc, end) for _, pc, _, end in spans)
 
 
-def _owned_cycles(record: Record) -> dict[str, int]:
+def _handovers(record: Record, events: Events) -> list[tuple[int, int]]:
+    """(program counter, cycle of the border to the next one) of each matrix instruction, in order."""
+    found = list(matrix_retirements(record))
+    for number in range(len(found) - 1, 0, -1):
+        pc, end = found[number]
+        before, retired = found[number - 1]
+        found[number - 1] = before, min(retired, end - events.instructions[pc]["array_busy"])
+    if found and found[0][1] < events.instructions[found[0][0]]["array_busy"]:
+        raise ReportError("The matrix spans of the record leave the array fewer cycles than its words take")
+    return found
+
+
+def _owned_cycles(record: Record, events: Events) -> dict[str, int]:
     owned: dict[str, int] = defaultdict(int)
     before = 0
-    for pc, end in matrix_retirements(record):
+    for pc, end in _handovers(record, events):
         owned[record.program[pc].label] += end - before
         before = end
     total = record.simulation.images[0].counters["cycles"]
@@ -215,7 +229,7 @@ def layers(record: Record, events: Events) -> tuple[LayerRow, ...]:
     if not record.simulation.spans:
         return ()
     config = record.accelerator
-    owned = _owned_cycles(record)
+    owned = _owned_cycles(record, events)
     in_queue = _queue_cycles(record)
     macs: dict[str, int] = defaultdict(int)
     for layer in record.model.layers:

@@ -3,7 +3,7 @@
 A ceiling is either ``N**2 V G`` multiply-accumulates a cycle (flat) or a number of bytes a second (a slope): the DRAM
 port gives ``beat bytes * throughput`` a cycle, a panel memory one word. A layer's intensity is its MAC over the bytes
 that its own instructions move through that port. A layer whose operands were loaded while the previous one computed
-can lie above the slope of DRAM.
+can lie above the slope of DRAM: then that slope is no ceiling for it, and the array's is the one that it has.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from vitreous.spec.isa import Memory
 from vitreous.spec.layout import word_bytes
 
 DRAM, PANELS, RESIDUAL = "DRAM", "panels", "residual"
+ARRAY, LOADED_AHEAD = "array", "array, loaded ahead"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,8 @@ class LayerPoint:
     """One layer: MAC a second, attained and allowed.
 
     dram_bytes, panel_bytes : moved by its instructions; intensity is MAC over DRAM bytes, None without any.
-    roof : ``min(peak, intensity * DRAM bandwidth)``; ``bound`` names which of them.
+    roof : ``min(peak, intensity * DRAM bandwidth)``, and the peak where the layer lies above that, because its loads
+    ran in the time of other layers; ``bound`` names which of these. So ``attained`` is never above ``roof``.
     """
 
     label: str
@@ -99,16 +101,19 @@ def roofline(record: Record, rows: Sequence[LayerRow], events: Events, clock_mhz
     def point(label: str, macs: int, cycles: float, done: Counter[str]) -> LayerPoint:
         outside, inside = dram_bytes(done, config), _panel_bytes(done, config)
         slope = lines[0].bytes_per_second * macs / outside if outside else float("inf")
+        attained = macs / cycles * clock_mhz * 1e6
+        # A whole image cannot load ahead of itself, a layer can.
+        ahead = slope < min(peak, attained)
         return LayerPoint(
             label=label,
             macs=macs,
             dram_bytes=outside,
             panel_bytes=inside,
-            attained=macs / cycles * clock_mhz * 1e6,
+            attained=attained,
             intensity=macs / outside if outside else None,
             panel_intensity=macs / inside if inside else None,
-            roof=min(peak, slope),
-            bound="array" if peak <= slope else DRAM,
+            roof=peak if ahead else min(peak, slope),
+            bound=LOADED_AHEAD if ahead else ARRAY if peak <= slope else DRAM,
         )
 
     points = tuple(

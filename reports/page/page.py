@@ -11,13 +11,14 @@ import jinja2
 
 from vitreous.reports import formatting
 from vitreous.reports.area.area import COLUMN_NAMES, COLUMN_TEXT
+from vitreous.reports.area.devices import COMPOSED
 from vitreous.reports.draw import colours, memory_chart, roofline_chart, timeline
 from vitreous.reports.energy import page as energy_page
 from vitreous.reports.exploration import chart as exploration_chart
 from vitreous.reports.exploration.exploration import ExploredPoint
 from vitreous.reports.figures.memory_map import runs
 from vitreous.reports.figures.schedule import EMPTY, QUEUES
-from vitreous.reports.record.provenance import HOW_MEANING
+from vitreous.reports.record.provenance import HOW_MEANING, HOW_SHORT
 from vitreous.reports.report import Report
 from vitreous.reports.units import page as unit_page
 from vitreous.reports.units import tables as unit_tables
@@ -31,14 +32,15 @@ SECTIONS = (
     "layers",
     "roofline",
     "energy",
-    "activity",
     "area",
     "memory",
     "attention",
-    "units",
+    "checks",
     "exploration",
     "ablation",
-    "checks",
+    "activity",
+    "units",
+    "words",
     "sources",
     "configuration",
 )
@@ -49,14 +51,15 @@ CONTENTS = {
     "layers": "Layers",
     "roofline": "Roofline",
     "energy": "Energy",
-    "activity": "Activity",
     "area": "Area",
     "memory": "Memory",
     "attention": "Probabilities",
-    "units": "Nonlinear units",
+    "checks": "Checks",
     "exploration": "Exploration",
     "ablation": "Ablation",
-    "checks": "Checks",
+    "activity": "Activity",
+    "units": "Nonlinear units",
+    "words": "Words",
     "sources": "Sources",
     "configuration": "Configuration",
 }
@@ -93,7 +96,9 @@ def environment() -> jinja2.Environment:
         formatting.sentence,
     ):
         made.filters[function.__name__] = function
-    made.globals.update(how_meaning=HOW_MEANING, queue_colours=colours.QUEUES, port_colour=colours.port)
+    made.globals.update(
+        how_meaning=HOW_MEANING, how_short=HOW_SHORT, queue_colours=colours.QUEUES, port_colour=colours.port
+    )
     return made
 
 
@@ -120,7 +125,13 @@ def _unit_words(report: Report) -> dict[str, Any]:
     """The nonlinear units, this accelerator's ones marked; empty where the project has no comparison."""
     shipped = _shipped_units()
     if shipped is None:
-        return {"unit_tables": [], "unit_advice": "", "unit_pictures": [], "unit_sources": {}}
+        return {
+            "unit_tables": [],
+            "unit_advice": "",
+            "unit_pictures": [],
+            "unit_sources": {},
+            "unit_images": 0,
+        }
     found, advice, pictures = shipped
     marked = units.of_accelerator(found, AcceleratorConfig.from_dict(report.config))
     return {
@@ -128,6 +139,7 @@ def _unit_words(report: Report) -> dict[str, Any]:
         "unit_advice": advice,
         "unit_pictures": pictures,
         "unit_sources": found.sources,
+        "unit_images": found.images,
     }
 
 
@@ -179,6 +191,7 @@ def _area_words(report: Report) -> dict[str, Any]:
     return {
         "column_text": COLUMN_TEXT,
         "column_names": COLUMN_NAMES,
+        "composed": COMPOSED,
         "area_columns": {c for target in report.area for c in target.columns},
         "widest_block": {
             target.target: max((getattr(b, target.columns[0]) or 0 for b in target.blocks), default=1) or 1

@@ -5,24 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-How = Literal["measured", "defined", "given", "published", "modelled", "assumed"]
+How = Literal["measured", "defined", "given", "published", "elsewhere", "modelled", "assumed"]
 """From the one that can be trusted most to the one that can be trusted least."""
 
 HOWS: tuple[How, ...] = get_args(How)
 
 HOW_MEANING: Mapping[How, str] = {
-    "measured": "read from the simulated RTL's counters and trace, from a run of Yosys or nextpnr, or counted",
+    "measured": "on this run: read from the simulated RTL's counters and trace, or counted on images; of areas: Yosys "
+    "on a piece of exactly these sizes",
     "defined": "follows from the model, the program and the configuration; nothing to measure",
     "given": "computed with a number that the user gave, such as the clock",
     "published": "taken from a publication, which is named",
+    "elsewhere": "measured by the Vitreous project, but not on this run: on other configurations, models or images, "
+    "which are named",
     "modelled": "computed by a model: the cycle model, energies of events, areas composed of blocks",
     "assumed": "computed with a number that nobody gave or measured",
 }
+
+HOW_SHORT: Mapping[How, str] = {
+    "measured": "on this run",
+    "defined": "follows from model, program and configuration",
+    "given": "with a number of yours, such as the clock",
+    "published": "from a named publication",
+    "elsewhere": "measured by the project on other runs",
+    "modelled": "computed by a model",
+    "assumed": "with a number that nobody gave or measured",
+}
+"""The same in a few words, for the legend on top of a page."""
 
 HOW: Mapping[str, How] = {
     "accuracy_float": "measured",
     "accuracy_int": "measured",
     "agreement": "measured",
+    "accuracy_float_interval": "measured",
+    "accuracy_int_interval": "measured",
+    "agreement_interval": "measured",
+    "accuracy_test": "given",
     "images_simulated": "measured",
     "values_compared": "measured",
     "values_different": "measured",
@@ -57,7 +75,10 @@ HOW: Mapping[str, How] = {
     "energy.layers": "modelled",
     "energy.technologies": "modelled",
     "area": "modelled",
-    "activity": "measured",
+    "area.devices": "modelled",
+    "findings": "modelled",
+    "activity": "elsewhere",
+    "units": "elsewhere",
     "exploration": "modelled",
     "ablation": "modelled",
 }
@@ -70,6 +91,10 @@ SOURCES: dict[str, str] = {
     "accuracy_float": "float model in PyTorch on accuracy_images images; fraction whose largest logit is the label",
     "accuracy_int": "integer graph run by golden.interpreter on the same images; the same fraction",
     "agreement": "fraction of the same images to which float model and integer graph give the same class",
+    "accuracy_float_interval": "95 % interval of accuracy_float after Wilson, for images drawn independently",
+    "accuracy_int_interval": "95 % interval of accuracy_int after Wilson, for images drawn independently",
+    "agreement_interval": "95 % interval of agreement after Wilson, for images drawn independently",
+    "accuracy_test": "whose images accuracy and agreement were counted on, and how many of how many",
     "images_simulated": "images for which the RTL ran the whole program",
     "values_compared": "entries of output and intermediate tensors read from the RTL's memory and compared with "
     "golden.interpreter, over all simulated images",
@@ -117,10 +142,18 @@ SOURCES: dict[str, str] = {
     "energy.layers": "the same events by the instructions of each layer; clock and static power by the layer's cycles",
     "area": "synthesis of the accelerator's pieces with Yosys, added up: measured where a piece was run at these "
     "sizes, else from a formula fitted to runs at other sizes; before placement, so without routing and clock tree",
+    "area.devices": "composed area over what the device has; low: less the error of every formula on a run that was "
+    "left out of it, and less what a sum of pieces is known to be too large by (docs/results/area.md); high: with the "
+    "error of every formula; block memory only, no UltraRAM; before placement and routing",
+    "findings": "the first image's counters with the cycles of one cause taken away, all others as they are, and never "
+    "below beats / throughput of DRAM: an estimate without second-order effects, no run",
     "ablation": "cycles of the RTL where the table says measured, else of the cycle model or composed of its parts; "
     "energy and area as above, of each accelerator; all at one clock",
-    "activity": "toggles of each net in Verilator (SAIF), units alone, on operands of real images, random bytes and "
-    "zeros; deviation: random / real - 1; a proxy for energy, without glitches and clock (docs/activity.md)",
+    "activity": "the project's measurement (`make activity`), not of this run: toggles of each net in Verilator "
+    "(SAIF), units of the named accelerators alone, on operands of real images, random bytes and zeros; deviation: "
+    "random / real - 1; a proxy for energy, without glitches and clock (docs/activity.md)",
+    "units": "the project's comparison of the nonlinear units (`make units`): each unit alone, and accuracy with the "
+    "shipped model, not with this run's; its sources are below its tables",
     "exploration": "cycle model, energies of events and composed areas for each design; accuracy on images; the "
     "designs with RTL cycles were simulated",
     "energy.technologies": "the same counters and clock on each technology",

@@ -18,10 +18,11 @@ from vitreous.reports.errors import ReportError
 from vitreous.reports.json_file import check_format, structured
 from vitreous.reports.record.memory import MemoryRecord
 from vitreous.spec.config import AcceleratorConfig, ConfigError
+from vitreous.spec.images import ImageOrigin
 from vitreous.spec.isa import COUNTERS, Instruction, ProgramError, Queue, decode
 from vitreous.spec.storage import write_text
 
-FORMAT = "vitreous-record-4"
+FORMAT = "vitreous-record-5"
 FILE_NAME = "recorded.json"
 
 
@@ -165,11 +166,20 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImagesRecord:
+    """Whose images they are: of which kind, and in words, with their number."""
+
+    origin: ImageOrigin
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccuracyRecord:
     """Images classified by the float model and by the integer graph.
 
     correct_float, correct_int : None where the images have no labels; ``reason`` then says so.
     agree : images to which both give the same class; None where neither was run.
+    test, calibration : whose images were classified, and on whose the ranges were found; None where neither was run.
     """
 
     images: int
@@ -177,10 +187,43 @@ class AccuracyRecord:
     correct_int: int | None
     agree: int | None
     reason: str
+    test: ImagesRecord | None
+    calibration: ImagesRecord | None
+
+    @classmethod
+    def missing(cls, reason: str) -> AccuracyRecord:
+        """Of a run that classified nothing."""
+        return cls(
+            images=0,
+            correct_float=None,
+            correct_int=None,
+            agree=None,
+            reason=reason,
+            test=None,
+            calibration=None,
+        )
 
     def __post_init__(self) -> None:
+        if self.agree is not None and (self.test is None or self.calibration is None):
+            raise ReportError("An agreement on images needs to say whose they are")
         if (self.correct_float is None or self.correct_int is None) and not self.reason:
             raise ReportError("An accuracy that is missing needs a reason")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoiceRecord:
+    """What the user chose for the report of this run, so that a later report or a comparison takes the same.
+
+    clock_mhz : None where the user gave none. technology, dram : names, or files of the user's.
+    """
+
+    clock_mhz: float | None
+    technology: str
+    dram: str
+
+    def __post_init__(self) -> None:
+        if self.clock_mhz is not None and not self.clock_mhz > 0:
+            raise ReportError(f"The recorded clock must be a positive number of MHz, not {self.clock_mhz}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +242,7 @@ class Record:
     build: BuildRecord
     checks: tuple[Check, ...]
     accuracy: AccuracyRecord
+    choices: ChoiceRecord
     versions: Mapping[str, str]
 
     def __post_init__(self) -> None:

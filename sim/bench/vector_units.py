@@ -23,12 +23,14 @@ from amaranth.hdl import (
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from vitreous.spec.errors import VitreousError
+
 TOP = "vector_bench"
 _UNITS = "vector_units"
 _CONTAINERS = (1, 2, 4, 8)
 
 
-class VectorError(ValueError):
+class VectorError(VitreousError, ValueError):
     """Vectors that do not fit a unit, or a bench that did not compare what it was given."""
 
 

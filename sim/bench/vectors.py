@@ -22,9 +22,10 @@ from cocotb_tools.check_results import get_results
 
 from vitreous.sim.bench.vector_units import TOP, Layout, Port, VectorError, emit, layout
 from vitreous.sim.errors import SimulationError
-from vitreous.sim.run.build import DEFAULT_FOLDER, Build, build_bench
+from vitreous.sim.run.build import Build, build_bench
 from vitreous.sim.run.cocotb_bench import run_bench
 from vitreous.sim.run.runtime import failure_text
+from vitreous.spec.folders import SIMULATORS
 
 __all__ = ["Block", "Mismatch", "VectorBench", "VectorError", "VectorResult", "compare"]
 
@@ -85,7 +86,7 @@ def compare(
     latency: int | Mapping[str, int] | None = None,
     check: Mapping[str, np.ndarray] | None = None,
     ignore: Iterable[str] = (),
-    root: str | Path = DEFAULT_FOLDER,
+    root: str | Path = SIMULATORS,
 ) -> VectorResult:
     """One block through one unit; see ``Block`` and ``VectorBench.compare``."""
     bench = VectorBench({"unit": component}, name=type(component).__name__.lower(), root=root)
@@ -104,7 +105,7 @@ class VectorBench:
         units: Mapping[str, wiring.Component],
         *,
         name: str = "vectors",
-        root: str | Path = DEFAULT_FOLDER,
+        root: str | Path = SIMULATORS,
     ) -> None:
         self.units, self.name, self.root = dict(units), name, Path(root)
         self._build: Build | None = None

@@ -9,7 +9,7 @@
 
 module bench #(
     parameter DATA_BITS = 64,
-    parameter MEMORY_BITS = 26  // log2 of the DRAM's bytes
+    parameter MEMORY_BITS = 26  // log2 of the DRAM's bytes, at most 32
 ) (
 `ifdef EXTERNAL_CLOCK
     input wire        clk,  // driven by cocotb, to measure what that costs
@@ -38,7 +38,7 @@ module bench #(
 );
   localparam BEAT = DATA_BITS / 8;
   localparam BEAT_BITS = $clog2(BEAT);
-  localparam WORDS = (1 << MEMORY_BITS) / BEAT;
+  localparam WORDS = 1 << (MEMORY_BITS - BEAT_BITS);
   localparam QUEUE = 32;
 
   reg rst = 1;

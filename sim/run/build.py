@@ -18,12 +18,13 @@ from pathlib import Path
 
 from cocotb_tools.runner import VerilatorControlFile, get_runner
 
+from vitreous.sim.dram import LEAST_BITS
 from vitreous.sim.errors import SimulationError
 from vitreous.sim.run import toolchain
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
+from vitreous.spec.folders import SIMULATORS
 
-DEFAULT_FOLDER = Path("build/sim")
 TOP = "bench"
 PORTS = (
     "host_request",
@@ -93,16 +94,30 @@ def _digest(*contents: bytes, options: tuple[object, ...] = ()) -> str:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Two processes that want the same build: one builds, the other waits."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_suffix(".lock"), "w") as handle:
+    """Two processes that want the same build: one builds, the other waits. Raises SimulationError."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        handle = open(folder.with_name(f"{folder.name}.lock"), "w")  # noqa: SIM115
+    except OSError as error:
+        raise SimulationError(
+            f"The folder of compiled simulators {folder.parent} cannot be written ({error.strerror}); "
+            "name another with --build-dir"
+        ) from None
+    with handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
-def build(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER, waves: bool = False) -> Build:
+def build(
+    config: AcceleratorConfig,
+    *,
+    root: str | Path = SIMULATORS,
+    waves: bool = False,
+    memory_bits: int = LEAST_BITS,
+) -> Build:
     """The fast simulation of ``config`` under ``root``, compiled now or before; clock, memory and host are Verilog.
 
+    memory_bits : log2 of the DRAM's bytes (``sim.dram.memory_bits``).
     Raises ToolchainError for a missing tool and SimulationError, with the end of the log, when a tool fails. A
     build that is interrupted leaves nothing that would count as done.
     """
@@ -114,22 +129,33 @@ def build(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER, waves
             sources=[verilog, bench],
             top=TOP,
             ports=PORTS,
-            parameters={"DATA_BITS": config.bus.data_bits},
+            parameters=_parameters(config, memory_bits),
             build_args=toolchain.verilator_build_args(trace="vcd" if waves else None),
             defines={} if waves else {"PULSE_CLOCK": 1},
             waves=waves,
         )
 
-    return _cached(config, root, f"{config.name}-{cache_key(config, 'fast', waves)}", compile_, waves=waves)
+    return _cached(
+        config, root, f"{config.name}-{cache_key(config, 'fast', waves, memory_bits)}", compile_, waves=waves
+    )
 
 
-def build_icarus(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER) -> Build:
+def _parameters(config: AcceleratorConfig, memory_bits: int) -> dict[str, object]:
+    """Of ``bench.sv``."""
+    return {"DATA_BITS": config.bus.data_bits, "MEMORY_BITS": memory_bits}
+
+
+def build_icarus(
+    config: AcceleratorConfig, *, root: str | Path = SIMULATORS, memory_bits: int = LEAST_BITS
+) -> Build:
     """The same bench for Icarus Verilog, a second opinion on the Verilog: a thousand times slower than Verilator.
 
     Raises ToolchainError where Icarus Verilog is missing.
     """
     if toolchain.iverilog() is None:
-        raise toolchain.ToolchainError("Icarus Verilog (iverilog and vvp) was not found on PATH")
+        raise toolchain.ToolchainError(
+            "Icarus Verilog (iverilog and vvp) was not found on PATH; install it (Debian: apt install iverilog)"
+        )
 
     def compile_(folder: Path, verilog: Path) -> None:
         bench = Path(__file__).absolute().parent / "bench.sv"
@@ -140,7 +166,7 @@ def build_icarus(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER
                 sources=[verilog, bench],
                 hdl_toplevel=TOP,
                 build_dir=folder,
-                parameters={"DATA_BITS": config.bus.data_bits},
+                parameters=_parameters(config, memory_bits),
                 timescale=("1ns", "1ps"),
                 # The runner says -g2012, where registers get their first value before `always @*` listens: a block
                 # whose inputs never change then keeps x on its outputs. The last of two -g counts.
@@ -149,11 +175,11 @@ def build_icarus(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER
             ),
         )
 
-    name = f"{config.name}-icarus-{cache_key(config, 'icarus')}"
+    name = f"{config.name}-icarus-{cache_key(config, 'icarus', memory_bits)}"
     return replace(_cached(config, root, name, compile_), simulator="icarus")
 
 
-def build_default(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER) -> Build:
+def build_default(config: AcceleratorConfig, *, root: str | Path = SIMULATORS) -> Build:
     """The same bench as cocotb's runner builds it by itself, clock from cocotb: the yardstick of ``benchmarks``."""
 
     def compile_(folder: Path, verilog: Path) -> None:
@@ -162,7 +188,7 @@ def build_default(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDE
             sources=[verilog, Path(__file__).absolute().parent / "bench.sv"],
             top=TOP,
             ports=(),
-            parameters={"DATA_BITS": config.bus.data_bits},
+            parameters=_parameters(config, LEAST_BITS),
             build_args=["-Wno-fatal"],
             defines={"EXTERNAL_CLOCK": 1},
             native=None,
@@ -171,7 +197,7 @@ def build_default(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDE
     return _cached(config, root, f"{config.name}-default-{cache_key(config, 'default')}", compile_)
 
 
-def build_ports(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER) -> Build:
+def build_ports(config: AcceleratorConfig, *, root: str | Path = SIMULATORS) -> Build:
     """The bare accelerator for the checking path: its ports are public, Python drives clock and buses."""
 
     def compile_(folder: Path, verilog: Path) -> None:
@@ -188,7 +214,7 @@ def build_ports(config: AcceleratorConfig, *, root: str | Path = DEFAULT_FOLDER)
 
 
 def build_bench(
-    name: str, verilog: str, bench: Path, *, top: str, ports: Iterable[str], root: str | Path = DEFAULT_FOLDER
+    name: str, verilog: str, bench: Path, *, top: str, ports: Iterable[str], root: str | Path = SIMULATORS
 ) -> Build:
     """The fast simulation of any Verilog text under a bench of its own with its own clock; ``ports`` of ``top`` are
     public. Cached by the text, the bench and the tools.

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 from cocotb_tools.check_results import get_results
 
-from vitreous.sim.dram import MemoryTiming, check_program, write_base
+from vitreous.sim.dram import MemoryTiming, check_program, memory_bits, write_base
 from vitreous.sim.errors import SimulationError
-from vitreous.sim.run.build import DEFAULT_FOLDER, TOP, Build, build, build_icarus
+from vitreous.sim.run.build import TOP, Build, build, build_icarus
 from vitreous.sim.run.cocotb_bench import run_bench
 from vitreous.sim.run.trace import Span, read_trace
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.program import Program
 
 MAXIMUM_CYCLES = 2_000_000_000
@@ -106,7 +107,7 @@ def simulate(
     *,
     folder: str | Path,
     timing: MemoryTiming | None = None,
-    build_root: str | Path = DEFAULT_FOLDER,
+    build_root: str | Path = SIMULATORS,
     waves: tuple[int, int] | None = None,
     trace: bool = True,
     maximum_cycles: int = MAXIMUM_CYCLES,
@@ -126,9 +127,9 @@ def simulate(
     if waves is not None and not 0 <= waves[0] < waves[1]:
         raise SimulationError(f"A window of waves is (first, last) cycle with first below last, not {waves}")
     if simulator == "icarus" and waves is None:
-        made = build_icarus(config, root=build_root)
+        made = build_icarus(config, root=build_root, memory_bits=memory_bits(program))
     elif simulator == "verilator":
-        made = build(config, root=build_root, waves=waves is not None)
+        made = build(config, root=build_root, waves=waves is not None, memory_bits=memory_bits(program))
     else:
         raise SimulationError(f"The simulator must be verilator, or icarus without waves, not {simulator}")
     folder = Path(folder).absolute()

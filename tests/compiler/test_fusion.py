@@ -13,7 +13,9 @@ from vitreous.compiler.fusion import fuse
 from vitreous.compiler.operations import Attention, Embedding, Linear, Norm, Output, Pool, Select, layer_macs
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, MemoryConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op, Tensor
+from vitreous.spec.graph.infer import SCORE_DTYPE
 from vitreous.spec.isa import Activation, Memory, Opcode
+from vitreous.spec.numbers import SCORE
 
 CONFIG = AcceleratorConfig()
 SIZES: dict[str, Any] = {"image": (8, 8), "patch": 4, "dim": 12, "heads": 2, "depth": 1, "mlp": 20}
@@ -130,7 +132,7 @@ def test_accumulator_overflow_is_refused() -> None:
             {"softmax": SoftmaxConfig(variant="online")},
             r"\(softmax\) of layer blocks.0.attn: quantized for softmax.variant = online, .* has base2",
         ),
-        ({"softmax": SoftmaxConfig(fraction_bits=7)}, "softmax.fraction_bits = 7, but the accelerator has 9"),
+        ({"softmax": SoftmaxConfig(fraction_bits=7)}, "softmax.fraction_bits = 7, but the accelerator has 8"),
         (
             {"norm": NormConfig(variant="two_pass")},
             r"\(layernorm\) .* quantized for norm.variant = two_pass, but the accelerator has one_pass",
@@ -173,14 +175,15 @@ def test_rows_longer_than_the_softmax_is_safe_for_are_refused() -> None:
     ita = SoftmaxConfig(variant="ita")
     graph = vit(image=(32, 128), patch=4, softmax=ita, class_token=False)
     config = AcceleratorConfig(softmax=ita, memory=MemoryConfig(score_keys=512))
-    refused(graph, r"\(scores\) .*: 256 keys, but softmax.variant = ita is safe up to 255", config)
+    refused(graph, r"\(scores\) .*: 256 keys, and softmax.variant = ita takes at most 255", config)
 
 
 def test_too_many_keys_are_refused() -> None:
     config = AcceleratorConfig(memory=MemoryConfig(score_keys=8))
     refused(
         vit(image=(16, 16)),
-        r"Node blocks.0.attn.scores \(scores\) of layer blocks.0.attn: 17 keys, but the score buffer holds 8",
+        r"S, the score buffer, needs 17 keys for Node blocks.0.attn.scores \(scores\) of layer blocks.0.attn "
+        r"and has 8 keys \(memory.score_keys\)",
         config,
     )
 
@@ -222,7 +225,6 @@ def test_a_residual_that_is_needed_later_is_refused() -> None:
     ("name", "change", "sentence"),
     [
         ("blocks.0.attn.q", attributes(zero_point=3), "blocks.0.attn.q must have zero point 0"),
-        ("blocks.0.attn.logits", attributes(bits=16), "requantizes to 16 bits where 15 are needed"),
         ("blocks.0.proj", attributes(zero_point=3), "a 16-bit result has no zero point, but this has 3"),
         (
             "blocks.0.proj",
@@ -238,6 +240,19 @@ def test_attributes_that_the_machine_does_not_have(
     name: str, change: Callable[[Node], Node], sentence: str
 ) -> None:
     refused(edited(vit(), name, change), sentence)
+
+
+def test_a_score_is_no_stream() -> None:
+    graph = vit()
+    wide = {
+        name: dataclasses.replace(tensor, dtype=SCORE_DTYPE) if name in ("head", "logits") else tensor
+        for name, tensor in graph.tensors.items()
+    }
+    nodes = tuple(attributes(bits=SCORE.width)(n) if n.name == "head" else n for n in graph)
+    refused(
+        dataclasses.replace(graph, nodes=nodes, tensors=wide),
+        f"requantizes to {SCORE.width} bits where 8 or 16 are needed",
+    )
 
 
 def test_a_class_token_that_cannot_be_compensated_is_refused() -> None:

@@ -96,6 +96,11 @@ def test_random_case(seed: int) -> None:
     assert len(program.placements) > len(plain.placements)
 
 
+def test_more_image_channels_than_a_byte_counts() -> None:
+    sizes = {"image": (4, 6), "patch": 2, "channels": 300, "dim": 8, "heads": 1, "depth": 1, "mlp": 16}
+    check(random_vit_graph(5, **sizes), AcceleratorConfig(array=ArrayConfig(lanes=4, depth=4)), 5)
+
+
 @pytest.mark.parametrize("name", TIGHT)
 def test_tight_memory(name: str) -> None:
     arguments, config = TIGHT[name]

@@ -106,7 +106,7 @@ def test_refusal_gives_the_sizes() -> None:
 def test_a_model_that_does_not_fit_is_refused_with_the_memory(memory: MemoryConfig, field: str) -> None:
     graph = random_vit_graph(1, image=(40, 40), patch=4, dim=48, heads=2, depth=1, mlp=100)
     config = AcceleratorConfig(array=ArrayConfig(lanes=8, depth=4), memory=memory)
-    with pytest.raises(CompileError, match=rf"needs \d+ words .* contiguous \({field}\)"):
+    with pytest.raises(CompileError, match=rf"needs \d+ words .* and has \d+ words \(1.0 KiB\) \({field}\)"):
         compile(graph, config)
 
 

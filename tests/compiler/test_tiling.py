@@ -35,7 +35,7 @@ def test_chunks_fit_both_memories_and_begin_with_a_word(lanes: int, depth: int) 
     config = AcceleratorConfig(
         array=ArrayConfig(lanes=lanes, depth=depth), memory=MemoryConfig(parameter_entries=128)
     )
-    for chunk in column_chunks(config, 1000, 50, 4000, MemoryBudget()):
+    for chunk in column_chunks(config, 1000, 50, 4000, config.p_depth, MemoryBudget()):
         assert chunk.start % lanes == chunk.start % depth == 0
         assert -(-len(chunk) // lanes) * 50 <= 4000 / 3
         assert len(chunk) < 128 / 3
@@ -67,9 +67,10 @@ def test_what_is_indivisible_stays_as_it_is(
         array=ArrayConfig(lanes=lanes, depth=depth), memory=MemoryConfig(weight_kib=kib, parameter_entries=64)
     )
     budget = MemoryBudget()
-    while not indivisible(config, budget, inner):
+    while not indivisible(config, budget, inner, config.w_depth):
         budget = replace(budget, weight_parts=budget.weight_parts * 2)
     more = replace(budget, weight_parts=budget.weight_parts * 2)
     for k_words in (-(-inner // depth), inner):
-        chunks = column_chunks(config, columns, k_words, config.w_depth, budget)
-        assert chunks == column_chunks(config, columns, k_words, config.w_depth, more)
+        words = config.w_depth, config.p_depth
+        chunks = column_chunks(config, columns, k_words, *words, budget)
+        assert chunks == column_chunks(config, columns, k_words, *words, more)

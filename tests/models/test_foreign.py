@@ -7,6 +7,7 @@ from vitreous.flow import steps
 from vitreous.models import ModelError, VisionTransformer, ViTConfig, load
 from vitreous.quant import quantize
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.images import ImageOrigin
 
 CONFIG = ViTConfig(image_size=(8, 12), patch_size=4, in_channels=2, dim=8, depth=1, heads=2, num_classes=3)
 
@@ -73,7 +74,8 @@ def test_a_model_of_ours_gets_synthetic_images(spec: str) -> None:
     assert not model.module.training
     assert model.test_labels is None
     assert (model.mean, model.std) == ((0.5, 0.5), (0.5, 0.5))
-    assert "synthetic" in model.source
+    assert model.calibration_origin == model.test_origin == ImageOrigin.SYNTHETIC
+    assert model.classes == 3
     assert model.calibration.min() >= -1
     assert model.calibration.max() <= 1
 
@@ -84,6 +86,7 @@ def test_the_users_images_are_taken_as_they_are(spec: str) -> None:
     assert model.calibration.shape == (6, 2, 8, 12)
     assert (model.mean, model.std) == ((0.0, 0.0), (1.0, 1.0))
     assert torch.equal(model.test_images, model.calibration)
+    assert (model.calibration_origin, model.test_origin) == (ImageOrigin.GIVEN, ImageOrigin.CALIBRATION)
 
 
 def test_the_users_test_set_is_taken(spec: str) -> None:
@@ -105,12 +108,12 @@ def test_timms_configuration_is_understood(spec: str) -> None:
     [
         ("bare", "the input shape is unknown"),
         ("odd_shape", r"input shape \(3, 4\) is not \(C, H, W\)"),
-        ("number", "must return a module"),
-        ("conflict", r"takes \(2, 8, 12\) but its calibration images are \(2, 8, 8\)"),
-        ("integers", "calibration images must be normalised floating-point images, not torch.uint8"),
+        ("number", "must be or return a module, .*, not int"),
+        ("conflict", r"calibration images are \[2, 8, 8\], the model takes \[2, 8, 12\]"),
+        ("integers", "are pixels .uint8., and the model does not say how it normalises them"),
         ("exported_for_two", "exported for 2 images at once"),
-        ("few_labels", "one label for each test image"),
-        ("different_tests", "calibration and test images differ in shape"),
+        ("few_labels", r"test images: one label for each image is needed, \[6\], not \[2\]"),
+        ("different_tests", r"test images are \[1, 8, 12\], the model takes \[2, 8, 12\]"),
         ("failing", "failed: ValueError: no weights here"),
         ("answer", "has no function answer"),
         ("missing", "has no function missing"),

@@ -60,6 +60,7 @@ def test_json_has_the_promised_entries_and_a_source_for_each_figure(tmp_path: Pa
     described = {
         "equal": "values_different",
         "accuracy_images": "accuracy_float",
+        "accuracy_caution": "accuracy_test",
         "build_cached": "build_seconds",
     }
     described |= {"checks": "values_compared", "memory_latency": "config", "memory_throughput": "config"}
@@ -92,6 +93,8 @@ def test_accuracy_without_labels_is_null_with_a_reason(tmp_path: Path) -> None:
         "correct_int": None,
         "agree": 8,
         "reason": "no labels",
+        "test": {"origin": "synthetic", "source": "noise"},
+        "calibration": {"origin": "synthetic", "source": "noise"},
     }
     _, path = write(summarize(from_dict(data)), tmp_path)
     written = json.loads(path.read_text())

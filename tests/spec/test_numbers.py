@@ -41,7 +41,7 @@ def test_saturate_at_the_edges(fmt: Format) -> None:
 
 
 def test_formats() -> None:
-    assert (SCORE.minimum, SCORE.maximum) == (-(1 << 14), (1 << 14) - 1)
+    assert (SCORE.minimum, SCORE.maximum) == (-(1 << 16), (1 << 16) - 1)
     assert (Format(3, signed=False).minimum, Format(3, signed=False).maximum) == (0, 7)
     with pytest.raises(NumberError, match="Width must be a positive integer, not 0"):
         Format(0)

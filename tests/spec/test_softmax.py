@@ -6,7 +6,8 @@ import pytest
 
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.limits import ATTENTION_KEYS, PROBABILITY_MAXIMUM
-from vitreous.spec.softmax import MASKED_CODE, WIDE_BITS, least_integer, limits, mantissa_bits
+from vitreous.spec.numbers import SCORE
+from vitreous.spec.softmax import CODE, MASKED_CODE, WIDE_BITS, least_integer, limits, mantissa_bits
 from vitreous.spec.tables import exp2_mantissa, ibert_exponential
 from vitreous.spec.variants import SOFTMAXES, SoftmaxVariant, in_hardware
 
@@ -59,9 +60,10 @@ def test_codes_of_base2(bits: int) -> None:
     config = SoftmaxConfig(fraction_bits=bits)
     assert mantissa_bits(config) == max(exp2_mantissa(config)).bit_length()
     low = bits + 1
-    integer = MASKED_CODE >> low  # 15 - F bits, signed
-    assert integer - (1 << (15 - bits)) == least_integer(config) - 1
-    assert (least_integer(config) << bits) > -(1 << 14) - 1
+    assert MASKED_CODE >> low == least_integer(config) - 1, "the integer part of no score"
+    assert CODE.minimum <= least_integer(config) << low
+    assert (SCORE.maximum >> bits << low) + (1 << low) - 1 == CODE.maximum
+    assert least_integer(config) - 1 == SCORE.minimum >> bits, "one octave of scores becomes the least one"
 
 
 def test_planes_of_signed_bytes() -> None:

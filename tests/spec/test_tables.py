@@ -33,7 +33,20 @@ def silu(x: float) -> float:
     return x / (1 + math.exp(-x))
 
 
-FUNCTIONS: dict[str, Callable[[float], float]] = {"gelu": gelu, "silu": silu}
+def gelu_tanh(x: float) -> float:
+    return x / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def quick_gelu(x: float) -> float:
+    return x / (1 + math.exp(-1.702 * x))
+
+
+FUNCTIONS: dict[str, Callable[[float], float]] = {
+    "gelu": gelu,
+    "gelu_tanh": gelu_tanh,
+    "quick_gelu": quick_gelu,
+    "silu": silu,
+}
 
 
 def delta(function: str, u: float) -> float:
@@ -45,6 +58,8 @@ DELTAS = [
     ActivationConfig(step_bits=8, fraction_bits=16, range=5.5),
     ActivationConfig(range=16.0, step_bits=4, fraction_bits=22),
     ActivationConfig(function="silu", range=8.0, fraction_bits=22),
+    ActivationConfig(function="gelu_tanh", range=16.0, step_bits=6, fraction_bits=22),
+    ActivationConfig(function="quick_gelu", range=6.0, fraction_bits=22),
 ]
 
 
@@ -57,7 +72,7 @@ def test_interpolated_delta(config: ActivationConfig) -> None:
     assert all(0 <= value < 0.28 * scale for value in table), "delta stays below 0.17, of silu below 0.279"
     h = 1 / (1 << config.step_bits)
     # Between steps the error is h*h/16 * delta'' to either side; delta'' changes by h * 1.6 over a step at most.
-    curvature = 0.8 if config.function == "gelu" else 0.5
+    curvature = {"gelu": 0.8, "gelu_tanh": 0.8, "quick_gelu": 0.86, "silu": 0.5}[config.function]
     bound = h * h / 16 * (curvature + 2 * h) + 1 / scale
     for i in range(config.entries - 1):
         assert abs(table[i] / scale - delta(config.function, i * h)) <= bound
@@ -65,7 +80,7 @@ def test_interpolated_delta(config: ActivationConfig) -> None:
         assert abs(middle - delta(config.function, (i + 0.5) * h)) <= bound
 
 
-@pytest.mark.parametrize("function", ["gelu", "silu"])
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_delta_without_interpolation(function: str) -> None:
     config = ActivationConfig(function=function, interpolate=False, fraction_bits=16)
     table = activation_delta(config)
@@ -74,7 +89,7 @@ def test_delta_without_interpolation(function: str) -> None:
         assert abs(value / (1 << 16) - delta(function, (i + 0.5) / 32)) <= 0.51 / (1 << 16)
 
 
-@pytest.mark.parametrize("function", ["gelu", "silu"])
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_direct_table(function: str) -> None:
     config = ActivationConfig(variant="table", function=function, step_bits=4, fraction_bits=16)
     table = activation_table(config)

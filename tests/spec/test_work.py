@@ -121,7 +121,7 @@ def test_every_name_is_a_counter_and_sums_add_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory", "size"), [(Memory.X, 8), (Memory.W, 8), (Memory.R, 8), (Memory.S, 16), (Memory.P, 8)]
+    ("memory", "size"), [(Memory.X, 8), (Memory.W, 8), (Memory.R, 8), (Memory.S, 18), (Memory.P, 8)]
 )
 def test_word_bytes(memory: Memory, size: int) -> None:
     assert word_bytes(CONFIG, memory) == size

@@ -41,5 +41,5 @@ def all_modules() -> dict[str, Path]:
 
 
 def documents() -> list[Path]:
-    """The pages that people read: README.md and docs/."""
-    return [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+    """The pages that people read: those at the root and docs/."""
+    return [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.support.reports.recorded import record
+from tests.support.reports.recorded import record, record_data
 from vitreous import cli
 from vitreous.flow import comparison
 from vitreous.reports.energy.technology import (
@@ -271,6 +271,21 @@ def test_report_is_written_from_the_record_alone(capsys: pytest.CaptureFixture[s
     assert (data["energy"]["technology"], data["energy"]["dram"]) == ("asic-7nm", "lpddr4")
     assert (data["clock_mhz"], data["clock_source"]) == (100, "given")
     assert "two-layers" in (tmp_path / "index.html").read_text()
+
+
+def test_report_keeps_the_choices_of_the_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data = record_data()
+    data["choices"] = {"clock_mhz": 125, "technology": "asic-28nm", "dram": "hbm2"}
+    records.save(records.from_dict(data), tmp_path)
+
+    def shown(*words: str) -> tuple[float, str, str]:
+        assert command("report", tmp_path, *words, capsys=capsys).status == 0
+        found = json.loads((tmp_path / "report.json").read_text())
+        return found["clock_mhz"], found["energy"]["technology"], found["energy"]["dram"]
+
+    assert shown() == (125, "asic-28nm", "hbm2")
+    assert shown("--dram", "lpddr4") == (125, "asic-28nm", "lpddr4")
+    assert shown("--clock", "50", "--technology", "asic-7nm") == (50, "asic-7nm", "hbm2")
 
 
 @pytest.mark.slow

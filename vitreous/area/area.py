@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitreous.area import cut as area_cut
-from vitreous.characterize.cost import DEFAULT_CACHE
 from vitreous.errors import RunError
 from vitreous.reports.area.area import Area, compose
 from vitreous.reports.area.fit import Estimate
@@ -24,6 +23,7 @@ from vitreous.reports.synthesis.synthesis import (
     tool,
 )
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.folders import SYNTHESIS
 
 FPGA_COLUMNS = ("lut", "ff", "dsp", "bram", "carry", "depth")
 CELL_COLUMNS = ("um2", "ff", "cells", "bits", "delay_ps")
@@ -75,7 +75,7 @@ def measure(
     target: Target,
     *,
     names: Sequence[str] | None = None,
-    cache: str | Path = DEFAULT_CACHE,
+    cache: str | Path = SYNTHESIS,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> list[Measured]:
     """The pieces ``names`` (all) of the accelerator whose RTLIL is ``text``; those that are not in ``cache`` are run.
@@ -90,7 +90,7 @@ def measure(
     ]
 
 
-def measure_whole(text: str, target: Target, *, cache: str | Path = DEFAULT_CACHE) -> Measured:
+def measure_whole(text: str, target: Target, *, cache: str | Path = SYNTHESIS) -> Measured:
     """The whole accelerator in one run, flattened: minutes. Raises ReportError."""
     found: Resources | CellCost
     if isinstance(target, Library):
@@ -126,7 +126,7 @@ def deviation(composed: Mapping[str, float], whole: Mapping[str, float]) -> dict
 def costs(
     parts: Sequence[Part],
     target: Target,
-    cache: str | Path = DEFAULT_CACHE,
+    cache: str | Path = SYNTHESIS,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> list[dict[str, float]]:
     """The cost of each part by the columns of ``target``; an FPGA family maps them in one run. Raises ReportError."""

@@ -20,7 +20,6 @@ from typing import Any
 from vitreous.area import area
 from vitreous.area import cut as area_cut
 from vitreous.area.points import ALL, points
-from vitreous.characterize.cost import DEFAULT_CACHE
 from vitreous.errors import RunError
 from vitreous.flow.display import Display
 from vitreous.reports.area.area import FOLDER, FORMAT
@@ -29,6 +28,7 @@ from vitreous.reports.errors import ReportError
 from vitreous.reports.synthesis.cells import Library, library
 from vitreous.reports.synthesis.synthesis import FAMILIES, Part, tool
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.folders import SYNTHESIS
 from vitreous.spec.storage import write_text
 
 BATCH = 12
@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--data", type=Path, default=FOLDER, help="folder of the data (default: the report's)"
     )
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="folder of results that are kept")
+    parser.add_argument("--cache", type=Path, default=SYNTHESIS, help="folder of results that are kept")
     chosen = parser.parse_args(arguments)
     targets: list[area.Target] = [area.family(name) for name in chosen.target or ("xcup", "ecp5")]
     if chosen.liberty is not None and chosen.liberty.exists():

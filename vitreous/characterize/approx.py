@@ -62,6 +62,8 @@ class Candidate(Setting):
 
 _RANGES: Mapping[ActivationFunction, tuple[float, ...]] = {
     ActivationFunction.GELU: (3.0, 3.5, 4.0, 4.5, 5.0),
+    ActivationFunction.GELU_TANH: (3.0, 3.5, 4.0, 4.5, 5.0),
+    ActivationFunction.QUICK_GELU: (3.0, 4.0, 5.0, 6.0, 7.0),
     ActivationFunction.SILU: (5.0, 6.0, 8.0, 10.0, 12.0),
 }
 
@@ -141,7 +143,7 @@ def _prologue_unit(config: SoftmaxConfig, lanes: int) -> Any:
 
 
 def activation_candidates(function: ActivationFunction, shipped: Shipped | None) -> list[Candidate]:
-    """GELU or SiLU: every setting that no other of its group beats in error and table bits."""
+    """A smooth function: every setting that no other of its group beats in error and table bits."""
     from vitreous.characterize.errors import activation_error
 
     found: dict[str, list[Candidate]] = {}

@@ -12,8 +12,8 @@ from typing import Any
 
 from vitreous.errors import RunError
 from vitreous.reports.synthesis.synthesis import Family, Resources, synthesize
+from vitreous.spec.folders import SYNTHESIS
 
-DEFAULT_CACHE = Path("build/synthesis")
 COLUMNS = ("lut", "ff", "dsp", "bram", "carry")
 
 
@@ -44,7 +44,7 @@ def rtlil(component: Any, name: str, platform: object = None) -> str:
 
 
 def unit_cost(
-    factory: Callable[[], Any], name: str, family: Family, *, cache: str | Path = DEFAULT_CACHE
+    factory: Callable[[], Any], name: str, family: Family, *, cache: str | Path = SYNTHESIS
 ) -> Resources:
     """Resources of the component that ``factory`` makes, mapped alone under ``name``. Raises ReportError."""
     return synthesize(rtlil(factory(), name), top=name, family=family, cache=cache)
@@ -56,7 +56,7 @@ def per_lane(
     family: Family,
     *,
     lanes: tuple[int, int] = (4, 8),
-    cache: str | Path = DEFAULT_CACHE,
+    cache: str | Path = SYNTHESIS,
 ) -> LaneCost:
     """Cost of one lane of a unit that ``factory`` makes for a number of lanes, and of what its lanes share.
 

@@ -65,6 +65,11 @@ def _activation_truth(function: ActivationFunction) -> Values:
     match function:
         case ActivationFunction.GELU:
             return np.asarray((x * 0.5 * torch.special.erfc(-x / math.sqrt(2))).numpy())
+        case ActivationFunction.GELU_TANH:
+            inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+            return np.asarray((x * 0.5 * (1 + torch.tanh(inner))).numpy())
+        case ActivationFunction.QUICK_GELU:
+            return np.asarray((x * torch.sigmoid(1.702 * x)).numpy())
         case ActivationFunction.SILU:
             return np.asarray((x * torch.sigmoid(x)).numpy())
         case _:
@@ -81,7 +86,7 @@ def activation_values(config: ActivationConfig) -> tuple[Values, Values, Values]
 
 
 def activation_error(config: ActivationConfig, shipped: Shipped | None = None) -> ActivationError:
-    """GELU or SiLU of every variant."""
+    """A smooth function of every variant."""
     x, y, truth = activation_values(config)
     error = y - truth
     names = [name for name in distributions.ACTIVATIONS if name != "real" or shipped is not None]
@@ -98,10 +103,10 @@ def activation_error(config: ActivationConfig, shipped: Shipped | None = None) -
     )
 
 
-def scores(logits: Values, config: SoftmaxConfig) -> NDArray[np.int16]:
+def scores(logits: Values, config: SoftmaxConfig) -> NDArray[np.int32]:
     """Natural-logarithm scores as the unit gets them: to base 2, rounded half up and clamped to the score format."""
     steps = np.floor(logits * math.log2(math.e) * (1 << config.fraction_bits) + 0.5)
-    return np.clip(steps, SCORE.minimum, SCORE.maximum).astype(np.int16)
+    return np.clip(steps, SCORE.minimum, SCORE.maximum).astype(np.int32)
 
 
 def probabilities(logits: Values, config: SoftmaxConfig) -> Values:

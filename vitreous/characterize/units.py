@@ -20,7 +20,7 @@ from vitreous.characterize import distributions
 from vitreous.characterize import errors as unit_errors
 from vitreous.characterize import models as unit_models
 from vitreous.characterize.catalog import ALONE, Config, Entry, Part, catalogue
-from vitreous.characterize.cost import DEFAULT_CACHE, per_lane, unit_cost
+from vitreous.characterize.cost import per_lane, unit_cost
 from vitreous.characterize.distributions import Shipped
 from vitreous.characterize.models import Models
 from vitreous.flow import recording
@@ -30,6 +30,7 @@ from vitreous.reports.synthesis.synthesis import FAMILIES, Family, tool
 from vitreous.reports.units import page as unit_page
 from vitreous.reports.units.units import COLUMNS, FILE, PartCost, UnitRow, Units
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.folders import SYNTHESIS
 from vitreous.spec.storage import write_text
 from vitreous.spec.variants import ActivationFunction, ActivationVariant, NormVariant, SoftmaxVariant
 
@@ -233,7 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--data", type=Path, default=FILE, help="file of the data (default: that of the report)"
     )
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="folder of results that are kept")
+    parser.add_argument("--cache", type=Path, default=SYNTHESIS, help="folder of results that are kept")
     parser.add_argument("--family", action="append", choices=FAMILIES, help="may be repeated (default: all)")
     chosen = parser.parse_args(arguments)
     display = Display()

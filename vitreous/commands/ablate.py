@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from vitreous.commands.arguments import (
-    DEFAULT_BUILDS,
     Accelerator,
     BuildDir,
     Calibration,
@@ -23,6 +22,7 @@ from vitreous.commands.arguments import (
     energy_choice,
     folder_path,
 )
+from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.limits import MEMORY_LATENCY
 
 
@@ -45,7 +45,7 @@ def ablate_command(
     checkpoint: Checkpoint = None,
     memory_latency: Latency = MEMORY_LATENCY,
     memory_throughput: Throughput = 100,
-    build_dir: BuildDir = DEFAULT_BUILDS,
+    build_dir: BuildDir = SIMULATORS,
 ) -> None:
     """Switch every optimization off, alone and one after another: latency, energy and area of each step.
 

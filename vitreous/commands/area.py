@@ -11,6 +11,7 @@ import typer
 
 from vitreous.commands.arguments import Accelerator
 from vitreous.errors import RunError
+from vitreous.spec.folders import SYNTHESIS
 
 if TYPE_CHECKING:
     from vitreous.area.area import Target
@@ -39,9 +40,7 @@ def area_command(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as JSON too.")] = None,
-    cache: Annotated[Path, typer.Option(metavar="DIR", help="Folder of synthesis results.")] = (
-        Path("build/synthesis")
-    ),
+    cache: Annotated[Path, typer.Option(metavar="DIR", help="Folder of synthesis results.")] = (SYNTHESIS),
 ) -> None:
     """Area of an accelerator, block by block, by Yosys: FPGA resources or standard cells of any library.
 
@@ -55,6 +54,7 @@ def area_command(
     from vitreous.area.area import chosen_target
     from vitreous.flow.display import Display
     from vitreous.reports.area import area as shipped
+    from vitreous.reports.synthesis import synthesis
     from vitreous.spec.config import load_accelerator
 
     config, display = load_accelerator(accelerator), Display()
@@ -68,6 +68,7 @@ def area_command(
         table, whole = shipped.area(config, target), None
     else:
         goal = chosen_target(target, liberty)
+        synthesis.command()  # elaboration takes long, so what is missing is said before
         text = _elaborated(config, goal, cache, display)
         table = _measured(config, text, goal, cache, display)
         whole = _whole(text, goal, cache, display) if full else None

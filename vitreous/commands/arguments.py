@@ -38,7 +38,9 @@ ProbabilityBits = Annotated[
 Checkpoint = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Safetensors file that replaces the model's weights.")
 ]
-BuildDir = Annotated[Path, typer.Option(help="Folder of compiled simulators, shared by all runs.")]
+BuildDir = Annotated[
+    Path, typer.Option(metavar="DIR", help="Folder of compiled simulators, shared by all runs.")
+]
 Latency = Annotated[
     int, typer.Option(help="Simulated memory: cycles from an accepted read address to its first beat.")
 ]
@@ -57,7 +59,6 @@ Dram = Annotated[
     str | None,
     typer.Option(metavar="NAME|FILE", help="Type of DRAM: a name of `vitreous list` or a .toml file."),
 ]
-DEFAULT_BUILDS = Path("build/sim")
 
 
 def safetensors_path(path: Path) -> Path:

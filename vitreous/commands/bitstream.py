@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from vitreous.commands.arguments import Accelerator, folder_path
+from vitreous.spec.folders import PLACED
 
 
 def bitstream(
@@ -26,9 +27,7 @@ def bitstream(
         list[int] | None,
         typer.Option(metavar="N", help="Seed of the placement; may be repeated (default: 1)."),
     ] = None,
-    cache: Annotated[Path, typer.Option(metavar="DIR", help="Folder of kept placements.")] = Path(
-        "build/place"
-    ),
+    cache: Annotated[Path, typer.Option(metavar="DIR", help="Folder of kept placements.")] = PLACED,
     page: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the results into this page.")
     ] = None,

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vitreous.commands.arguments import DEFAULT_BUILDS, BuildDir, Checkpoint, folder_path
+from vitreous.commands.arguments import BuildDir, Checkpoint, folder_path
+from vitreous.spec.folders import SIMULATORS
 
 
 def explore_command(
@@ -32,7 +33,7 @@ def explore_command(
         int, typer.Option(help="Of the search: the same seed finds the same designs.", min=0)
     ] = 0,
     checkpoint: Checkpoint = None,
-    build_dir: BuildDir = DEFAULT_BUILDS,
+    build_dir: BuildDir = SIMULATORS,
 ) -> None:
     """Search accelerators and quantizations for the best trade-offs, without RTL; then confirm the Pareto front in RTL.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vitreous.commands.arguments import folder_path
+from vitreous.spec.folders import SYNTHESIS
 
 
 def explore_approx(
@@ -24,7 +25,7 @@ def explore_approx(
     ] = 16,
     cache: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of synthesis results, shared by all runs.")
-    ] = (Path("build/synthesis")),
+    ] = (SYNTHESIS),
 ) -> None:
     """Sweep the nonlinear functions: error against float64, area by Yosys, and the Pareto front of both.
 
@@ -38,9 +39,11 @@ def explore_approx(
     """
     from vitreous.characterize import approx, distributions
     from vitreous.flow.display import Display
+    from vitreous.reports.synthesis import synthesis
 
     chosen, target = approx.checked(function or list(approx.FUNCTIONS), family)
     folder, display = folder_path(out), Display()
+    synthesis.command()  # the inputs take long, so what is missing is said before
     with display.stage("real inputs") as stage:
         shipped = distributions.shipped(cache)
         stage.note(f"{len(shipped.scores):,} attention rows of {distributions.SHIPPED_MODEL}")

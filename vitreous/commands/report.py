@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vitreous.commands.arguments import Clock, Dram, Technology, energy_choice
+
+if TYPE_CHECKING:
+    from vitreous.reports import Report
 
 
 def report_command(
@@ -37,6 +40,8 @@ def report_command(
 ) -> None:
     """Write index.html and report.json again from what a run recorded; tables and schedule as CSV and trace, too.
 
+    Clock, technology and DRAM are each run's own unless they are given here; what is given holds for all.
+
     Of several runs each one's page is written into its folder, and comparison.html and comparison.json, ratios to the
     first run, into --out or the first folder.
 
@@ -46,20 +51,16 @@ def report_command(
       vitreous report build/demo build/larger --clock 300 --out build/compared
       vitreous report build/demo --technology asic-28nm --dram lpddr4
     """
-    from vitreous.reports import summarize, write
+    from vitreous.reports import write
     from vitreous.reports.compare import compare
     from vitreous.reports.compare import page as comparison_page
     from vitreous.reports.page import additions
-    from vitreous.reports.record import record
 
-    energy = energy_choice(technology, dram)
     names = compare.run_names(folders)
-    reports = []
-    for folder in folders:
-        report = summarize(record.load(folder), clock_mhz=clock, energy=energy)
-        reports.append(
-            additions.with_additions(report, folder, exploration_of=exploration, ablation_of=ablation)
-        )
+    reports = [
+        additions.with_additions(report, folder, exploration_of=exploration, ablation_of=ablation)
+        for folder, report in zip(folders, _reports(folders, clock, technology, dram), strict=True)
+    ]
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     for folder, report in zip(folders, reports, strict=True):
@@ -69,3 +70,20 @@ def report_command(
         compared = compare.compare(list(zip(names, reports, strict=True)))
         page, data = comparison_page.write(compared, out or folders[0])
         print(f"{page} {data}")
+
+
+def _reports(
+    folders: list[Path], clock: float | None, technology: str | None, dram: str | None
+) -> list[Report]:
+    """Of the records in ``folders``; what is not given is as each run had it."""
+    from vitreous.reports import summarize
+    from vitreous.reports.record import record
+
+    energy_choice(technology, dram)
+    found = []
+    for folder in folders:
+        recorded = record.load(folder)
+        own = recorded.choices
+        energy = energy_choice(technology or own.technology, dram or own.dram)
+        found.append(summarize(recorded, clock_mhz=clock, energy=energy))
+    return found

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from vitreous.commands.arguments import (
-    DEFAULT_BUILDS,
     Accelerator,
     BuildDir,
     Calibration,
@@ -26,6 +25,7 @@ from vitreous.commands.arguments import (
     folder_path,
     width_of,
 )
+from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.limits import MEMORY_LATENCY
 
 
@@ -45,7 +45,7 @@ def run_command(
     dram: Dram = None,
     memory_latency: Latency = MEMORY_LATENCY,
     memory_throughput: Throughput = 100,
-    build_dir: BuildDir = DEFAULT_BUILDS,
+    build_dir: BuildDir = SIMULATORS,
 ) -> None:
     """Do everything: quantize, compile, write RTL, simulate, compare with golden, report.
 

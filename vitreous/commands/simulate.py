@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from vitreous.commands.arguments import (
-    DEFAULT_BUILDS,
     BuildDir,
     Latency,
     Throughput,
     cycle_window,
     folder_path,
 )
+from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.limits import MEMORY_LATENCY
 
 
@@ -43,7 +43,7 @@ def simulate(
     ] = None,
     memory_latency: Latency = MEMORY_LATENCY,
     memory_throughput: Throughput = 100,
-    build_dir: BuildDir = DEFAULT_BUILDS,
+    build_dir: BuildDir = SIMULATORS,
 ) -> None:
     """Run a program on the simulated RTL and compare what it stores with golden.
 

@@ -117,7 +117,7 @@ def scheme_of(settings: Mapping[str, Value]) -> QuantScheme:
 
 @lru_cache(maxsize=2)
 def _model(name: str, checkpoint: str | None) -> LoadedModel:
-    from vitreous.models.catalog import load
+    from vitreous.models import load
 
     return load(name, checkpoint=checkpoint)
 
@@ -127,9 +127,7 @@ def _calibrated(name: str, checkpoint: str | None, scheme: QuantScheme, count: i
     from vitreous.quant.pipeline import observe
 
     model = _model(name, checkpoint)
-    return observe(
-        model.module if model.exported is None else model.exported, model.calibration[:count], scheme
-    )
+    return observe(model.quantizable, model.calibration[:count], scheme)
 
 
 @lru_cache(maxsize=2)
@@ -190,9 +188,7 @@ def _accuracy(what: Numerics, graph: Graph) -> Accuracy:
     images, labels = model.test_images[:count], model.test_labels
     exact = _float_logits(what.model, what.checkpoint, count)
     integer = steps.integer_logits(graph, steps.inputs_of(graph, images.numpy()))
-    record = comparison.accuracy(
-        exact, integer, None if labels is None else labels[:count].numpy(), "no labels"
-    )
+    record = comparison.accuracy(exact, integer, None if labels is None else labels[:count].numpy(), model)
     error = graph.output.scale * (integer - graph.output.zero_point) - exact
     noise, signal = float(np.square(error).sum()), float(np.square(exact).sum())
     return Accuracy(

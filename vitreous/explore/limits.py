@@ -7,31 +7,12 @@ from dataclasses import dataclass, field
 
 from vitreous.errors import RunError
 from vitreous.explore.entries import number, only
+from vitreous.reports.area.devices import DEVICES
 
 AREA = ("lut", "ff", "dsp", "bram", "um2", "bits", "area")
 """Figures that are known before anything is compiled: a design that is too large costs milliseconds."""
 AT_MOST = (*AREA, "latency_ms", "energy_mj", "power_w")
 AT_LEAST = ("accuracy", "agreement", "fidelity_db")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Device:
-    """What an FPGA has, in the units of ``reports.synthesis.synthesis``. family : the target of
-    ``reports.area.area``."""
-
-    family: str
-    resources: Mapping[str, float]
-
-
-DEVICES: Mapping[str, Device] = {
-    # AMD DS987, Kria K26: 144 block RAMs of 36 Kbit.
-    "xck26": Device(family="xcup", resources={"lut": 117120, "ff": 234240, "dsp": 1248, "bram": 288}),
-    # AMD DS891, ZCU102 and ZCU104.
-    "xczu7ev": Device(family="xcup", resources={"lut": 230400, "ff": 460800, "dsp": 1728, "bram": 624}),
-    "xczu9eg": Device(family="xcup", resources={"lut": 274080, "ff": 548160, "dsp": 2520, "bram": 1824}),
-    # Lattice FPGA-DS-02012, ECP5.
-    "lfe5u-85": Device(family="ecp5", resources={"lut": 83640, "ff": 83640, "dsp": 156, "bram": 208}),
-}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from vitreous.spec.folders import SIMULATORS
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -19,4 +21,4 @@ class Options:
     scheduler: str | None = None
     confirm: int = 8
     checkpoint: Path | None = None
-    build_root: Path = Path("build/sim")
+    build_root: Path = SIMULATORS

@@ -26,6 +26,7 @@ from vitreous.reports.errors import ReportError
 from vitreous.reports.exploration.exploration import Exploration
 from vitreous.spec.config import ConfigError
 from vitreous.spec.digest import code_digest
+from vitreous.spec.extras import absent, sentence
 
 STORE = "study.db"
 
@@ -39,7 +40,7 @@ def explore(
     Raises RunError for settings that contradict the folder, missing packages and lost clusters, and the rooms' errors.
     """
     options = options or Options()
-    _require_optuna()
+    _require_packages(options)
     _check_models(space, options.checkpoint)
     _check_areas(space)
     display, work = Display(quiet=quiet), Workspace(out)
@@ -155,8 +156,12 @@ def _check_areas(space: Space) -> None:
                 raise RunError(f"{dimension.name} = {value}: {error}") from None
 
 
-def _require_optuna() -> None:
-    try:
-        import optuna  # noqa: F401
-    except ImportError:
-        raise RunError("vitreous explore needs the package optuna: pip install 'vitreous[explore]'") from None
+def _require_packages(options: Options) -> None:
+    """Everything that would only be missed after long work."""
+    lacking = absent("explore")
+    if "optuna" in lacking:
+        raise RunError(sentence("vitreous explore", "the package optuna", "explore"))
+    if "distributed" in lacking and (options.workers > 1 or options.scheduler is not None):
+        raise RunError(sentence("More than one worker", "the package distributed", "explore"))
+    if options.confirm:
+        steps.require_toolchain()

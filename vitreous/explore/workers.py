@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from vitreous.errors import RunError
+from vitreous.spec.extras import absent, sentence
 
 FIRST_WORKER_SECONDS = 30
 LOST_TOO_OFTEN = 4
@@ -171,10 +172,8 @@ def _configure() -> None:
 
 
 def _distributed() -> Any:
-    try:
-        import distributed
-    except ImportError:
-        raise RunError(
-            "More than one worker needs the package distributed: pip install 'vitreous[explore]'"
-        ) from None
+    if "distributed" in absent("explore"):
+        raise RunError(sentence("More than one worker", "the package distributed", "explore"))
+    import distributed
+
     return distributed

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vitreous.errors import RunError
 from vitreous.flow.steps import one_thread
-from vitreous.reports.record.record import AccuracyRecord, Check, TensorCheck
+from vitreous.reports.record.record import AccuracyRecord, Check, ImagesRecord, TensorCheck
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph
 from vitreous.spec.program import Placement, Program
+
+if TYPE_CHECKING:
+    from vitreous.models import LoadedModel
+
+NO_LABELS = "the test images have no labels"
 
 
 class Tally:
@@ -117,16 +123,18 @@ def compare(
 
 
 def accuracy(
-    float_logits: np.ndarray, integer_logits: np.ndarray, labels: np.ndarray | None, reason: str
+    float_logits: np.ndarray, integer_logits: np.ndarray, labels: np.ndarray | None, model: LoadedModel
 ) -> AccuracyRecord:
-    """Counts from logits [n, classes]; ``labels`` [n] or None, and then ``reason`` says why."""
+    """Counts from logits [n, classes]; ``labels`` [n] or None. ``model`` says whose images these are."""
     by_float, by_integer = float_logits.argmax(1), integer_logits.argmax(1)
     return AccuracyRecord(
         images=len(by_float),
         correct_float=None if labels is None else int((by_float == labels).sum()),
         correct_int=None if labels is None else int((by_integer == labels).sum()),
         agree=int((by_float == by_integer).sum()),
-        reason="" if labels is not None else reason,
+        reason="" if labels is not None else NO_LABELS,
+        test=ImagesRecord(origin=model.test_origin, source=model.test_source),
+        calibration=ImagesRecord(origin=model.calibration_origin, source=model.calibration_source),
     )
 
 

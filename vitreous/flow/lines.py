@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vitreous.flow import comparison
+from vitreous.reports.figures.interval import wilson
 from vitreous.reports.record.record import AccuracyRecord, Check
-from vitreous.reports.report import Report
+from vitreous.reports.report import Report, cautions
 
 
 def checks_line(checks: Sequence[Check]) -> str:
@@ -16,12 +17,20 @@ def checks_line(checks: Sequence[Check]) -> str:
 
 
 def accuracy_line(a: AccuracyRecord) -> str:
-    """Both accuracies in a sentence, or why there are none."""
+    """Both accuracies in a sentence, or why there are none; below it whose images, and why they may say little."""
+    if a.agree is None or a.test is None:
+        return f"no accuracy: {a.reason}"
+    whose = "".join(f"\n  ! {text}" for text in cautions(a))
+    same = f"same class as float in {a.agree:,} of {a.images:,} ({_interval(a.agree, a.images)})"
     if a.correct_float is None or a.correct_int is None:
-        same = "" if a.agree is None else f"same class as float in {a.agree} of {a.images}; "
-        return f"{same}no accuracy: {a.reason}"
-    shares = f"float {a.correct_float / a.images:.2%}, integer {a.correct_int / a.images:.2%}"
-    return f"{shares} of {a.images} images"
+        return f"{same}; no accuracy: {a.reason}\n  {a.test.source}{whose}"
+    integer = f"integer {a.correct_int / a.images:.2%} ({_interval(a.correct_int, a.images)})"
+    return f"float {a.correct_float / a.images:.2%}, {integer}; {same}\n  {a.test.source}{whose}"
+
+
+def _interval(count: int, images: int) -> str:
+    low, high = wilson(count, images)
+    return f"95 % interval {low:.1%} to {high:.1%}"
 
 
 def summary(report: Report, folder: Path) -> str:

@@ -27,6 +27,7 @@ from vitreous.spec import graph as graphs
 from vitreous.spec import program as programs
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.digest import file_digest
+from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.graph import Graph
 from vitreous.spec.limits import MEMORY_LATENCY
 from vitreous.spec.program import Program
@@ -47,7 +48,6 @@ GRAPH = ("graph.safetensors", "graph.json")
 PROGRAM = ("program.safetensors", "program.json", "program.lst")
 OBSERVED = ("observed.safetensors", "observed.json", "observed.lst")
 CHECKS, ACCURACY = "checks.json", "accuracy.json"
-NO_LABELS = "the model's test images have no labels"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class Options:
     memory_throughput: int = 100
     clock_mhz: float | None = None
     energy: EnergyChoice | None = None
-    build_root: Path = Path("build/sim")
+    build_root: Path = SIMULATORS
 
 
 class Run:
@@ -151,7 +151,7 @@ def _keep_observed(run: Run, program: Program) -> None:
 
 
 def _build(run: Run, shown: Shown) -> str:
-    run.build = steps.build_simulator(run.config, run.options.build_root)
+    run.build = steps.build_simulator(run.config, run.options.build_root, run.program)
     if run.build.cached:
         shown.unchanged()
         return str(run.build.folder)
@@ -218,7 +218,7 @@ def _measure_accuracy(run: Run, shown: Shown) -> str:
         steps.float_logits(run.model, lambda *done: shown.part("float", *done)),
         steps.integer_logits(run.graph, images, lambda *done: shown.part("integer", *done)),
         None if labels is None else labels.numpy(),
-        NO_LABELS,
+        run.model,
     )
     write_text(run.work / ACCURACY, json.dumps(dataclasses.asdict(run.accuracy)))
     return accuracy_line(run.accuracy)
@@ -239,9 +239,10 @@ def _report(run: Run, _: Shown) -> str:
         source=run.model.source,
         checks=run.checks,
         accuracy=run.accuracy,
+        choices=recording.choices(run.options.clock_mhz, run.options.energy),
     )
     records.save(record, run.work.folder)
-    run.report = reports.summarize(record, clock_mhz=run.options.clock_mhz, energy=run.options.energy)
+    run.report = reports.summarize(record)
     page, _data = reports.write(run.report, run.work.folder)
     return f"-> {page.name}, report.json"
 

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from vitreous.reports.energy.section import EnergyChoice
 from vitreous.reports.record.memory import BufferRecord, MemoryRecord, StoredRecord
 from vitreous.reports.record.record import (
     AccuracyRecord,
     AttentionRecord,
     BuildRecord,
     Check,
+    ChoiceRecord,
     ImageRecord,
     Layer,
     ModelRecord,
@@ -93,6 +95,12 @@ def memory_record(program: Program, config: AcceleratorConfig) -> MemoryRecord:
     )
 
 
+def choices(clock_mhz: float | None, energy: EnergyChoice | None) -> ChoiceRecord:
+    """What the user chose for the report; the energies of the shipped default where nothing was."""
+    chosen = energy or EnergyChoice()
+    return ChoiceRecord(clock_mhz=clock_mhz, technology=chosen.technology, dram=chosen.dram)
+
+
 def assemble(
     program: Program,
     config: AcceleratorConfig,
@@ -103,6 +111,7 @@ def assemble(
     source: str,
     checks: Sequence[Check],
     accuracy: AccuracyRecord,
+    choices: ChoiceRecord,
 ) -> Record:
     """One record of a simulated program and of everything that was checked about it."""
     return Record(
@@ -134,5 +143,6 @@ def assemble(
         build=build_record(build),
         checks=tuple(checks),
         accuracy=accuracy,
+        choices=choices,
         versions=versions(),
     )

@@ -16,6 +16,7 @@ from vitreous.reports.record.record import AccuracyRecord
 from vitreous.spec import graph as graphs
 from vitreous.spec import program as programs
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.graph import Graph
 from vitreous.spec.limits import MEMORY_LATENCY
 from vitreous.spec.program import Program
@@ -34,7 +35,7 @@ class SimulateOptions:
     waves: tuple[int, int] | None = None
     memory_latency: int = MEMORY_LATENCY
     memory_throughput: int = 100
-    build_root: Path = Path("build/sim")
+    build_root: Path = SIMULATORS
 
 
 def _graph(program_path: Path, options: SimulateOptions) -> Graph | None:
@@ -88,7 +89,9 @@ def simulate_program(path: Path, folder: Path, options: SimulateOptions) -> bool
     display, work = Display(), Workspace(folder)
     with work.locked():
         with display.stage("build simulator") as stage:
-            build = steps.build_simulator(config, options.build_root, waves=options.waves is not None)
+            build = steps.build_simulator(
+                config, options.build_root, program, waves=options.waves is not None
+            )
             stage.unchanged(str(build.folder)) if build.cached else stage.note(f"-> {build.folder}")
         with display.stage("simulate") as stage:
             result = simulate(
@@ -125,9 +128,8 @@ def simulate_program(path: Path, folder: Path, options: SimulateOptions) -> bool
             timing=timing,
             source=str(graph.notes.get("source", "")) if graph is not None else "",
             checks=checks,
-            accuracy=AccuracyRecord(
-                images=0, correct_float=None, correct_int=None, agree=None, reason=NOT_ASKED
-            ),
+            accuracy=AccuracyRecord.missing(NOT_ASKED),
+            choices=recording.choices(None, None),
         )
         display.line(f"-> {records.save(record, work.folder)}")
     return not comparison.differing(checks)

@@ -60,7 +60,7 @@ def require_toolchain() -> None:
 
 def load_model(name_or_spec: str, checkpoint: str | Path | None = None) -> LoadedModel:
     """A model by name, ``package.module:factory`` or ``.pt2`` file. Raises ModelError."""
-    from vitreous.models.catalog import load
+    from vitreous.models import load
 
     return load(name_or_spec, checkpoint=checkpoint)
 
@@ -69,7 +69,9 @@ def model_digest(model: LoadedModel) -> str:
     """SHA-256 of parameters, structure, data and the logits of one image: what a changed model changes."""
     import torch
 
-    state = hashlib.sha256(f"{model.name} {model.source} {model.module!r} {model.mean} {model.std}".encode())
+    images = (model.calibration_source, model.test_source, model.calibration_origin, model.test_origin)
+    named = f"{model.name} {model.source} {images} {model.module!r} {model.mean} {model.std}"
+    state = hashlib.sha256(named.encode())
     for name, tensor in sorted(model.module.state_dict().items()):
         state.update(name.encode())
         state.update(tensor.detach().contiguous().numpy().tobytes())
@@ -105,7 +107,7 @@ def quantize(
         raise RunError(f"{model.name} has {available} calibration images; {count} were asked for")
     with one_thread():
         graph = quantize_module(
-            model.module if model.exported is None else model.exported,
+            model.quantizable,
             model.calibration[:count],
             name=model.name,
             scheme=QuantScheme(observer=observer, probability_bits=probability_bits),
@@ -158,11 +160,12 @@ def write_listing(program: Program, path: Path) -> Path:
     return write_text(path, listing(program))
 
 
-def build_simulator(config: AcceleratorConfig, root: Path, *, waves: bool = False) -> Build:
-    """The compiled simulation of ``config``. Raises ToolchainError and SimulationError."""
+def build_simulator(config: AcceleratorConfig, root: Path, *programs: Program, waves: bool = False) -> Build:
+    """The compiled simulation of ``config`` with DRAM for ``programs``. Raises ToolchainError and SimulationError."""
+    from vitreous.sim.dram import memory_bits
     from vitreous.sim.run.build import build
 
-    return build(config, root=root, waves=waves)
+    return build(config, root=root, waves=waves, memory_bits=memory_bits(*programs))
 
 
 def inputs_of(graph: Graph, images: np.ndarray) -> np.ndarray:

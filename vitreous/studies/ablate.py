@@ -33,6 +33,7 @@ from vitreous.reports.errors import ReportError
 from vitreous.reports.report import ASSUMED_CLOCK_MHZ
 from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
+from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.graph import Graph
 from vitreous.spec.limits import MEMORY_LATENCY
 from vitreous.studies.dedicated import Dedicated, Workbench, shape, splits, with_an_eighth
@@ -64,7 +65,7 @@ class Options:
     calibration_images: int | None = None
     memory_latency: int = MEMORY_LATENCY
     memory_throughput: int = 100
-    build_root: Path = Path("build/sim")
+    build_root: Path = SIMULATORS
 
     @property
     def clock(self) -> float:

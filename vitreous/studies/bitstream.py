@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vitreous.errors import RunError
-from vitreous.reports.synthesis.place import Part, Placed, Progress, as_dict, place
+from vitreous.reports.synthesis.place import Part, Placed, Progress, as_dict, place, tools
 from vitreous.reports.synthesis.timing import Step, delay_ns, ends
 from vitreous.spec.config import AcceleratorConfig
 
@@ -47,6 +47,7 @@ def placement(
 
     if memory_kib < 4 or memory_kib % 4:
         raise RunError(f"--memory must be a multiple of 4 KiB, not {memory_kib}")
+    tools()  # the design takes long, so what is missing is said before
     if progress:
         progress("Amaranth: the design")
     return place(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from tests.support.golden import scalar
 from vitreous.golden.activation.activation import activation
 from vitreous.golden.activation.exact import smooth_float64
 from vitreous.spec.config import ActivationConfig
+from vitreous.spec.variants import ActivationFunction
 
 EVERY = torch.arange(-32768, 32768).to(torch.int16)
 
@@ -26,8 +29,15 @@ CONFIGS = [
     config_of("table"),
     config_of("table", "silu", step_bits=8, range=16.0, fraction_bits=22),
     config_of("table", step_bits=2, range=0.25, fraction_bits=10),
+    config_of("delta", "gelu_tanh", range=4.5),
+    config_of("delta", "quick_gelu", range=6.0, fraction_bits=16),
+    config_of("table", "quick_gelu", range=6.0),
     *(config_of("poly", fraction_bits=f) for f in (10, 14, 22)),
-    *(config_of("shift", function, fraction_bits=f) for function in ("gelu", "silu") for f in (10, 14, 22)),
+    *(
+        config_of("shift", function, fraction_bits=f)
+        for function in ("gelu", "quick_gelu", "silu")
+        for f in (10, 14, 22)
+    ),
 ]
 
 # The largest error over all 65536 inputs, in 1/10000 (measured, rounded up), and where it comes from.
@@ -41,6 +51,10 @@ ERRORS = [
     (config_of("poly", fraction_bits=22), 183.0),  # I-BERT states 0.018
     (config_of("shift", fraction_bits=22), 256.0),
     (config_of("shift", "silu", fraction_bits=22), 150.0),
+    (config_of("delta", "gelu_tanh", range=4.5, fraction_bits=22), 0.5),  # as GELU
+    (config_of("delta", "quick_gelu", range=8.0, fraction_bits=22), 0.53),  # h*h/16 * 0.851
+    (config_of("shift", "gelu_tanh", fraction_bits=22), 259.0),
+    (config_of("shift", "quick_gelu", fraction_bits=22), 111.0),
 ]
 
 
@@ -51,7 +65,7 @@ def test_error_over_all_inputs_against_float64(config: ActivationConfig, bound: 
     assert 0.8 * bound < error <= bound
 
 
-@pytest.mark.parametrize("function", ["gelu", "silu"])
+@pytest.mark.parametrize("function", ActivationFunction)
 @pytest.mark.parametrize("fraction_bits", [10, 14, 22])
 def test_exact_is_the_nearest_integer(function: str, fraction_bits: int) -> None:
     y = activation(EVERY, config_of("exact", function, fraction_bits=fraction_bits))
@@ -59,8 +73,11 @@ def test_exact_is_the_nearest_integer(function: str, fraction_bits: int) -> None
     real = EVERY.double() / 1024
     if function == "gelu":
         expected = real * torch.special.ndtr(real)  # a second way to the same function
+    elif function == "gelu_tanh":
+        inner = math.sqrt(2 / math.pi) * (real + 0.044715 * real**3)
+        expected = real / (1 + torch.exp(-2 * inner))
     else:
-        expected = real / (1 + torch.exp(-real))
+        expected = real / (1 + torch.exp(-(1.702 if function == "quick_gelu" else 1.0) * real))
     assert ((y - expected * 2**fraction_bits).abs() <= 0.5 + 1e-6).all()
 
 

@@ -41,6 +41,10 @@ CONFIGS = {
     "shift-22": ActivationConfig(variant="shift", fraction_bits=22),
     "shift-silu": ActivationConfig(variant="shift", function="silu"),
     "shift-silu-22": ActivationConfig(variant="shift", function="silu", fraction_bits=22),
+    "delta-gelu-tanh": ActivationConfig(function="gelu_tanh"),
+    "delta-quick": ActivationConfig(function="quick_gelu", range=6.0, fraction_bits=16),
+    "shift-quick": ActivationConfig(variant="shift", function="quick_gelu"),
+    "table-gelu-tanh": ActivationConfig(variant="table", function="gelu_tanh", range=3.5),
     "table": ActivationConfig(variant="table", range=4.0),
     "table-16": ActivationConfig(variant="table", step_bits=3, range=16.0, fraction_bits=22),
     "table-silu": ActivationConfig(
@@ -61,7 +65,7 @@ def delta(u: int, c: ActivationConfig) -> int:
         product = ((w * w) >> 10) * min(u, GELU_POLY_EDGE) * GELU_POLY_FACTOR
         return round_shift(product, 20 + GELU_POLY_BITS - f)
     if c.variant == "shift":
-        k = u + (u >> 1) + (u >> 3) + (u >> 4) if c.function == "gelu" else u
+        k = u + (u >> 1) + (u >> 3) + (u >> 4) if c.function != "silu" else u
         v = k + (k >> 1) - (k >> 4)
         z, r = v >> 10, v & 1023
         e = ((2048 - r) << 4) >> z if z < 16 else 0

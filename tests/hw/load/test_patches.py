@@ -74,6 +74,25 @@ def test_random_images(lanes: int, depth: int, data_bits: int, stall: float) -> 
         check(config, i, rows, beat, rng, stall)
 
 
+def test_more_channels_than_a_byte_counts() -> None:
+    config, rng = small(4, 4, 64), random.Random(3)
+    i = make(
+        Opcode.LOAD_PATCHES,
+        base=7,
+        stride=66,
+        first_token=2,
+        patch=1,
+        grid_columns=3,
+        grid_rows=2,
+        channels=261,
+        dram_offset=0,
+        row_stride=0,
+        channel_stride=0,
+    )
+    rows = [rng.randbytes(3) for _ in range(2 * 261)]
+    check(config, i, rows, 8, rng, 0.0)
+
+
 def check(
     config: AcceleratorConfig, i: Instruction, rows: list[bytes], beat: int, rng: random.Random, stall: float
 ) -> None:

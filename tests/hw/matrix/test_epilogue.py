@@ -130,7 +130,7 @@ def test_mixed_columns(lanes: int, name: str, cycles: int) -> None:
     seen = run_pipeline(dut, inputs, ["o_valid", "o"], cycles=len(inputs))
     assert [t for t, s in enumerate(seen) if s["o_valid"]] == [t + latency for t in columns]
     for cycle, column in columns.items():
-        got = unpack(seen[cycle + latency]["o"], 16, lanes, signed=True)
+        got = unpack(seen[cycle + latency]["o"], numbers.SCORE.width, lanes, signed=True)
         assert got == column.expected(config), (cycle, column)
 
 

@@ -9,9 +9,10 @@ from tests.support.hw.softmax_reference import MASKED, inverse, level, narrow, p
 from vitreous.hw.matrix.scores import Scores
 from vitreous.hw.softmax.softmax import SoftmaxStatistics, prologue
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig, SoftmaxConfig
-from vitreous.spec.softmax import limits
+from vitreous.spec.numbers import SCORE
+from vitreous.spec.softmax import CODE, limits
 
-LOW, HIGH = -(1 << 14), (1 << 14) - 1
+LOW, HIGH = SCORE.minimum, SCORE.maximum
 VARIANTS = ["base2", "online", "ibert", "ita"]
 ALL = [
     *((variant, bits) for variant in VARIANTS for bits in (8, 9)),
@@ -88,9 +89,9 @@ def stimulus(
         for key in range(keys):
             last = key == keys - 1
             while (last or not (early or key)) and len(inputs) + keys - 1 - key < earliest:
-                inputs.append({**junk, "score": rng.getrandbits(16 * lanes)})
+                inputs.append({**junk, "score": rng.getrandbits(SCORE.width * lanes)})
             while gaps and rng.random() < 0.3:
-                inputs.append({**junk, "score": rng.getrandbits(16 * lanes)})
+                inputs.append({**junk, "score": rng.getrandbits(SCORE.width * lanes)})
             row = constants(task.slot, task.multiplier, task.shift)
             inputs.append(
                 {
@@ -98,7 +99,7 @@ def stimulus(
                     "first": int(key == 0),
                     "last": int(last),
                     "constants": row if last else rng.getrandbits(22),
-                    "score": pack((row[key] for row in scores), 16),
+                    "score": pack((row[key] for row in scores), SCORE.width),
                 }
             )
         tasks.append(task._replace(last_cycle=len(inputs) - 1))
@@ -139,7 +140,7 @@ def check_statistics(config: AcceleratorConfig, sizes: list[int], seed: str) -> 
         inputs[cycle] = {**inputs[cycle], **slots}
     seen = run_pipeline(dut, inputs, ["o_valid", "code", "done", *RESULTS], cycles=len(inputs))
     # Codes, cycle by cycle.
-    codes = [unpack(s["code"], 16, lanes, signed=False) for s in seen if s["o_valid"]]
+    codes = [unpack(s["code"], CODE.width, lanes, signed=True) for s in seen if s["o_valid"]]
     assert [t for t, s in enumerate(seen) if s["o_valid"]] == [
         t + dut.LATENCY for t, i in enumerate(inputs) if i.get("valid")
     ]
@@ -195,10 +196,10 @@ def prologue_vectors(config: SoftmaxConfig) -> list[tuple[int, int, int]]:
     bits, rng = config.fraction_bits, random.Random(config.fraction_bits)
     codes = reachable_codes(config)
     if config.variant == "base2":
-        top = (1 << (14 - bits)) - 1
+        top = HIGH >> bits
         vectors = []
         for code in codes:
-            a = (code - (code >> 15 << 16)) >> (bits + 1)
+            a = code >> (bits + 1)
             for maximum in sorted(
                 {min(a + d, top) for d in (*range(19), 31, 32, 2 * top)} | {max(a - 1, -top)}
             ):
@@ -214,7 +215,7 @@ def prologue_vectors(config: SoftmaxConfig) -> list[tuple[int, int, int]]:
     vectors = [(code, HIGH, 0) for code in codes]
     for d in range(-3, 18 << bits):
         t = rng.randrange(max(LOW, LOW - d), min(HIGH, HIGH - d) + 1)
-        vectors.append((t & 0xFFFF, t + d, 0))
+        vectors.append((t, t + d, 0))
     return vectors + [(MASKED, maximum, 0) for maximum in range(LOW, HIGH + 1, 5)] + [(MASKED, LOW, 0)]
 
 
@@ -238,7 +239,7 @@ def run_prologue(config: AcceleratorConfig, vectors: list[tuple[int, int, int]],
     width = len(dut.maximum.as_value()) // count
     inputs = [
         {
-            "code": pack((v[0] for v in w), 16),
+            "code": pack((v[0] for v in w), CODE.width),
             "maximum": pack((v[1] for v in w), width),
             "factor": pack((v[2] for v in w), 8),
             "plane": plane,
@@ -278,7 +279,7 @@ def test_prologue_places(variant: str, lanes: int, depth: int, probability_bits:
         ]
         inputs.append(
             {
-                "code": pack((code for row in rows for code in row.codes), 16),
+                "code": pack((code for row in rows for code in row.codes), CODE.width),
                 "maximum": pack((row.maximum for row in rows), width),
                 "factor": pack(factors, 8),
                 "plane": plane,

@@ -159,8 +159,11 @@ def overlapping(self: Vit, x: Tensor) -> Tensor:
 
 
 REFUSED: dict[str, tuple[dict[str, Callable[..., Any]], str]] = {
-    "mask": ({"attn": masked}, "Attention with a mask .*'blocks.0.attn'.*supported: self-attention"),
-    "causal": ({"attn": causal}, "Attention with a mask .*'blocks.0.attn'"),
+    "mask": (
+        {"attn": masked},
+        "Attention with a mask or bias that is not .*'blocks.0.attn'.*supported: self-attention",
+    ),
+    "causal": ({"attn": causal}, "Attention with a causal mask .*'blocks.0.attn'"),
     "bias": ({"attn": biased_scores}, "Attention with a mask or bias added to the scores .*'blocks.0.attn'"),
     "softmax of queries": ({"attn": softmax_of_queries}, "Softmax over dimension -2 .*'blocks.0.attn'"),
     "query norm": ({"attn": normed_queries}, "Linear|linear .*'blocks.0.attn'.*supported"),
@@ -285,11 +288,11 @@ def test_refused_calibration() -> None:
 def test_an_import_that_computes_something_else_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     from vitreous.quant.importer import attention
 
-    original = attention._softmax
+    original = attention._attended
 
-    def without_gain(walk: Any, node: Any, view: Any) -> Any:
-        return original(walk, node, view.scaled(1.5))
+    def with_another_gain(walk: Any, node: Any, q: Any, k: Any, v: Any, gain: float, shape: Any) -> Any:
+        return original(walk, node, q, k, v, 1.5 * gain, shape)
 
-    monkeypatch.setattr(attention, "_softmax", without_gain)
+    monkeypatch.setattr(attention, "_attended", with_another_gain)
     with pytest.raises(QuantError, match="gives other logits than the model"):
         observe(Vit(Shape()), images(Shape(), 1), QuantScheme())

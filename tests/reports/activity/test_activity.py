@@ -61,7 +61,7 @@ def test_rows_follow_the_formula() -> None:
     assert rows["first", "random"].deviation == 0.0
     assert rows["first", "zero"].deviation is None
     assert rows["first", "zero"].total == 0
-    assert {row.how for row in rows.values()} == {"measured"}
+    assert {row.how for row in rows.values()} == {"elsewhere"}
     assert whole.source == ("Verilator 5.48, SAIF, 400 events, make activity, 2026-11-22, RTL 0123456789ab")
 
 

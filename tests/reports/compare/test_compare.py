@@ -26,6 +26,8 @@ def other() -> compare.Report:
         "correct_int": None,
         "agree": None,
         "reason": "no labels",
+        "test": None,
+        "calibration": None,
     }
     return summarize(from_dict(data))
 
@@ -78,6 +80,25 @@ def test_what_differs_is_named_and_what_does_not_is_counted() -> None:
     models = compare.compare([("a", summarize(record())), ("b", summarize(from_dict(data)))])
     assert "different models" in Page(render(models)).text
     assert "different models" not in Page(render(found)).text
+
+
+def test_each_run_keeps_its_clock_and_says_whether_it_equals_golden() -> None:
+    data = record_data()
+    data["choices"]["clock_mhz"] = 400
+    data["checks"][0]["tensors"][0]["different"] = 1
+    wrong = summarize(from_dict(data))
+    data["checks"] = []
+    runs = [("a", summarize(record())), ("b", wrong), ("c", summarize(from_dict(data)))]
+    found = compare.compare(runs)
+    assert found.equal == ("yes", "no", "not compared")
+    assert found.compared == (54, 54, 0)
+    assert found.clocks == ("200 MHz (assumed)", "400 MHz (given)", "400 MHz (given)")
+    assert quantity(found, "latency").ratios == (1, 0.5, 0.5)
+    text = " ".join(Page(render(found)).text.split())
+    assert "Each run keeps its own clock: a 200 MHz (assumed); b 400 MHz (given); c 400 MHz (given)." in text
+    assert "equal to goldenyesno–not compared–" in text
+    one = Page(render(compare.compare([("a", wrong), ("b", wrong)]))).text
+    assert "All runs at 400 MHz (given)." in " ".join(one.split())
 
 
 def test_page_and_json_hold_the_same(tmp_path: Path) -> None:

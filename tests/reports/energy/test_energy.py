@@ -101,7 +101,7 @@ def test_a_word_of_w_is_read_from_banks_of_64_bits() -> None:
     """256 bits of 128 KiB are 4 banks of 32 KiB: 4 x 20 pJ."""
     assert memory_shape(CONFIG, Memory.W) == (128, 256)
     assert cost("W memory", "w_reads").typical == pytest.approx(80e-12)
-    assert memory_shape(CONFIG, Memory.S) == (8, 512)
+    assert memory_shape(CONFIG, Memory.S) == (9, 576)
     assert memory_shape(CONFIG, Memory.P) == (32, 64)
 
 
@@ -126,7 +126,7 @@ def test_static_and_clock_by_hand() -> None:
     found = energy(counters(), CONFIG, BASE, dram="ddr4", clock_mhz=200)
     assert found.seconds == pytest.approx(5e-6)
     watts = static_power(CONFIG, BASE)
-    kib = 256 + 128 + 160 + 32 + 8
+    kib = 256 + 128 + 160 + 32 + 9
     assert watts.high == pytest.approx(2.74e-6 * register_bits(CONFIG) + 0.459e-3 * kib)
     assert found.by_unit["static"].high == pytest.approx(watts.high * 5e-6)
     assert found.by_unit["clock"].typical == pytest.approx(1000 * 0.0018e-12 * register_bits(CONFIG))

@@ -59,6 +59,23 @@ def test_an_instruction_that_issues_early_owns_nothing_before_the_retire() -> No
     assert rows == {"first": 42, "norm": 0, "second": 43, figures.TAIL: 15}
 
 
+def test_a_layer_owns_at_least_the_cycles_of_its_words() -> None:
+    data = record_data()
+    # "first" retires at 80, five cycles before "second", which has ten words: the array began them before.
+    data["simulation"]["spans"][1] = [1, 1, 13, 80]
+    rows = {row.label: row for row in layers(from_dict(data))}
+    assert {name: row.cycles for name, row in rows.items()} == {
+        "first": 75,
+        "norm": 0,
+        "second": 10,
+        figures.TAIL: 15,
+    }
+    assert rows["second"].utilization == pytest.approx(200 / (10 * 32))
+    data["simulation"]["spans"][1] = [1, 1, 13, 19]
+    with pytest.raises(ReportError, match="leave the array fewer cycles than its words take"):
+        layers(from_dict(data))
+
+
 def test_overlapping_loads_share_the_cycles_of_their_queue() -> None:
     data = record_data()
     # A second load issues at 5, during the first (2 to 12), and is complete at 20.
@@ -128,12 +145,12 @@ def test_queues_split_busy_waiting_idle() -> None:
 
 def test_bytes_are_words_times_their_size() -> None:
     rows = {row.port: row for row in figures.traffic(record())}
-    # Beats of 8 bytes; X words of 4 lanes * 2 bytes; R words of 4 lanes * 2 bytes; S words of 8 scores * 2 bytes.
-    sizes = {"AXI read, data": 8, "X read": 8, "R write": 8, "S write": 16, "P read": 8}
+    # Beats of 8 bytes; X words of 4 lanes * 2 bytes; R words of 4 lanes * 2 bytes; S words of 8 codes of 18 bits.
+    sizes = {"AXI read, data": 8, "X read": 8, "R write": 8, "S write": 18, "P read": 8}
     assert {port: rows[port].word_bytes for port in sizes} == sizes
     assert rows["AXI read, data"].bytes == 56
     assert rows["AXI read, instructions"].bytes == 192
-    assert rows["S write"].bytes == 32
+    assert rows["S write"].bytes == 36
     assert rows["X read"].load == pytest.approx(0.3)
 
 

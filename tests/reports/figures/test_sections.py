@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from tests.support.reports.recorded import buffer, matmul, norm, record, record_data, transfer
+from tests.support.reports.recorded import buffer, large_record, matmul, norm, record, record_data, transfer
 from vitreous.reports import summarize
 from vitreous.reports.draw.chart import Axis, place
 from vitreous.reports.energy.page import log_axis, placed
@@ -65,13 +65,25 @@ def test_roofline_by_hand() -> None:
 
 def test_a_slow_memory_is_the_ceiling() -> None:
     data = record_data()
-    data["simulation"]["memory_throughput"] = 2
+    data["simulation"]["memory_throughput"] = 3
     found = summarize(from_dict(data), clock_mhz=100).roofline
-    assert found.slopes[0].bytes_per_second == pytest.approx(0.16 * 100e6)
+    assert found.slopes[0].bytes_per_second == pytest.approx(0.24 * 100e6)
     assert [(p.bound, p.roof) for p in found.points] == [
-        ("DRAM", pytest.approx(75 * 16e6)),
-        ("DRAM", pytest.approx(25 * 16e6)),
+        ("DRAM", pytest.approx(75 * 24e6)),
+        ("DRAM", pytest.approx(25 * 24e6)),
     ]
+
+
+def test_a_layer_that_is_loaded_ahead_is_not_above_its_ceiling() -> None:
+    data = record_data()
+    data["simulation"]["memory_throughput"] = 1
+    # 0.08 bytes a cycle allow "second" 25 * 0.08 = 2 MAC a cycle; it has 200 in 43.
+    first, second = summarize(from_dict(data), clock_mhz=100).roofline.points
+    assert (first.bound, first.roof) == ("array, loaded ahead", 32 * 100e6)
+    assert (second.bound, second.roof) == ("array, loaded ahead", 32 * 100e6)
+    for report in (summarize(from_dict(data)), summarize(large_record(blocks=2))):
+        points = [*report.roofline.points, report.roofline.whole]
+        assert all(point is not None and point.attained <= point.roof for point in points)
 
 
 def test_the_memory_map_has_no_gap_and_no_overlap() -> None:

@@ -19,6 +19,16 @@ from vitreous.reports.synthesis.timing import (
     signal_of,
     utilization,
 )
+from vitreous.spec import extras
+
+
+def step(
+    kind: str, delay: float, start: tuple[str, str, int], end: tuple[str, str, int], **net: str
+) -> dict[str, Any]:
+    """A step of a path from a pin to another; a pin is a cell of ``unit``, a port and a row of column 4."""
+    pins = [{"cell": f"unit.{cell}", "loc": [4, row], "port": port} for cell, port, row in (start, end)]
+    return {"delay": delay, "from": pins[0], "to": pins[1], "type": kind} | net
+
 
 # As nextpnr 0.11 writes it, shortened.
 REPORT: dict[str, Any] = {
@@ -28,31 +38,21 @@ REPORT: dict[str, Any] = {
             "from": "posedge $glbnet$clk",
             "to": "posedge $glbnet$clk",
             "path": [
-                {
-                    "delay": 0.525,
-                    "from": {"cell": "unit.a_TRELLIS_FF_Q_13", "loc": [4, 59], "port": "CLK"},
-                    "to": {"cell": "unit.a_TRELLIS_FF_Q_13", "loc": [4, 59], "port": "Q"},
-                    "type": "clk-to-q",
-                },
-                {
-                    "delay": 1.187,
-                    "from": {"cell": "unit.a_TRELLIS_FF_Q_13", "loc": [4, 59], "port": "Q"},
-                    "net": "unit.a[11]",
-                    "to": {"cell": "unit.b_TRELLIS_FF_Q_DI_MULT18X18D_P22", "loc": [4, 58], "port": "A0"},
-                    "type": "routing",
-                },
-                {
-                    "delay": 3.927,
-                    "from": {"cell": "unit.b_TRELLIS_FF_Q_DI_MULT18X18D_P22", "loc": [4, 58], "port": "A0"},
-                    "to": {"cell": "unit.b_TRELLIS_FF_Q_DI_MULT18X18D_P22", "loc": [4, 58], "port": "P35"},
-                    "type": "logic",
-                },
-                {
-                    "delay": 0.0,
-                    "from": {"cell": "unit.b_TRELLIS_FF_Q_35", "loc": [3, 56], "port": "DI"},
-                    "to": {"cell": "unit.b_TRELLIS_FF_Q_35", "loc": [3, 56], "port": "CLK"},
-                    "type": "setup",
-                },
+                step("clk-to-q", 0.525, ("a_TRELLIS_FF_Q_13", "CLK", 59), ("a_TRELLIS_FF_Q_13", "Q", 59)),
+                step(
+                    "routing",
+                    1.187,
+                    ("a_TRELLIS_FF_Q_13", "Q", 59),
+                    ("b_TRELLIS_FF_Q_DI_MULT18X18D_P22", "A0", 58),
+                    net="unit.a[11]",
+                ),
+                step(
+                    "logic",
+                    3.927,
+                    ("b_TRELLIS_FF_Q_DI_MULT18X18D_P22", "A0", 58),
+                    ("b_TRELLIS_FF_Q_DI_MULT18X18D_P22", "P35", 58),
+                ),
+                step("setup", 0.0, ("b_TRELLIS_FF_Q_35", "DI", 56), ("b_TRELLIS_FF_Q_35", "CLK", 56)),
             ],
         },
     ],
@@ -135,7 +135,7 @@ def test_failures_in_one_sentence() -> None:
 
 
 def test_missing_tool(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(place_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     monkeypatch.setattr(place_module.shutil, "which", lambda name: None)
     place_module._tool.cache_clear()
     with pytest.raises(ReportError, match="Place and route needs ecppack: pip install 'vitreous"):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.support.compiler.graphs import random_image, random_vit_graph
 from tests.support.sim.programs import first, with_fields, with_instructions
 from tests.support.sim.small import TINY, golden_window, image_like, small_program
+from vitreous.compiler import compile
+from vitreous.sim.cycles import predict
+from vitreous.sim.dram import MemoryTiming
 from vitreous.sim.errors import SimulationError
 from vitreous.sim.run.build import build
 from vitreous.sim.run.runtime import clear, simulate
@@ -51,6 +56,18 @@ def test_resume_simulates_only_what_is_missing(tmp_path: Path) -> None:
     np.testing.assert_array_equal(after.window, golden_window(program, images[1], TINY))
     third = simulate(program, images, TINY, folder=tmp_path)
     assert third.seconds == 0.0, "nothing was missing"
+
+
+def test_more_than_64_mib_and_more_channels_than_a_byte_counts(tmp_path: Path) -> None:
+    """A region of zeros before the write window, as constants of a large model would be: a larger DRAM is built."""
+    sizes = {"image": (2, 2), "patch": 1, "channels": 300, "dim": 8, "heads": 1, "depth": 1, "mlp": 16}
+    graph = random_vit_graph(1, softmax=TINY.softmax, activation=TINY.activation, norm=TINY.norm, **sizes)
+    program, image = compile(graph, TINY), random_image(graph, 1)
+    large = dataclasses.replace(program, image=np.concatenate([program.image, np.zeros(70 << 20, np.uint8)]))
+    run = simulate(large, [image], TINY, folder=tmp_path)
+    np.testing.assert_array_equal(run.images[0].window, golden_window(program, image, TINY))
+    predicted = predict(large, TINY, MemoryTiming()).cycles
+    assert abs(run.images[0].counters["cycles"] - predicted) <= 0.01 * predicted
 
 
 def test_two_programs_in_one_folder_do_not_mix(tmp_path: Path) -> None:

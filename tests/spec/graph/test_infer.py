@@ -13,6 +13,7 @@ from vitreous.spec.config import EXACT, SoftmaxConfig
 from vitreous.spec.graph import SIGNATURES, Graph, GraphError, Node, Op, TensorType
 from vitreous.spec.graph.infer import INFER, infer
 from vitreous.spec.graph.node import DTYPE_BITS
+from vitreous.spec.numbers import SCORE
 from vitreous.spec.variants import ActivationFunction
 
 FUNCTIONS = ", ".join(ActivationFunction)
@@ -90,7 +91,7 @@ RIGHT: dict[Op, Case] = {
     Op.RMSNORM: Case(inputs=(of(I16, 3, 7),), attributes=NORM, constants=SHIFTS, outputs=(of(I8, 3, 7),)),
     Op.SCORES: Case(inputs=(of(I8, 3, 6), of(I8, 5, 6)), attributes={"heads": 2}, outputs=(of(I32, 2, 3, 5),)),
     Op.SOFTMAX: Case(
-        inputs=(of(I16, 2, 3, 5),),
+        inputs=(of(I32, 2, 3, 5),),
         attributes={"variant": "base2", "probability_bits": 16, **BITS},
         outputs=(of(I16, 2, 3, 5), ROW, ROW),
     ),
@@ -117,7 +118,7 @@ def test_types_of_the_outputs(op: Op) -> None:
 
 ALSO: list[tuple[Op, dict[str, Any], TensorType]] = [
     (Op.INPUT, {"inputs": (of(I16, 9, 4, rows="r"),)}, of(I16, 9, 4, rows="r")),
-    (Op.REQUANTIZE, {"attributes": {"zero_point": 0, "bits": 15}}, of(I16, 3, 7)),
+    (Op.REQUANTIZE, {"attributes": {"zero_point": 0, "bits": SCORE.width}}, of(I32, 3, 7)),
     (Op.REQUANTIZE, {"attributes": {"zero_point": 0, "bits": 16}}, of(I16, 3, 7)),
     (Op.REQUANTIZE, {"inputs": (of(I32, 2, 3, 7),)}, of(I8, 2, 3, 7)),
     (Op.SOFTMAX, {"attributes": {"variant": "ita", "probability_bits": 8, **BITS}}, of(I8, 2, 3, 5)),
@@ -167,7 +168,7 @@ WRONG: list[tuple[Op, dict[str, Any], str]] = [
     (Op.REQUANTIZE, values(Op.REQUANTIZE, shift=zeros(I32, 2)), "constant shift must be int32 [7], not int32 [2]"),
     (Op.REQUANTIZE, values(Op.REQUANTIZE, shift=zeros(I32)), "constant shift must be int32 [1], not int32 []"),
     (Op.REQUANTIZE, values(Op.REQUANTIZE, shift=zeros(I8, 1)), "constant shift must be int32 [1], not int8 [1]"),
-    (Op.REQUANTIZE, attribute(Op.REQUANTIZE, bits=7), "attribute bits must be one of 8, 15, 16, not 7"),
+    (Op.REQUANTIZE, attribute(Op.REQUANTIZE, bits=7), "attribute bits must be one of 8, 16, 17, not 7"),
     (Op.ACTIVATION, inputs(of(I8, 3, 7)), "input a must be int16 [...], not int8 [3, 7]"),
     (Op.ACTIVATION, attribute(Op.ACTIVATION, variant="poly"), "activation.variant poly approximates GELU only"),
     (Op.ACTIVATION, attribute(Op.ACTIVATION, function="tanh"), f"activation.function must be one of {FUNCTIONS}, not"),
@@ -210,8 +211,8 @@ WRONG: list[tuple[Op, dict[str, Any], str]] = [
     (Op.SCORES, inputs(of(I8, 3, 6), of(I16, 5, 6)), "input b must be int8 [keys, 6], not int16 [5, 6]"),
     (Op.SCORES, attribute(Op.SCORES, heads=4), "attribute heads must divide the columns, but 4 does not divide 6"),
     (Op.SCORES, attribute(Op.SCORES, heads=-1), "attribute heads must be at least 1, not -1"),
-    (Op.SOFTMAX, inputs(of(I16, 3, 5)), "input a must be int16 [heads, T, keys], not int16 [3, 5]"),
-    (Op.SOFTMAX, inputs(of(I32, 2, 3, 5)), "input a must be int16 [heads, T, keys], not int32 [2, 3, 5]"),
+    (Op.SOFTMAX, inputs(of(I16, 3, 5)), "input a must be int32 [heads, T, keys], not int16 [3, 5]"),
+    (Op.SOFTMAX, inputs(of(I16, 2, 3, 5)), "input a must be int32 [heads, T, keys], not int16 [2, 3, 5]"),
     (Op.SOFTMAX, attribute(Op.SOFTMAX, variant="other"), "softmax.variant must be one of base2, online, ibert, ita,"),
     (Op.SOFTMAX, attribute(Op.SOFTMAX, probability_bits=12), "softmax.probability_bits must be one of 8, 16, not 12"),
     (

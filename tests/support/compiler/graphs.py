@@ -17,7 +17,8 @@ from vitreous.spec.config import (
     SoftmaxConfig,
 )
 from vitreous.spec.graph import Graph, Node, Op, Tensor
-from vitreous.spec.numbers import quantize_multiplier
+from vitreous.spec.graph.infer import RESULT_DTYPES
+from vitreous.spec.numbers import SCORE, quantize_multiplier
 from vitreous.spec.softmax import WIDE_BITS, limits
 
 IMAGE_DEVIATION = 74.0
@@ -116,7 +117,7 @@ class GraphBuilder:
             "multiplier": np.array([m for m, _ in pairs], np.int32),
             "shift": np.array([s for _, s in pairs], np.int32),
         }
-        dtype = "int8" if bits == 8 else "int16"
+        dtype = RESULT_DTYPES[bits]
         attributes = {"zero_point": zero_point, "bits": bits}
         return self.node(
             Op.REQUANTIZE, name, (source,), (dtype,), shape, layer, attributes, constants, zero_point
@@ -171,7 +172,7 @@ class GraphBuilder:
         square = (heads, tokens, tokens)
         acc = self.node(Op.SCORES, f"{name}.scores", (q, k), ("int32",), square, layer, {"heads": heads})
         real = 1.8 * 2**softmax.fraction_bits / (math.sqrt(width) * 32.0 * 32.0)
-        scores = self.requantize(f"{name}.logits", acc, real, 15, layer, single=True)
+        scores = self.requantize(f"{name}.logits", acc, real, SCORE.width, layer, single=True)
         planes = WIDE_BITS if bits == 16 else 0
         multiplier, shift = quantize_multiplier(1.6 * limits(softmax).row_factor / 2**planes)
         attributes: dict[str, Any] = {

@@ -9,7 +9,8 @@ import numpy as np
 
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op, Tensor
-from vitreous.spec.numbers import quantize_multiplier
+from vitreous.spec.graph.infer import RESULT_DTYPES
+from vitreous.spec.numbers import SCORE, quantize_multiplier
 from vitreous.spec.softmax import WIDE_BITS, limits
 from vitreous.spec.variants import EXACT
 
@@ -100,7 +101,7 @@ class _Builder:
             Op.REQUANTIZE,
             f"{name}.requantize",
             (acc,),
-            {f"{name}.out": ("int8" if bits == 8 else "int16", (rows, out))},
+            {f"{name}.out": (RESULT_DTYPES[bits], (rows, out))},
             {"zero_point": zero_point, "bits": bits},
             multiplier=m,
             shift=s,
@@ -113,7 +114,7 @@ class _Builder:
             Op.REQUANTIZE,
             name,
             (x,),
-            {f"{name}.out": ("int8" if bits == 8 else "int16", entry.shape)},
+            {f"{name}.out": (RESULT_DTYPES[bits], entry.shape)},
             {"zero_point": zero_point, "bits": bits},
             multiplier=np.array([m], np.int32),
             shift=np.array([s], np.int32),
@@ -149,7 +150,7 @@ class _Builder:
             acc,
             f"{name}.scores.requantize",
             2.0**z.softmax.fraction_bits / (1600 * np.sqrt(z.width / h)),
-            bits=15,
+            bits=SCORE.width,
         )
         wide = z.softmax.probability_bits == 16
         known = limits(z.softmax)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from vitreous.spec import tables
 from vitreous.spec.config import ActivationConfig, SoftmaxConfig
-from vitreous.spec.numbers import INT8, normalize_multiplier, round_shift, saturate
+from vitreous.spec.numbers import INT8, SCORE, normalize_multiplier, round_shift, saturate
 
 
 @dataclass(frozen=True)
 class Row:
-    """Codes (unsigned, 16 bits), maximum, sum and levels of one row of scores."""
+    """Codes (signed), maximum, sum and levels of one row of scores."""
 
     codes: list[int]
     maximum: int
@@ -38,7 +38,7 @@ def softmax_row(t: Sequence[int], config: SoftmaxConfig) -> Row:
 def _base2(t: Sequence[int], config: SoftmaxConfig) -> Row:
     f = config.fraction_bits
     mantissa = tables.exp2_mantissa(config)
-    lowest = (1 - 2 ** (14 - f)) * 2**f
+    lowest = (1 - 2 ** (SCORE.width - 1 - f)) * 2**f
     pairs = [(max(x, lowest) // 2**f, mantissa[max(x, lowest) % 2**f]) for x in t]
     maximum, total = pairs[0][0], pairs[0][1] * 2 ** (18 - f)
     for a, g in pairs[1:]:
@@ -48,7 +48,7 @@ def _base2(t: Sequence[int], config: SoftmaxConfig) -> Row:
             maximum = a
         else:
             total += (shift(2 * weight, maximum - a) + 1) // 2
-    codes = [(g - mantissa[0]) | (a % 2 ** (15 - f)) << (f + 1) for a, g in pairs]
+    codes = [(g - mantissa[0]) | a << (f + 1) for a, g in pairs]
     return Row(codes, maximum, total, [shift(g << (14 - f), maximum - a) for a, g in pairs])
 
 
@@ -65,8 +65,7 @@ def _online(t: Sequence[int], config: SoftmaxConfig) -> Row:
             d = maximum - x
             total += (shift(table[d % 2**f] * 32, d // 2**f) + 1) // 2
     distances = [maximum - x for x in t]
-    codes = [x & 0xFFFF for x in t]
-    return Row(codes, maximum, total, [shift(level[d % 2**f], d // 2**f) for d in distances])
+    return Row(list(t), maximum, total, [shift(level[d % 2**f], d // 2**f) for d in distances])
 
 
 def _ibert(t: Sequence[int], config: SoftmaxConfig) -> Row:
@@ -78,7 +77,7 @@ def _ibert(t: Sequence[int], config: SoftmaxConfig) -> Row:
         p = ((k - r) ** 2 + b) * 2**16 // 2 ** (2 * f)
         total += (shift(2 * p, z) + 1) // 2
         levels.append(shift(p // 8, z))
-    return Row([x & 0xFFFF for x in t], maximum, total, levels)
+    return Row(list(t), maximum, total, levels)
 
 
 def _ita(t: Sequence[int], config: SoftmaxConfig) -> Row:
@@ -92,7 +91,7 @@ def _ita(t: Sequence[int], config: SoftmaxConfig) -> Row:
             total += shift(256, (maximum - x + 16) // 32)
     inverse = 65280 // total
     levels = [shift(inverse, (maximum - x + 16) // 32) * 256 for x in scores]
-    return Row([x & 0xFFFF for x in scores], maximum, total, levels)
+    return Row(scores, maximum, total, levels)
 
 
 def probabilities(row: Row, bits: int) -> list[int]:
@@ -156,7 +155,7 @@ def _poly(u: int, config: ActivationConfig) -> int:
 
 
 def _shift(u: int, config: ActivationConfig) -> int:
-    k = u + u // 2 + u // 8 + u // 16 if config.function == "gelu" else u
+    k = u + u // 2 + u // 8 + u // 16 if config.function != "silu" else u
     z, r = divmod(k + k // 2 - k // 16, 1024)
     e = 0 if z >= 16 else ((2048 - r) * 16) >> z
     q = e * 2**15 // (2**15 + e)

@@ -4,12 +4,14 @@ from typing import NamedTuple
 
 from vitreous.spec import tables
 from vitreous.spec.config import SoftmaxConfig
+from vitreous.spec.numbers import SCORE
 
-MASKED = 0x8000
+WIDTH = SCORE.width
+MASKED = -(1 << WIDTH)
 
 
 class Row(NamedTuple):
-    """Codes of 16 bits, final maximum and sum of one row of scores."""
+    """Codes, signed, final maximum and sum of one row of scores."""
 
     codes: list[int]
     maximum: int
@@ -22,14 +24,14 @@ def shift_right(value: int, places: int) -> int:
 
 def base2_row(t: list[int], config: SoftmaxConfig) -> Row:
     bits = config.fraction_bits
-    a_min, table = 1 - (1 << (14 - bits)), tables.exp2_mantissa(config)
+    a_min, table = 1 - (1 << (WIDTH - 1 - bits)), tables.exp2_mantissa(config)
     maximum = total = 0
     codes = []
     for j, score in enumerate(t):
         score = max(score, a_min << bits)
         a, g = score >> bits, table[score & ((1 << bits) - 1)]
         term = g << (18 - bits)
-        codes.append((g - table[0]) | (a % (1 << (15 - bits))) << (bits + 1))
+        codes.append((g - table[0]) | a << (bits + 1))
         if j == 0:
             maximum, total = a, term
         elif a > maximum:
@@ -53,7 +55,7 @@ def online_row(t: list[int], config: SoftmaxConfig) -> Row:
         else:
             d = maximum - score
             total += (shift_right(table[d & low] << 5, d >> bits) + 1) >> 1
-    return Row([score & 0xFFFF for score in t], maximum, total)
+    return Row(list(t), maximum, total)
 
 
 def _polynomial(d: int, config: SoftmaxConfig) -> int:
@@ -69,7 +71,7 @@ def ibert_row(t: list[int], config: SoftmaxConfig) -> Row:
     total = sum(
         (shift_right(_polynomial(d, config) << 1, d >> config.fraction_bits) + 1) >> 1 for d in distances
     )
-    return Row([score & 0xFFFF for score in t], maximum, total)
+    return Row(list(t), maximum, total)
 
 
 def ita_row(t: list[int], config: SoftmaxConfig) -> Row:
@@ -83,7 +85,7 @@ def ita_row(t: list[int], config: SoftmaxConfig) -> Row:
             total, maximum = (total >> ((value - maximum + 16) >> 5)) + 256, value
         else:
             total += 256 >> ((maximum - value + 16) >> 5)
-    return Row([value & 0xFFFF for value in x], maximum, total)
+    return Row(x, maximum, total)
 
 
 ROWS = {"base2": base2_row, "online": online_row, "ibert": ibert_row, "ita": ita_row}
@@ -102,12 +104,11 @@ def level(code: int, maximum: int, factor: int, config: SoftmaxConfig) -> int:
     bits = config.fraction_bits
     if code == MASKED:
         return 0
-    signed = code - (1 << 16) if code >= 1 << 15 else code
     if config.variant == "base2":
-        d = maximum - (signed >> (bits + 1))
+        d = maximum - (code >> (bits + 1))
         g = (code & ((1 << (bits + 1)) - 1)) + tables.exp2_mantissa(config)[0]
         return shift_right(g << (14 - bits), d) if d >= 0 else 0
-    d = maximum - signed
+    d = maximum - code
     if d < 0:
         return 0
     if config.variant == "online":

@@ -178,7 +178,16 @@ def record_data() -> dict[str, Any]:
         },
         "build": {"seconds": 0.0, "cached": True, "original_seconds": 21.5},
         "checks": deepcopy(CHECKS),
-        "accuracy": {"images": 8, "correct_float": 7, "correct_int": 6, "agree": 7, "reason": ""},
+        "accuracy": {
+            "images": 8,
+            "correct_float": 7,
+            "correct_int": 6,
+            "agree": 7,
+            "reason": "",
+            "test": {"origin": "given", "source": "own.npz: 8 images"},
+            "calibration": {"origin": "given", "source": "other.npz: 4 images"},
+        },
+        "choices": {"clock_mhz": None, "technology": "fpga-ultrascale-plus", "dram": "ddr4"},
         "versions": {"vitreous": "0.1.0"},
     }
 

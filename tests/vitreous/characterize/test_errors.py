@@ -16,9 +16,10 @@ from vitreous.characterize.errors import (
 )
 from vitreous.golden.activation import activation as golden_activation
 from vitreous.spec.config import ActivationConfig, SoftmaxConfig
+from vitreous.spec.variants import ActivationFunction
 
 
-@pytest.mark.parametrize("function", ["gelu", "silu"])
+@pytest.mark.parametrize("function", ActivationFunction)
 def test_exact_activation_errs_by_half_a_step_at_most(function: str) -> None:
     error = activation_error(ActivationConfig(function=function, variant="exact", fraction_bits=12))
     assert 0.9 * 2**-13 < error.largest <= 2**-13

@@ -19,6 +19,7 @@ from vitreous.models import LoadedModel, VisionTransformer, ViTConfig
 from vitreous.models.synthetic import images, randomize
 from vitreous.sim.run import runtime
 from vitreous.spec.config import AcceleratorConfig, ScheduleConfig, load_accelerator
+from vitreous.spec.images import ImageOrigin
 from vitreous.spec.isa import COUNTERS
 from vitreous.spec.program import Program
 from vitreous.spec.work import work
@@ -43,6 +44,11 @@ def tiny_model(seed: int = 1, *, labels: bool = True) -> LoadedModel:
         mean=(0.0,),
         std=(1.0,),
         source="random, for tests",
+        classes=3,
+        calibration_source="4 synthetic images",
+        test_source="3 synthetic images",
+        calibration_origin=ImageOrigin.SYNTHETIC,
+        test_origin=ImageOrigin.SYNTHETIC,
     )
 
 
@@ -214,7 +220,7 @@ def test_many_stored_bytes_are_observed_for_one_image_only(
 def test_without_labels_accuracy_is_null_with_a_reason(simulation: FakeSimulation, tmp_path: Path) -> None:
     report = run(tmp_path / "out", model=tiny_model(labels=False))
     assert (report.accuracy_float, report.accuracy_int) == (None, None)
-    assert report.accuracy_note == "the model's test images have no labels"
+    assert report.accuracy_note == "the test images have no labels"
     assert report.agreement is not None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from vitreous.golden.softmax.softmax import Statistics, probabilities, statistic
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, Instruction, Memory, Opcode, Operands, Scale
 from vitreous.spec.layout import ceil_div
+from vitreous.spec.numbers import SCORE
 from vitreous.spec.program import Program
 
 Bytes = NDArray[np.int8]
@@ -33,9 +35,9 @@ class Product:
     """One MATMUL as the units see it. ``part``: of the network, over all its blocks.
 
     a : int8 [row tiles, passes, words, N, V]; b : int8 [column tiles, words, N, V]; both whole panels.
-    columns : that are read out. gelu : int16 [row tiles * N, columns] into GELU, or None. scores : int16 [N, columns]
-    into the softmax statistics, or None. constants : (m_o, s_o) of a score row. codes, maximum : of P.V, what the
-    prologue gets: int64 [words, N, V] and [N], or None.
+    columns : that are read out. activation : int16 [row tiles * N, columns] into GELU, or None. scores : integers
+        [N, columns] into the softmax statistics, or None. constants : (m_o, s_o) of a score row. codes, maximum : of
+        P.V, what the prologue gets: int64 [words, N, V] and [N], or None.
     """
 
     part: str
@@ -43,7 +45,7 @@ class Product:
     b: Bytes
     columns: int
     activation: NDArray[np.int16] | None = None
-    scores: NDArray[np.int16] | None = None
+    scores: NDArray[np.integer] | None = None
     constants: tuple[int, int] = (0, 0)
     codes: NDArray[np.int64] | None = None
     maximum: NDArray[np.int64] | None = None
@@ -82,7 +84,7 @@ def _product(i: Instruction, memories: Memories, config: AcceleratorConfig) -> P
     if i["activation"] == Activation.SMOOTH:
         return Product(**vars(found) | {"activation": _read_out(i, found, memories, 16)})
     if i["destination"] == Memory.S:
-        scores, constants = _read_out(i, found, memories, 15), (i["multiplier"], i["shift"])
+        scores, constants = _read_out(i, found, memories, SCORE.width), (i["multiplier"], i["shift"])
         return Product(**vars(found) | {"scores": scores, "constants": constants})
     return found
 
@@ -112,7 +114,7 @@ def accumulators(found: Product) -> torch.Tensor:
     return whole[:, : found.columns]
 
 
-def _read_out(i: Instruction, found: Product, memories: Memories, bits: int) -> NDArray[np.int16]:
+def _read_out(i: Instruction, found: Product, memories: Memories, bits: int) -> NDArray[Any]:
     """What leaves the first requantization. Raises ValueError for parameters by lane, which neither use has."""
     if i["scale"] not in (Scale.COLUMN, Scale.TENSOR):
         raise ValueError(f"{i.label}: scale {Scale(i['scale']).name} with a nonlinear unit")
@@ -121,13 +123,13 @@ def _read_out(i: Instruction, found: Product, memories: Memories, bits: int) -> 
         torch.from_numpy(v)[None] for v in memories.parameters(i["p_base"] + np.arange(count), 0)
     )
     total = (accumulators(found) + bias).to(torch.int32)
-    return np.asarray(requantize_any(total, multiplier, shift, 0, bits).numpy(), np.int16)
+    return np.asarray(requantize_any(total, multiplier, shift, 0, bits).numpy())
 
 
 def random_like(found: Product, source: np.random.Generator, config: AcceleratorConfig) -> Product:
     """The same product with every value that goes into a unit replaced by a uniformly random one of its type.
 
-    Operands: all 256 bytes, in padded lanes too. GELU's inputs: 16 bits. Scores: 15 bits; the prologue's codes and
+    Operands: all 256 bytes, in padded lanes too. GELU's inputs: 16 bits. Scores: all; the prologue's codes and
     maxima are those of such scores.
     """
     changed = dict(vars(found))
@@ -136,10 +138,10 @@ def random_like(found: Product, source: np.random.Generator, config: Accelerator
     if found.activation is not None:
         changed["activation"] = source.integers(-(1 << 15), 1 << 15, found.activation.shape, np.int16)
     if found.scores is not None:
-        changed["scores"] = source.integers(-(1 << 14), 1 << 14, found.scores.shape, np.int16)
+        changed["scores"] = source.integers(SCORE.minimum, SCORE.maximum + 1, found.scores.shape, np.int32)
     if found.codes is not None:
         words, lanes, depth = found.codes.shape
-        keys = source.integers(-(1 << 14), 1 << 14, (lanes, words * depth), np.int16)
+        keys = source.integers(SCORE.minimum, SCORE.maximum + 1, (lanes, words * depth), np.int32)
         state = statistics(torch.from_numpy(keys), config.softmax)
         changed["codes"] = state.codes.reshape(lanes, words, depth).transpose(0, 1).numpy()
         changed["maximum"] = state.maximum.numpy()
@@ -153,7 +155,7 @@ def zero_like(found: Product, config: AcceleratorConfig) -> Product:
         changed[name] = None if changed[name] is None else np.zeros_like(changed[name])
     if found.codes is not None:
         words, lanes, depth = found.codes.shape
-        state = statistics(torch.zeros((lanes, words * depth), dtype=torch.int16), config.softmax)
+        state = statistics(torch.zeros((lanes, words * depth), dtype=torch.int32), config.softmax)
         changed["codes"] = state.codes.reshape(lanes, words, depth).transpose(0, 1).numpy()
         changed["maximum"] = state.maximum.numpy()
     return Product(**changed)

@@ -19,7 +19,8 @@ from vitreous.hw.matrix.array import Array
 from vitreous.hw.softmax.rowscale import FACTOR_BITS
 from vitreous.hw.softmax.softmax import VARIANTS, SoftmaxStatistics, recurrence
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.numbers import ACCUMULATOR_BITS, ACTIVATION_INPUT, MULTIPLIER_BITS
+from vitreous.spec.numbers import ACCUMULATOR_BITS, ACTIVATION_INPUT, MULTIPLIER_BITS, SCORE
+from vitreous.spec.softmax import CODE
 
 Words = NDArray[np.uint8]
 Values = NDArray[np.int64]
@@ -167,7 +168,7 @@ def row_statistics(products: Sequence[Product], config: AcceleratorConfig) -> St
     for number, p in enumerate(p for p in products if p.scores is not None):
         assert p.scores is not None
         span = max(p.columns, lanes)
-        scores.append(_then_hold(pack(p.scores.T.astype(np.int64), 16), span - p.columns))
+        scores.append(_then_hold(pack(p.scores.T.astype(np.int64), SCORE.width), span - p.columns))
         valid.append(np.arange(span) < p.columns)
         last.append(np.arange(span) == p.columns - 1)
         constants = number % 2 | p.constants[0] << 1 | p.constants[1] << 1 + MULTIPLIER_BITS
@@ -188,7 +189,7 @@ def row_statistics(products: Sequence[Product], config: AcceleratorConfig) -> St
         },
         events=int(valids.sum()),
         output="code",
-        bits=16,
+        bits=CODE.width,
         at=np.flatnonzero(valids) + SoftmaxStatistics.LATENCY,
         expected=np.concatenate(expected),
     )
@@ -204,7 +205,7 @@ def probability(products: Sequence[Product], config: AcceleratorConfig) -> Stimu
         words, lanes, depth = p.codes.shape
         count = p.a.shape[1]
         times = len(p.b) * count
-        codes.append(np.tile(pack(p.codes.reshape(words, -1), 16), (times, 1)))
+        codes.append(np.tile(pack(p.codes.reshape(words, -1), CODE.width), (times, 1)))
         maximum.append(np.broadcast_to(p.maximum, (words * times, lanes)))
         plane.append(np.tile(np.repeat([1, 2] if count == 2 else [0], words), len(p.b)))
         keys = torch.from_numpy(p.codes).permute(1, 0, 2).flatten(1)
