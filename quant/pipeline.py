@@ -15,6 +15,7 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from vitreous.quant.calibrate import precision as widths
+from vitreous.quant.calibrate import quality
 from vitreous.quant.calibrate.calibration import Calibrated
 from vitreous.quant.calibrate.choose import calibrate
 from vitreous.quant.calibrate.quantizer import recognize
@@ -76,10 +77,23 @@ def quantize(
         "observer": scheme.observer,
         "calibration_images": len(calibration),
         "attention": attention,
-        **calibrated.notes,
+        "ranges": calibrated.notes,
+        **_quality(graph, calibrated, units, progress),
     }
     constants = {key: [float(value) for value in values] for key, values in (preprocessing or {}).items()}
     return replace(graph, preprocessing=constants, notes=notes)
+
+
+def _quality(
+    graph: Graph, calibrated: Calibrated, units: Units, progress: Progress | None
+) -> dict[str, Any]:
+    def report(done: int, total: int) -> None:
+        if progress is not None:
+            progress("quality", done, total)
+
+    with torch.no_grad():
+        found = quality.measure(graph, calibrated, report)
+    return quality.notes(graph, calibrated, found, units.softmax)
 
 
 def _with_widths(

@@ -38,16 +38,20 @@ class Calibrated:
     """A recognized encoder in its canonical form, and all that follows from calibration images.
 
     encoder : what is lowered. exact : what it stands for; another one only where hidden units had to be squeezed.
-    seen : over all images. formats : of every int8 tensor, by serial. weights : how the scales of a linear layer's
-    weights are found, by serial. saturation : what the fixed ranges cut off. notes : for the graph's.
+    seen : over all images. held : the images that ranges were judged on. formats : of every int8 tensor, by serial. weights : how the scales of a linear layer's
+    weights are found, by serial. saturation : what the fixed ranges cut off. squeezed : sources whose
+    channels ``encoder`` scales, by serial. losses : relative error of the output by rounded operation. notes : for the graph's.
     """
 
     encoder: ir.Encoder
     exact: ir.Encoder
     seen: Seen
+    held: Tensor
     formats: dict[int, Format]
     weights: dict[int, str]
     saturation: Saturation
+    squeezed: frozenset[int] = frozenset()
+    losses: dict[str, float] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
     def observer(self, source: ir.Source) -> RangeObserver:

@@ -19,19 +19,22 @@ A network that differs from another by a change of this kind gets the same integ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from vitreous.quant.calibrate.forward import Forward
+from vitreous.quant.calibrate.reference import compute
 from vitreous.quant.importer import float_ir as ir
+from vitreous.spec.numbers import ACTIVATION_INPUT
 
-Kind = TypeVar("Kind", bound=ir.Source)
 _SEED = 20240229
 """Of the rotation: any would do."""
+_SQUEEZE_MARGIN = 1.1
+"""Between the largest activation input that calibration saw and what a squeezed channel is made for."""
 
 
 @dataclass(eq=False)
@@ -63,18 +66,17 @@ def copied(encoder: ir.Encoder) -> ir.Encoder:
     """The same encoder of sources of its own, so that weights can be replaced; serials, names and nodes stay."""
     made: dict[int, ir.Source] = {}
     for source in encoder.sources:
-        values = {entry.name: getattr(source, entry.name) for entry in fields(source)}
-        made[source.serial] = replace(
-            source,
-            **{key: made[value.serial] for key, value in values.items() if isinstance(value, ir.Source)},
-        )
+        values: dict[str, Any] = {entry.name: getattr(source, entry.name) for entry in fields(source)}
+        parts = {key: made[value.serial] for key, value in values.items() if isinstance(value, ir.Source)}
+        made[source.serial] = type(source)(**{**values, **parts})
     return replace(encoder, sources=tuple(made.values()))
 
 
 def observe_channels(encoder: ir.Encoder, batches: Iterator[Tensor]) -> dict[int, Channels]:
-    """Of q, k, v and of ReLU's output, by serial, over all ``batches`` of images."""
+    """Of q, k, v, of ReLU's outputs and of the inputs of other activations, by serial, over ``batches`` of images."""
     wanted = {part.serial for source in encoder.each(ir.Attention) for part in source.inputs}
-    wanted |= {source.serial for source in encoder.each(ir.Activation) if source.function == "relu"}
+    for activation in encoder.each(ir.Activation):
+        wanted.add(activation.serial if activation.function == "relu" else activation.input.serial)
     found: dict[int, Channels] = {}
 
     def look(source: ir.Source, value: Tensor) -> Tensor:
@@ -119,6 +121,58 @@ class Canonical:
             after = self._linear_readers(activation)
             if activation.function == "relu" and after is not None:
                 self._balance_columns(activation.input, self.channels[activation.serial].reach(), after)
+
+    def squeeze(self, parts: Iterable[Tensor]) -> dict[str, int]:
+        """Bring the inputs of smooth activations into Q6.10: how many channels of each activation were scaled.
+
+        The one change that is not exact: a channel of the layer before is divided by ``c`` and a column of those after
+        multiplied by it. For what is zero on the left and the identity on the right, ``c * f(x / c)`` is off by at most
+        ``c`` times what ``f`` is from ReLU (0.17 for GELU), where ``x`` reaches ``32 * c``; the mean of that over
+        ``parts`` of the calibration images goes into the bias after.
+        """
+        limit = ACTIVATION_INPUT.maximum / 2.0**ACTIVATION_INPUT.fraction
+        factors: dict[int, Tensor] = {}
+        for activation in self.encoder.each(ir.Activation):
+            if activation.function != "relu" and self._linear_readers(activation) is not None:
+                reach = self.channels[activation.input.serial].reach() * _SQUEEZE_MARGIN / limit
+                if bool((reach > 1).any()):
+                    factors[activation.serial] = reach.clamp(min=1)
+        if factors:
+            self._apply(factors, self._lost(factors, parts))
+        return {
+            self.encoder.name(source): int((factors[source.serial] > 1).sum())
+            for source in self.encoder.sources
+            if source.serial in factors
+        }
+
+    def _lost(self, factors: dict[int, Tensor], parts: Iterable[Tensor]) -> dict[int, Tensor]:
+        """The mean over ``parts`` of ``f(x) - c * f(x / c)``, by channel."""
+        sums = {serial: torch.zeros_like(factor) for serial, factor in factors.items()}
+        rows = dict.fromkeys(factors, 0)
+        activations = {a.input.serial: a for a in self.encoder.each(ir.Activation) if a.serial in factors}
+
+        def look(source: ir.Source, value: Tensor) -> Tensor:
+            activation = activations.get(source.serial)
+            if activation is not None:
+                x, factor = value.flatten(0, 1).double(), factors[activation.serial]
+                lost = compute(activation, [x]) - factor * compute(activation, [x / factor])
+                sums[activation.serial] += lost.sum(0)
+                rows[activation.serial] += len(x)
+            return value
+
+        forward = Forward(self.encoder)
+        for images in parts:
+            forward(images, look)
+        return {serial: total / rows[serial] for serial, total in sums.items()}
+
+    def _apply(self, factors: dict[int, Tensor], lost: dict[int, Tensor]) -> None:
+        for activation in self.encoder.each(ir.Activation):
+            factor = factors.get(activation.serial)
+            if factor is not None:
+                _scale_rows(activation.input, 1 / factor)
+                for reader in self._linear_readers(activation) or ():
+                    reader.bias = reader.bias + reader.weight @ lost[activation.serial]
+                    reader.weight = reader.weight * factor
 
     def _balance_columns(self, before: ir.Linear, reach: Tensor, after: list[ir.Linear]) -> None:
         columns = torch.stack([reader.weight.abs().amax(0) for reader in after]).amax(0)
@@ -187,7 +241,8 @@ def rotation(width: int, *, keep_ones: bool) -> Tensor:
 
 def _orthogonal(matrix: Tensor) -> Tensor:
     q, r = torch.linalg.qr(matrix)
-    return q * r.diagonal().sign()
+    turned: Tensor = q * r.diagonal().sign()
+    return turned
 
 
 def _balance(left: Tensor, right: Tensor) -> Tensor:

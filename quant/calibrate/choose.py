@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from vitreous.quant.calibrate.calibration import Calibrated, Seen, batches, observe
@@ -37,27 +39,46 @@ def calibrate(
             progress("calibrate", done, total)
 
     channels = observe_channels(encoder, batches(encoder, images))
-    plain = _canonical(encoder, channels, turned=False)
-    assert plain is not None
-    saturation = Saturation.of(plain)
+    exact = _canonical(encoder, channels, turned=False)
+    assert exact is not None
     parts = split(images)
-    seen = observe(plain, parts, scheme, saturation, report)
-    if scheme.observer != "output":
-        return _with(plain, plain, seen["all"], None, scheme, saturation)
-    turned = _turned(plain, encoder, channels, parts, scheme)
-    if turned is not None:
-        plain, saturation = turned, Saturation.of(turned)
-        seen = observe(turned, parts, scheme, saturation)
-    search = Search(plain, seen["fit"], parts["held"])
-    plan = search.run()
-    made = _with(plain, plain, seen["all"], plan, scheme, saturation)
-    made.notes["ranges"] = {
-        "held_images": len(search.held),
-        "error": search.error(plan) ** 0.5,
-        "error_minmax": search.error(search.minmax()) ** 0.5,
-        "turned_stream": turned is not None,
-    }
-    return made
+    turned = _turned(exact, encoder, channels, parts, scheme) if scheme.observer == "output" else None
+    exact = turned or exact
+    # The changes before have moved no activation's input: what was seen of the channels is still true.
+    squeezing = Canonical(copied(exact), channels)
+    squeezed = squeezing.squeeze(batches(exact, images[: 2 * _TRIAL]))
+    made = squeezing.encoder if squeezed else exact
+    saturation = Saturation.of(made)
+    seen = observe(made, parts, scheme, saturation, report)
+    plan = None
+    notes: dict[str, Any] = {"observer": scheme.observer, "turned_stream": turned is not None, "squeezed": squeezed}
+    search = Search(made, seen["fit"], parts["held"])
+    if scheme.observer == "output":
+        plan = search.run()
+        notes |= {
+            "held_images": len(search.held),
+            "error": search.error(plan) ** 0.5,
+            "error_minmax": search.error(search.minmax()) ** 0.5,
+        }
+    formats, weights = _formats(made, seen["all"], plan, scheme)
+    return Calibrated(
+        encoder=made,
+        exact=exact,
+        seen=seen["all"],
+        held=parts["held"],
+        formats=formats,
+        weights=weights,
+        saturation=saturation,
+        squeezed=_scaled(made, squeezed),
+        losses=search.losses(formats, weights),
+        notes=notes,
+    )
+
+
+def _scaled(encoder: ir.Encoder, squeezed: dict[str, int]) -> frozenset[int]:
+    """Of the activations ``squeezed`` by name: they and the layers before them."""
+    found = [source for source in encoder.each(ir.Activation) if encoder.name(source) in squeezed]
+    return frozenset(serial for source in found for serial in (source.serial, source.input.serial))
 
 
 def split(images: Tensor) -> dict[str, Tensor]:
@@ -107,28 +128,19 @@ def _with_shifts(search: Search) -> float:
     return min(search.error({**plan, **dict.fromkeys(norms, Choice(shift=bits))}) for bits in shifts)
 
 
-def _with(
-    encoder: ir.Encoder,
-    exact: ir.Encoder,
-    seen: Seen,
-    plan: Plan | None,
-    scheme: QuantScheme,
-    saturation: Saturation,
-) -> Calibrated:
-    """Formats by ``plan``, or as the scheme's observer says, from all images."""
+def _formats(
+    encoder: ir.Encoder, seen: Seen, plan: Plan | None, scheme: QuantScheme
+) -> tuple[dict[int, Format], dict[int, str]]:
+    """Of int8 tensors their formats, of weights how scales are found: by ``plan``, or as the scheme's observer says."""
     formats: dict[int, Format] = {}
     weights: dict[int, str] = {}
     for source in encoder.sources:
         observer = seen.observers.get(source.serial)
-        if observer is not None and observer.dtype.itemsize == 1:
+        if observer is not None and observer.dtype == torch.int8:
             if plan is None:
                 formats[source.serial] = Format(*observer.interval(), observer.symmetric)
             else:
                 formats[source.serial] = format_of(source, plan[source.serial], seen)
         if isinstance(source, ir.Linear):
-            weights[source.serial] = (
-                scheme.observer if plan is None else plan.get(~source.serial, MINMAX).method
-            )
-    return Calibrated(
-        encoder=encoder, exact=exact, seen=seen, formats=formats, weights=weights, saturation=saturation
-    )
+            weights[source.serial] = scheme.observer if plan is None else plan.get(~source.serial, MINMAX).method
+    return formats, weights

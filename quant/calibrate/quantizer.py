@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, fx
 
 from vitreous.quant._torchao import QuantizationAnnotation, QuantizationSpec, Quantizer
+from vitreous.quant.calibrate.check_import import check_import
 from vitreous.quant.calibrate.observers import RangeObserver
 from vitreous.quant.calibrate.points import Point, points
-from vitreous.quant.calibrate.reference import evaluate
 from vitreous.quant.errors import QuantError
 from vitreous.quant.importer import float_ir as ir
 from vitreous.quant.importer.importer import import_graph, operator_name
@@ -126,18 +126,6 @@ def _return_logits(model: fx.GraphModule, encoder: ir.Encoder) -> None:
     model.recompile()
 
 
-def _check_import(encoder: ir.Encoder, image: Tensor, given: Tensor) -> None:
-    """Compare the recognized encoder with the model on one image, so that a mistake in importing cannot pass."""
-    expected = given[:1].double().reshape(-1)
-    found = evaluate(encoder, image)[encoder.name(encoder.logits)].reshape(-1)
-    error, size = float((found - expected).abs().max()), float(expected.abs().max())
-    if not error <= 1e-3 * size + 1e-5:
-        raise QuantError(
-            f"The recognized encoder gives other logits than the model (error {error:.3g} of {size:.3g}): "
-            "the model does something that the importer misreads; please report it"
-        )
-
-
 def recognize(module: fx.GraphModule, images: Tensor, batch: int, scheme: QuantScheme) -> ir.Encoder:
     """Import an exported graph of ``batch`` images at once; checked against the graph on some of ``images``."""
     quantizer = VitreousQuantizer(scheme, torch.Size((batch, *images.shape[1:])))
@@ -149,5 +137,5 @@ def recognize(module: fx.GraphModule, images: Tensor, batch: int, scheme: QuantS
     while len(first) < batch:
         first = torch.cat([first, images[: batch - len(first)]])
     with torch.no_grad():
-        _check_import(quantizer.encoder, images[:1], module(first))
+        check_import(quantizer.encoder, images[:1], module(first))
     return quantizer.encoder

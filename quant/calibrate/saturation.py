@@ -23,10 +23,6 @@ _RELEVANT = 16.0
 """Octaves below a row's largest score within which a score has a probability that int8 can tell from 0."""
 
 
-class SaturationWarning(UserWarning):
-    """Calibration saw more values beyond a fixed range of the machine than can be ignored."""
-
-
 @dataclass(eq=False)
 class Saturation:
     """Counts by serial: ``rows`` of scores and those with a relevant score beyond ``2**k``; activations beyond 32."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from vitreous.quant.calibrate.calibration import Seen, batches
@@ -113,6 +112,27 @@ class Search:
         """The squared error of the logits over their squared size with all of ``plan``."""
         return self._effect(plan, [s.serial for s in self.tensors], self.linears)
 
+    def losses(self, formats: Mapping[int, Format], weights: Mapping[int, str]) -> dict[str, float]:
+        """The output's relative error by what alone is rounded: each tensor and all weights, or kinds of tensors.
+
+        ``formats`` of tensors and how scales of ``weights`` are found, by serial. Kinds where the network is too large
+        to be run for each tensor.
+        """
+        name = self.encoder.name
+        rounded = {line.serial: self._rounded(line, formats, weights[line.serial]) for line in self.linears}
+        groups = {name(source): [source] for source in self.tensors}
+        if sum(map(self._cost, self.tensors)) * len(self.held) > _STAGE:
+            groups = {f"all {name(group[0]).rpartition('.')[2]}": group for group in self._groups()}
+        found = {
+            label: self.effect({source.serial: formats[source.serial] for source in group}, {})
+            for label, group in groups.items()
+        }
+        return {label: error**0.5 for label, error in {**found, "all weights": self.effect({}, rounded)}.items()}
+
+    def _rounded(self, line: ir.Linear, formats: Mapping[int, Format], method: str) -> Tensor:
+        shifts = formats[line.input.serial].shifts if isinstance(line.input, ir.Norm) else None
+        return rounded_weight(line.weight, method, shifts).float()
+
     def _groups(self) -> list[list[ir.Source]]:
         roles = {
             part.serial: role
@@ -168,8 +188,11 @@ class Search:
     def _effect(self, plan: Plan, tensors: list[int], linears: list[ir.Linear]) -> float:
         """Squared error of the logits over their squared size when ``tensors`` and weights are rounded by ``plan``."""
         formats = {serial: format_of(self.by_serial[serial], plan[serial], self.seen) for serial in tensors}
-        weights = {line.serial: self.weight(line, plan).float() for line in linears}
-        start = min(self.index[serial] for serial in (*tensors, *weights))
+        return self.effect(formats, {line.serial: self.weight(line, plan).float() for line in linears})
+
+    def effect(self, formats: Mapping[int, Format], weights: Mapping[int, Tensor]) -> float:
+        """The same with tensors in these ``formats`` and linear layers with these ``weights``, both by serial."""
+        start = min(self.index[serial] for serial in (*formats, *weights))
         wrong = size = 0.0
 
         def edit(source: ir.Source, value: Tensor) -> Tensor:
