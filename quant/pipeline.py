@@ -178,7 +178,7 @@ def observe(
     _check_state(module)
     if progress is not None:
         progress("export", 0, 1)
-    exported, batch = _export(module, calibration)
+    exported, batch = export(module, calibration)
     graph = exported.module(check_guards=False)
     assert isinstance(graph, fx.GraphModule)
     if progress is not None:
@@ -208,7 +208,7 @@ def _check_state(module: nn.Module | ExportedProgram) -> None:
             raise QuantError(f"The model's {key} holds values that are not finite")
 
 
-def _export(module: nn.Module | ExportedProgram, calibration: Tensor) -> tuple[ExportedProgram, int]:
+def export(module: nn.Module | ExportedProgram, calibration: Tensor) -> tuple[ExportedProgram, int]:
     """The exported program in functional ATen operators, and its batch size."""
     with _quiet_torch():
         if isinstance(module, ExportedProgram):

@@ -50,11 +50,6 @@ _SHIFTS = tuple(Choice(shift=bits) for bits in range(1, CHANNEL_SHIFT_MAX + 1))
 _WEIGHTS = (MINMAX, Choice(method="mse"))
 
 
-def candidates(source: ir.Source) -> tuple[Choice, ...]:
-    """What may be chosen for an int8 tensor; the first is min-max."""
-    return (*_RANGES, *_SHIFTS) if isinstance(source, ir.Norm) else _RANGES
-
-
 def format_of(source: ir.Source, choice: Choice, seen: Seen) -> Format:
     """The format that ``choice`` gives with what was ``seen``."""
     observer = seen.observers[source.serial]
@@ -71,10 +66,13 @@ Plan = dict[int, Choice]
 
 
 class Search:
-    """Tries choices for ``encoder`` on ``held`` images; formats come from what was ``seen`` on others."""
+    """Tries choices for ``encoder`` on ``held`` images; formats come from what was ``seen`` on others.
 
-    def __init__(self, encoder: ir.Encoder, seen: Seen, held: Tensor) -> None:
-        self.encoder, self.seen = encoder, seen
+    shifts : whether the channels of norms may have shifts.
+    """
+
+    def __init__(self, encoder: ir.Encoder, seen: Seen, held: Tensor, *, shifts: bool = True) -> None:
+        self.encoder, self.seen, self.shifting = encoder, seen, shifts
         self.forward = Forward(encoder)
         self.index = {source.serial: number for number, source in enumerate(encoder.sources)}
         self.by_serial = {source.serial: source for source in encoder.sources}
@@ -84,7 +82,7 @@ class Search:
         self.tensors = [s for s in encoder.sources if isinstance(s, kinds) or s.serial in operands]
         self.linears = list(encoder.each(ir.Linear))
         self.costs = [_macs(source) for source in encoder.sources]
-        passes = sum(len(candidates(group[0])) for group in self._groups()) + len(_WEIGHTS)
+        passes = sum(len(self.candidates(group[0])) for group in self._groups()) + len(_WEIGHTS)
         count = min(len(held), _MOST_IMAGES, max(_LEAST_IMAGES, int(_STAGE / (passes * sum(self.costs)))))
         # Evenly spread: images that follow each other are often alike.
         self.held = held[[number * len(held) // count for number in range(count)]]
@@ -92,6 +90,10 @@ class Search:
         self._logits = [self.forward(images) for images in self._parts]
         self._live: list[Live] = [{} for _ in self._parts]
         self._at = 0
+
+    def candidates(self, source: ir.Source) -> tuple[Choice, ...]:
+        """What may be chosen for an int8 tensor; the first is min-max."""
+        return (*_RANGES, *_SHIFTS) if isinstance(source, ir.Norm) and self.shifting else _RANGES
 
     def minmax(self) -> Plan:
         """Min-max everywhere."""
@@ -101,7 +103,7 @@ class Search:
         """The chosen plan."""
         plan = self.minmax()
         for group in self._groups():
-            self._choose(plan, group, candidates(group[0]))
+            self._choose(plan, group, self.candidates(group[0]))
         self._choose_weights(plan, self.linears)
         self._refine(plan)
         if self.error(plan) >= self.error(self.minmax()):
@@ -175,12 +177,12 @@ class Search:
         worth = _WORTH * sum(alone.values())
         chosen = []
         for source in sorted(alone, key=lambda s: -alone[s]):
-            budget -= self._cost(source) * len(candidates(source))
+            budget -= self._cost(source) * len(self.candidates(source))
             if budget < 0 or alone[source] <= worth:
                 break
             chosen.append(source)
         for source in sorted(chosen, key=lambda s: self.index[s.serial]):
-            self._choose(plan, [source], candidates(source))
+            self._choose(plan, [source], self.candidates(source))
 
     def _cost(self, source: ir.Source) -> float:
         return float(sum(self.costs[self.index[source.serial] :]))

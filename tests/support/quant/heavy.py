@@ -26,9 +26,9 @@ SIDES = {17: 16, 65: 32, 257: 64, 1370: 148}
 """Pixels of a square image by the number of tokens that it gives."""
 SCORES, SURE, UNSURE = 400.0, 100.0, 6.0
 """Octaves of the largest scores: with the key bias; of sure heads in the first block (a quarter later); of others."""
-BRANCH = 0.25
-"""Of the stream's deviation: that of what a branch adds to it, over all channels."""
-CHAOS = 0.035
+ATTENTION, MLP = 1.2, 0.3
+"""Of the stream's deviation: those of what the two branches add to it, over all channels."""
+CHAOS = 0.06
 """Relative change of an image's logits at most, of 1 % of noise."""
 MASSIVE = 40.0
 """The massive value of the stream, where small channels have a deviation of 0.5."""
@@ -108,10 +108,10 @@ def _drawn(what: Heavy, seed: int) -> VisionTransformer:
         for number, block in enumerate(model.blocks):
             assert isinstance(block, Block)
             _attention(block, what, block.norm1(x), random, first=number == 0)
-            _layer_scale(block.attn.proj, block.attn(block.norm1(x)), x, random)
+            _layer_scale(block.attn.proj, block.attn(block.norm1(x)), ATTENTION * x, random)
             x = x + block.attn(block.norm1(x))
             _hidden_units(block, block.norm2(x), random)
-            _layer_scale(block.mlp.fc2, block.mlp(block.norm2(x)), x, random)
+            _layer_scale(block.mlp.fc2, block.mlp(block.norm2(x)), MLP * x, random)
             x = x + block.mlp(block.norm2(x))
     return model
 
@@ -123,11 +123,11 @@ def images(what: Heavy, count: int, *, stream: int = 0) -> Tensor:
     return synthetic.normalize(pixels, (0.5,) * 3, (0.5,) * 3)
 
 
-def _layer_scale(layer: nn.Linear, branch: Tensor, x: Tensor, random: torch.Generator) -> None:
-    """A gain of 0.02 to 1 for each channel, such that the branch is ``BRANCH`` of the stream."""
+def _layer_scale(layer: nn.Linear, branch: Tensor, like: Tensor, random: torch.Generator) -> None:
+    """A gain of 0.02 to 1 for each channel, such that the ``branch`` is as large as ``like``."""
     gain = 10 ** (-1.7 * torch.rand(len(layer.bias), generator=random))
-    size = (branch * gain).square().mean((0, 1)).sqrt() / x.square().mean((0, 1)).sqrt()
-    gain *= BRANCH / size.square().mean().sqrt()
+    size = (branch * gain).square().mean((0, 1)).sqrt() / like.square().mean((0, 1)).sqrt()
+    gain /= size.square().mean().sqrt()
     layer.weight.mul_(gain[:, None])
     layer.bias.mul_(gain)
 
