@@ -48,7 +48,10 @@ def shipped(name: str, folder: Path | None) -> tuple[VisionTransformer, Tensor, 
     model = VisionTransformer(catalog.RMS_SILU)
     synthetic.randomize(model, 13)
     mean, std = catalog.IMAGENET_MEAN, catalog.IMAGENET_STD
-    parts = [synthetic.normalize(synthetic.images(n, model.input_shape, s), mean, std) for n, s in ((16, 11), (500, 12))]
+    parts = [
+        synthetic.normalize(synthetic.images(n, model.input_shape, s), mean, std)
+        for n, s in ((16, 11), (500, 12))
+    ]
     return model.eval(), parts[0], parts[1], None, "silu"
 
 
@@ -125,7 +128,11 @@ def page(kept: Results, before: Results) -> str:
     ]
     for key, row in kept.items():
         if key.startswith("heavy"):
-            cells = [key.removeprefix("heavy: "), _error(before.get(key, {}).get("error")), _error(row["error"])]
+            cells = [
+                key.removeprefix("heavy: "),
+                _error(before.get(key, {}).get("error")),
+                _error(row["error"]),
+            ]
             lines.append(f"| {' | '.join([*cells, _error(row.get('emulated'))])} |")
     return "\n".join(lines)
 
@@ -140,13 +147,21 @@ def _error(value: float | None) -> str:
 
 def main() -> None:
     """Measure what is not kept yet; replace what is between the two marks of the page."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.accuracy", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--page", type=Path, help="replace what is between its marks")
-    parser.add_argument("--json", type=Path, required=True, help="figures, which are kept: a row is measured once")
+    parser.add_argument(
+        "--json", type=Path, required=True, help="figures, which are kept: a row is measured once"
+    )
     parser.add_argument("--before", type=Path, help="figures of another version")
-    parser.add_argument("--fashion", type=Path, help="folder of the 10,000 test images of Fashion-MNIST, gzip IDX")
+    parser.add_argument(
+        "--fashion", type=Path, help="folder of the 10,000 test images of Fashion-MNIST, gzip IDX"
+    )
     parser.add_argument("--images", type=int, help="at most so many test images of each network")
-    parser.add_argument("--tokens", type=int, nargs="*", default=list(SEEDS), help="of the heavy-tailed networks")
+    parser.add_argument(
+        "--tokens", type=int, nargs="*", default=list(SEEDS), help="of the heavy-tailed networks"
+    )
     parser.add_argument("--no-emulation", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)

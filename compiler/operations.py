@@ -85,17 +85,24 @@ class StreamOperation:
     shift: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Norm(StreamOperation):
     """Layer norm, or RMS norm when not ``centred``, of int16 [T, D] to int8.
 
-    token : the only one whose row is needed, or None for all.
+    channel_shifts : uint8 [D], what is added to the shift of each row, by channel. tokens : the only ones whose rows
+    are needed, or None for all.
     """
 
     epsilon: int
     zero_point: int
+    channel_shifts: np.ndarray
     centred: bool = True
-    token: int | None = None
+    tokens: range | None = None
+
+    @property
+    def shifted(self) -> bool:
+        """Whether a channel is shifted: else no shifts are loaded and read."""
+        return bool(self.channel_shifts.any())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,18 +138,21 @@ class Attention:
 
 @dataclass(frozen=True, kw_only=True)
 class Pool(StreamOperation):
-    """Mean of int16 [T, D] over tokens, to int16 [1, D]."""
+    """Mean of int16 [T, D] over the tokens from ``first`` on, to int16 [1, D]."""
+
+    first: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Select:
-    """One row of a tensor: no work, a view of the row tile that holds it."""
+    """``count`` rows of a tensor: no work, a view of the row tiles that hold them."""
 
     node: str
     layer: str
     input: str
     output: str
     index: int
+    count: int
 
 
 @dataclass(frozen=True, kw_only=True)

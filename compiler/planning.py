@@ -6,10 +6,11 @@ what would be enough.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from vitreous.compiler.accesses import memory_words
+from vitreous.compiler.condense import Repeat, condensed, longest_repeat
 from vitreous.compiler.errors import MemoryFull
 from vitreous.compiler.fusion import match
 from vitreous.compiler.image import WINDOW_LIMIT
@@ -64,14 +65,26 @@ class Task:
         return min((linear.inner for linear in linears(self.operations)), default=1)
 
     @cached_property
+    def repeat(self) -> Repeat:
+        """The layers that are alike."""
+        return longest_repeat(self.operations)
+
+    def with_copies(self, copies: int) -> Task:
+        """The task with at most ``copies`` of the layers that are alike."""
+        kept = min(copies, self.repeat.times)
+        return replace(self, operations=condensed(self.operations, self.repeat, kept))
+
+    @cached_property
     def lives(self) -> Mapping[Memory, Sequence[LiveRange]]:
         """Live ranges of the buffers of the plans that take the fewest words: of X and R in the smallest blocks of
-        rows, of W and P in the smallest chunks of columns. Each is planned as if the other memories had no end.
+        rows, of W and P in the smallest chunks of columns. Each is planned as if the other memories had no end, and
+        for two of the layers that are alike.
         """
-        blocks = self.lowered(
+        few = self.with_copies(2)
+        blocks = few.lowered(
             MemoryBudget(early_norm=False, blocks=self.tiles), dict.fromkeys(Memory, ENDLESS)
         )
-        chunks = self.lowered(
+        chunks = few.lowered(
             MemoryBudget(weight_parts=2 * LARGEST_PARTS),
             {memory: 1 if memory in CHUNKED else ENDLESS for memory in Memory},
         )
@@ -91,6 +104,16 @@ class Task:
             memory: least_words(self.lives[memory], self.config, granule(self.config, memory))
             for memory in PLACED
         }
+
+    def instructions(self, words: Words) -> int:
+        """Of the program that ``plan`` makes with ``words`` of each memory, END included. Raises MemoryFull as it does.
+
+        From programs with two and with one of the layers that are alike.
+        """
+        made = plan(self.with_copies(2), words)
+        two = len(made.emitter.steps)
+        one = len(self.with_copies(1).lowered(made.budget, words).emitter.steps)
+        return two + max(0, self.repeat.times - 2) * (two - one) + 1
 
     def lowered(self, budget: MemoryBudget, words: Words) -> Plan:
         """The steps of one budget, not placed yet."""

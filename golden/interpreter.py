@@ -94,8 +94,10 @@ OPERATIONS: dict[Op, Execute] = {
     Op.REQUANTIZE_ROWS: lambda n, x: requantize_rows(
         x[0], x[1], x[2], n.integer("heads"), n.integer("zero_point")
     ),
-    Op.SELECT_TOKEN: lambda n, x: select_token(x[0], n.integer("index")),
-    Op.MEAN_TOKENS: lambda n, x: mean_tokens(x[0], n.integer("multiplier"), n.integer("shift")),
+    Op.SELECT_TOKEN: lambda n, x: select_token(x[0], n.integer("index"), n.integer("count")),
+    Op.MEAN_TOKENS: lambda n, x: mean_tokens(
+        x[0], n.integer("multiplier"), n.integer("shift"), first=n.integer("first")
+    ),
     Op.OUTPUT: lambda n, x: x[0],
 }
 
@@ -224,7 +226,12 @@ def watch(graph: Graph, image: np.ndarray, see: See) -> None:
     def without_batch(name: str, tensor: Tensor) -> None:
         see(name, tensor.reshape(tensor.shape[-len(graph.tensors[name].shape) :]))
 
-    _run(graph, {graph.input.name: _check_input(graph, graph.input, image, batched=False)}, keep=False, see=without_batch)
+    _run(
+        graph,
+        {graph.input.name: _check_input(graph, graph.input, image, batched=False)},
+        keep=False,
+        see=without_batch,
+    )
 
 
 def run_batch(

@@ -180,7 +180,7 @@ class Accelerator(wiring.Component):
             writes=("matrix", "vector", "load"),
         )
         m.submodules.memory_p = p = Scratchpad(
-            width=8 * isa.PARAMETER_BYTES, depth=config.p_depth, reads=("matrix",), writes=("load",)
+            width=8 * isa.PARAMETER_BYTES, depth=config.p_depth, reads=("matrix", "vector"), writes=("load",)
         )
         memories = {"x": x, "w": w, "r": r, "p": p}
         for name, memory in memories.items():

@@ -19,7 +19,7 @@ from vitreous.models import synthetic
 from vitreous.models.catalog import CATALOG
 from vitreous.models.checkpoint import load_checkpoint
 from vitreous.models.dataset.checks import check_alike, check_classes, normalized
-from vitreous.models.dataset.image_set import ImageSet, Normalization
+from vitreous.models.dataset.image_set import ImageSet, Normalization, spread
 from vitreous.models.dataset.read import read
 from vitreous.models.errors import ModelError
 from vitreous.models.foreign import Foreign, from_exported, from_factory, from_object
@@ -61,7 +61,7 @@ def load(
         or what this function returned.
     checkpoint : a safetensors file whose tensors replace all parameters (not for exported programs).
     calibration, test : data in any form of ``dataset.read``; they take the place of what the model brought.
-    calibration_images, test_images : at most so many of ``calibration`` (256 where None) and ``test`` (all).
+    calibration_images : at most so many of ``calibration`` (256 where None). test_images : so many test images (all).
 
     A module's images may be floats of any width, which are taken as they are, or pixels as uint8, which are normalized
     as the module says. Test images that are missing are calibration's own; calibration images that are missing are
@@ -70,14 +70,35 @@ def load(
     Raises ``ModelError`` for a name that is unknown, a spec that cannot be imported or run, a file that is missing or
     damaged, a model whose input's shape cannot be told or that gives no logits, and data that do not fit it.
     """
+    for option, count in ((CALIBRATION, calibration_images), (TEST, test_images)):
+        if count is not None and count < 1:
+            raise ModelError(f"{option}-images must be at least 1, not {count}")
     found = _found(model, checkpoint)
     most = (CALIBRATION_LIMIT if calibration_images is None else calibration_images, test_images)
     if isinstance(found, LoadedModel):
         wanted = _Wanted(
             calibration=calibration, test=test, most=most, shape=found.input_shape, crop=found.crop
         )
-        return _with_data(found, *wanted.read())
-    return _complete(found, _wanted(found, calibration, test, most))
+        loaded = _with_data(found, *wanted.read())
+    else:
+        loaded = _complete(found, _wanted(found, calibration, test, most))
+    return loaded if test_images is None else _fewer(loaded, test_images)
+
+
+def _fewer(model: LoadedModel, count: int) -> LoadedModel:
+    """With ``count`` test images, also where they are the model's own. Raises ModelError where there are fewer."""
+    available = len(model.test_images)
+    if count > available:
+        raise ModelError(f"{model.test_source}: {count} test images were asked for")
+    if count == available:
+        return model
+    chosen = list(spread(available, count))
+    return dataclasses.replace(
+        model,
+        test_images=model.test_images[chosen],
+        test_labels=None if model.test_labels is None else model.test_labels[chosen],
+        test_source=f"{model.test_source}, of these {count} evenly spread",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from vitreous.quant.calibrate.quantizer import VitreousQuantizer
 from vitreous.quant.errors import AccuracyWarning, QuantError, SaturationWarning
 from vitreous.quant.pipeline import quantize
 from vitreous.quant.scheme import QuantScheme
+from vitreous.quant.structure import structure
 
 __all__ = [
     "AccuracyWarning",
@@ -12,4 +13,5 @@ __all__ = [
     "SaturationWarning",
     "VitreousQuantizer",
     "quantize",
+    "structure",
 ]

@@ -78,6 +78,7 @@ def quantize(
         "calibration_images": len(calibration),
         "attention": attention,
         "ranges": calibrated.notes,
+        "left_out": list(calibrated.encoder.notes),
         **_quality(graph, calibrated, units, progress),
     }
     constants = {key: [float(value) for value in values] for key, values in (preprocessing or {}).items()}

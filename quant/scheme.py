@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vitreous.quant.errors import QuantError
+from vitreous.spec.errors import near
 
 OBSERVERS = ("output", "minmax", "percentile", "mse")
 
@@ -43,7 +44,9 @@ class QuantScheme:
             if getattr(self, name) != 8:
                 raise QuantError(f"{name} must be 8, not {getattr(self, name)!r}")
         if self.observer not in OBSERVERS:
-            raise QuantError(f"observer must be one of {', '.join(OBSERVERS)}, not {self.observer!r}")
+            raise QuantError(
+                f"observer must be one of {', '.join(OBSERVERS)}, not {self.observer!r}{near(self.observer, OBSERVERS)}"
+            )
         if not 50 < self.percentile <= 100:
             raise QuantError(f"percentile must be above 50 and at most 100, not {self.percentile!r}")
         if self.probability_bits not in (None, 8, 16):

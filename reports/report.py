@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any, assert_never
 
 from vitreous.reports.ablation.ablation import Ablation
@@ -32,7 +33,7 @@ ASSUMED_CLOCK_MHZ = 200.0
 """The clock for latency where the user gives none: an assumption, and the report says so. No tool has timed it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Report:
     """What a run showed. ``sources`` says for each figure how it was obtained, ``how`` the same in one word of
     ``reports.record.provenance.HOWS``.
@@ -107,6 +108,21 @@ class Report:
             return "not compared"
         return "yes" if self.equal else "no"
 
+    def __repr__(self) -> str:
+        return f"<Report {self.title}: {'; '.join(f'{name} {value}' for name, value in brief(self))}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th><td style='text-align:left'>{escape(value)}</td></tr>"
+            for name, value in brief(self)
+        )
+        return f"<table><caption>{escape(self.title)}</caption>{rows}</table>"
+
+    @property
+    def title(self) -> str:
+        return f"{self.model} on {self.accelerator}"
+
     def as_dict(self) -> dict[str, Any]:
         """The contents of report.json; whole numbers of cycles stay integers."""
         data = dataclasses.asdict(self)
@@ -117,6 +133,27 @@ class Report:
         if self.ablation is not None:
             data["ablation"] = self.ablation.as_dict()
         return data
+
+
+def brief(report: Report) -> list[tuple[str, str]]:
+    """What matters first of a run: names and figures as words."""
+    verdict = {"yes": "equal to golden", "no": "differ from golden"}.get(report.verdict, report.verdict)
+    if report.accuracy_int is not None and report.accuracy_float is not None:
+        quality = f"{report.accuracy_int:.2%} (float {report.accuracy_float:.2%}) of {report.accuracy_images:,} images"
+    elif report.agreement is not None:
+        quality = f"unknown; same class as float {report.agreement:.1%} of {report.accuracy_images:,} images"
+    else:
+        quality = f"unknown: {report.accuracy_note}"
+    return [
+        ("outputs", verdict),
+        ("accuracy", "; ".join((quality, *report.accuracy_caution))),
+        ("cycles", f"{report.cycles_per_image:,.0f} an image, utilization {report.utilization:.1%}"),
+        ("latency", f"{report.latency_ms:.3g} ms at {report.clock_mhz:g} MHz ({report.clock_source})"),
+        (
+            "energy",
+            f"{1e3 * report.energy.total.typical:.3g} mJ an image on {report.energy.technology} (modelled)",
+        ),
+    ]
 
 
 def _machine(record: Record) -> dict[str, Any]:

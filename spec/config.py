@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+from vitreous.spec.errors import near
 from vitreous.spec.limits import ATTENTION_KEYS
 from vitreous.spec.ranges import Choice, Told, Within, check
 from vitreous.spec.ranges import ConfigError as ConfigError
@@ -229,7 +230,7 @@ _PARTS: dict[str, type] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class AcceleratorConfig:
     """A whole accelerator. ``name`` is a label and ``schedule`` the compiler's: neither is part of the digest.
 
@@ -296,6 +297,14 @@ class AcceleratorConfig:
         """Words (``lanes * depth`` coded scores) of one of the two halves of S."""
         return self.memory.score_keys // self.array.depth
 
+    def __repr__(self) -> str:
+        array, memory = self.array, self.memory
+        on_chip = memory.activation_kib + memory.weight_kib + memory.residual_kib
+        return (
+            f"<AcceleratorConfig {self.name}: {array.macs_per_cycle} MAC a cycle as {array.lanes}x{array.lanes}x"
+            f"{array.depth}, {on_chip} KiB, {self.bus.data_bits}-bit bus, {self.digest}>"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
@@ -320,14 +329,16 @@ class AcceleratorConfig:
                 continue
             part = _PARTS.get(key)
             if part is None:
-                raise ConfigError(f"Unknown part [{key}]; the parts are name, {', '.join(_PARTS)}")
+                raise ConfigError(
+                    f"Unknown part [{key}]; the parts are name, {', '.join(_PARTS)}{near(key, _PARTS)}"
+                )
             if not isinstance(value, Mapping):
                 raise ConfigError(f"{key} must be a table, not {value!r}")
             known = {f.name for f in dataclasses.fields(part)}
             for name in value:
                 if name not in known:
                     raise ConfigError(
-                        f"Unknown field {key}.{name}; the fields are {', '.join(sorted(known))}"
+                        f"Unknown field {key}.{name}; the fields are {', '.join(sorted(known))}{near(name, known)}"
                     )
             arguments[key] = part(**value)
         return cls(**arguments)
@@ -360,6 +371,6 @@ def load_accelerator(name_or_path: str) -> AcceleratorConfig:
     if not path.is_file():
         raise ConfigError(
             f"Unknown accelerator {name_or_path!r}; named ones are {', '.join(named_accelerators())}, "
-            "or give a .toml file"
+            f"or give a .toml file{near(name_or_path, named_accelerators())}"
         )
     return AcceleratorConfig.from_toml(path)

@@ -78,7 +78,7 @@ class Placement:
         return matrix if self.kind == "panel" else matrix.T.copy()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Program:
     """Everything that the machine needs to run a model, and what a host needs to feed it and to read it.
 
@@ -107,6 +107,14 @@ class Program:
     macs: int
     observed: bool = False
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        accelerator = self.config.get("name", self.config_digest)
+        observed = ", observed" if self.observed else ""
+        return (
+            f"<Program {self.graph_name} for {accelerator}: {len(self.instructions):,} instructions, "
+            f"{self.read_size:,} bytes read, {self.write_size:,} written{observed}>"
+        )
 
     @property
     def read_size(self) -> int:

@@ -10,20 +10,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vitreous.compiler import compile
-    from vitreous.flow.pipeline import Options, run
+    from vitreous.flow.accelerator import load_accelerator
+    from vitreous.flow.options import Options
+    from vitreous.flow.run import quantize, run
+    from vitreous.models import LoadedModel
     from vitreous.models import load as load_model
-    from vitreous.quant import QuantScheme, quantize
+    from vitreous.quant import QuantScheme
     from vitreous.reports import Report
     from vitreous.sim.run.runtime import simulate
-    from vitreous.spec.config import AcceleratorConfig, load_accelerator
+    from vitreous.spec.config import AcceleratorConfig
+    from vitreous.spec.errors import VitreousError
+    from vitreous.spec.graph import Graph
+    from vitreous.spec.program import Program
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AcceleratorConfig",
+    "Graph",
+    "LoadedModel",
     "Options",
+    "Program",
     "QuantScheme",
     "Report",
+    "VitreousError",
     "__version__",
     "compile",
     "load_accelerator",
@@ -35,14 +45,18 @@ __all__ = [
 
 _HOMES = {
     "AcceleratorConfig": ("vitreous.spec.config", "AcceleratorConfig"),
-    "Options": ("vitreous.flow.pipeline", "Options"),
+    "Graph": ("vitreous.spec.graph", "Graph"),
+    "LoadedModel": ("vitreous.models", "LoadedModel"),
+    "Options": ("vitreous.flow.options", "Options"),
+    "Program": ("vitreous.spec.program", "Program"),
     "QuantScheme": ("vitreous.quant", "QuantScheme"),
     "Report": ("vitreous.reports", "Report"),
+    "VitreousError": ("vitreous.spec.errors", "VitreousError"),
     "compile": ("vitreous.compiler", "compile"),
-    "load_accelerator": ("vitreous.spec.config", "load_accelerator"),
+    "load_accelerator": ("vitreous.flow.accelerator", "load_accelerator"),
     "load_model": ("vitreous.models", "load"),
-    "quantize": ("vitreous.quant", "quantize"),
-    "run": ("vitreous.flow.pipeline", "run"),
+    "quantize": ("vitreous.flow.run", "quantize"),
+    "run": ("vitreous.flow.run", "run"),
     "simulate": ("vitreous.sim.run.runtime", "simulate"),
 }
 

@@ -17,7 +17,9 @@ from vitreous.commands.area import area_command
 from vitreous.commands.bitstream import bitstream
 from vitreous.commands.explore import explore_command
 from vitreous.commands.explore_approx import explore_approx
-from vitreous.commands.prepare import compile_command, list_command, quantize, rtl
+from vitreous.commands.list import list_command
+from vitreous.commands.prepare import compile_command, rtl
+from vitreous.commands.quantize import quantize
 from vitreous.commands.report import report_command
 from vitreous.commands.run import run_command
 from vitreous.commands.schema import schema
@@ -28,7 +30,6 @@ app = typer.Typer(
     name="vitreous",
     help="Co-design of transformer accelerators: from a PyTorch model to simulated RTL, bit for bit, with a report.",
     rich_markup_mode=None,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -8,11 +8,16 @@ from amaranth.hdl import Assert, Assume, Module, Mux, Signal, signed
 from amaranth.utils import exact_log2
 
 from campaigns.formal.bounds import TERMS, _terms, inductive
-from campaigns.formal.harness import UnitTop, past
+from campaigns.formal.harness import UnitTop, constant, past, past_when
+from campaigns.formal.prover import Proof
 from campaigns.mutants.mutation import Mutation
 from vitreous.hw.norm.one_pass import Centre, RowStatistics
+from vitreous.hw.norm.scale import NormScale
 from vitreous.hw.norm.two_pass import CentredSums, RowMean
 from vitreous.hw.vector.pool import PoolSum
+from vitreous.hw.vector.shifts import ChannelShifts
+from vitreous.spec.layout import SHIFTS_PER_WORD
+from vitreous.spec.numbers import CHANNEL_SHIFT_MAX, SHIFT_BITS, SHIFT_MAX
 
 
 def _check_statistics(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
@@ -37,7 +42,8 @@ def _check_pool(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -
     """The sum of all lanes over the columns of a channel equals one of 64 bits, up to 4096 values."""
     columns = _terms(m, unit, unit.latency)
     m.d.comb += Assume(columns <= TERMS // unit.lanes)
-    values = [Mux(~unit.last | unit.mask[lane], unit.x[lane], 0) for lane in range(unit.lanes)]
+    inside = [(~unit.last | unit.mask[lane]) & (~unit.first | unit.begin[lane]) for lane in range(unit.lanes)]
+    values = [Mux(inside[lane], unit.x[lane], 0) for lane in range(unit.lanes)]
     term = past(m, sum(values[1:], values[0]), unit.latency - 1, name="term")
     valid = past(m, unit.valid, unit.latency - 1, name="wide_valid")
     first = past(m, unit.first, unit.latency - 1, name="wide_first")
@@ -111,6 +117,49 @@ def _check_row_mean(m: Module, unit: Any, registers: dict[str, Signal], free: An
     ]
 
 
+def _check_norm_scale(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """A row's shift is normalized and kept at 48, so that a channel's shift has room on top of it."""
+    shift, wide = registers["shift"], registers["quotient"][-1]
+    exact = past(m, Mux(shift - wide > SHIFT_MAX, SHIFT_MAX + 1, shift - wide), name="exact")
+    there = past(m, registers["valid_10"] & (registers["place_10"] == 0), name="there")
+    m.d.comb += [
+        Assert(~there | (unit.row_shift[0] == exact)),
+        *(
+            Assert(row + CHANNEL_SHIFT_MAX < 1 << SHIFT_BITS)
+            for row in (unit.row_shift[lane] for lane in range(unit.lanes))
+        ),
+    ]
+
+
+def _check_channel_shifts(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """Words are read once, in order, and each is taken from its bit 0 upwards, whenever the one before is used up."""
+    words = ((unit.channels - 1) >> exact_log2(SHIFTS_PER_WORD)) + 1
+    constant(m, unit.channels, "channels")
+    constant(m, free.chosen, "chosen")
+    granted = unit.p.valid & unit.p.ready
+    read, used, place, begun = Signal(3), Signal(3), Signal(4), Signal()
+    m.d.sync += [
+        read.eq(read + granted),
+        used.eq(used + (unit.take & unit.last)),
+        place.eq(place + unit.take),
+    ]
+    with m.If(unit.take & unit.last):
+        m.d.sync += place.eq(0)
+    with m.If(unit.begin):
+        m.d.sync += [read.eq(0), used.eq(0), begun.eq(1)]
+    arrives = past(m, granted & (read == free.chosen), name="arrives")
+    content = past_when(m, arrives, unit.p.data, "content")
+    m.d.comb += [
+        Assume((unit.channels != 0) & (words <= 3) & ~unit.stop & ~unit.p.fault),
+        Assume(~unit.take | unit.ready),
+        Assume(~unit.begin | ~begun | (used == words)),
+        Assert(~granted | (begun & (read < words) & (unit.p.addr == (unit.base + read)[:18]))),
+        Assert(~unit.ready | (begun & (used < words) & (used < read))),
+        Assert(~(unit.ready & (used == free.chosen)) | (unit.shift == (content >> (place << 1))[:2])),
+        Assert(unit.ready | (unit.shift == 0)),
+    ]
+
+
 PROOFS = (
     inductive(
         "row_statistics",
@@ -169,5 +218,25 @@ PROOFS = (
         Mutation("rounding", "norm/two_pass.py", "(shifted + 1) >> 1", "shifted >> 1"),
         depth=4,
         bug_depth=26,
+    ),
+    inductive(
+        "norm_scale",
+        "hw.norm.scale.NormScale",
+        "a row's shift is `s_o + e/2 + 1`, less 1 where its quotient has 16 bits, and 48 instead of 48 and more: a "
+        "channel's shift on top has 6 bits (2 lanes)",
+        lambda: UnitTop(NormScale(lanes=2, variance_latency=2), _check_norm_scale),
+        Mutation("width", "norm/scale.py", "normalized[-1] | normalized[4:6].all()", "normalized[-1]"),
+        depth=4,
+        bug_depth=14,
+    ),
+    Proof(
+        "channel_shifts",
+        "hw.vector.shifts.ChannelShifts",
+        "words of shifts are read once, in order, none beyond the tile's last; each gives its shifts from bit 0 up, in "
+        "tiles of up to 3 words (used up after any number of shifts)",
+        lambda: UnitTop(ChannelShifts(), _check_channel_shifts, chosen=2),
+        Mutation("condition", "vector/shifts.py", "reading & room & ~arrives", "reading & ~arrives"),
+        mode="bmc",
+        depth=18,
     ),
 )

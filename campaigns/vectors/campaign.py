@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from campaigns.vectors import activation, norms, probabilities, products, scalar, scores
+from campaigns.vectors import activation, columns, norms, probabilities, products, scalar, scores
 from campaigns.vectors.case import Case
 from vitreous.sim.bench.vectors import Block, Mismatch, VectorBench
 from vitreous.spec.folders import SIMULATORS
@@ -24,6 +24,7 @@ GROUPS: dict[str, Callable[[], list[Case]]] = {
     "scalar": scalar.cases,
     "products": products.cases,
     "norms": norms.cases,
+    "columns": columns.cases,
     "activation": activation.cases,
 }
 

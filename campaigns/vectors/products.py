@@ -64,7 +64,7 @@ def _tiles(config: AcceleratorConfig, rng: np.random.Generator, tiles: int, word
 
 
 def pool_blocks(rng: np.random.Generator, count: int) -> Iterator[Block]:
-    """Channels of one number of columns in a block; of the last column only some lanes count."""
+    """Channels of one number of columns in a block; of the first and the last column only some lanes count."""
     done = 0
     while done < count:
         size = POOL_TOKENS // LANES if not done else int(rng.choice([1, 2, 3, 7, 8, 25, 64, 512]))
@@ -73,15 +73,19 @@ def pool_blocks(rng: np.random.Generator, count: int) -> Iterator[Block]:
         values = rng.choice(np.array([-32768, 32767])) if rng.random() < 0.1 else 0
         x = np.full((channels, size, LANES), values) if values else _values(rng, (channels, size, LANES))
         used = rng.integers(1, LANES + 1, channels)  # lanes of the last column
+        skipped = rng.integers(0, LANES, channels)  # lanes of the first column
         kept = x.copy()
+        kept[:, 0] *= np.arange(LANES) >= skipped[:, None]
         kept[:, -1] *= np.arange(LANES) < used[:, None]
         times, last = column_times(rng, channels, size, 1)
         cycles = int(last[-1]) + 1
         stimulus = {name: np.zeros(cycles, np.int64) for name in ("valid", "first", "last")}
-        stimulus |= {"mask": rng.integers(0, 1 << LANES, cycles), "x": _values(rng, (cycles, LANES))}
+        stimulus |= {name: rng.integers(0, 1 << LANES, cycles) for name in ("begin", "mask")}
+        stimulus["x"] = _values(rng, (cycles, LANES))
         stimulus["valid"][times.ravel()] = 1
         stimulus["first"][times[:, 0]], stimulus["last"][last] = 1, 1
         stimulus["mask"][last] = (1 << used) - 1
+        stimulus["begin"][times[:, 0]] = (1 << LANES) - (1 << skipped)
         stimulus["x"][times.ravel()] = x.reshape(-1, LANES)
         total = np.zeros(cycles, np.int64)
         total[last] = tensor(kept).sum(dim=(1, 2)).numpy()

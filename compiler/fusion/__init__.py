@@ -4,7 +4,7 @@
     linear . requantize(8) [. relu]                                         Linear to X
     linear . requantize(16) . activation . requantize(8)                    Linear to X
     linear . requantize(16) . add(residual)                                 Linear to R, in place
-    linear . requantize(16) . output                                        Linear to R
+    linear . requantize(16), read by norms, as a residual, by mean_tokens or output    Linear to R
     three linears . scores . requantize to a score . softmax . context . requantize_rows    Attention
     layernorm or rmsnorm, mean_tokens, select_token, output                 Norm, Pool, Select, Output
 
@@ -42,8 +42,6 @@ def _match_norm(pattern: Pattern, node: Node) -> Norm:
     multiplier, shift = checks.row_constants(node)
     if not 1 <= node.integer("epsilon") < 1 << 32:
         raise CompileError(f"{checks.where(node)}: epsilon must be in 1..2**32-1")
-    if node.constants["channel_shifts"].any():
-        raise CompileError(f"{checks.where(node)}: shifts channels, and the machine cannot shift any")
     select = pattern.only_consumer(node, Op.SELECT_TOKEN)
     return Norm(
         **_named(node),
@@ -53,8 +51,9 @@ def _match_norm(pattern: Pattern, node: Node) -> Norm:
         shift=shift,
         epsilon=node.integer("epsilon"),
         zero_point=checks.zero_point(node),
+        channel_shifts=node.constants["channel_shifts"],
         centred=node.op is Op.LAYERNORM,
-        token=None if select is None else select.integer("index"),
+        tokens=None if select is None else _selected(select),
     )
 
 
@@ -70,7 +69,13 @@ def _match_pool(pattern: Pattern, node: Node) -> Pool:
         channels=channels,
         multiplier=multiplier,
         shift=shift,
+        first=node.integer("first"),
     )
+
+
+def _selected(node: Node) -> range:
+    """The tokens of a SELECT_TOKEN."""
+    return range(node.integer("index"), node.integer("index") + node.integer("count"))
 
 
 def _match_select(pattern: Pattern, node: Node) -> Select:
@@ -83,6 +88,7 @@ def _match_select(pattern: Pattern, node: Node) -> Select:
         node=node.name,
         **_named(node),
         index=node.integer("index"),
+        count=node.integer("count"),
     )
 
 

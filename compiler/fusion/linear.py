@@ -13,6 +13,8 @@ from vitreous.compiler.operations import Linear
 from vitreous.spec.graph import Node, Op
 from vitreous.spec.isa import Activation, Memory
 
+_STREAM_READERS = (Op.LAYERNORM, Op.RMSNORM, Op.ADD, Op.MEAN_TOKENS, Op.SELECT_TOKEN, Op.OUTPUT)
+
 
 def linear_of(
     pattern: Pattern, node: Node, requantize: Node, bias: np.ndarray, destination: Memory
@@ -59,7 +61,7 @@ def _narrow(pattern: Pattern, linear: Linear, requantize: Node) -> Linear:
 
 
 def _wide(pattern: Pattern, linear: Linear, requantize: Node) -> Linear:
-    """16 bits: the input of GELU or SiLU, a residual addition, or the result."""
+    """16 bits: the input of GELU or SiLU, a residual addition, a new stream, or the result."""
     smooth = pattern.only_consumer(requantize, Op.ACTIVATION)
     if smooth is not None:
         checks.activation_matches(smooth, pattern.config)
@@ -80,9 +82,10 @@ def _wide(pattern: Pattern, linear: Linear, requantize: Node) -> Linear:
         residual = pattern.other_input(add, requantize.outputs[0])
         pattern.consumed_in_place(add, residual)
         return dataclasses.replace(linear, residual=residual, output=add.outputs[0])
-    if pattern.only_consumer(requantize, Op.OUTPUT) is None:
+    users = pattern.consumers(requantize.outputs[0])
+    if not users or any(user.op not in _STREAM_READERS for user in users):
         raise CompileError(
-            f"{checks.where(requantize)}: a 16-bit result must go to GELU or SiLU, to a residual addition or to "
-            "the output"
+            f"{checks.where(requantize)}: a 16-bit result must go to GELU or SiLU, to a residual addition, a norm, a "
+            "mean over tokens or the output"
         )
     return linear

@@ -69,7 +69,7 @@ class Pattern:
     def consumed_in_place(self, add: Node, residual: str) -> None:
         """The addition overwrites ``residual``: it must be a stream in R that nothing needs afterwards."""
         source = self.producer(residual)
-        if source.op not in (Op.ADD, Op.PAD_TOKENS, Op.REQUANTIZE):
+        if source.op not in (Op.ADD, Op.PAD_TOKENS, Op.REQUANTIZE, Op.MEAN_TOKENS):
             raise CompileError(
                 f"{checks.where(add)}: its operand {residual} ({source.op}) is not a residual stream"
             )

@@ -86,15 +86,18 @@ def _norm_of(operations: tuple[Operation, ...], index: int, tensor: str) -> Norm
 
 def _lower_pool(plan: Plan, pool: Pool) -> None:
     source = plan.panels[pool.input]
+    before = pool.first // plan.lanes
+    tokens = pool.rows - before * plan.lanes
     target = plan.panel(pool.output, Memory.R, 1, pool.channels, pool.layer)
     plan.emitter.emit(
         Opcode.POOL,
         pool.layer,
-        {"r_base": source.word(0, plan.lanes), "o_base": target.word(0, plan.lanes)},
+        {"r_base": source.word(before, plan.lanes), "o_base": target.word(0, plan.lanes)},
         r_stride=source.stride,
         channels=pool.channels,
-        row_tiles=plan.tiles(pool.rows),
-        tokens=pool.rows,
+        row_tiles=plan.tiles(tokens),
+        tokens=tokens,
+        first=pool.first % plan.lanes,
         multiplier=pool.multiplier,
         shift=pool.shift,
     )
@@ -106,7 +109,12 @@ def _lower_select(plan: Plan, select: Select) -> None:
     source = plan.panels[select.input]
     buffer, word = source.word(select.index // plan.lanes, plan.lanes)
     plan.panels[select.output] = Panel(
-        buffer=buffer, rows=1, columns=source.columns, stride=source.stride, offset=word, heads=source.heads
+        buffer=buffer,
+        rows=select.count,
+        columns=source.columns,
+        stride=source.stride,
+        offset=word,
+        heads=source.heads,
     )
 
 

@@ -10,6 +10,7 @@ from vitreous.spec.isa import Memory, Opcode
 
 class Follower:
     """Emits a layer norm's groups while the product that makes its input finishes them; does nothing without a norm.
+    The shifts of channels are loaded at once, before what the product loads.
 
     ``done`` tells that row tiles are final; while ``waiting`` they are only noted. ``finish`` emits what is left.
     """
@@ -22,10 +23,11 @@ class Follower:
         self._noted: list[range] = []
         if norm is not None:
             first, rows = 0, norm.rows
-            if norm.token is not None:
-                first = norm.token // plan.lanes * plan.lanes
-                rows = min(plan.lanes, norm.rows - first)
+            if norm.tokens is not None:
+                first = norm.tokens.start // plan.lanes * plan.lanes
+                rows = min(plan.tiles(norm.tokens.stop) * plan.lanes, norm.rows) - first
             self.panel = plan.panel(norm.output, Memory.X, rows, norm.channels, norm.layer, row_start=first)
+            self.shifts = plan.shifts(norm) if norm.shifted else None
 
     @property
     def words(self) -> int:
@@ -66,10 +68,15 @@ class Follower:
         start, stop = max(tiles.start, wanted.start), min(tiles.stop, wanted.stop)
         if start >= stop:
             return
+        addresses = {"r_base": self.stream.word(start, lanes), "x_base": self.panel.word(start, lanes)}
+        unused = {"shift_base": 0} if self.shifts is None else {}
+        if self.shifts is not None:
+            addresses["shift_base"] = (self.shifts, 0)
         self.plan.emitter.emit(
             Opcode.NORM,
             norm.layer,
-            {"r_base": self.stream.word(start, lanes), "x_base": self.panel.word(start, lanes)},
+            addresses,
+            **unused,
             r_stride=self.stream.stride,
             channels=norm.channels,
             row_tiles=stop - start,
@@ -79,8 +86,7 @@ class Follower:
             shift=norm.shift,
             zero_point=norm.zero_point,
             centred=int(norm.centred),
-            shifted=0,
-            shift_base=0,
+            shifted=int(norm.shifted),
         )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vitreous.compiler.operations import Linear
+from vitreous.compiler.operations import Linear, Norm
 from vitreous.compiler.steps import Address, Buffer, Emitter
 from vitreous.compiler.tiling import MemoryBudget, Words, column_chunks, parameter_words
 from vitreous.spec import layout
@@ -146,6 +146,13 @@ class Plan:
                 words * PARAMETER_BYTES, lambda: _parameters(linear, chunk, words), key
             )
         self.emitter.load(buffer, 0, words, offset, linear.layer)
+        return buffer
+
+    def shifts(self, norm: Norm) -> Buffer:
+        """LOAD the shifts of a norm's channels."""
+        packed = layout.pack_shifts(norm.channel_shifts)
+        buffer = Buffer(f"{norm.output}.shifts", Memory.P, len(packed), norm.layer, "oldest")
+        self.emitter.load(buffer, 0, buffer.words, self.emitter.image.add(packed), norm.layer)
         return buffer
 
     def observe(

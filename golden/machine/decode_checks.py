@@ -64,6 +64,8 @@ def _pool(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:
         yield f"channels {i['channels']}, tokens {i['tokens']}"
     if i["row_tiles"] != ceil_div(i["tokens"], config.array.lanes):
         yield f"{i['tokens']} tokens do not end in tile {i['row_tiles']}"
+    if i["first"] >= min(i["tokens"], config.array.lanes):
+        yield f"the first token {i['first']} is not one of the first tile"
     yield from _scale_constants(i)
 
 

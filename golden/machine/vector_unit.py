@@ -48,7 +48,8 @@ def start_norm(i: Instruction, memories: Memories, pc: int) -> Finish:
 
 def start_pool(i: Instruction, memories: Memories, pc: int) -> Finish:
     """Read the tokens and average them. The returned call writes lane 0 of words of R, and zero in the other lanes."""
-    y = mean_tokens(_rows(i, memories, pc)[: i["tokens"]], i["multiplier"], i["shift"])
+    rows = _rows(i, memories, pc)[: i["tokens"]]
+    y = mean_tokens(rows, i["multiplier"], i["shift"], first=i["first"])
     words = i["o_base"] + np.arange(i["channels"])
     memories.check(Memory.R, words, pc)
 

@@ -1,4 +1,4 @@
-"""One token of a sequence, for example the class token."""
+"""Tokens of a sequence that follow each other, for example the class token."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from torch import Tensor
 from vitreous.golden.errors import GoldenError
 
 
-def select_token(x: Tensor, index: int) -> Tensor:
-    """[..., T, D] -> [..., 1, D]. Raises GoldenError when there is no such token."""
-    if not 0 <= index < x.shape[-2]:
-        raise GoldenError(f"Token must be in 0..{x.shape[-2] - 1}, not {index}")
-    return x[..., index : index + 1, :]
+def select_token(x: Tensor, index: int, count: int) -> Tensor:
+    """[..., T, D] -> [..., count, D]. Raises GoldenError when there are no such tokens."""
+    for token in (index, index + count - 1):
+        if not 0 <= token < x.shape[-2]:
+            raise GoldenError(f"Token must be in 0..{x.shape[-2] - 1}, not {token}")
+    return x[..., index : index + count, :]

@@ -16,7 +16,10 @@ from amaranth.lib.wiring import In, Out
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.arith.rsqrt import ROOT_BITS, VARIANCE_BITS, ReciprocalRoot
 from vitreous.hw.checks import positive, power_of_two
-from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
+from vitreous.spec.numbers import CHANNEL_SHIFT_MAX, MULTIPLIER_BITS, SHIFT_BITS, SHIFT_MAX
+
+assert SHIFT_MAX + 1 == 0b110000
+assert SHIFT_MAX + 1 + CHANNEL_SHIFT_MAX < 1 << SHIFT_BITS
 
 
 def walk(m: Module, start: Signal, lanes: int) -> tuple[Signal, Signal]:
@@ -34,7 +37,7 @@ def walk(m: Module, start: Signal, lanes: int) -> tuple[Signal, Signal]:
 class NormScale(wiring.Component):
     """``row_multiplier / 2**row_shift ~ m_o / 2**s_o / sqrt(variance)`` for each lane, normalized to 15 bits.
 
-    A shift beyond 63, where every value rounds to 0 already, is kept at 63.
+    A shift of 48 or more, where every value rounds to 0 already, is kept at 48: a channel's shift has room on top.
 
     Latency: ``latency(variance_latency) + N`` cycles from ``start`` to ``done``.
     Throughput: N rows in N cycles.
@@ -101,12 +104,13 @@ class NormScale(wiring.Component):
         multipliers = Signal.like(self.row_multiplier, name="multipliers", reset_less=True)
         shifts = Signal.like(self.row_shift, name="shifts", reset_less=True)
         wide = quotient[-1]
-        largest = (1 << SHIFT_BITS) - 1
+        normalized = (shift - wide)[: len(shift)]
+        beyond = normalized[-1] | normalized[4:6].all()  # 48 and more
         for index in range(self.lanes):
             with m.If(valid & (lane == index)):
                 m.d.sync += [
                     multipliers[index].eq(Mux(wide, quotient[1:], quotient)),
-                    shifts[index].eq(Mux(shift[-1], largest, shift - wide)),
+                    shifts[index].eq(Mux(beyond, SHIFT_MAX + 1, normalized)),
                 ]
         m.d.sync += self.done.eq(valid & (lane == self.lanes - 1))
         m.d.comb += [self.row_multiplier.eq(multipliers), self.row_shift.eq(shifts)]

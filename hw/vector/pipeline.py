@@ -4,7 +4,8 @@ Stages of a column, from the cycle in which its read is granted (L: those of the
     1            data from R
     2            column register
     3 - 2+L      centring;  or (3 and following) statistics;  or the pool's adder tree
-    3+L - 5+L    requantize a centred column (a pool's sum: the 3 cycles after it)
+    3+L - 5+L    requantize a centred column, with the shift of its channel on top of those of its rows (a pool's sum:
+                 the 3 cycles after it)
     6+L          packed into a word
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -29,6 +30,7 @@ from vitreous.hw.vector.pool import POOL_BITS, PoolSum
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Opcode
+from vitreous.spec.numbers import CHANNEL_SHIFT_BITS
 from vitreous.spec.variants import NormVariant
 
 _X = 2
@@ -74,17 +76,20 @@ class NormTask(data.StructLayout):
         fields = {f.name: f.width for op in (Opcode.NORM, Opcode.POOL) for f in isa.FIELDS[op]}
         names = (
             *("r_stride", "channels", "row_tiles", "x_stride", "epsilon"),
-            *("multiplier", "shift", "centred", "tokens"),
+            *("multiplier", "shift", "centred", "shifted", "shift_base", "tokens", "first"),
         )
         kept = {name: fields[name] for name in names}
         super().__init__({"pc": isa.PC_BITS, "pool": 1, "zero_point": signed(8), **kept})
 
 
 class NormTag(data.StructLayout):
-    """Where a column stands: first, last of its tile (POOL: channel), its position in its word."""
+    """Where a column stands: first, last of its tile (POOL: channel), its position in its word; and its channel's
+    shift."""
 
     def __init__(self, depth: int) -> None:
-        super().__init__({"first": 1, "last": 1, "position": exact_log2(depth)})
+        super().__init__(
+            {"first": 1, "last": 1, "position": exact_log2(depth), "channel_shift": CHANNEL_SHIFT_BITS}
+        )
 
 
 class NormPipeline(wiring.Component):
@@ -150,14 +155,17 @@ class NormPipeline(wiring.Component):
             *(norm.constants[name].eq(task[name]) for name in norm.constants.shape().members),
             pool_sum.valid.eq(passes[_X].pool),
             pool_sum.mask.eq(Cat(1, *(lane <= last_lane for lane in range(1, self.lanes)))),
+            pool_sum.begin.eq(Cat(lane >= task.first for lane in range(self.lanes))),
             self.normalized.eq(passes[1].normalize),
             self.done.eq(norm.done),
         ]
-        columns = self._build_requantize(m, norm, pool_sum)
+        columns = self._build_requantize(m, norm, pool_sum, tags[_X + norm.LATENCY].channel_shift)
         self._build_words(m, columns, pool_sum.o_last, passes, tags)
         return m
 
-    def _build_requantize(self, m: Module, norm: OnePassNorm | TwoPassNorm, pool_sum: PoolSum) -> list[Any]:
+    def _build_requantize(
+        self, m: Module, norm: OnePassNorm | TwoPassNorm, pool_sum: PoolSum, channel_shift: Value
+    ) -> list[Any]:
         """Cycles 3+L to 5+L. Lane 0 also requantizes the sums of a pool, and so may be wider than the others."""
         task, width = self.task, self.variant.WIDTH
         m.submodules.requantize_first = first = Requantize(
@@ -169,7 +177,7 @@ class NormPipeline(wiring.Component):
         m.d.comb += [
             first.acc[0].eq(Mux(task.pool, pool_sum.sum, norm.u[0])),
             first.multiplier[0].eq(Mux(task.pool, task.multiplier, norm.row_multiplier[0])),
-            first.shift[0].eq(Mux(task.pool, task.shift, norm.row_shift[0])),
+            first.shift[0].eq(Mux(task.pool, task.shift, norm.row_shift[0] + channel_shift)),
             first.saturation.eq(Mux(task.pool, Saturation.INT16, Saturation.INT8)),
             others.saturation.eq(Saturation.INT8),
             *(unit.zero_point.eq(task.zero_point) for unit in (first, others)),
@@ -178,7 +186,7 @@ class NormPipeline(wiring.Component):
             m.d.comb += [
                 others.acc[lane - 1].eq(norm.u[lane]),
                 others.multiplier[lane - 1].eq(norm.row_multiplier[lane]),
-                others.shift[lane - 1].eq(norm.row_shift[lane]),
+                others.shift[lane - 1].eq(norm.row_shift[lane] + channel_shift),
             ]
         return [first.o[0], *(others.o[lane] for lane in range(self.lanes - 1))]
 

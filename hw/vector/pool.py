@@ -21,7 +21,8 @@ POOL_BITS = 16 + exact_log2(POOL_TOKENS)
 
 
 class PoolSum(wiring.Component):
-    """The sum of all lanes of the columns since ``first``; of a ``last`` column only the lanes in ``mask``.
+    """The sum of all lanes of the columns since ``first``; of a ``first`` column only the lanes in ``begin``, of a
+    ``last`` one those in ``mask``.
 
     Latency: ``latency`` cycles. Throughput: one column a cycle. Back-pressure: none.
 
@@ -32,7 +33,7 @@ class PoolSum(wiring.Component):
     Members
     -------
     valid, first, last : In, a column is here; it is a channel's first, last one.
-    mask : In, one bit for each lane.
+    begin, mask : In, one bit for each lane.
     x : In, N values.
     o_last : Out, ``sum`` is that of a whole channel in this cycle.
     sum : Out, exact for 4096 values.
@@ -47,6 +48,7 @@ class PoolSum(wiring.Component):
                 "valid": In(1),
                 "first": In(1),
                 "last": In(1),
+                "begin": In(lanes),
                 "mask": In(lanes),
                 "x": In(data.ArrayLayout(signed(16), lanes)),
                 "o_last": Out(1),
@@ -63,7 +65,8 @@ class PoolSum(wiring.Component):
         terms = []
         for lane in range(self.lanes):
             terms.append(Signal(signed(16), name=f"x_{lane}", reset_less=True))
-            m.d.sync += terms[lane].eq(Mux(~self.last | self.mask[lane], self.x[lane], 0))
+            inside = (~self.last | self.mask[lane]) & (~self.first | self.begin[lane])
+            m.d.sync += terms[lane].eq(Mux(inside, self.x[lane], 0))
         # Cycles 2 and following: one level of the tree each.
         for level in range(1, self.levels + 1):
             pairs = zip(terms[::2], terms[1::2], strict=True)

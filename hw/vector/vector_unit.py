@@ -1,6 +1,7 @@
 """The vector unit: executes NORM and POOL on tiles of the residual stream (docs/machine.md).
 
-i -> sequence -> r ---> NormPipeline -> NormWords -> xo, ro
+i -> sequence -> r ------------------> NormPipeline -> NormWords -> xo, ro
+             `-> p ---> ChannelShifts -^
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from vitreous.hw import checks
 from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, ReadPort, WritePort, instruction_layout, unit_members
 from vitreous.hw.norm.interface import NormPass
 from vitreous.hw.vector.pipeline import VARIANTS, NormPipeline, NormTag, NormTask, norm_latency
+from vitreous.hw.vector.shifts import WORD_BITS, ChannelShifts
 from vitreous.hw.vector.words import NormWords
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Opcode, Queue, check_queue
+from vitreous.spec.layout import SHIFTS_PER_WORD
 from vitreous.spec.limits import NORM_CHANNELS, POOL_TOKENS
 
 
@@ -70,7 +73,8 @@ class Walk(NamedTuple):
 class Flow(NamedTuple):
     """Whether columns are read.
 
-    stop : nothing is done any more. room : there is a place for the word of the next column. fire : one is read.
+    stop : nothing is done any more. room : there is a place for the word of the next column, and its channel's shift
+    is known. fire : one is read.
     """
 
     stop: Signal
@@ -81,12 +85,13 @@ class Flow(NamedTuple):
 class Sequence(NamedTuple):
     """What the state machine says.
 
-    passes : the pass that is on. begin : an instruction begins, and is checked. illegal : it must not be executed.
-    active : there is one.
+    passes : the pass that is on. begin : an instruction begins, and is checked. begin_tile : the first pass of a tile
+    begins in the next cycle. illegal : it must not be executed. active : there is one.
     """
 
     passes: data.View[NormPass]
     begin: Signal
+    begin_tile: Signal
     illegal: Signal
     active: Signal
 
@@ -99,7 +104,8 @@ class VectorUnit(wiring.Component):
     ``mean_after_check``) and ``norm`` more; POOL ``channels * row_tiles + pool`` from 4 tiles on, with fewer it waits
     for places in the queue of words.
     Throughput: one column a cycle in each pass; one instruction at a time.
-    Back-pressure: a stalled read or write port holds it; words that were begun have room in a queue.
+    Back-pressure: a stalled read or write port holds it; words that were begun have room in a queue. A stalled port of
+    P holds it only where a word of shifts has not come in the time of the word before (``ChannelShifts``).
 
     Parameters
     ----------
@@ -108,7 +114,7 @@ class VectorUnit(wiring.Component):
     Members
     -------
     those of ``unit_members``; commands are NORM and POOL.
-    r : Out, read port of R. ro : Out, write port of R. xo : Out, write port of X.
+    r, p : Out, read ports of R and P. ro : Out, write port of R. xo : Out, write port of X.
     events : ``norm_column``: a column is normalized.
 
     Raises (as ``error``, held until reset): ILLEGAL_FIELD, ADDRESS.
@@ -123,6 +129,7 @@ class VectorUnit(wiring.Component):
             unit_members(["norm_column"])
             | {
                 "r": Out(ReadPort(8 * config.residual_word_bytes)),
+                "p": Out(ReadPort(WORD_BITS)),
                 "ro": Out(WritePort(8 * config.residual_word_bytes)),
                 "xo": Out(WritePort(8 * config.panel_word_bytes)),
             }
@@ -142,11 +149,13 @@ class VectorUnit(wiring.Component):
             last_tile=Signal(),
         )
         m.submodules.words = words = NormWords(self.config)
+        m.submodules.shifts = shifts = ChannelShifts()
         sequence = self._build_sequence(m, task, walk, flow, pipeline, words)
         tag = self._build_reads(m, task, walk, sequence.passes, flow)
+        self._build_shifts(m, shifts, task, walk, sequence, tag, flow)
         self._build_pipeline(m, pipeline, words, task, sequence, tag, flow.fire)
-        self._build_words(m, words, task, sequence.passes, tag, flow)
-        self._build_error(m, task, sequence.illegal, words.fault, flow.stop)
+        self._build_words(m, words, task, sequence.passes, tag, flow, ~task.shifted | shifts.ready)
+        self._build_error(m, task, sequence.illegal, shifts.fault | words.fault, flow.stop)
         return m
 
     def _build_sequence(
@@ -160,7 +169,9 @@ class VectorUnit(wiring.Component):
     ) -> Sequence:
         """Which pass is on; a pass ends with the read of its last column."""
         passes = Signal(NormPass(mean=self._has_mean), name="pass")
-        sequence = Sequence(passes=passes, begin=Signal(), illegal=Signal(), active=Signal())
+        sequence = Sequence(
+            passes=passes, begin=Signal(), begin_tile=Signal(), illegal=Signal(), active=Signal()
+        )
         illegal, stop, room = sequence.illegal, flow.stop, flow.room
         with m.FSM() as states:
             with m.State("IDLE"):
@@ -172,6 +183,7 @@ class VectorUnit(wiring.Component):
                 m.d.comb += illegal.eq(self._wrong(task))
                 m.d.comb += sequence.begin.eq(1)
                 with m.If(~illegal):
+                    m.d.comb += sequence.begin_tile.eq(1)
                     self._begin_tile(m, task)
                     with m.If(task.pool):
                         m.next = "POOL"
@@ -191,6 +203,7 @@ class VectorUnit(wiring.Component):
             with m.State("NORMALIZE"):
                 m.d.comb += [passes.normalize.eq(1), self.r.valid.eq(room & ~stop)]
                 with m.If(flow.fire & walk.last_channel):
+                    m.d.comb += sequence.begin_tile.eq(~walk.last_tile)
                     self._begin_tile(m, task)
                     with m.If(walk.last_tile):
                         m.next = "FLUSH"
@@ -225,11 +238,16 @@ class VectorUnit(wiring.Component):
             task.zero_point.eq(Mux(is_pool, 0, norm.zero_point)),
             task.multiplier.eq(Mux(is_pool, pool.multiplier, norm.multiplier)),
             task.shift.eq(Mux(is_pool, pool.shift, norm.shift)),
+            task.shifted.eq(norm.shifted & ~is_pool),
             *(
                 task[name].eq(norm[name])
-                for name in ("r_stride", "channels", "row_tiles", "x_stride", "epsilon", "centred")
+                for name in (
+                    *("r_stride", "channels", "row_tiles", "x_stride"),
+                    *("epsilon", "centred", "shift_base"),
+                )
             ),
             task.tokens.eq(pool.tokens),
+            task.first.eq(pool.first),
             walk.base.eq(norm.r_base),
             walk.address.eq(norm.r_base),
             walk.column.eq(0),
@@ -240,7 +258,8 @@ class VectorUnit(wiring.Component):
         """Whether a field of the instruction is outside its range."""
         last_token = task.tokens - 1
         outside = (last_token >> exact_log2(self.lanes)) != task.row_tiles - 1
-        wrong_tokens = (task.tokens == 0) | (task.tokens > POOL_TOKENS) | outside
+        wrong_first = (task.first >= task.tokens) | (task.first >= self.lanes)
+        wrong_tokens = (task.tokens == 0) | (task.tokens > POOL_TOKENS) | outside | wrong_first
         return (
             (task.channels == 0)
             | (task.channels > NORM_CHANNELS)
@@ -288,6 +307,29 @@ class VectorUnit(wiring.Component):
                 ]
         return tag
 
+    def _build_shifts(
+        self,
+        m: Module,
+        shifts: ChannelShifts,
+        task: data.View[NormTask],
+        walk: Walk,
+        sequence: Sequence,
+        tag: data.View[NormTag],
+        flow: Flow,
+    ) -> None:
+        """Those of a tile are asked for from its first pass on, and taken in the pass that normalizes it."""
+        place = walk.column[: exact_log2(SHIFTS_PER_WORD)]
+        wiring.connect(m, shifts.p, wiring.flipped(self.p))
+        m.d.comb += [
+            shifts.begin.eq(sequence.begin_tile & task.shifted),
+            shifts.base.eq(task.shift_base),
+            shifts.channels.eq(task.channels),
+            shifts.take.eq(flow.fire & sequence.passes.normalize),
+            shifts.last.eq(place.all() | walk.last_channel),
+            shifts.stop.eq(flow.stop),
+            tag.channel_shift.eq(shifts.shift),
+        ]
+
     def _build_pipeline(
         self,
         m: Module,
@@ -320,6 +362,7 @@ class VectorUnit(wiring.Component):
         passes: data.View[NormPass],
         tag: data.View[NormTag],
         flow: Flow,
+        shift_there: Value,
     ) -> None:
         """The first column of a word reserves its place in the queue. POOL writes words without tiles."""
         word = self.i.payload.word
@@ -335,7 +378,7 @@ class VectorUnit(wiring.Component):
             words.stride.eq(task.x_stride),
             words.reserve.eq(flow.fire & begins),
             words.stop.eq(flow.stop),
-            flow.room.eq(words.room | ~begins),
+            flow.room.eq((words.room | ~begins) & shift_there),
         ]
 
     def _build_error(

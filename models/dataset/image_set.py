@@ -29,10 +29,10 @@ class ImageSet:
     normalization: Normalization | None = None
 
 
-def spread(available: int, most: int | None) -> list[int]:
+def spread(available: int, most: int | None) -> Sequence[int]:
     """At most ``most`` of ``available`` numbers, evenly spread: of sorted class folders each class gets its share."""
     if most is None or most >= available:
-        return list(range(available))
+        return range(available)
     return [index * available // most for index in range(most)]
 
 

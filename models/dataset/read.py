@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vitreous.models.dataset import pictures
-from vitreous.models.dataset.checks import Shape, checked_images, checked_labels
+from vitreous.models.dataset.checks import Shape, as_tensor, checked_images, checked_labels
 from vitreous.models.dataset.image_set import ImageSet, Normalization, counted, require_room, spread
 from vitreous.models.errors import ModelError
 from vitreous.models.named import current_folder_first, find
@@ -111,11 +111,11 @@ def _held(data: Any, want: _Want) -> ImageSet:
     if isinstance(data, Mapping):
         normalization = _normalization(data, name)
         labels, data = data.get("labels"), data.get("images")
-    elif isinstance(data, tuple | list) and len(data) == 2 and _is_array(data[0]):
+    elif isinstance(data, tuple) and len(data) == 2 and _is_array(data[0]):
         data, labels = data
     if not _is_array(data):
         return _items(data, want)
-    chosen = spread(len(data) if data.ndim else 0, most)
+    chosen = list(spread(len(data) if data.ndim else 0, most))
     require_room(len(chosen), data.shape[1:], name, want.count_option)
     labels = None if labels is None else checked_labels(np.asarray(labels), len(data), name)[chosen]
     return ImageSet(
@@ -179,7 +179,8 @@ def _batch(image: Any, want: _Want) -> Tensor:
         raise ModelError(
             f"{name} must give images [C, H, W] or pictures, with their labels, not {type(image).__name__}"
         )
-    tensor = torch.as_tensor(image).detach().cpu()
+    require_room(1, image.shape[-3:], name, want.count_option)
+    tensor = as_tensor(image, name)
     return tensor if tensor.ndim == 4 else tensor[None]
 
 

@@ -67,7 +67,11 @@ def copied(encoder: ir.Encoder) -> ir.Encoder:
     made: dict[int, ir.Source] = {}
     for source in encoder.sources:
         values: dict[str, Any] = {entry.name: getattr(source, entry.name) for entry in fields(source)}
-        parts = {key: made[value.serial] for key, value in values.items() if isinstance(value, ir.Source)}
+        parts: dict[str, Any] = {
+            key: made[value.serial] for key, value in values.items() if isinstance(value, ir.Source)
+        }
+        if isinstance(source, ir.HeadSum):
+            parts["terms"] = tuple(made[term.serial] for term in source.terms)
         made[source.serial] = type(source)(**{**values, **parts})
     return replace(encoder, sources=tuple(made.values()))
 
@@ -191,6 +195,8 @@ class Canonical:
             yield start.embedding
         for add in self.encoder.each(ir.Add):
             yield add.branch
+        for restart in self.encoder.each(ir.Restart):
+            yield restart.scaled
 
     def centre_stream(self) -> bool:
         """Take the mean over channels off everything that the stream is made of. False where a reader sees it."""

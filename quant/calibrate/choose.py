@@ -51,7 +51,11 @@ def calibrate(
     saturation = Saturation.of(made)
     seen = observe(made, parts, scheme, saturation, report)
     plan = None
-    notes: dict[str, Any] = {"observer": scheme.observer, "turned_stream": turned is not None, "squeezed": squeezed}
+    notes: dict[str, Any] = {
+        "observer": scheme.observer,
+        "turned_stream": turned is not None,
+        "squeezed": squeezed,
+    }
     search = Search(made, seen["fit"], parts["held"])
     if scheme.observer == "output":
         plan = search.run()
@@ -142,5 +146,7 @@ def _formats(
             else:
                 formats[source.serial] = format_of(source, plan[source.serial], seen)
         if isinstance(source, ir.Linear):
-            weights[source.serial] = scheme.observer if plan is None else plan.get(~source.serial, MINMAX).method
+            weights[source.serial] = (
+                scheme.observer if plan is None else plan.get(~source.serial, MINMAX).method
+            )
     return formats, weights

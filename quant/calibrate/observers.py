@@ -27,7 +27,7 @@ class RangeObserver(ObserverBase):
     method : ``minmax``, ``percentile`` or ``mse``.
     percentile : percent of values inside the two-sided ``percentile`` range.
     symmetric : zero point 0 and a range ``-a .. a``; otherwise ``[low, high]`` with ``low <= 0 <= high``.
-    row : observe only this token of ``[B, T, D]``; None for all.
+    row : observe only these tokens of ``[B, T, D]``; None for all.
     dtype : ``torch.int8`` or ``torch.int16``.
     """
 
@@ -38,7 +38,7 @@ class RangeObserver(ObserverBase):
         method: str = "minmax",
         percentile: float = 99.99,
         symmetric: bool = True,
-        row: int | None = None,
+        row: slice | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vitreous.quant.importer import float_ir as ir
 from vitreous.quant.scheme import QuantScheme
@@ -10,11 +10,18 @@ from vitreous.quant.scheme import QuantScheme
 
 @dataclass(frozen=True)
 class Point:
-    """What to observe at a node: 8 or 16 bits, symmetric or not, one token or (None) all."""
+    """What to observe at a node: 8 or 16 bits, symmetric or not, the tokens ``start, stop`` or (None) all."""
 
     bits: int
     symmetric: bool
-    row: int | None = None
+    rows: tuple[int, int] | None = None
+
+    def with_rows_of(self, other: Point) -> Point:
+        """The same for the rows of both."""
+        if self.rows is None or other.rows is None:
+            return replace(self, rows=None)
+        (start, stop), (first, last) = self.rows, other.rows
+        return replace(self, rows=(min(start, first), max(stop, last)))
 
 
 def points(encoder: ir.Encoder, scheme: QuantScheme) -> dict[int, Point]:
@@ -35,11 +42,13 @@ def _point(source: ir.Source, users: list[ir.Source], scheme: QuantScheme) -> Po
     if isinstance(source, ir.Activation):
         return Point(8, scheme.symmetric_activations)
     if isinstance(source, ir.Norm):
-        return Point(8, True, source.input.index if isinstance(source.input, ir.Select) else None)
+        return Point(8, True, _rows(source.input))
     if isinstance(source, ir.Attention):
         return Point(8, True)
     if isinstance(source, ir.STREAM):
         return None if isinstance(source, ir.Select) else Point(16, True)
+    if isinstance(source, ir.HeadMean | ir.HeadSum):
+        return Point(16, True)
     return _linear_point(source, users) if isinstance(source, ir.Linear) else None
 
 
@@ -49,6 +58,11 @@ def _linear_point(source: ir.Linear, users: list[ir.Source]) -> Point | None:
             return Point(8, True)
         if isinstance(user, ir.Add) and user.branch is source:
             return Point(16, True)
-        if isinstance(user, ir.Activation | ir.Start):
+        if isinstance(user, ir.Activation | ir.Start | ir.Restart):
             return None
     return Point(16, True)
+
+
+def _rows(source: ir.Source) -> tuple[int, int] | None:
+    """The rows of the stream that are selected; None for all."""
+    return (source.index, source.index + source.tokens) if isinstance(source, ir.Select) else None

@@ -99,9 +99,7 @@ def _scales(graph: Graph, names: set[str]) -> dict[str, np.ndarray]:
     }
 
 
-def notes(
-    graph: Graph, calibrated: Calibrated, quality: Quality, softmax: SoftmaxConfig
-) -> dict[str, Any]:
+def notes(graph: Graph, calibrated: Calibrated, quality: Quality, softmax: SoftmaxConfig) -> dict[str, Any]:
     """``output_error``, ``layers``, ``losses`` and ``saturation`` for the graph's notes; warns where they are bad."""
     layers: dict[str, float] = {}
     for name, error in quality.tensors.items():
@@ -168,5 +166,7 @@ def _clipped(calibrated: Calibrated, source: ir.Source) -> float:
     widest = 2.0 ** int(chosen.shifts.max()) if chosen.shifts is not None else 1.0
     total = float(observer.counts.sum())
     step = chosen.scale[0]
-    beyond = (observer.centers > chosen.high * widest + step) | (observer.centers < chosen.low * widest - step)
+    beyond = (observer.centers > chosen.high * widest + step) | (
+        observer.centers < chosen.low * widest - step
+    )
     return float(observer.counts[beyond].sum()) / total if total else 0.0

@@ -52,7 +52,9 @@ class VitreousQuantizer(Quantizer):
             point = wanted.get(source.serial)
             if point is None or source.observe is None:
                 continue
-            if observed.setdefault(source.observe, point) != point:
+            known = observed.setdefault(source.observe, point)
+            observed[source.observe] = known.with_rows_of(point)
+            if observed[source.observe] != point.with_rows_of(known):
                 raise QuantError(
                     f"{self.encoder.name(source)}: one value of the model would need two integer formats"
                 )
@@ -74,7 +76,7 @@ class VitreousQuantizer(Quantizer):
             method=method if point.bits == 8 else "minmax",
             percentile=self.scheme.percentile,
             symmetric=point.symmetric,
-            row=point.row,
+            row=None if point.rows is None else slice(*point.rows),
         )
         scheme = torch.per_tensor_symmetric if point.symmetric else torch.per_tensor_affine
         return QuantizationSpec(dtype, observer, info.min, info.max, scheme)

@@ -58,6 +58,8 @@ def compute(source: ir.Source, inputs: list[Tensor], *constants: Tensor) -> Tens
         return functional.linear(x, weight, bias)
     if isinstance(source, ir.Start):
         return functional.pad(x, (0, 0, source.prefix, 0)) + constants[0]
+    if isinstance(source, ir.Restart):
+        return x
     if isinstance(source, ir.Add):
         return x + inputs[1]
     if isinstance(source, ir.Norm):
@@ -66,9 +68,11 @@ def compute(source: ir.Source, inputs: list[Tensor], *constants: Tensor) -> Tens
     if isinstance(source, ir.Activation):
         return _ACTIVATIONS[source.function](x)
     if isinstance(source, ir.Select):
-        return x[:, source.index : source.index + 1]
-    assert isinstance(source, ir.Mean), source
-    return x.mean(1, keepdim=True)
+        return x[:, source.index : source.index + source.tokens]
+    if isinstance(source, ir.HeadSum):
+        return x + inputs[1]
+    assert isinstance(source, ir.Mean | ir.HeadMean), source
+    return x[:, source.first :].mean(1, keepdim=True)
 
 
 def attention(source: ir.Attention, operands: list[Tensor]) -> tuple[Tensor, Tensor]:

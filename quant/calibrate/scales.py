@@ -11,7 +11,19 @@ from vitreous.quant.calibrate.observers import scale_of
 from vitreous.quant.calibrate.calibration import Calibrated
 from vitreous.quant.emit.builder import Scale
 from vitreous.quant.errors import QuantError
-from vitreous.quant.importer.float_ir import STREAM, Activation, Attention, Image, Norm, Source, Start
+from vitreous.quant.importer.float_ir import (
+    STREAM,
+    Activation,
+    Attention,
+    Encoder,
+    HeadMean,
+    HeadSum,
+    Image,
+    Linear,
+    Norm,
+    Source,
+    Start,
+)
 from vitreous.quant.scheme import QuantScheme
 
 LOGITS_HEADROOM = 1.5
@@ -58,8 +70,36 @@ def choose_scales(calibrated: Calibrated, scheme: QuantScheme) -> Scales:
     # Whatever is added to the stream or taken of it has the stream's scale.
     stream = Scale(_int16(largest * scheme.residual_headroom))
     chosen |= {source.serial: stream for source in encoder.sources if isinstance(source, STREAM)}
-    chosen[encoder.logits.serial] = Scale(_int16(logits * LOGITS_HEADROOM))
+    chosen |= _head_scales(encoder, logits * LOGITS_HEADROOM)
     return Scales(chosen)
+
+
+def _head_scales(encoder: Encoder, logits: float) -> dict[int, Scale]:
+    """Scales of the logits, whose largest value is ``logits``, and of what they are a mean or a sum of.
+
+    No node of the float model has the parts. A row of D normalized channels is at most sqrt(D) long, so that a head's
+    output is at most ``sqrt(D) * |w| + |b|``.
+    """
+    source = encoder.logits
+    if isinstance(source, Linear):
+        return {source.serial: Scale(_int16(logits))}
+    parts = source.terms if isinstance(source, HeadSum) else (source,)
+    bounds = {part.serial: _bound(part.input if isinstance(part, HeadMean) else part) for part in parts}
+    if isinstance(source, HeadSum):
+        logits = max(logits, *bounds.values())
+    common = Scale(_int16(logits))
+    found = {source.serial: common, **dict.fromkeys(bounds, common)}
+    for part in parts:
+        if isinstance(part, HeadMean):
+            found[part.input.serial] = Scale(_int16(bounds[part.serial]))
+    return found
+
+
+def _bound(head: Source) -> float:
+    """The largest value of a linear layer over normalized rows, and 2 % for their rounding."""
+    assert isinstance(head, Linear)
+    length = head.weight.square().sum(1).sqrt() * math.sqrt(head.weight.shape[1])
+    return float((1.02 * length + head.bias.abs()).max())
 
 
 def _raise_floors(chosen: dict[int, Scale], calibrated: Calibrated) -> None:

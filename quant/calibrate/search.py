@@ -129,7 +129,9 @@ class Search:
             label: self.effect({source.serial: formats[source.serial] for source in group}, {})
             for label, group in groups.items()
         }
-        return {label: error**0.5 for label, error in {**found, "all weights": self.effect({}, rounded)}.items()}
+        return {
+            label: error**0.5 for label, error in {**found, "all weights": self.effect({}, rounded)}.items()
+        }
 
     def _rounded(self, line: ir.Linear, formats: Mapping[int, Format], method: str) -> Tensor:
         shifts = formats[line.input.serial].shifts if isinstance(line.input, ir.Norm) else None

@@ -70,12 +70,15 @@ class Lowering(Builder):
             ir.Patches: self._patches,
             ir.Linear: self._linear,
             ir.Start: self._start,
+            ir.Restart: self._restart,
             ir.Add: self._add,
             ir.Norm: self._norm,
             ir.Activation: self._activation,
             ir.Attention: self._attention,
             ir.Select: self._select,
             ir.Mean: self._mean,
+            ir.HeadMean: self._mean,
+            ir.HeadSum: self._head_sum,
         }
         for source in self.encoder.sources:
             lower[type(source)](source, self.encoder.name(source))
@@ -112,13 +115,18 @@ class Lowering(Builder):
             input_zero_point=given.zero_point,
         )
         factors = (steps * given.step / scale.step).tolist()
-        return self.requantize(source.layer, f"{name}.acc", name, factors, bits, scale)
+        user = self._user.get(source.serial)
+        # A stream that starts here has no other values than these.
+        made = self.encoder.name(user) if isinstance(user, ir.Restart) else name
+        return self.requantize(source.layer, f"{name}.acc", made, factors, bits, scale)
 
     def _output_of(self, source: ir.Linear) -> tuple[int, Scale]:
         """Bits and scale of what a linear layer's accumulators become."""
         if source is self.encoder.logits:
             return 16, self.scales.of(source)
         user = self._user[source.serial]
+        if isinstance(user, ir.HeadMean):
+            return 16, self.scales.of(source)
         if isinstance(user, ir.Activation):
             relu = user.function == "relu"
             return (8, self.scales.of(user)) if relu else (16, Scale(2.0**-ACTIVATION_INPUT.fraction))
@@ -149,6 +157,9 @@ class Lowering(Builder):
         self.node(Op.CONSTANT, constant, source.layer, (), (constant,), value)
         output = self.tensor(name, "int16", shape, stream)
         return self.node(Op.ADD, name, source.layer, (constant, patches), (output,))
+
+    def _restart(self, source: ir.Restart, name: str) -> str:
+        return self.tensors[name].name
 
     def _add(self, source: ir.Add, name: str) -> str:
         output = self.tensor(name, "int16", (source.tokens, source.width), self.scales.of(source))
@@ -253,18 +264,40 @@ class Lowering(Builder):
 
     def _select(self, source: ir.Select, name: str) -> str:
         stream = self.encoder.name(source.input)
-        output = self.tensor(name, "int16", (1, source.width), self.format(stream))
-        return self.node(Op.SELECT_TOKEN, name, source.layer, (stream,), (output,), index=source.index)
+        output = self.tensor(name, "int16", (source.tokens, source.width), self.format(stream))
+        return self.node(
+            Op.SELECT_TOKEN,
+            name,
+            source.layer,
+            (stream,),
+            (output,),
+            index=source.index,
+            count=source.tokens,
+        )
 
-    def _mean(self, source: ir.Mean, name: str) -> str:
+    def _head_sum(self, source: ir.HeadSum, name: str) -> str:
+        output = self.tensor(name, "int16", (1, source.width), self.scales.of(source))
+        mean, branch = (self.encoder.name(term) for term in source.terms)
+        return self.node(Op.ADD, name, source.layer, (mean, branch), (output,))
+
+    def _mean(self, source: ir.Mean | ir.HeadMean, name: str) -> str:
         tokens = source.input.tokens
         if tokens > POOL_TOKENS:
             raise QuantError(f"{name}: mean over {tokens} tokens; at most {POOL_TOKENS} are supported")
-        multiplier, shift = quantize_multiplier(1 / tokens)
         stream = self.encoder.name(source.input)
-        output = self.tensor(name, "int16", (1, source.width), self.format(stream))
+        scale = self.scales.of(source)
+        ratio = self.format(stream).step / scale.step
+        multiplier, shift = quantize_multiplier(ratio / (tokens - source.first))
+        output = self.tensor(name, "int16", (1, source.width), scale)
         return self.node(
-            Op.MEAN_TOKENS, name, source.layer, (stream,), (output,), multiplier=multiplier, shift=shift
+            Op.MEAN_TOKENS,
+            name,
+            source.layer,
+            (stream,),
+            (output,),
+            multiplier=multiplier,
+            shift=shift,
+            first=source.first,
         )
 
 

@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 from vitreous.quant.errors import refuse
 from vitreous.quant.importer import activation_patterns as activations
 from vitreous.quant.importer import decomposed_patterns as decomposed
-from vitreous.quant.importer import stream
+from vitreous.quant.importer import heads, stream
 from vitreous.quant.importer.view import View
 from vitreous.quant.importer.walk import Walk
 
@@ -28,6 +28,8 @@ def add(walk: Walk, node: fx.Node, left: Any, right: Any, *, alpha: float = 1) -
     if isinstance(left, View) and isinstance(right, View):
         other = right if alpha == 1 else right.scaled(alpha)
         made = activations.combined(walk, node, left, other, times=False)
+        if made is None:
+            made = heads.added(walk, node, left, other)
         return stream.residual(walk, node, left, other) if made is None else made
     if isinstance(left, View):
         return _broadcast(node, left, right).shifted(_times(right, alpha))
@@ -81,6 +83,9 @@ def concatenate(walk: Walk, node: fx.Node, parts: Any, dim: int = 0) -> View:
     """Constants, and parts of one computed tensor, side by side."""
     views = [part for part in parts if isinstance(part, View)]
     if any(view.source is not views[0].source for view in views):
+        made = heads.joined(walk, node, views, dim) if len(views) == len(parts) else None
+        if made is not None:
+            return made
         raise refuse(
             node, "Two computed tensors are concatenated", "a class token or constant with computed tokens"
         )

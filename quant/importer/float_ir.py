@@ -84,6 +84,18 @@ class Start(Source):
 
 
 @dataclass(eq=False, kw_only=True)
+class Restart(Source):
+    """A norm's output as a stream: ``scaled`` multiplies its channels by their gains and adds their offsets."""
+
+    scaled: Linear
+
+    @property
+    def inputs(self) -> tuple[Source, ...]:
+        """The scaled values."""
+        return (self.scaled,)
+
+
+@dataclass(eq=False, kw_only=True)
 class Add(Source):
     """``residual + branch``."""
 
@@ -222,7 +234,7 @@ class Attention(Source):
 
 @dataclass(eq=False, kw_only=True)
 class Select(Source):
-    """Row ``index`` of the residual stream."""
+    """Rows of the residual stream, ``tokens`` of them from ``index`` on."""
 
     input: Source
     index: int
@@ -235,9 +247,10 @@ class Select(Source):
 
 @dataclass(eq=False, kw_only=True)
 class Mean(Source):
-    """The mean over all rows of the residual stream."""
+    """The mean over the rows of the residual stream from ``first`` on."""
 
     input: Source
+    first: int
 
     @property
     def inputs(self) -> tuple[Source, ...]:
@@ -245,7 +258,49 @@ class Mean(Source):
         return (self.input,)
 
 
-STREAM = Start | Add | Select | Mean
+@dataclass(eq=False, kw_only=True)
+class Pooled(Source):
+    """The mean over the rows of a norm's output from ``first`` on, until a linear layer takes it: ``HeadMean``."""
+
+    input: Norm
+    first: int
+
+
+@dataclass(eq=False, kw_only=True)
+class Joined(Source):
+    """Views of one row each, side by side, until a linear layer takes them."""
+
+    parts: tuple[Any, ...]
+
+
+@dataclass(eq=False, kw_only=True)
+class HeadMean(Source):
+    """The mean over the rows of a linear layer's output from ``first`` on."""
+
+    input: Linear
+    first: int
+
+    @property
+    def inputs(self) -> tuple[Source, ...]:
+        """The linear layer."""
+        return (self.input,)
+
+
+@dataclass(eq=False, kw_only=True)
+class HeadSum(Source):
+    """The sum of heads; at last of two, a ``HeadMean`` and a linear layer of one row."""
+
+    terms: tuple[Source, ...]
+
+    @property
+    def inputs(self) -> tuple[Source, ...]:
+        """The heads."""
+        return self.terms
+
+
+Logits = Linear | HeadMean | HeadSum
+"""Sources that can be the output."""
+STREAM = Start | Restart | Add | Select | Mean
 """Sources that are values of the 16-bit residual stream."""
 
 
@@ -269,10 +324,10 @@ class Encoder:
         return first
 
     @property
-    def logits(self) -> Linear:
+    def logits(self) -> Logits:
         """The output."""
         last = self.sources[-1]
-        assert isinstance(last, Linear)
+        assert isinstance(last, Logits)
         return last
 
     def name(self, source: Source) -> str:
@@ -295,7 +350,7 @@ def macs(encoder: Encoder) -> int:
     return total
 
 
-def collect(logits: Linear, output: fx.Node | None = None, notes: Sequence[str] = ()) -> Encoder:
+def collect(logits: Logits, output: fx.Node | None = None, notes: Sequence[str] = ()) -> Encoder:
     """Gather what ``logits`` needs, in execution order, and give each source a unique name."""
     found: dict[int, Source] = {}
     waiting: list[Source] = [logits]
@@ -321,4 +376,6 @@ def _name(source: Source) -> str:
         role = source.part or ("" if source.layer else role)
     elif isinstance(source, Activation):
         role = source.function
+    elif isinstance(source, HeadMean | HeadSum):
+        role = role.removeprefix("head")
     return ".".join(part for part in (source.layer, role) if part)

@@ -17,10 +17,10 @@ from torch.utils import _pytree as pytree
 
 from vitreous.quant.errors import QuantError, Refusal, refuse
 from vitreous.quant.importer import activation_patterns as activations
-from vitreous.quant.importer import attention, elementwise, layers, results, stream
+from vitreous.quant.importer import attention, elementwise, heads, layers, patches, results, stream
 from vitreous.quant.importer import decomposed_patterns as decomposed
 from vitreous.quant.importer.elementwise import SUPPORTED
-from vitreous.quant.importer.float_ir import Encoder, Image, Linear, Square
+from vitreous.quant.importer.float_ir import Encoder, Image, Joined, Linear, Pooled, Square
 from vitreous.quant.importer.view import View, whole
 from vitreous.quant.importer.walk import Walk
 from vitreous.spec.variants import ActivationFunction
@@ -30,7 +30,7 @@ _MOVES = frozenset(
     {
         *("view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze", "expand"),
         *("permute", "transpose", "t", "numpy_T", "movedim", "swapaxes", "swapdims", "flip", "roll"),
-        *("slice", "select", "narrow", "index_select"),
+        *("slice", "select", "narrow", "index_select", "unfold", "pixel_unshuffle"),
         *("unbind", "split", "split_with_sizes", "chunk", "tensor_split"),
         *("clone", "contiguous", "alias", "detach", "lift_fresh_copy"),
     }
@@ -194,7 +194,7 @@ def _matmul(walk: Walk, node: fx.Node, left: Any, right: Any) -> View:
     if isinstance(left, View) and isinstance(right, View):
         return attention.product(walk, node, left, right)
     if isinstance(left, View):
-        return layers.linear(walk, node, left, _matrix(node, right).T, None)
+        return _product(walk, node, left, _matrix(node, right).T, None)
     raise refuse(node, "A product whose left side is constant", "products of computed tensors with weights")
 
 
@@ -210,13 +210,21 @@ def _addmm(walk: Walk, node: fx.Node, bias: Any, value: Any, weight: Any, **kwar
     """A linear layer: ``x @ weight + bias``."""
     if isinstance(bias, View) or not isinstance(value, View) or isinstance(weight, View) or kwargs:
         raise refuse(node, "A matrix product with a sum of another form", "x @ weight + bias")
-    return layers.linear(walk, node, value, weight.T, bias)
+    return _product(walk, node, value, weight.T, bias)
 
 
 def _linear(walk: Walk, node: fx.Node, value: Any, weight: Any, bias: Any = None) -> View:
     """A linear layer with constant weights."""
     if not isinstance(value, View) or isinstance(weight, View) or isinstance(bias, View):
         raise refuse(node, "A linear layer with computed weights", "constant weights")
+    return _product(walk, node, value, weight, bias)
+
+
+def _product(walk: Walk, node: fx.Node, value: View, weight: Tensor, bias: Tensor | None) -> View:
+    if isinstance(value.source, Image):
+        return patches.linear(walk, node, value, weight, bias)
+    if isinstance(value.source, Pooled | Joined):
+        return heads.linear(walk, node, value, weight, bias)
     return layers.linear(walk, node, value, weight, bias)
 
 
@@ -260,8 +268,9 @@ def _relu(walk: Walk, node: fx.Node, value: View) -> View:
 
 
 _HANDLERS: dict[str, Callable[..., Any]] = {
-    "conv2d": layers.convolution,
-    "convolution": layers.raw_convolution,
+    "conv2d": patches.convolution,
+    "convolution": patches.raw_convolution,
+    "im2col": patches.unfolded,
     "linear": _linear,
     "addmm": _addmm,
     "matmul": _matmul,

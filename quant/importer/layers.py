@@ -1,4 +1,4 @@
-"""Import of what works on rows of channels: patch embedding, linear layers and activations.
+"""Import of what works on rows of channels: linear layers and activations.
 
 Gains and offsets that a value carries (an affine layer norm, a layer scale, a normalization of pixels) are folded into
 the linear layer that makes or takes it: ``W' = W * gain``, ``b' = b + W @ offset``.
@@ -7,7 +7,6 @@ the linear layer that makes or takes it: ``W' = W * gain``, ``b' = b + W @ offse
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -24,7 +23,7 @@ from vitreous.quant.importer.float_ir import (
     Select,
     Source,
 )
-from vitreous.quant.importer.view import Rows, View, rows, whole
+from vitreous.quant.importer.view import Rows, View, rows, same
 from vitreous.quant.importer.walk import Walk
 
 ROWS = "operations on whole tokens"
@@ -38,6 +37,14 @@ def read_rows(node: fx.Node, view: View, what: str) -> Rows:
             node, f"The values for {what} are rearranged, or scaled, differently for different tokens", ROWS
         )
     return found
+
+
+def read_same(node: fx.Node, view: View) -> tuple[Tensor, Tensor]:
+    """Gains and offsets along the last dimension, float64 ``[K]``, which all of a view's rows must share."""
+    gain, offset = same(view.gain, view.shape[-1], 1.0), same(view.offset, view.shape[-1], 0.0)
+    if gain is None or offset is None:
+        raise refuse(node, "Values are scaled or shifted differently in different rows", ROWS)
+    return gain, offset
 
 
 def size(walk: Walk, view: View) -> tuple[int, int]:
@@ -75,93 +82,6 @@ def chosen(view: View, channel: Tensor, gain: Tensor, offset: Tensor, part: str 
         part=part if len(channel) < source.width else source.part,
         observe=view.node,
     )
-
-
-def convolution(
-    walk: Walk,
-    node: fx.Node,
-    image: View,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> View:
-    """The patch embedding."""
-    supported = "a patch embedding: convolution of the image with square kernel = stride, without padding"
-    patch = int(weight.shape[-1])
-    plain = _all(stride, patch) and _all(dilation, 1) and groups == 1 and weight.shape[-2] == patch
-    if not plain or not (padding == "valid" or _all(padding, 0)):
-        what = f"kernel {list(weight.shape[-2:])}, stride {stride}, padding {padding}, groups {groups}"
-        raise refuse(node, f"A convolution with {what}", supported)
-    source, read = image.source, image.index
-    if not isinstance(source, Image) or not torch.equal(read, whole(source, walk.batch).reshape(walk.shape)):
-        raise refuse(node, "A convolution of something other than the whole image", supported)
-    channels, height, width = source.shape
-    if height % patch or width % patch:
-        raise refuse(
-            node,
-            f"A {height}x{width} image with patches of {patch}",
-            "image sides that are multiples of the patch",
-        )
-    gain, offset = (
-        _per_channel(node, image.gain, 1.0, channels),
-        _per_channel(node, image.offset, 0.0, channels),
-    )
-    outputs, count = int(weight.shape[0]), (height // patch) * (width // patch)
-    kernel = weight.double()
-    constant = torch.zeros(outputs, dtype=torch.float64) if bias is None else bias.double()
-    patches = Patches(
-        tokens=count, width=channels * patch * patch, layer=module_path(node), image=source, patch=patch
-    )
-    linear = Linear(
-        tokens=count,
-        width=outputs,
-        layer=module_path(node),
-        input=patches,
-        weight=(kernel * gain[:, None, None]).reshape(outputs, -1),
-        bias=constant + (kernel.sum((2, 3)) @ offset),
-    )
-    index = (
-        whole(linear, walk.batch)
-        .transpose(1, 2)
-        .reshape(walk.batch, outputs, height // patch, width // patch)
-    )
-    return View(linear, index.contiguous())
-
-
-def raw_convolution(
-    walk: Walk,
-    node: fx.Node,
-    image: View,
-    weight: Tensor,
-    bias: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    *rest: Any,
-) -> View:
-    """``aten.convolution``: the same with a flag for transposed ones."""
-    transposed, _, groups = rest
-    if transposed:
-        raise refuse(node, "A transposed convolution", "the convolution of a patch embedding")
-    return convolution(walk, node, image, weight, bias, stride, padding, dilation, groups)
-
-
-def _all(value: Any, expected: int) -> bool:
-    return all(item == expected for item in (value if isinstance(value, list | tuple) else (value,)))
-
-
-def _per_channel(node: fx.Node, values: Tensor | None, default: float, channels: int) -> Tensor:
-    if values is None:
-        return torch.full((channels,), default, dtype=torch.float64)
-    first = values[0, :, 0, 0]
-    if not torch.equal(values, first[None, :, None, None].expand_as(values)):
-        raise refuse(
-            node, "The image is scaled differently for different pixels", "a mean and deviation per channel"
-        )
-    return first.clone()
 
 
 def linear(walk: Walk, node: fx.Node, view: View, weight: Tensor, bias: Tensor | None) -> View:

@@ -10,8 +10,17 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from vitreous.quant.errors import QuantError, module_path, refuse
-from vitreous.quant.importer import layers
-from vitreous.quant.importer.float_ir import Curve, Encoder, Ending, Linear, Unknown, collect
+from vitreous.quant.importer import heads, layers
+from vitreous.quant.importer.float_ir import (
+    Curve,
+    Encoder,
+    Ending,
+    HeadMean,
+    HeadSum,
+    Linear,
+    Unknown,
+    collect,
+)
 from vitreous.quant.importer.view import View, whole
 from vitreous.quant.importer.walk import Walk
 
@@ -52,6 +61,8 @@ def encoder_of(walk: Walk, node: fx.Node) -> Encoder:
             "and the largest logit belongs to the same class"
         )
         view = view.source.operand
+    if isinstance(view.source, HeadMean | HeadSum):
+        return collect(heads.settled(view.node or node, view), view.node, walk.notes)
     if not isinstance(view.source, Linear):
         kind = type(view.source).__name__.lower()
         raise QuantError(f"The model's output comes from a {kind}; supported: a linear layer's logits")

@@ -13,6 +13,7 @@ import torch
 from torch import fx
 
 from vitreous.quant.errors import module_path, refuse
+from vitreous.quant.importer import heads
 from vitreous.quant.importer.float_ir import (
     STREAM,
     Activation,
@@ -22,6 +23,7 @@ from vitreous.quant.importer.float_ir import (
     Mean,
     Norm,
     Patches,
+    Restart,
     Start,
 )
 from vitreous.quant.importer.layers import ROWS, absorbed, chosen, fresh, read_rows, taken
@@ -85,6 +87,9 @@ def stream(walk: Walk, node: fx.Node, view: View, what: str) -> View:
     if isinstance(view.source, Linear) and isinstance(view.source.input, Patches):
         start = _start(walk, node, view)
         return View(start, whole(start, walk.batch), node=view.node)
+    if isinstance(view.source, Norm):
+        restart = _restart(walk, node, view)
+        return View(restart, whole(restart, walk.batch), node=view.node)
     if isinstance(view.source, STREAM):
         raise refuse(
             node,
@@ -94,7 +99,7 @@ def stream(walk: Walk, node: fx.Node, view: View, what: str) -> View:
     supported = "pre-norm encoders: layer norms read the residual stream, linear layers are added to it"
     raise refuse(
         node,
-        f"{what.capitalize()} reads the output of a {type(view.source).__name__.lower()} (post-norm?)",
+        f"{what.capitalize()} reads the output of a {type(view.source).__name__.lower()}",
         supported,
     )
 
@@ -139,20 +144,43 @@ def _start(walk: Walk, node: fx.Node, view: View) -> Start:
     return start
 
 
+def _restart(walk: Walk, node: fx.Node, view: View) -> Restart:
+    """A norm's output, all of it, as a value of the stream: a linear layer with its gains on the diagonal makes it."""
+    for known, restart in walk.restarts:
+        if identical(known, view):
+            return restart
+    source, read = view.source, read_rows(node, view, "the residual stream")
+    all_rows = torch.arange(walk.batch * source.tokens)
+    same_order = torch.equal(read.channel, torch.arange(source.width))
+    if not same_order or not torch.equal(read.batch * source.tokens + read.token, all_rows):
+        raise refuse(node, "The residual stream starts again with a part of a norm's output", ROWS)
+    layer = module_path(view.node) if view.node else ""
+    scaled = Linear(
+        tokens=source.tokens,
+        width=source.width,
+        layer=layer,
+        input=source,
+        weight=torch.diag(read.gain),
+        bias=read.offset.clone(),
+        part="scaled",
+    )
+    made = Restart(tokens=source.tokens, width=source.width, layer=layer, scaled=scaled, observe=view.node)
+    walk.restarts.append((view, made))
+    return made
+
+
 def residual(walk: Walk, node: fx.Node, left: View, right: View) -> View:
     """The residual stream plus a linear layer's output, in either order."""
 
     def on_stream(view: View) -> bool:
         source = view.source
-        return isinstance(source, STREAM) or (
+        return isinstance(source, STREAM | Norm) or (
             isinstance(source, Linear) and isinstance(source.input, Patches)
         )
 
     if on_stream(left) == on_stream(right):
         kinds = " and ".join(type(view.source).__name__.lower() for view in (left, right))
-        raise refuse(
-            node, f"An addition of a {kinds} (post-norm?)", "the residual stream plus a linear layer's output"
-        )
+        raise refuse(node, f"An addition of a {kinds}", "the residual stream plus a linear layer's output")
     kept, other = (left, right) if on_stream(left) else (right, left)
     kept = stream(walk, node, kept, "a residual addition")
     branch, read = absorbed(node, other, "a residual addition")
@@ -175,17 +203,22 @@ def residual(walk: Walk, node: fx.Node, left: View, right: View) -> View:
 
 
 def mean(walk: Walk, node: fx.Node, view: View, dims: Any, keepdim: bool = False, **kwargs: Any) -> View:
-    """The mean over all tokens of the residual stream."""
-    supported = "the mean over all tokens of the residual stream, before the last layer norm"
-    if isinstance(view.source, Norm | Attention | Activation):
-        raise refuse(node, f"A mean of a {type(view.source).__name__.lower()}'s output", supported)
+    """The mean over the tokens of the residual stream, or over those after the first ones."""
+    supported = "the mean over all tokens, or over all but the first ones, of the residual stream or of a norm's output"
     dims = dims if isinstance(dims, list | tuple) else [dims]
-    view = stream(walk, node, view, "a mean over tokens")
-    source = view.source
-    if len(dims) != 1 or not torch.equal(view.index, whole(source, walk.batch)) or dims[0] not in (1, -2):
+    if len(dims) != 1 or dims[0] not in (1, -2) or len(view.shape) != 3:
         raise refuse(
             node, f"A mean over the dimensions {list(dims)} of a {list(view.shape)} tensor", supported
         )
-    made = Mean(tokens=1, width=source.width, layer=module_path(node), input=source)
+    if isinstance(view.source, Norm):
+        return heads.pooled(walk, node, view, keepdim)
+    if isinstance(view.source, Attention | Activation):
+        raise refuse(node, f"A mean of a {type(view.source).__name__.lower()}'s output", supported)
+    view = stream(walk, node, view, "a mean over tokens")
+    source = view.source
+    first = source.tokens - view.shape[1]
+    if first < 0 or not torch.equal(view.index, whole(source, walk.batch)[:, first:]):
+        raise refuse(node, "A mean over some of the tokens of the residual stream", supported)
+    made = Mean(tokens=1, width=source.width, layer=module_path(node), input=source, first=first)
     index = whole(made, walk.batch)
     return View(made, index if keepdim else index[:, 0])

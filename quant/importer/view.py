@@ -81,15 +81,15 @@ def rows(view: View) -> Rows | None:
         return None
     if not torch.equal(index, start[:, None] + channel):
         return None
-    gain = _same(view.gain, width, 1.0)
-    offset = _same(view.offset, width, 0.0)
+    gain = same(view.gain, width, 1.0)
+    offset = same(view.offset, width, 0.0)
     if gain is None or offset is None:
         return None
     number = start // source.width
     return Rows(number // source.tokens, number % source.tokens, channel, gain, offset)
 
 
-def _same(values: Tensor | None, width: int, default: float) -> Tensor | None:
+def same(values: Tensor | None, width: int, default: float) -> Tensor | None:
     """``values`` as one row of ``width`` when all its rows are equal; None when they differ."""
     if values is None:
         return torch.full((width,), default, dtype=torch.float64)

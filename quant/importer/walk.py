@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx
 
 from vitreous.quant.errors import Place
-from vitreous.quant.importer.float_ir import Image, Start
+from vitreous.quant.importer.float_ir import Image, Restart, Start
 from vitreous.quant.importer.view import View
 
 
@@ -23,6 +23,7 @@ class Walk:
     values: dict[fx.Node, Any] = field(default_factory=dict)
     image: Image | None = None
     starts: list[tuple[View, Start]] = field(default_factory=list)
+    restarts: list[tuple[View, Restart]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refused: list[Place] = field(default_factory=list)
     _last: dict[fx.Node, fx.Node] | None = None

@@ -35,8 +35,8 @@ _METHOD = """
   tiles, byte planes of probabilities, words; a tile takes at least N cycles. Padded lanes and keys are included, as in
   the machine. Instructions of one part of the network follow each other without a pause; idle cycles toggle next to
   nothing.
-- Random data: the same instructions with every operand byte uniform in -128..127 (GELU: 16 bits; scores: every
-  value of their format).
+- Random data: the same instructions with every operand byte uniform in -128..127 (GELU: 16 bits; scores: all
+  their values).
 - Zero: the same with zeros; what is left is control (in softmax also the statistics of equal scores).
 - In every run the unit's outputs are compared with golden: a wrong value ends the measurement.
 - Deviation of the event model: random / real - 1 of toggles per event. Above 0 the model overstates.

@@ -66,7 +66,7 @@ class Area:
 
     errors : by column, the share of the total by which it is off if every formula errs as much as it did at most on a
     run that was left out of its fit, all in one direction. unchecked : pieces whose formula nothing checks; their part
-    of the error is not known and not in ``errors``.
+    of the error is not known and not in ``errors``. unchecked_share : of the first column.
     """
 
     accelerator: str
@@ -76,6 +76,7 @@ class Area:
     tool: str
     errors: Mapping[str, float]
     unchecked: tuple[str, ...]
+    unchecked_share: float
 
     @property
     def total(self) -> BlockArea:
@@ -146,6 +147,7 @@ def compose(accelerator: str, target: str, estimates: Mapping[str, Estimate], to
             if piece.group == group
         ]
         blocks.append(_sum(group, parts, _how(found)))
+    unchecked = tuple(n for n, e in estimates.items() if e.kind != "measured" and e.error is None)
     return Area(
         accelerator=accelerator,
         target=target,
@@ -153,8 +155,16 @@ def compose(accelerator: str, target: str, estimates: Mapping[str, Estimate], to
         how=_how(estimates),
         tool=tool,
         errors=_errors(estimates),
-        unchecked=tuple(n for n, e in estimates.items() if e.kind != "measured" and e.error is None),
+        unchecked=unchecked,
+        unchecked_share=_share(estimates, unchecked),
     )
+
+
+def _share(estimates: Mapping[str, Estimate], names: Iterable[str]) -> float:
+    """Of some pieces in the first column that there is."""
+    column = next(c for c in COLUMNS if any(c in e.cost for e in estimates.values()))
+    cost = {piece.name: (1 + len(piece.copies)) * estimates[piece.name].cost[column] for piece in PIECES}
+    return sum(cost[name] for name in names) / sum(cost.values())
 
 
 def _errors(estimates: Mapping[str, Estimate]) -> dict[str, float]:

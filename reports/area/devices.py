@@ -43,6 +43,9 @@ COMPOSED: Mapping[str, Mapping[str, float]] = {
 """``pieces / whole - 1`` by target and column: the sum of the pieces of edge64 against one run of Yosys on the whole
 machine (docs/results/area.md). What a sum of pieces is known to be too large by, on this one machine."""
 
+UNCHECKED = 0.05
+"""Above this share of the area without a known error a device that it fits is one that it probably fits."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
@@ -60,8 +63,9 @@ class Taken:
 class DeviceFit:
     """An accelerator on one device, before placement and routing.
 
-    verdict : ``fits`` where the high ends of all resources do, ``does not fit`` where a low end does not, else
-    ``may not fit``. tightest : the column with the largest share.
+    verdict : ``fits`` where the high ends of all resources do (``probably fits`` where nothing checks the formulas of
+    more than ``UNCHECKED`` of the area), ``does not fit`` where a low end does not, else ``may not fit``.
+    tightest : the column with the largest share.
     """
 
     device: str
@@ -81,7 +85,7 @@ def fits(area: Area) -> tuple[DeviceFit, ...]:
 def _fit(area: Area, name: str, device: Device) -> DeviceFit:
     taken = tuple(_taken(area, column, of) for column, of in device.resources.items())
     if all(part.high <= part.of for part in taken):
-        verdict = "fits"
+        verdict = "probably fits" if area.unchecked_share > UNCHECKED else "fits"
     else:
         verdict = "does not fit" if any(part.low > part.of for part in taken) else "may not fit"
     tightest = max(taken, key=lambda part: part.used / part.of)

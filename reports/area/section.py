@@ -23,7 +23,7 @@ TITLES = {
 class TargetArea:
     """One target. ``columns`` are those of ``BlockArea`` that it has; ``total`` is the sum of ``blocks``.
 
-    how : begins with ``measured`` or ``modelled``. errors, unchecked : as in ``reports.area.area.Area``.
+    how : begins with ``measured`` or ``modelled``. errors, unchecked, unchecked_share : as in ``Area``.
     devices : how much of each device of the family it takes.
     reason : why there is no area here; then everything else is empty.
     """
@@ -37,6 +37,7 @@ class TargetArea:
     total: BlockArea | None
     errors: Mapping[str, float] = field(default_factory=dict)
     unchecked: tuple[str, ...] = ()
+    unchecked_share: float = 0.0
     devices: tuple[DeviceFit, ...] = ()
     reason: str = ""
 
@@ -67,5 +68,6 @@ def _target(config: AcceleratorConfig, name: str) -> TargetArea:
         total=found.total,
         errors=found.errors,
         unchecked=found.unchecked,
+        unchecked_share=found.unchecked_share,
         devices=fits(found),
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vitreous.reports.errors import ReportError
+from vitreous.spec.errors import near
 from vitreous.spec.storage import StorageError, read_toml
 
 Origin = Literal["measured", "published", "modelled", "assumed"]
@@ -264,6 +265,7 @@ def _path(name_or_path: str, *, drams: bool) -> Path:
         what, names = ("DRAM", named_drams()) if drams else ("technology", named_technologies())
         raise ReportError(
             f"Unknown {what} {name_or_path!r}; named ones are {', '.join(names)}, or give a .toml file"
+            f"{near(name_or_path, names)}"
         )
     return path
 

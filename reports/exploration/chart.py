@@ -7,6 +7,7 @@ from html import escape
 
 from vitreous.reports.draw import chart
 from vitreous.reports.draw.chart import Axis
+from vitreous.reports.exploration import front
 from vitreous.reports.exploration.exploration import ExploredPoint, Goal, Searched
 from vitreous.reports.exploration.pareto import best
 from vitreous.reports.formatting import figures3, grouped
@@ -33,6 +34,7 @@ def tick(value: float) -> str:
 
 def _dots(points: Sequence[ExploredPoint], x: Axis, y: Axis, across: Goal, up: Goal) -> str:
     parts = []
+    drawn: set[tuple[str, str, str]] = set()
     for point in sorted(points, key=lambda p: (p.front, p.feasible)):
         cx, cy = x(point.figures[across.figure]), y(point.figures[up.figure])
         name = "dot u-array" if point.front else "dot u-static" if point.feasible else "dot u-dram pale"
@@ -40,6 +42,10 @@ def _dots(points: Sequence[ExploredPoint], x: Axis, y: Axis, across: Goal, up: G
             f"point {point.number}: {across.name} {figures3(point.figures[across.figure])}, {up.name} "
             f"{figures3(point.figures[up.figure])}"
         )
+        place = (name, f"{cx:.1f}", f"{cy:.1f}")
+        if place in drawn and point.confirmation is None:
+            continue
+        drawn.add(place)
         radius = 4.5 if point.front else 3
         parts.append(
             f'<circle class="{name}" cx="{cx:.1f}" cy="{cy:.1f}" r="{radius}">'
@@ -50,13 +56,49 @@ def _dots(points: Sequence[ExploredPoint], x: Axis, y: Axis, across: Goal, up: G
     return "".join(parts)
 
 
+COMMON = ("energy_mj",)
+"""Figures whose range moves all points together: it says nothing about one against another, so it is not drawn."""
+
+
+def _interval(goal: Goal, point: ExploredPoint, images: int) -> tuple[float, float] | None:
+    return None if goal.figure in COMMON else front.interval(goal, point, images)
+
+
+def whiskered(searches: Sequence[Searched], goals: Sequence[Goal]) -> list[str]:
+    """The objectives whose intervals the pictures draw."""
+    points = [(p, s.images) for s in searches for p in s.front]
+    return [g.name for g in goals if any(_interval(g, p, images) for p, images in points)]
+
+
+def _whiskers(searched: Searched, x: Axis, y: Axis, across: Goal, up: Goal) -> str:
+    """The intervals of the front's points, one after the other."""
+    parts = []
+    for row in front.rows(searched, (across, up)):
+        cx, cy = x(row.point.figures[across.figure]), y(row.point.figures[up.figure])
+        for goal, axis in ((across, x), (up, y)):
+            ends = _interval(goal, row.point, searched.images)
+            if ends is not None:
+                low, high = axis(ends[0]), axis(ends[1])
+                level = axis is x
+                parts.append(
+                    chart.line("whisker", [(low, cy), (high, cy)] if level else [(cx, low), (cx, high)])
+                )
+    return "".join(parts)
+
+
+def _values(searched: Searched, known: Sequence[ExploredPoint], goal: Goal) -> list[float]:
+    """All that an axis must hold."""
+    ends = [_interval(goal, p, searched.images) for p in searched.front]
+    return [*(p.figures[goal.figure] for p in known), *(end for pair in ends if pair for end in pair)]
+
+
 def draw(searched: Searched, across: Goal, up: Goal, name: str, width: float, height: float) -> str:
     """One picture at one size; empty without points. ``name``: ``wide`` or ``narrow``."""
     known = [point for point in searched.points if point.figures]
     if not known:
         return ""
-    x = _axis([p.figures[across.figure] for p in known], 62, width - 24)
-    y = _axis([p.figures[up.figure] for p in known], height - 40, 22)
+    x = _axis(_values(searched, known, across), 62, width - 24)
+    y = _axis(_values(searched, known, up), height - 40, 22)
     edge = best((p, across.loss(p), up.loss(p)) for p in known if p.feasible)
     ticks = 4 if width < 400 else 6
     body = [
@@ -69,6 +111,7 @@ def draw(searched: Searched, across: Goal, up: Goal, name: str, width: float, he
         chart.text("center", (x.start + x.end) / 2, height - 6, title(across)),
         chart.text("", 4, 12, title(up)),
         chart.line("lead", [(x(p.figures[across.figure]), y(p.figures[up.figure])) for p in edge]),
+        _whiskers(searched, x, y, across, up),
         _dots(known, x, y, across, up),
     ]
     about = f"{searched.label}: {title(up)} over {title(across)} of {len(known)} designs"

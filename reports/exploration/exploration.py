@@ -19,7 +19,7 @@ from vitreous.reports.tables import csv_table
 from vitreous.spec.isa import COUNTERS
 from vitreous.spec.storage import write_text
 
-FORMAT = "vitreous.exploration/1"
+FORMAT = "vitreous.exploration/2"
 FILE = "exploration.json"
 EVENTS = frozenset(name for name, _ in COUNTERS if name not in NO_ENERGY and name != "cycles")
 """Counters of work: words, beats, columns, instructions. All others count cycles."""
@@ -109,7 +109,8 @@ class ExploredPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Searched:
-    """All points of one model for one target. ``measured_on``: what its accuracy was measured on, in a sentence."""
+    """All points of one model for one target. ``measured_on``: what its accuracy was measured on, in a sentence;
+    ``images``: on how many images, 0 where on none."""
 
     model: str
     technology: str
@@ -119,6 +120,7 @@ class Searched:
     memory_latency: int
     memory_throughput: int
     measured_on: str
+    images: int
     points: tuple[ExploredPoint, ...]
 
     @property

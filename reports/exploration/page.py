@@ -30,7 +30,7 @@ def page(found: Exploration) -> str:
 
 
 def _searched(found: Exploration, searched: Searched) -> list[str]:
-    refusals = Counter(_kind(point) for point in searched.points if not point.feasible)
+    refusals = Counter(reason_of(point) for point in searched.points if not point.feasible)
     varying = _varying(searched.front)
     figures = [goal.figure for goal in found.goals]
     extra = [f for f in ("lut", "ff", "dsp", "bram", "um2") if any(f in p.figures for p in searched.front)]
@@ -86,7 +86,7 @@ def _confirmed(searched: Searched) -> list[str]:
     ]
 
 
-def _kind(point: ExploredPoint) -> str:
+def reason_of(point: ExploredPoint) -> str:
     """The reason against a design, without sizes: what counts designs of one kind together."""
     if point.refusal.startswith("Layer"):
         return f"does not fit: {point.refusal.split(':')[0]}"

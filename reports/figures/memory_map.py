@@ -24,7 +24,7 @@ HOLDS = {
     Memory.W: "weights; keys and values of attention",
     Memory.R: "16-bit residual stream",
     Memory.S: "scores of one query tile, two slots",
-    Memory.P: "bias, multiplier and shift of output channels",
+    Memory.P: "bias, multiplier and shift of output channels; shifts of norms' channels",
 }
 
 

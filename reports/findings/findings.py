@@ -77,7 +77,7 @@ def findings(
     return Findings(
         limit=_limit(record, stalls),
         energy=_energy(energy),
-        fit=tuple(_fit(target) for target in area if target.devices),
+        fit=tuple(_fit(target) for target in area if target.devices or target.reason),
         changes=_changes(record),
     )
 
@@ -127,6 +127,9 @@ def _energy(section: EnergySection) -> str:
 
 
 def _fit(target: TargetArea) -> str:
+    family = target.title.partition(" (")[0]
+    if target.reason:
+        return f"Whether it fits a device of {family} is not known: {target.reason.rstrip('.')}."
     parts = []
     for device in target.devices:
         tight = next(part for part in device.taken if part.column == device.tightest)
@@ -136,7 +139,7 @@ def _fit(target: TargetArea) -> str:
             else f"{tight.used:,.0f} of {tight.of:,.0f}"
         )
         parts.append(f"{device.verdict} {device.device} ({device.board}; {share} {NAMES[device.tightest]})")
-    return f"On {target.title.partition(' (')[0]}, by the composed area, it {'; '.join(parts)}."
+    return f"On {family}, by the composed area, it {'; '.join(parts)}."
 
 
 NAMES = {"lut": "LUTs", "ff": "flip-flops", "dsp": "DSP blocks", "bram": "block memories"}

@@ -10,14 +10,16 @@ from typing import Any
 import jinja2
 
 from vitreous.reports import formatting
+from vitreous.reports.ablation import words as ablation_words
 from vitreous.reports.area.area import COLUMN_NAMES, COLUMN_TEXT
 from vitreous.reports.area.devices import COMPOSED
 from vitreous.reports.draw import colours, memory_chart, roofline_chart, timeline
 from vitreous.reports.energy import page as energy_page
-from vitreous.reports.exploration import chart as exploration_chart
+from vitreous.reports.exploration import words as exploration_words
 from vitreous.reports.exploration.exploration import ExploredPoint
 from vitreous.reports.figures.memory_map import runs
 from vitreous.reports.figures.schedule import EMPTY, QUEUES
+from vitreous.reports.page import brief
 from vitreous.reports.record.provenance import HOW_MEANING, HOW_SHORT
 from vitreous.reports.report import Report
 from vitreous.reports.units import page as unit_page
@@ -44,7 +46,7 @@ SECTIONS = (
     "sources",
     "configuration",
 )
-"""Templates in ``templates/sections``, in the order of the page."""
+"""Templates in ``templates/sections``, in the order of the page; the first is on the printed summary too."""
 CONTENTS = {
     "time": "Time",
     "schedule-section": "Schedule",
@@ -203,23 +205,12 @@ def _area_words(report: Report) -> dict[str, Any]:
 
 def _exploration_words(report: Report) -> dict[str, Any]:
     """The pictures of each search, and whether a point is the accelerator of this run, whatever its name."""
-    found = report.exploration
     own = {part: value for part, value in report.config.items() if part != "name"}
 
     def same_machine(point: ExploredPoint) -> bool:
         return point.config is not None and own == {p: v for p, v in point.config.items() if p != "name"}
 
-    searches = found.searches if found else ()
-    drawn = [(s, exploration_chart.pictures(s, found.goals)) for s in searches] if found else []
-    return {"explored": drawn, "same_machine": same_machine}
-
-
-def _ablation_words(report: Report) -> dict[str, Any]:
-    table = report.ablation
-    if table is None:
-        return {}
-    factors = [table.factors(row)[name] - 1 for row in table.rows for name in ("latency", "energy")]
-    return {"most_factor": max(factors) if max(factors) > 0 else 1.0}
+    return exploration_words.words(report.exploration, {}, same_machine, "elsewhere")
 
 
 def _layer_words(report: Report) -> dict[str, Any]:
@@ -240,20 +231,24 @@ def render(report: Report) -> str:
     """The page of ``report``: self-contained, light and dark, for screens of any width and for paper."""
     words: dict[str, Any] = {
         "r": report,
+        "own_baseline": report.ablation is not None and report.ablation.config == report.config,
         **_schedule_words(report),
         **_layer_words(report),
         **_roofline_words(report),
         **energy_page.words(report),
         **_area_words(report),
         **_exploration_words(report),
-        **_ablation_words(report),
+        **ablation_words.words(report.ablation, "elsewhere"),
         **_memory_words(report),
         **_unit_words(report),
+        **brief.words(report),
     }
     made = environment()
-    body = "\n".join(made.get_template(f"sections/{name}.html").render(words) for name in SECTIONS)
+    top, *rest = [made.get_template(f"sections/{name}.html").render(words) for name in SECTIONS]
+    body = "\n".join(rest)
     return made.get_template("index.html").render(
         words,
+        summary=top,
         body=body,
         contents=contents(body, CONTENTS),
         style=style(),

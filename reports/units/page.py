@@ -65,6 +65,15 @@ def _what(row: UnitRow) -> str:
     return f"`{row.variant}` ({row.formats}{cost})"
 
 
+def _unlike_default(units: Units, chosen: UnitRow) -> str:
+    """What the default softmax does instead of the chosen one; nothing where they are the same."""
+    default = next((row for row in units.of("softmax") if row.default), chosen)
+    if default is chosen or not default.scores:
+        return ""
+    error = max(s.largest for s in default.scores)
+    return f" (the default, {_what(default)}, errs by {number(error)}; it takes {default.safe})"
+
+
 def advice(units: Units) -> str:
     """Which variant to choose and why, from the figures: the cheapest that keeps stated limits."""
     said = []
@@ -78,7 +87,7 @@ def advice(units: Units) -> str:
         said.append(
             f"For softmax take {_what(softmax)}: the cheapest at {LANES} lanes that keeps its error "
             f"({number(error)}) within 1/1024 and row sums within {SUM_LIMIT:.0%} on every stated distribution up to "
-            "4096 keys"
+            f"4096 keys{_unlike_default(units, softmax)}"
         )
     rows = units.of("gelu")
     fine = _cheapest(

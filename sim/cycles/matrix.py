@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import assert_never
 
 from vitreous.sim.cycles.ports import Client
 from vitreous.sim.cycles.timing import matrix_timing
@@ -51,7 +52,7 @@ class MatrixModel:
     Each pass of a tile counts as a tile, but only the last one has columns. The last tile of a score row is later
     where the softmax still goes through the previous row.
 
-    stored : memories that a STORE reads: who reads X and W matters to nothing else.
+    watched : memories whose reads matter to others: those that a STORE reads, and P where a NORM reads shifts.
     reads, writes, fed : the cycles in which it uses the memories' ports and its array.
     """
 
@@ -59,19 +60,19 @@ class MatrixModel:
         self,
         config: AcceleratorConfig,
         complete: Callable[[int], None],
-        stored: Container[Memory] = frozenset(Memory),
+        watched: Container[Memory] = frozenset(Memory),
     ) -> None:
         check_queue(Queue.MATRIX, Opcode.MATMUL)
         self._lanes, self._depth = config.array.lanes, config.array.depth
         self._timing = matrix_timing(config)
-        self._stored, self._complete = stored, complete
+        self._watched, self._complete = watched, complete
         self._kinds: dict[tuple[int, ...], _Kind] = {}
         self.ready: int | None = 0
         self._fed = -1  # the last cycle in which the operand sequencer was active
         self._end = -(1 << 20)  # the last word of the last tile
         self._score_free = -(1 << 20)  # the earliest end of the next score row
         self._done = -1
-        self.reads = {memory: Client() for memory in (Memory.X, Memory.W, Memory.R)}
+        self.reads = {memory: Client() for memory in (Memory.X, Memory.W, Memory.R, Memory.P)}
         self.writes = {memory: Client() for memory in (Memory.X, Memory.W, Memory.R)}
         self.stall_readout = self.stall_parameters = 0
         self.active: list[
@@ -138,6 +139,8 @@ class MatrixModel:
         if scores:
             finish += timing.result + timing.score + timing.again * columns - timing.write
         together = tiles if by_lanes else count - scores
+        whole = (tiles - 1) * lanes  # columns of a score row before its last tile
+        before, last = ({**i, "columns": whole}, {**i, "columns": columns - whole}) if scores else (i, i)
         return _Kind(
             k=i["k_words"],
             by_lanes=by_lanes,
@@ -147,21 +150,23 @@ class MatrixModel:
             period=period,
             scored=2 * lanes - 1 + timing.again * columns,
             finish=finish,
-            uses=tuple(self._uses(i, together, tiles, period)) if together else (),
-            last_uses=tuple(self._uses(i, 1, tiles, period)) if scores else (),
+            uses=tuple(self._uses(before, together, tiles, period)) if together else (),
+            last_uses=tuple(self._uses(last, 1, 1, period)) if scores else (),
         )
 
     def _uses(self, i: dict[str, int], count: int, tiles: int, period: int) -> Iterator[_Use]:
         """Ports that ``count`` tiles use, of which ``tiles`` make a row, after the end of the first."""
         timing, k = self._timing, i["k_words"]
         words = timing.read + 1 - k
-        if Memory.W in self._stored:
+        if Memory.W in self._watched:
             yield self.reads[Memory.W], words, count, period, k, 1
-        if i["operands"] != Operands.SW and Memory.X in self._stored:
+        if i["operands"] != Operands.SW and Memory.X in self._watched:
             yield self.reads[Memory.X], words, count, period, k, 1
         planes = 1 + i["extra_planes"]
         readout = (planes - 1) * period + timing.column
         count, tiles, period = count // planes, tiles // planes, period * planes
+        if Memory.P in self._watched:
+            yield from self._parameters(Scale(i["scale"]), readout, i, count, tiles, period)
         destination = Memory(i["destination"])
         if destination is Memory.R:
             yield from self._columns(self.writes[Memory.R], readout + timing.result, i, count, tiles, period)
@@ -171,6 +176,21 @@ class MatrixModel:
                 )
         elif destination is not Memory.S:
             yield from self._words(self.writes[destination], readout + timing.write, i, count, tiles, period)
+
+    def _parameters(
+        self, scale: Scale, readout: int, i: dict[str, int], count: int, tiles: int, period: int
+    ) -> Iterator[_Use]:
+        """A word of P for each column, or one for each lane before a row of tiles, or none."""
+        lanes = self._lanes
+        match scale:
+            case Scale.COLUMN | Scale.TENSOR:
+                yield from self._columns(self.reads[Memory.P], readout, i, count, tiles, period)
+            case Scale.LANE:
+                yield self.reads[Memory.P], 1 - lanes - i["k_words"], 1, lanes, lanes, 1
+            case Scale.SOFTMAX:
+                pass
+            case _:
+                assert_never(scale)
 
     def _columns(
         self, client: Client, start: int, i: dict[str, int], count: int, tiles: int, period: int

@@ -78,11 +78,11 @@ class _Machine:
         tokens = Tokens()
         self._queues = queues = {q: IssueQueue(clock, q, config.queue.depth, tokens) for q in Queue}
         bus = ReadBus(clock, timing)
-        stored = {Memory(i["memory"]) for i in program.instructions if i.opcode is Opcode.STORE}
-        self._matrix = matrix = MatrixModel(config, queues[Queue.MATRIX].complete, stored)
-        row = VectorModel(
-            config, clock, matrix.reads[Memory.R], matrix.writes[Memory.X], queues[Queue.VECTOR].complete
-        )
+        watched = {Memory(i["memory"]) for i in program.instructions if i.opcode is Opcode.STORE}
+        if any(i.opcode is Opcode.NORM and i["shifted"] for i in program.instructions):
+            watched.add(Memory.P)
+        self._matrix = matrix = MatrixModel(config, queues[Queue.MATRIX].complete, watched)
+        row = VectorModel(config, clock, matrix, queues[Queue.VECTOR].complete)
         notice = min(matrix.notice, row.notice)
         writes = {
             Memory.X: Port(matrix.writes[Memory.X], row.writes_x, notice=notice),

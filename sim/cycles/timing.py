@@ -12,6 +12,7 @@ from vitreous.hw.matrix.operand_sequencer import OperandSequencer
 from vitreous.hw.matrix.packer import Packer
 from vitreous.hw.matrix.scores import Scores
 from vitreous.hw.store import store, store_words
+from vitreous.hw.vector.shifts import ChannelShifts
 from vitreous.hw.vector.vector_unit import RowCycles, row_cycles
 from vitreous.hw.vector.words import NormWords
 from vitreous.spec.config import AcceleratorConfig
@@ -46,9 +47,10 @@ class MatrixTiming:
 
 @dataclass(frozen=True)
 class RowTiming(RowCycles):
-    """places : words that may be on their way to a port."""
+    """places : words that may be on their way to a port. shifts : from the read of a word of shifts to its use."""
 
     places: int
+    shifts: int
 
 
 @lru_cache(maxsize=64)
@@ -71,4 +73,6 @@ def matrix_timing(config: AcceleratorConfig) -> MatrixTiming:
 @lru_cache(maxsize=64)
 def row_timing(config: AcceleratorConfig) -> RowTiming:
     """Of the vector unit of ``config``."""
-    return RowTiming(**asdict(row_cycles(config)), places=NormWords(config).depth)
+    return RowTiming(
+        **asdict(row_cycles(config)), places=NormWords(config).depth, shifts=ChannelShifts.LATENCY
+    )

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from vitreous.sim.cycles.events import Clock, Phase
+from vitreous.sim.cycles.matrix import MatrixModel
 from vitreous.sim.cycles.ports import Client, Follower, Port
 from vitreous.sim.cycles.timing import row_timing
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Instruction, Opcode, Queue, check_queue
-from vitreous.spec.layout import ceil_div
+from vitreous.spec.isa import Instruction, Memory, Opcode, Queue, check_queue
+from vitreous.spec.layout import SHIFTS_PER_WORD, ceil_div
 from vitreous.spec.opcodes.norm import has_mean_pass
 
 
@@ -23,25 +24,22 @@ class _Pass(Enum):
 
 
 class VectorModel:
-    """``reads``, ``writes_x``, ``writes_r``: when it uses the ports of R and X."""
+    """``reads``, ``writes_x``, ``writes_r``: when it uses the ports of R and X. Nothing waits for its reads of P."""
 
     def __init__(
-        self,
-        config: AcceleratorConfig,
-        clock: Clock,
-        matrix_reads: Client,
-        matrix_writes: Client,
-        complete: Callable[[int], None],
+        self, config: AcceleratorConfig, clock: Clock, matrix: MatrixModel, complete: Callable[[int], None]
     ) -> None:
         check_queue(Queue.VECTOR, Opcode.NORM, Opcode.POOL)
         self._config, self._timing, self._depth = config, row_timing(config), config.array.depth
         self._clock, self._complete = clock, complete
-        self._in, self._out = Port(matrix_reads), Port(matrix_writes)
+        self._in, self._out = Port(matrix.reads[Memory.R]), Port(matrix.writes[Memory.X])
+        self._shifts = Port(matrix.reads[Memory.P])
         self.ready: int | None = 0
-        self.reads, self.writes_x, self.writes_r = Follower(matrix_reads), Client(), Client()
+        self.reads, self.writes_x, self.writes_r = Follower(matrix.reads[Memory.R]), Client(), Client()
         self._channels = self._words = self._columns_of_a_word = 0
+        self._shifted = False
         self._passes: deque[_Pass] = deque()
-        self._at = 0
+        self._at = self._tile = 0
         self._check = 0
         self.release: Callable[[int], None]
 
@@ -63,6 +61,7 @@ class VectorModel:
         else:
             tile = [_Pass.MEAN] * has_mean_pass(i, self._config) + [_Pass.STATISTICS, _Pass.NORMALIZE]
             self._passes = deque(i["row_tiles"] * tile)
+            self._shifted, self._tile = bool(i["shifted"]), self._at
             self._read()
 
     def _read(self) -> None:
@@ -89,11 +88,23 @@ class VectorModel:
 
     def _pass_end(self) -> int:
         """The last read, as far as is known; in the normalize pass a word begins when there is a place for it."""
-        end = self._in.after(self._at, self._channels)
+        if self._passes[0] is not _Pass.NORMALIZE:
+            return self._in.after(self._at, self._channels)
+        end = self._shifted_end() if self._shifted else self._in.after(self._at, self._channels)
         words = self._words - self._timing.places
-        if self._passes[0] is _Pass.NORMALIZE and words > 0:
+        if words > 0:
             end = max(end, self._out.after(self._first_write(), words) + self._depth)
         return end
+
+    def _shifted_end(self) -> int:
+        """The same where a column also waits for its shift: each word of shifts is asked for when the one before is in
+        use, the first one when the tile begins."""
+        asked, at = self._tile, self._at
+        for channel in range(0, self._channels, SHIFTS_PER_WORD):
+            there = self._shifts.after(asked, 1) + self._timing.shifts
+            asked = max(there, at) if channel else there
+            at = self._in.after(max(there, at), min(SHIFTS_PER_WORD, self._channels - channel)) + 1
+        return at - 1
 
     def _end_pass(self, end: int) -> None:
         """Mean and scale of every lane lie between the passes of a tile; the next tile follows at once."""
@@ -104,7 +115,7 @@ class VectorModel:
             case _Pass.STATISTICS:
                 self._at = end + 1 + self._timing.scale
             case _Pass.NORMALIZE:
-                self._at = end + 1
+                self._at = self._tile = end + 1
         if self._passes:
             self._read()
         else:

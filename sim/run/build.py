@@ -23,7 +23,7 @@ from vitreous.sim.errors import SimulationError
 from vitreous.sim.run import toolchain
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
-from vitreous.spec.folders import SIMULATORS
+from vitreous.spec.folders import SIMULATORS, can_write
 
 TOP = "bench"
 PORTS = (
@@ -92,18 +92,19 @@ def _digest(*contents: bytes, options: tuple[object, ...] = ()) -> str:
     return state.hexdigest()[:16]
 
 
+def require_folder(root: str | Path) -> None:
+    """Make the folder of compiled simulators. Raises SimulationError where it cannot be written."""
+    if not can_write(Path(root)):
+        raise SimulationError(
+            f"The folder of compiled simulators {root} cannot be written; name another with --build-dir"
+        )
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Two processes that want the same build: one builds, the other waits. Raises SimulationError."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        handle = open(folder.with_name(f"{folder.name}.lock"), "w")  # noqa: SIM115
-    except OSError as error:
-        raise SimulationError(
-            f"The folder of compiled simulators {folder.parent} cannot be written ({error.strerror}); "
-            "name another with --build-dir"
-        ) from None
-    with handle:
+    require_folder(folder.parent)
+    with open(folder.with_name(f"{folder.name}.lock"), "w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 

@@ -13,13 +13,15 @@ from vitreous.spec.storage import StorageError, read_pair, write_pair
 
 FORMAT = "vitreous-graph-3"
 FORMAT_2 = "vitreous-graph-2"
-"""Had norms without ``channel_shifts``: no channel was shifted."""
+"""Had norms without ``channel_shifts``: no channel was shifted; and one row selected, or the mean of all."""
 FORMAT_1 = "vitreous-graph-1"
 """Had one input and one output, no ``rows_from`` (every number of rows was constant), and at first "gelu" for what is
 "activation" now: what it says has the same meaning here. Its norms are those of format 2.
 """
 _FORMER_OPS = {"gelu": "activation"}
 _NORMS = (Op.LAYERNORM, Op.RMSNORM)
+_FORMER_MEANING: dict[str, dict[str, int]] = {Op.SELECT_TOKEN: {"count": 1}, Op.MEAN_TOKENS: {"first": 0}}
+"""What a node of format 2 meant, which had not these attributes."""
 
 
 def save(graph: Graph, path: str | Path) -> Path:
@@ -109,12 +111,13 @@ def _from_format_1(text: dict[str, Any]) -> dict[str, Any]:
 def _from_format_2(
     arrays: dict[str, np.ndarray], text: dict[str, Any]
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The same graph in today's words: every norm has shifts, all of them zero."""
+    """The same graph in today's words: every norm has shifts, all of them zero; rows are taken one by one, or all."""
     widths = {t["name"]: t["shape"][-1] for t in text["tensors"]}
     norms = [node for node in text["nodes"] if node["op"] in _NORMS]
     zeros = {f"{n['name']}.channel_shifts": np.zeros(widths[n["inputs"][0]], np.uint8) for n in norms}
-    nodes = [
-        {**node, "constants": [*node["constants"], "channel_shifts"]} if node["op"] in _NORMS else node
-        for node in text["nodes"]
-    ]
+    nodes = []
+    for node in text["nodes"]:
+        shifted = ["channel_shifts"] if node["op"] in _NORMS else []
+        attributes = {**_FORMER_MEANING.get(node["op"], {}), **node["attributes"]}
+        nodes.append({**node, "attributes": attributes, "constants": [*node["constants"], *shifted]})
     return {**arrays, **zeros}, {**text, "format": FORMAT, "nodes": nodes}

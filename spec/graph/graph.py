@@ -11,7 +11,7 @@ from vitreous.spec.graph.infer import infer
 from vitreous.spec.graph.node import GraphError, Node, Op, Tensor
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Graph:
     """A whole quantized model.
 
@@ -29,6 +29,10 @@ class Graph:
     macs: int = 0
     preprocessing: Mapping[str, list[float]] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        takes = ", ".join(str(list(entry.shape)) for entry in self.inputs)
+        return f"<Graph {self.name}: {takes}, {len(self.nodes)} operations, {self.macs:,} MAC>"
 
     def __post_init__(self) -> None:
         self._check_order()

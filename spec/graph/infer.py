@@ -176,19 +176,27 @@ def _requantize_rows(node: Node, inputs: Inputs) -> Types:
 
 
 def _select_token(node: Node, inputs: Inputs) -> Types:
-    """[T, D] -> [1, D] of the same dtype: fixes the number of rows. Where T comes from data, it is the interpreter that
-    refuses a row that is not there.
+    """[T, D] -> [count, D] of the same dtype: fixes the number of rows. Where T comes from data, it is the interpreter
+    that refuses a row that is not there.
     """
     x = operand(node, inputs, 0, tuple(DTYPE_BITS), ("T", "D"))
     index = least(node, "index", 0)
     if index >= x.shape[0]:
         raise node.error(f"attribute index must be in 0..{x.shape[0] - 1}, not {index}")
-    return (matrix(x.dtype, Rows(1), x.shape[1]),)
+    count = least(node, "count", 1)
+    if index + count > x.shape[0]:
+        raise node.error(f"attribute count must be in 1..{x.shape[0] - index}, not {count}")
+    return (matrix(x.dtype, Rows(count), x.shape[1]),)
 
 
 def _mean_tokens(node: Node, inputs: Inputs) -> Types:
-    """int16 [T, D] -> int16 [1, D]: fixes the number of rows. T must be constant, for its inverse is."""
+    """int16 [T, D] -> int16 [1, D]: fixes the number of rows. T must be constant, for the inverse of how many there are
+    from ``first`` on is.
+    """
     x = operand(node, inputs, 0, "int16", ("T", "D"))
+    first = least(node, "first", 0)
+    if first >= x.shape[0]:
+        raise node.error(f"attribute first must be in 0..{x.shape[0] - 1}, not {first}")
     constant_rows(node, inputs)
     return (matrix("int16", Rows(1), x.shape[1]),)
 

@@ -82,8 +82,8 @@ SIGNATURES: dict[Op, Signature] = {
     ),
     Op.CONTEXT: Signature(2, {"heads": int}),
     Op.REQUANTIZE_ROWS: Signature(3, {"heads": int, "zero_point": int}),
-    Op.SELECT_TOKEN: Signature(1, {"index": int}),
-    Op.MEAN_TOKENS: Signature(1, {"multiplier": int, "shift": int}),
+    Op.SELECT_TOKEN: Signature(1, {"index": int, "count": int}),
+    Op.MEAN_TOKENS: Signature(1, {"multiplier": int, "shift": int, "first": int}),
     Op.OUTPUT: Signature(1),
 }
 
@@ -139,7 +139,8 @@ def matrix(dtype: str, rows: Rows, columns: int) -> TensorType:
 class Tensor:
     """A tensor of the graph, its own number format beside it: ``value = scale * (integer - zero_point)``.
 
-    shape, rows_from : as ``TensorType``. scale : 0 where no single real scale exists.
+    shape, rows_from : as ``TensorType``. scale : 0 where no single real scale exists; of a norm's result that of a
+    channel which is not shifted: ``scale * 2**channel_shifts[c]`` is that of channel c.
     """
 
     name: str

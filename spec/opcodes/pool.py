@@ -14,6 +14,7 @@ FIELDS = (
     Field("channels", 16),
     Field("row_tiles", 12),
     Field("tokens", 16),
+    Field("first", 8),
     Field("o_base", 16),
     Field("multiplier", 15),
     Field("shift", 6),
@@ -35,7 +36,7 @@ def counts(i: Fields, config: AcceleratorConfig) -> Counter[str]:
 
 def line(i: Fields, config: AcceleratorConfig, moved: Accesses) -> str:
     """Tokens and constants."""
-    return f"{moved}; mean of {i['tokens']} tokens, m {i['multiplier']} s {i['shift']}"
+    return f"{moved}; mean of tokens {i['first']}..{i['tokens'] - 1}, m {i['multiplier']} s {i['shift']}"
 
 
 POOL = OpcodeSpec(Queue.VECTOR, FIELDS, accesses, counts, line, counted=("channels", "row_tiles"))

@@ -28,6 +28,7 @@ def test_every_unit_equals_golden(group: str) -> None:
         ("probabilities", SOFTMAX_VARIANTS),
         ("activation", ACTIVATION_VARIANTS),
         ("norms", ("one_pass", "two_pass")),
+        ("columns", ("one_pass", "two_pass")),
         ("products", ("plain", "accumulate", "packed")),
     ],
 )

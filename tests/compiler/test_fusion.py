@@ -59,7 +59,7 @@ def test_the_operations_of_a_block() -> None:
     assert isinstance(second, Linear)
     assert second.residual == "blocks.0.add1"
     assert isinstance(last, Norm)
-    assert last.token == 0
+    assert last.tokens == range(1)
 
 
 def test_relu_and_pooling() -> None:

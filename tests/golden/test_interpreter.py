@@ -320,7 +320,13 @@ def test_a_row_that_is_not_there() -> None:
     """Which row is selected is checked against the bound when the graph is made, and against the data when it runs."""
     nodes = (
         Node(op=Op.INPUT, name="input", outputs=("x",)),
-        Node(op=Op.SELECT_TOKEN, name="select", inputs=("x",), outputs=("row",), attributes={"index": 3}),
+        Node(
+            op=Op.SELECT_TOKEN,
+            name="select",
+            inputs=("x",),
+            outputs=("row",),
+            attributes={"index": 3, "count": 1},
+        ),
         Node(op=Op.OUTPUT, name="output", inputs=("row",), outputs=("y",)),
     )
     tensors = {

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tests.support.quant.border import assert_border, noise_ratios
-from tests.support.quant.zoo import Shape, Vit, images
+from tests.support.quant.zoo import FUNCTION, Shape, Vit, images
 from vitreous.golden.interpreter import run, run_batch
 from vitreous.models import catalog
 from vitreous.models.macs import macs
@@ -25,6 +25,7 @@ from vitreous.quant.pipeline import lower, observe
 from vitreous.spec import graph as spec_graph
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.images import quantize_images, real_values
+from vitreous.spec.variants import FUNCTIONS, ActivationFunction
 
 torch.set_num_threads(1)
 
@@ -55,6 +56,16 @@ SHAPES = {
     "rms norm and silu decomposed": Shape(
         norm="decomposed rms", activation="decomposed silu", class_token=False, layer_scale=True
     ),
+    "tanh-GELU": Shape(activation="gelu tanh"),
+    "quick GELU": Shape(activation="quick"),
+    "registers": Shape(registers=2),
+    "mean of the patches": Shape(head="patch mean", registers=1),
+    "mean after the norm": Shape(head="mean after norm", class_token=False, classes=20),
+    "mean of the patches after the norm": Shape(head="patch mean after norm", registers=1),
+    "class token beside the mean of the patches": Shape(head="token and patch mean", registers=1),
+    "mean of two heads": Shape(head="two tokens", registers=1),
+    "a norm before the first layer": Shape(start_norm=True, depth=2),
+    "patches by reshape": Shape(patches="reshape", image=(3, 8, 12)),
     "many tokens": Shape(image=(1, 18, 16), patch=2, dim=8, class_token=False),
 }
 
@@ -77,7 +88,8 @@ def test_border(name: str) -> None:
     shape = SHAPES[name]
     pixels = images(shape, 4)
     calibrated = observe(Vit(shape, seed=len(name)), pixels, MINMAX)
-    activation = ActivationConfig(function="silu" if "silu" in shape.activation else "gelu")
+    function = FUNCTION.get(shape.activation, ActivationFunction.GELU)
+    activation = ActivationConfig(function=function, range=FUNCTIONS[function].usual_range)
     graph = lower(calibrated, name=name, scheme=MINMAX, activation=activation)
     assert_border(graph, calibrated.encoder, pixels, LEAST)
 

@@ -7,17 +7,19 @@ import pytest
 import torch
 
 from tests.support.quant.border import assert_border
+from tests.support.quant.zoo import FUNCTION, Shape, Vit, images
 from tests.support.tree import EXAMPLES
 from vitreous.compiler import compile
-from vitreous.golden.interpreter import run
+from vitreous.golden.interpreter import run, run_batch
 from vitreous.golden.machine import Machine
 from vitreous.models import catalog
 from vitreous.quant import QuantError, QuantScheme, quantize
 from vitreous.quant.pipeline import lower, observe
-from vitreous.spec.config import AcceleratorConfig, load_accelerator
+from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, load_accelerator
 from vitreous.spec.graph import Op
-from vitreous.spec.images import quantize_images
+from vitreous.spec.images import quantize_images, real_values
 from vitreous.spec.isa import Opcode
+from vitreous.spec.variants import FUNCTIONS, ActivationFunction
 
 torch.set_num_threads(1)
 
@@ -69,3 +71,42 @@ def test_an_accelerator_with_gelu_refuses_it(model: catalog.LoadedModel) -> None
         quantize(
             model.module, model.calibration[:1], name="v", activation=load_accelerator("edge64").activation
         )
+
+
+FORMS = {
+    "tanh-GELU, mean of the patches": Shape(activation="tanh", head="patch mean", registers=1),
+    "quick GELU, mean after the norm": Shape(activation="quick", head="mean after norm", class_token=False),
+    "mean of the patches after the norm": Shape(head="patch mean after norm", registers=5),
+    "class token beside the mean of the patches": Shape(head="token and patch mean", registers=2, depth=2),
+    "mean of two heads": Shape(head="two tokens", registers=1, classes=9),
+    "a norm before the first layer": Shape(start_norm=True, depth=2),
+    "rms norm before the first layer": Shape(start_norm=True, norm="rms", head="mean after norm"),
+}
+
+
+@pytest.mark.parametrize("lanes", [4, 8])
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_start_and_head_runs(form: str, lanes: int) -> None:
+    """Quantized, compiled and executed, a tensor at a time as its integer graph says, in the latest order that tokens
+    permit; the logits are those of the float model."""
+    shape = FORMS[form]
+    model, pixels = Vit(shape), images(shape, 4)
+    function = FUNCTION.get(shape.activation, ActivationFunction.GELU)
+    config = AcceleratorConfig(
+        array=ArrayConfig(lanes=lanes, depth=2),
+        activation=ActivationConfig(function=function, range=FUNCTIONS[function].usual_range),
+    )
+    graph = quantize(
+        model, pixels, name="form", scheme=QuantScheme(observer="minmax"), activation=config.activation
+    )
+    program = compile(graph, config, observe=True)
+    integers = quantize_images(graph, pixels.numpy())
+    for image in integers[:2]:
+        wanted = run(graph, image, keep=True)
+        found = Machine(config).run(program, image, order="late").tensors
+        for name, tensor in found.items():
+            np.testing.assert_array_equal(tensor, wanted[name], err_msg=name)
+    with torch.no_grad():
+        expected = model.eval()(pixels).numpy()
+    logits = real_values(graph.output, run_batch(graph, integers)).reshape(expected.shape)
+    assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.99

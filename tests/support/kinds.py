@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.support.tree import ROOT
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, NormConfig, SoftmaxConfig
-from vitreous.spec.counters import HardwareCounter
+from vitreous.spec.counters import MATRIX_IDLE, HardwareCounter
 from vitreous.spec.graph import SIGNATURES, Op
 from vitreous.spec.isa import OPCODES, ErrorCode, Instruction, Memory, Opcode, Queue, Scale, make
 from vitreous.spec.variants import (
@@ -300,6 +300,7 @@ KINDS: Mapping[str, tuple[Place, ...]] = {
         Place("hw/accelerator.py", lambda: _events(), lambda: HardwareCounter),
         Place("sim/cycles/model.py", lambda: _predicted(), lambda: HardwareCounter),
         Place("reports/energy/event_costs.py", lambda: _costed(AcceleratorConfig()), lambda: HardwareCounter),
+        Place("reports/findings/findings.py", lambda: _causes(), lambda: MATRIX_IDLE),
         Place("docs/machine.md", lambda: words("docs/machine.md", HardwareCounter), lambda: HardwareCounter),
     ),
     "memory": (
@@ -333,6 +334,12 @@ KINDS: Mapping[str, tuple[Place, ...]] = {
         Place("hw/matrix/parameters.py", lambda: named("hw/matrix", Scale), lambda: Scale),
     ),
 }
+
+
+def _causes() -> Iterable[HardwareCounter]:
+    from vitreous.reports.findings.findings import CAUSES
+
+    return CAUSES
 
 
 def _events() -> Iterable[str]:

@@ -144,6 +144,11 @@ def test_light_commands_import_no_torch(words: Sequence[str]) -> None:
             "--target must be one of generic, ultrascale-plus, not 'ecp5'",
         ),
         ("rtl -a edge7 --out x", "Unknown accelerator 'edge7'; named ones are edge1024, "),
+        ("run fashion-vit --calibration no.npz", "--calibration no.npz does not exist; give an .npz file"),
+        (
+            "run fashion-vit --test-images 600",
+            "Fashion-MNIST: the first 512 test images: 600 test images were",
+        ),
         ("rtl -a none.toml --out x", "Cannot read the accelerator file none.toml: No such file"),
         ("run vgg --out x", "unknown model 'vgg'; known are fashion-vit, deit-tiny, deit-small"),
         ("run fashion-vit --images 0 --out x", "Invalid value for '--images': "),
@@ -151,8 +156,12 @@ def test_light_commands_import_no_torch(words: Sequence[str]) -> None:
         ("quantize fashion-vit --out graph.bin", "--out must end in .safetensors, not 'graph.bin'"),
         ("quantize fashion-vit --observer guess --out g.safetensors", "observer must be one of"),
         (
-            "quantize fashion-vit --calibration 0 --out g.safetensors",
-            "fashion-vit has 256 calibration images; 0 were asked for",
+            "quantize fashion-vit --calibration-images 0 --out g.safetensors",
+            "--calibration-images must be at least 1, not 0",
+        ),
+        (
+            "quantize fashion-vit --calibration-images 257 --out g.safetensors",
+            "fashion-vit has 256 calibration images; 257 were asked for",
         ),
         ("quantize fashion-vit --checkpoint no.safetensors --out g.safetensors", ""),
         ("compile no.safetensors -a edge64 --out p.safetensors", "no.safetensors does not exist"),
@@ -212,7 +221,7 @@ def test_truncated_graph_and_program_are_refused(capsys: pytest.CaptureFixture[s
     [
         (np.zeros((2, 1, 4, 5), np.int8), "Images must have the shape [n, 1, 4, 4], not [1, 1, 4, 5]"),
         (np.zeros((2, 1, 4, 4), np.uint8), "Images must be int8 or normalised floats, not uint8"),
-        (np.zeros((0, 1, 4, 4), np.int8), "images.npy holds 0 images; 1 were asked for"),
+        (np.zeros((0, 1, 4, 4), np.int8), "images.npy has 0 images; 1 were asked for"),
     ],
 )
 def test_images_that_do_not_fit_are_refused(
@@ -233,7 +242,7 @@ def test_float_images_need_the_graph(capsys: pytest.CaptureFixture[str], tmp_pat
         refused(*words, capsys=capsys) == "Images of type float32 need the integer graph: give --graph FILE"
     )
     sentence = refused("simulate", program, "--out", tmp_path / "x", capsys=capsys)
-    assert sentence == "Give the images either with --images FILE or with --model MODEL"
+    assert sentence == "Give the images with one of --images FILE, --model MODEL and --test DATA"
     (tmp_path / "images.npy").write_bytes(b"not an array")
     assert "Cannot read images from" in refused(*words, capsys=capsys)
 

@@ -25,6 +25,7 @@ DISTRIBUTED = "More than one worker needs the package distributed: pip install '
 COMPILER = "g++ was not found on PATH: it compiles the simulation; install it (Debian: apt install g++)"
 MAKE = "make was not found on PATH: it builds the simulation; install it (Debian: apt install make)"
 PERL = "perl was not found on PATH: it runs Verilator's driver script; install it (Debian: apt install perl)"
+FOLDER = "The folder of compiled simulators /proc/none cannot be written; name another with --build-dir"
 
 RUN = ["run", "fashion-vit", "-a", "edge64", "--out", "out"]
 ABLATE = ["ablate", "fashion-vit", "-a", "edge64", "--rtl", "--out", "out"]
@@ -69,6 +70,9 @@ def hide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
         ("verilator", RUN, VERILATOR),
         ("make", ABLATE, MAKE),
         ("perl", EXPLORE, PERL),
+        ("nothing", [*RUN, "--build-dir", "/proc/none"], FOLDER),
+        ("nothing", [*ABLATE, "--build-dir", "/proc/none"], FOLDER),
+        ("nothing", [*EXPLORE, "--build-dir", "/proc/none"], FOLDER),
     ],
 )
 def test_what_is_missing_is_named_before_any_work(

@@ -79,9 +79,8 @@ def defaults(main: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> di
 # What is no figure: names, widths that are a concept here, versions of others, statuses that tests/vitreous/test_cli.py
 # checks.
 NAMES = (
-    r"edge\d+|ECP5(?:-85k)?|ULX3S|AXI4|float64|int8|UltraScale\+|W8A8|Apache-2\.0|-g2005|-g2012"
-    r"|probability-bits auto\|8\|16"
-    r"|8-bit weights|of 16 bits|With 8 bits|status [12]\b|\bcocotb \d|:8786|`[^`\n]*`"
+    r"edge\d+|ECP5(?:-85k)?|ULX3S|AXI4|float64|int8|Apache-2\.0|8-bit weights|of 16 bits|With 8 bits"
+    r"|status [12]\b|`[^`\n]*`"
 )
 FIGURES = {
     "multipliers": r"\((\d+) multiply-accumulates a cycle as (\d+)×(\d+) lanes, (\d+) deep\)",

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.numbers import SCORE
 from vitreous.spec.softmax import limits
 from vitreous.spec.variants import (
     ACTIVATIONS,
@@ -123,19 +124,22 @@ def _softmax_latency(config: SoftmaxConfig) -> str:
 def _softmax_entry(config: SoftmaxConfig) -> Entry:
     known = limits(config)
     reach = f"rows of 1 to {known.max_keys} keys (enforced by quant, compiler and golden)"
-    if config.variant is SoftmaxVariant.ITA:
-        reach += "; scores within 4 octaves of 0, beyond they saturate"
+    octaves = 4 if config.variant is SoftmaxVariant.ITA else (SCORE.maximum + 1) >> config.fraction_bits
+    reach += f"; scores within {octaves} octaves of 0, beyond they saturate"
+    further = "" if config.fraction_bits == SoftmaxConfig().fraction_bits else f"_{config.fraction_bits}"
     return Entry(
-        name=f"softmax_{config.variant}_{config.probability_bits}",
+        name=f"softmax_{config.variant}_{config.probability_bits}{further}",
         function="softmax",
         variant=config.variant,
         formats=f"scores of {config.fraction_bits} fraction bits, probabilities of {config.probability_bits} bits",
         parts=(
             Part(
-                name=f"{config.variant}_statistics", make=partial(_statistics, config), widths=SOFTMAX_WIDTHS
+                name=f"{config.variant}_statistics{further}",
+                make=partial(_statistics, config),
+                widths=SOFTMAX_WIDTHS,
             ),
             Part(
-                name=f"{config.variant}_prologue_{config.probability_bits}",
+                name=f"{config.variant}_prologue_{config.probability_bits}{further}",
                 make=partial(_prologue, config),
                 widths=SOFTMAX_WIDTHS,
             ),
@@ -301,6 +305,7 @@ def catalogue() -> tuple[Entry, ...]:
         for variant in in_hardware(SoftmaxVariant)
         for bits in (16, 8)
     ]
+    softmax.append(SoftmaxConfig(fraction_bits=9))  # finer scores of half the range
     return (
         *(_activation_entry(*activation) for activation in activations),
         *(_softmax_entry(config) for config in softmax),

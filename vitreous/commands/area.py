@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vitreous.commands.arguments import Accelerator
+from vitreous.commands.output import DryRun, Json, Output, Quiet
 from vitreous.errors import RunError
 from vitreous.spec.folders import SYNTHESIS
 
@@ -20,27 +21,34 @@ if TYPE_CHECKING:
 FORMAT = "vitreous.area-table/1"
 
 
+Liberty = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Standard-cell library of --target cells.")
+]
+Full = Annotated[
+    bool,
+    typer.Option("--full", help="Synthesize the whole machine in one run too (minutes) and compare."),
+]
+Quick = Annotated[
+    bool, typer.Option("--quick", help="No synthesis: from the measurements that come with the project.")
+]
+BitUm2 = Annotated[
+    float | None,
+    typer.Option(metavar="UM2", help="Standard cells: area of a bit of on-chip memory, for a sum.", min=0),
+]
+
+
 def area_command(
     accelerator: Accelerator,
     target: Annotated[str, typer.Option(help="xcup, ecp5, ice40, or cells with --liberty.")] = "xcup",
-    liberty: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Standard-cell library of --target cells.")
-    ] = None,
-    full: Annotated[
-        bool,
-        typer.Option("--full", help="Synthesize the whole machine in one run too (minutes) and compare."),
-    ] = False,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="No synthesis: from the measurements that come with the project.")
-    ] = False,
-    bit_um2: Annotated[
-        float | None,
-        typer.Option(
-            metavar="UM2", help="Standard cells: area of a bit of on-chip memory, for a sum.", min=0
-        ),
-    ] = None,
+    liberty: Liberty = None,
+    full: Full = False,
+    quick: Quick = False,
+    bit_um2: BitUm2 = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as JSON too.")] = None,
     cache: Annotated[Path, typer.Option(metavar="DIR", help="Folder of synthesis results.")] = (SYNTHESIS),
+    as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Area of an accelerator, block by block, by Yosys: FPGA resources or standard cells of any library.
 
@@ -52,32 +60,38 @@ def area_command(
       vitreous area --accelerator edge1024 --quick
     """
     from vitreous.area.area import chosen_target
-    from vitreous.flow.display import Display
     from vitreous.reports.area import area as shipped
     from vitreous.reports.synthesis import synthesis
     from vitreous.spec.config import load_accelerator
 
-    config, display = load_accelerator(accelerator), Display()
+    config, output = load_accelerator(accelerator), Output("area", quiet=quiet, as_json=as_json)
+    display = output.display
     if quick and full:
         raise RunError("--quick runs no synthesis and --full does: choose one")
     if quick and liberty is not None:
         raise RunError("--quick reads no library; --target names one that was measured, such as osu018")
     if bit_um2 is not None and target != "cells":
         raise RunError("--bit-um2 is for --target cells: a memory block of an FPGA is counted, not measured")
-    if quick:
+    goal = None if quick else chosen_target(target, liberty)
+    if goal is not None:
+        synthesis.command()  # elaboration takes long, so what is missing is said before
+    if dry_run:
+        steps = ("from measurements",) if quick else ("RTL", "pieces", *(("whole machine",) if full else ()))
+        output.planned(dict.fromkeys(steps, "to do"), accelerator=config.name, target=target)
+        return
+    if goal is None:
         table, whole = shipped.area(config, target), None
     else:
-        goal = chosen_target(target, liberty)
-        synthesis.command()  # elaboration takes long, so what is missing is said before
         text = _elaborated(config, goal, cache, display)
         table = _measured(config, text, goal, cache, display)
         whole = _whole(text, goal, cache, display) if full else None
     data = _data(table, whole, bit_um2)
     for line in _lines(table, data):
-        display.line(line)
+        output.text(line)
     if out is not None:
         _write(out, data)
-        display.line(f"-> {out}")
+        output.text(f"-> {out}")
+    output.result(**data)
 
 
 def _elaborated(config: Any, target: Target, cache: Path, display: Any) -> str:

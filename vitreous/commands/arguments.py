@@ -12,21 +12,61 @@ from vitreous.errors import RunError
 if TYPE_CHECKING:
     from vitreous.reports import EnergyChoice
 
+
+def _models(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    from vitreous.models.names import NAMES
+
+    return [name for name in NAMES if name.startswith(incomplete)]
+
+
+def _accelerators(incomplete: str) -> list[str]:
+    from vitreous.spec.config import named_accelerators
+
+    return [name for name in named_accelerators() if name.startswith(incomplete)]
+
+
 Model = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="A name of `vitreous list`, package.module:factory, or a .pt2 file."
+        metavar="MODEL",
+        help="A name of `vitreous list`, package.module:factory, or a .pt2 file.",
+        autocompletion=_models,
     ),
 ]
 Accelerator = Annotated[
     str,
     typer.Option(
-        "--accelerator", "-a", metavar="NAME|FILE", help="A name of `vitreous list` or a .toml file."
+        "--accelerator",
+        "-a",
+        metavar="NAME|FILE",
+        help="A name of `vitreous list` or a .toml file.",
+        autocompletion=_accelerators,
     ),
 ]
 Observer = Annotated[str, typer.Option(help="How ranges come from calibration: output, minmax, percentile or mse.")]
 Calibration = Annotated[
-    int | None, typer.Option(metavar="N", help="Use the first N calibration images (default: all).")
+    str | None,
+    typer.Option(
+        metavar="DATA",
+        help="Images to find ranges on, in the place of the model's own: an .npz file with images (and labels), a "
+        "folder of pictures, or package.module:dataset.",
+    ),
+]
+CalibrationImages = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Calibrate with N images (default: all; of --calibration at most 256)."),
+]
+Test = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATA",
+        help="Images, with labels for an accuracy, to judge the model on: in the forms of --calibration.",
+    ),
+]
+TestImages = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Judge the model on N test images, evenly spread (default: all)."),
 ]
 ProbabilityBits = Annotated[
     str,

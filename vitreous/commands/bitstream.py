@@ -10,27 +10,31 @@ from typing import Annotated
 import typer
 
 from vitreous.commands.arguments import Accelerator, folder_path
+from vitreous.commands.output import DryRun, Json, Output, Quiet
 from vitreous.spec.folders import PLACED
+
+Memory = Annotated[
+    int,
+    typer.Option(metavar="KIB", help="On-chip memory in place of DRAM, with program, weights and results."),
+]
+Seed = Annotated[
+    list[int] | None,
+    typer.Option(metavar="N", help="Seed of the placement; may be repeated (default: 1)."),
+]
+Page = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results into this page.")]
 
 
 def bitstream(
     accelerator: Accelerator,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the bitstream and its figures.")],
-    memory: Annotated[
-        int,
-        typer.Option(
-            metavar="KIB", help="On-chip memory in place of DRAM, with program, weights and results."
-        ),
-    ] = 64,
+    memory: Memory = 64,
     clock: Annotated[int, typer.Option(metavar="MHZ", help="Clock of the design.")] = 50,
-    seed: Annotated[
-        list[int] | None,
-        typer.Option(metavar="N", help="Seed of the placement; may be repeated (default: 1)."),
-    ] = None,
+    seed: Seed = None,
     cache: Annotated[Path, typer.Option(metavar="DIR", help="Folder of kept placements.")] = PLACED,
-    page: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the results into this page.")
-    ] = None,
+    page: Page = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Place and route an accelerator for an LFE5U-85F (ULX3S board) and write its bitstream.
 
@@ -42,16 +46,26 @@ def bitstream(
       vitreous bitstream --accelerator edge64 --out build/bitstream
       vitreous bitstream --accelerator edge64-ecp5 --memory 256 --seed 1 --seed 2 --out build/bitstream
     """
-    from vitreous.flow.display import Display
     from vitreous.spec.config import load_accelerator
     from vitreous.studies import bitstream as streams
 
-    config, folder, display = load_accelerator(accelerator), folder_path(out), Display()
-    placements = []
-    for number in dict.fromkeys(seed or [1]):
+    config, folder, seeds = load_accelerator(accelerator), folder_path(out), dict.fromkeys(seed or [1])
+    output = Output("bitstream", quiet=quiet, as_json=as_json)
+    if dry_run:
+        output.planned(
+            {f"place, seed {number}": "to do" for number in seeds}, accelerator=config.name, folder=folder
+        )
+        return
+    display, placements = output.display, []
+    for number in seeds:
         with display.stage(f"place, seed {number}") as stage:
             placed = streams.placement(
-                config, memory_kib=memory, clock_mhz=clock, seed=number, cache=cache, progress=_tell
+                config,
+                memory_kib=memory,
+                clock_mhz=clock,
+                seed=number,
+                cache=cache,
+                progress=_silent if quiet else _tell,
             )
             placements.append(placed)
             stage.note(streams.summary(placed))
@@ -60,7 +74,13 @@ def bitstream(
     if page is not None:
         command = f"vitreous {shlex.join(sys.argv[1:])}"
         streams.insert(page, streams.results(config, placements, memory_kib=memory, command=command))
-    display.line(f"  {folder / streams.BITSTREAM}: seed {best.seed}, {best.clock_mhz:.1f} MHz")
+    output.text(f"  {folder / streams.BITSTREAM}: seed {best.seed}, {best.clock_mhz:.1f} MHz")
+    output.result(
+        accelerator=config.name,
+        bitstream=folder / streams.BITSTREAM,
+        seed=best.seed,
+        clock_mhz=best.clock_mhz,
+    )
     if best.clock_mhz < clock:
         print(f"vitreous: the design does not reach its clock of {clock} MHz", file=sys.stderr)
         raise typer.Exit(1)
@@ -68,3 +88,7 @@ def bitstream(
 
 def _tell(what: str) -> None:
     print(f"  {what}", file=sys.stderr, flush=True)
+
+
+def _silent(what: str) -> None:
+    """In the place of ``_tell``."""

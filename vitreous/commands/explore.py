@@ -7,33 +7,42 @@ from typing import Annotated
 
 import typer
 
-from vitreous.commands.arguments import BuildDir, Checkpoint, folder_path
+from vitreous.commands.arguments import BuildDir, Calibration, Checkpoint, Test, folder_path
+from vitreous.commands.output import DryRun, Json, Output, Quiet
 from vitreous.spec.folders import SIMULATORS
+
+Space = Annotated[Path, typer.Argument(metavar="SPACE", help="A .toml file: what varies and what counts.")]
+Out = Annotated[
+    Path, typer.Option(metavar="DIR", help="Folder for everything; a repeated run resumes in it.")
+]
+Points = Annotated[
+    int, typer.Option(metavar="N", help="Designs to estimate for each model and technology.", min=1)
+]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="URL", help="Use an existing Dask cluster: tcp://host:port.")
+]
+Confirm = Annotated[
+    int,
+    typer.Option(metavar="K", help="Most designs of each Pareto front to run in RTL; 0: none.", min=0),
+]
+Seed = Annotated[int, typer.Option(help="Of the search: the same seed finds the same designs.", min=0)]
 
 
 def explore_command(
-    space: Annotated[
-        Path, typer.Argument(metavar="SPACE", help="A .toml file: what varies and what counts.")
-    ],
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for everything; a repeated run resumes in it.")
-    ],
-    points: Annotated[
-        int, typer.Option(metavar="N", help="Designs to estimate for each model and technology.", min=1)
-    ] = 100,
+    space: Space,
+    out: Out,
+    points: Points = 100,
     workers: Annotated[int, typer.Option(metavar="N", help="Processes of this machine.", min=1)] = 1,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="URL", help="Use an existing Dask cluster: tcp://host:port.")
-    ] = None,
-    confirm: Annotated[
-        int,
-        typer.Option(metavar="K", help="Most designs of each Pareto front to run in RTL; 0: none.", min=0),
-    ] = 8,
-    seed: Annotated[
-        int, typer.Option(help="Of the search: the same seed finds the same designs.", min=0)
-    ] = 0,
+    scheduler: Scheduler = None,
+    confirm: Confirm = 8,
+    seed: Seed = 0,
+    calibration: Calibration = None,
+    test: Test = None,
     checkpoint: Checkpoint = None,
     build_dir: BuildDir = SIMULATORS,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Search accelerators and quantizations for the best trade-offs, without RTL; then confirm the Pareto front in RTL.
 
@@ -47,6 +56,8 @@ def explore_command(
       vitreous explore mine.toml --points 1000 --scheduler tcp://10.0.0.5:8786 --confirm 0 --out build/mine
     """
     from vitreous.explore import Options, explore, read_space
+    from vitreous.explore.run import checked
+    from vitreous.reports.exploration.exploration import FILE
 
     options = Options(
         points=points,
@@ -55,6 +66,20 @@ def explore_command(
         scheduler=scheduler,
         confirm=confirm,
         checkpoint=checkpoint,
+        calibration=calibration,
+        test=test,
         build_root=build_dir,
     )
-    explore(read_space(space), folder_path(out), options, quiet=False)
+    output, folder = Output("explore", quiet=quiet, as_json=as_json), folder_path(out)
+    read = read_space(space)
+    if dry_run:
+        checked(read, options)
+        searches = [f"search {model}, {target.label}" for model in read.models for target in read.targets]
+        output.planned(dict.fromkeys(searches, "to do"), folder=folder, combinations=read.size)
+        return
+    found = explore(read, folder, options, display=output.display)
+    output.result(
+        folder=folder,
+        exploration=folder / FILE,
+        searches=[{"model": s.model, "points": s.estimated, "front": len(s.front)} for s in found.searches],
+    )

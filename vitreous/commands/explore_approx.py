@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vitreous.commands.arguments import folder_path
+from vitreous.commands.output import DryRun, Json, Output, Quiet
 from vitreous.spec.folders import SYNTHESIS
 
 
@@ -26,6 +27,9 @@ def explore_approx(
     cache: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of synthesis results, shared by all runs.")
     ] = (SYNTHESIS),
+    as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Sweep the nonlinear functions: error against float64, area by Yosys, and the Pareto front of both.
 
@@ -38,12 +42,15 @@ def explore_approx(
       vitreous explore-approx --function gelu --points 24 --family ecp5 --out build/approx
     """
     from vitreous.characterize import approx, distributions
-    from vitreous.flow.display import Display
     from vitreous.reports.synthesis import synthesis
 
     chosen, target = approx.checked(function or list(approx.FUNCTIONS), family)
-    folder, display = folder_path(out), Display()
+    folder, output = folder_path(out), Output("explore-approx", quiet=quiet, as_json=as_json)
     synthesis.command()  # the inputs take long, so what is missing is said before
+    if dry_run:
+        output.planned(dict.fromkeys(chosen, "to do"), folder=folder, family=family)
+        return
+    display, made = output.display, []
     with display.stage("real inputs") as stage:
         shipped = distributions.shipped(cache)
         stage.note(f"{len(shipped.scores):,} attention rows of {distributions.SHIPPED_MODEL}")
@@ -53,6 +60,10 @@ def explore_approx(
                 name, folder, family=target, points=points, cache=cache, shipped=shipped, progress=stage.part
             )
             front = sum(point.front for point in found)
+            made.append(
+                {"function": name, "points": len(found), "front": front, "data": folder / f"{name}.json"}
+            )
             stage.note(
                 f"{len(found)} points, {front} on the Pareto front -> {folder / name}.svg, .png, .csv, .json"
             )
+    output.result(family=family, functions=made)

@@ -8,9 +8,29 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vitreous.commands.arguments import Clock, Dram, Technology, energy_choice
+from vitreous.commands.output import DryRun, Json, Output, Quiet
 
 if TYPE_CHECKING:
     from vitreous.reports import Report
+
+
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Where the page, or the comparison of several runs, goes (default: the run's folder, the first's).",
+    ),
+]
+Exploration = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="An exploration to show on the page (default: one in the run's folder)."
+    ),
+]
+Ablation = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="An ablation to show on the page (default: one in the run's folder)."),
+]
 
 
 def report_command(
@@ -18,25 +38,12 @@ def report_command(
     clock: Clock = None,
     technology: Technology = None,
     dram: Dram = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where the page, or the comparison of several runs, goes (default: the run's folder, the first's).",
-        ),
-    ] = None,
-    exploration: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="An exploration to show on the page (default: one in the run's folder)."
-        ),
-    ] = None,
-    ablation: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="An ablation to show on the page (default: one in the run's folder)."
-        ),
-    ] = None,
+    out: Out = None,
+    exploration: Exploration = None,
+    ablation: Ablation = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Write index.html and report.json again from what a run recorded; tables and schedule as CSV and trace, too.
 
@@ -61,15 +68,20 @@ def report_command(
         additions.with_additions(report, folder, exploration_of=exploration, ablation_of=ablation)
         for folder, report in zip(folders, _reports(folders, clock, technology, dram), strict=True)
     ]
+    places = [folder if out is None or len(folders) > 1 else out for folder in folders]
+    output = Output("report", quiet=quiet, as_json=as_json)
+    if dry_run:
+        output.planned({f"page of {name}": "to do" for name in names}, folders=places)
+        return
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    for folder, report in zip(folders, reports, strict=True):
-        page, data = write(report, folder if out is None or len(folders) > 1 else out)
-        print(f"{page} {data}")
+    written = [write(report, place) for place, report in zip(places, reports, strict=True)]
     if len(folders) > 1:
         compared = compare.compare(list(zip(names, reports, strict=True)))
-        page, data = comparison_page.write(compared, out or folders[0])
-        print(f"{page} {data}")
+        written.append(comparison_page.write(compared, out or folders[0]))
+    for page, data in written:
+        output.text(f"{page} {data}")
+    output.result(pages=[{"page": page, "data": data} for page, data in written])
 
 
 def _reports(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from vitreous.commands.arguments import (
     Accelerator,
     BuildDir,
     Calibration,
+    CalibrationImages,
     Checkpoint,
     Clock,
     Dram,
@@ -20,24 +21,40 @@ from vitreous.commands.arguments import (
     Observer,
     ProbabilityBits,
     Technology,
+    Test,
+    TestImages,
     Throughput,
     energy_choice,
-    folder_path,
     width_of,
 )
+from vitreous.commands.output import DryRun, Json, Output, Quiet
 from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.limits import MEMORY_LATENCY
+
+if TYPE_CHECKING:
+    from vitreous.flow.run import Prepared
+    from vitreous.reports import Report
+
+
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder for everything; a repeated run resumes in it (default: build/MODEL-ACCELERATOR).",
+    ),
+]
 
 
 def run_command(
     model: Model,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for everything; a repeated run resumes in it.")
-    ],
+    out: Out = None,
     accelerator: Accelerator = "edge256",
     images: Annotated[int, typer.Option(metavar="N", help="Test images to simulate in RTL.", min=1)] = 1,
-    observer: Observer = "output",
     calibration: Calibration = None,
+    calibration_images: CalibrationImages = None,
+    test: Test = None,
+    test_images: TestImages = None,
+    observer: Observer = "output",
     probability_bits: ProbabilityBits = "auto",
     checkpoint: Checkpoint = None,
     clock: Clock = None,
@@ -46,6 +63,9 @@ def run_command(
     memory_latency: Latency = MEMORY_LATENCY,
     memory_throughput: Throughput = 100,
     build_dir: BuildDir = SIMULATORS,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Do everything: quantize, compile, write RTL, simulate, compare with golden, report.
 
@@ -55,13 +75,17 @@ def run_command(
     Examples:
       vitreous run fashion-vit --accelerator edge256 --images 16 --out build/demo
       vitreous run deit-tiny --accelerator mine.toml --clock 300 --out build/deit
-      vitreous run my_package.models:make --images 2 --out build/mine
+      vitreous run my_package.models:make --calibration pictures --test test.npz --out build/mine
     """
-    from vitreous.flow import pipeline
+    from vitreous.flow import run
+    from vitreous.flow.options import Options
 
-    options = pipeline.Options(
+    output = Output("run", quiet=quiet, as_json=as_json)
+    options = Options(
+        images=images,
         observer=observer,
-        calibration_images=calibration,
+        calibration_images=calibration_images,
+        test_images=test_images,
         probability_bits=width_of(probability_bits),
         checkpoint=checkpoint,
         clock_mhz=clock,
@@ -70,9 +94,52 @@ def run_command(
         memory_throughput=memory_throughput,
         build_root=build_dir,
     )
-    result = pipeline.run(
-        model, accelerator, out=folder_path(out), images=images, options=options, quiet=False
-    )
-    if not result.equal:
+    data = run.Data(calibration=calibration, test=test)
+    prepared = run.prepare(model, accelerator, data=data, out=out, options=options, display=output.display)
+    if dry_run:
+        output.planned(dict(prepared.plan()), **_named(prepared))
+        return
+    report = prepared.carry_out()
+    output.result(**_named(prepared), **_figures(report))
+    if not report.equal:
         print("vitreous: the simulated accelerator differs from golden", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _named(prepared: Prepared) -> dict[str, Any]:
+    """What is run on what, and where."""
+    model = prepared.model
+    return {
+        "model": model.name,
+        "accelerator": prepared.config.name,
+        "calibration": {"origin": model.calibration_origin, "source": model.calibration_source},
+        "test": {"origin": model.test_origin, "source": model.test_source},
+        "folder": prepared.folder.absolute(),
+    }
+
+
+FIGURES = (
+    "equal",
+    "values_compared",
+    "values_different",
+    "bytes_compared",
+    "bytes_different",
+    "accuracy_float",
+    "accuracy_int",
+    "accuracy_int_interval",
+    "accuracy_images",
+    "accuracy_note",
+    "accuracy_caution",
+    "agreement",
+    "agreement_interval",
+    "cycles_per_image",
+    "utilization",
+    "latency_ms",
+    "clock_mhz",
+    "clock_source",
+)
+"""Of the report, in the document on stdout; the rest is in report.json in the folder."""
+
+
+def _figures(report: Report) -> dict[str, Any]:
+    return {name: getattr(report, name) for name in FIGURES}

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from vitreous.explore.evaluation import Quantized, numerics
 from vitreous.explore.fields import design
 from vitreous.explore.graphs import Graphs
 from vitreous.explore.options import Options
+from vitreous.explore.source import Source, loaded
 from vitreous.explore.space import Space
 from vitreous.flow import comparison, steps
 from vitreous.flow.display import Display
@@ -58,7 +59,13 @@ def _scaled(losses: list[float]) -> list[float]:
 
 
 def confirm(
-    found: Exploration, space: Space, store: Graphs, options: Options, folder: Path, display: Display
+    found: Exploration,
+    space: Space,
+    sources: Mapping[str, Source],
+    store: Graphs,
+    options: Options,
+    folder: Path,
+    display: Display,
 ) -> Exploration:
     """``found`` with what the RTL says about points of each front. Raises ToolchainError and SimulationError."""
     steps.require_toolchain()
@@ -69,7 +76,9 @@ def confirm(
             seen: dict[int, Confirmation] = {}
             for number, point in enumerate(picked):
                 stage.part(f"point {point.number}", number, len(picked))
-                seen[point.number] = _confirmed(point, searched, space, store, options, folder)
+                seen[point.number] = _confirmed(
+                    point, searched, space, sources[searched.model], store, options, folder
+                )
             worst = max((abs(c.deviation) for c in seen.values()), default=0.0)
             different = sum(c.different for c in seen.values())
             stage.note(
@@ -82,14 +91,19 @@ def confirm(
 
 
 def _confirmed(
-    point: ExploredPoint, searched: Searched, space: Space, store: Graphs, options: Options, folder: Path
+    point: ExploredPoint,
+    searched: Searched,
+    space: Space,
+    source: Source,
+    store: Graphs,
+    options: Options,
+    folder: Path,
 ) -> Confirmation:
     """From the folder, when it was measured already with these sources."""
     from vitreous.sim.dram import MemoryTiming
 
     made = design(space.base, {**space.fixed, **point.settings})
-    checkpoint = None if options.checkpoint is None else str(options.checkpoint.absolute())
-    what = numerics(made, searched.model, checkpoint, space.accuracy_images)
+    what = numerics(made, source, space.accuracy_images)
     timing = MemoryTiming(latency=searched.memory_latency, throughput=searched.memory_throughput)
     facts = f"{what.key} {made.key} {timing} {code_digest(*ROOMS)}"
     place = folder / "confirmed" / hashlib.sha256(facts.encode()).hexdigest()[:16]
@@ -99,7 +113,7 @@ def _confirmed(
     model = store.result(what)
     if not isinstance(model, Quantized):
         raise RunError(f"Point {point.number} of {searched.model} can no longer be quantized: {model.reason}")
-    result = measured(model.graph, made.config, searched.model, checkpoint, timing, place, options.build_root)
+    result = measured(model.graph, made.config, source, timing, place, options.build_root)
     write_text(path, json.dumps(asdict(result)))
     return result
 
@@ -107,8 +121,7 @@ def _confirmed(
 def measured(
     graph: Graph,
     config: AcceleratorConfig,
-    model: str,
-    checkpoint: str | None,
+    source: Source,
     timing: MemoryTiming,
     folder: Path,
     build_root: Path,
@@ -120,7 +133,7 @@ def measured(
 
     started = time.monotonic()
     program = compile_graph(graph, config)
-    image = steps.test_inputs(steps.load_model(model, checkpoint), graph, 1)[0]
+    image = steps.test_inputs(loaded(source), graph, 1)[0]
     run = simulate(
         program, [image], config, folder=folder / "rtl", timing=timing, build_root=build_root, trace=False
     ).images[0]

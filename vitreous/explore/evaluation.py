@@ -20,12 +20,12 @@ import numpy as np
 
 from vitreous.errors import RunError
 from vitreous.explore.fields import AUTO, NUMERIC_PARTS, Design, Value
+from vitreous.explore.source import Source, loaded
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import code_digest
 from vitreous.spec.graph import Graph
 
 if TYPE_CHECKING:
-    from vitreous.models import LoadedModel
     from vitreous.quant.calibrate.calibration import Calibrated
     from vitreous.quant.scheme import QuantScheme
 
@@ -77,8 +77,7 @@ class Cycles:
 class Numerics:
     """Everything that a quantized model depends on. config : only its ``NUMERIC_PARTS`` count."""
 
-    model: str
-    checkpoint: str | None
+    source: Source
     quantization: Mapping[str, Value]
     config: AcceleratorConfig
     accuracy_images: int | None
@@ -86,19 +85,16 @@ class Numerics:
     @property
     def key(self) -> str:
         parts = {part: dataclasses.asdict(getattr(self.config, part)) for part in NUMERIC_PARTS}
-        named = [self.model, self.checkpoint, self.accuracy_images, dict(self.quantization), parts]
+        named = [self.source.digest, self.accuracy_images, dict(self.quantization), parts]
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def numerics(
-    design: Design, model: str, checkpoint: str | None = None, accuracy_images: int | None = None
-) -> Numerics:
-    """The part of a design that changes what ``model`` computes."""
+def numerics(design: Design, source: Source, accuracy_images: int | None = None) -> Numerics:
+    """The part of a design that changes what the model of ``source`` computes."""
     plain = AcceleratorConfig()
     parts = {part: getattr(design.config, part) for part in NUMERIC_PARTS}
     return Numerics(
-        model=model,
-        checkpoint=checkpoint,
+        source=source,
         quantization=dict(sorted(design.quantization.items())),
         config=dataclasses.replace(plain, **parts),
         accuracy_images=accuracy_images,
@@ -115,26 +111,19 @@ def scheme_of(settings: Mapping[str, Value]) -> QuantScheme:
     return QuantScheme(**fields)
 
 
-@lru_cache(maxsize=2)
-def _model(name: str, checkpoint: str | None) -> LoadedModel:
-    from vitreous.models import load
-
-    return load(name, checkpoint=checkpoint)
-
-
 @lru_cache(maxsize=4)
-def _calibrated(name: str, checkpoint: str | None, scheme: QuantScheme, count: int) -> Calibrated:
+def _calibrated(source: Source, scheme: QuantScheme, count: int) -> Calibrated:
     from vitreous.quant.pipeline import observe
 
-    model = _model(name, checkpoint)
+    model = loaded(source)
     return observe(model.quantizable, model.calibration[:count], scheme)
 
 
 @lru_cache(maxsize=2)
-def _float_logits(name: str, checkpoint: str | None, count: int) -> np.ndarray:
+def _float_logits(source: Source, count: int) -> np.ndarray:
     from vitreous.flow import steps
 
-    model = _model(name, checkpoint)
+    model = loaded(source)
     return steps.float_logits(dataclasses.replace(model, test_images=model.test_images[:count]))
 
 
@@ -161,14 +150,14 @@ def quantized(what: Numerics, sources: str) -> Quantized | Refused:
 def _graph(what: Numerics) -> Graph:
     from vitreous.quant.pipeline import quantize
 
-    model, scheme = _model(what.model, what.checkpoint), scheme_of(what.quantization)
+    model, scheme = loaded(what.source), scheme_of(what.quantization)
     available = len(model.calibration)
     count = what.quantization.get("calibration_images", available)
     if not isinstance(count, int) or not 1 <= count <= available:
         raise RunError(f"{model.name} has {available} calibration images; {count} were asked for")
     observed = dataclasses.replace(scheme, probability_bits=None)
     graph = quantize(
-        _calibrated(what.model, what.checkpoint, observed, count),
+        _calibrated(what.source, observed, count),
         model.calibration[:count],
         name=model.name,
         scheme=scheme,
@@ -183,10 +172,10 @@ def _graph(what: Numerics) -> Graph:
 def _accuracy(what: Numerics, graph: Graph) -> Accuracy:
     from vitreous.flow import comparison, steps
 
-    model = _model(what.model, what.checkpoint)
+    model = loaded(what.source)
     count = min(what.accuracy_images or len(model.test_images), len(model.test_images))
     images, labels = model.test_images[:count], model.test_labels
-    exact = _float_logits(what.model, what.checkpoint, count)
+    exact = _float_logits(what.source, count)
     integer = steps.integer_logits(graph, steps.inputs_of(graph, images.numpy()))
     record = comparison.accuracy(exact, integer, None if labels is None else labels[:count].numpy(), model)
     error = graph.output.scale * (integer - graph.output.zero_point) - exact

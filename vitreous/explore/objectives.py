@@ -75,15 +75,21 @@ OBJECTIVES: Mapping[str, Objective] = {
 
 
 def area_figures(config: AcceleratorConfig, family: str) -> dict[str, float]:
-    """``lut, ff, dsp, bram`` or ``um2``, and ``area`` in LUT equivalents or in um2. Raises ReportError."""
-    total = area(config, family).total
+    """``lut, ff, dsp, bram`` or ``um2``, and ``area`` in LUT equivalents or in um2, with its range by the errors of the
+    formulas (``reports.area.area.Area.errors``). Raises ReportError.
+    """
+    composed = area(config, family)
+    total = composed.total
     columns = ("lut", "ff", "dsp", "bram", CELLS, "bits")
     found = {name: float(getattr(total, name)) for name in columns if getattr(total, name, None)}
     if found.get(CELLS):
-        return {**found, "area": found[CELLS]}
-    exchange = _exchange(family)
-    blocks = exchange.dsp * found.get("dsp", 0.0) + exchange.bram * found.get("bram", 0.0)
-    return {**found, "area": found["lut"] + blocks}
+        weights = {CELLS: 1.0}
+    else:
+        exchange = _exchange(family)
+        weights = {"lut": 1.0, "dsp": exchange.dsp, "bram": exchange.bram}
+    whole = sum(weight * found.get(name, 0.0) for name, weight in weights.items())
+    off = sum(w * found.get(name, 0.0) * composed.errors.get(name, 0.0) for name, w in weights.items())
+    return {**found, "area": whole, "area_low": whole - off, "area_high": whole + off}
 
 
 def cost_figures(config: AcceleratorConfig, target: Target, cycles: Cycles) -> dict[str, float]:

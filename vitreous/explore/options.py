@@ -13,6 +13,7 @@ class Options:
     """points : of every search. confirm : points of each front that run in RTL, at most.
 
     workers, scheduler : processes of this machine, or an existing Dask cluster. build_root : compiled simulators.
+    calibration, test : files, folders or ``package.module:dataset`` in the place of the models' own images.
     """
 
     points: int = 100
@@ -21,4 +22,6 @@ class Options:
     scheduler: str | None = None
     confirm: int = 8
     checkpoint: Path | None = None
+    calibration: str | None = None
+    test: str | None = None
     build_root: Path = SIMULATORS

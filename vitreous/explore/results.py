@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vitreous.explore import points
 from vitreous.explore.fields import design
 from vitreous.explore.objectives import OBJECTIVES, area_unit
 from vitreous.explore.space import Space
 from vitreous.explore.stopwatch import Stopwatch
-from vitreous.explore.study import Job
+from vitreous.explore.study import STORE, Job
 from vitreous.flow import recording
-from vitreous.reports.exploration import exploration, pareto_picture
+from vitreous.reports.exploration import exploration, pareto_picture, web
 from vitreous.reports.exploration.exploration import Exploration, ExploredPoint, Goal, Searched, nondominated
 from vitreous.reports.exploration.page import page
 from vitreous.spec.storage import write_text
@@ -68,14 +69,16 @@ def _versions() -> dict[str, str]:
 def _searched(space: Space, goals: Sequence[Goal], job: Job) -> Searched:
     trials = [t for t in job.study.get_trials(deepcopy=False) if t.state.is_finished()]
     kept = [t for t in trials if t.state.name == "COMPLETE" or "refused" in t.user_attrs]
-    points = [_point(trial) for trial in kept]
-    feasible = [index for index, point in enumerate(points) if point.feasible]
-    front = nondominated([[goal.loss(points[i]) for goal in goals] for i in feasible])
+    made_points = [_point(trial) for trial in kept]
+    feasible = [index for index, point in enumerate(made_points) if point.feasible]
+    front = nondominated([[goal.loss(made_points[i]) for goal in goals] for i in feasible])
     for index, best in zip(feasible, front, strict=True):
         if best:
-            made = design(space.base, {**space.fixed, **points[index].settings})
-            points[index] = dataclasses.replace(points[index], front=True, config=made.config.as_dict())
-    target = job.target
+            made = design(space.base, {**space.fixed, **made_points[index].settings})
+            made_points[index] = dataclasses.replace(
+                made_points[index], front=True, config=made.config.as_dict()
+            )
+    target, known = job.target, _accuracy(kept)
     return Searched(
         model=job.model,
         technology=target.technology,
@@ -84,8 +87,9 @@ def _searched(space: Space, goals: Sequence[Goal], job: Job) -> Searched:
         area=target.area,
         memory_latency=target.memory_latency,
         memory_throughput=target.memory_throughput,
-        measured_on=_measured_on(kept),
-        points=tuple(points),
+        measured_on=_measured_on(known),
+        images=0 if known is None else known["images"],
+        points=tuple(made_points),
     )
 
 
@@ -99,9 +103,13 @@ def _point(trial: FrozenTrial) -> ExploredPoint:
     )
 
 
-def _measured_on(trials: Sequence[FrozenTrial]) -> str:
+def _accuracy(trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
+    """Counts of the first point that has any: all points are judged on the same images."""
     known = (trial.user_attrs["point"]["accuracy"] for trial in trials if "point" in trial.user_attrs)
-    found: dict[str, Any] | None = next(known, None)
+    return next(known, None)
+
+
+def _measured_on(found: dict[str, Any] | None) -> str:
     if found is None:
         return "nothing"
     if found["correct"] is None:
@@ -113,13 +121,21 @@ def _measured_on(trials: Sequence[FrozenTrial]) -> str:
 
 
 def write(found: Exploration, folder: Path) -> None:
-    """``exploration.json``, ``.md``, ``points.csv``, ``front.svg`` and ``.png`` (numbered where there are several)."""
+    """``exploration.html``, ``.json``, ``.md``, ``points.csv``, an accelerator file for every point of the front, and
+    ``front.svg`` and ``.png`` (numbered where there are several).
+    """
     exploration.save(found, folder)
+    web.write(found, folder, points.write(found, folder), dashboard(folder))
     write_text(folder / "exploration.md", page(found))
     for number, searched in enumerate(found.searches):
         stem = "front" if len(found.searches) == 1 else f"front-{number}"
         for suffix in (".svg", ".png"):
             pareto_picture.draw(found, searched, folder / f"{stem}{suffix}")
+
+
+def dashboard(folder: Path) -> str:
+    """The command that shows the study in Optuna's own dashboard."""
+    return f"optuna-dashboard sqlite:///{folder / STORE}"
 
 
 def summary(found: Exploration, folder: Path) -> list[str]:
@@ -136,5 +152,9 @@ def summary(found: Exploration, folder: Path) -> list[str]:
         lines.append(
             f"{searched.label}: {searched.estimated} points, {len(searched.front)} on the Pareto front; {text}"
         )
-    lines.append(f"-> {folder}/exploration.md, exploration.json, points.csv, front*.svg, front*.png")
+    lines.append(
+        f"-> {folder / web.PAGE_NAME}; exploration.md, exploration.json, points.csv, front*.svg, front*.png, and an "
+        f"accelerator file for every point of the front in {folder / points.FOLDER}"
+    )
+    lines.append(f"The study in the Optuna dashboard (pip install optuna-dashboard): {dashboard(folder)}")
     return lines

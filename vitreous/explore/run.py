@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from vitreous.errors import RunError
@@ -15,12 +17,13 @@ from vitreous.explore.fields import CALIBRATION, Design, design
 from vitreous.explore.graphs import Graphs
 from vitreous.explore.objectives import area_figures
 from vitreous.explore.options import Options
+from vitreous.explore.source import Source, source_of
 from vitreous.explore.space import Space
 from vitreous.explore.stopwatch import Stopwatch
-from vitreous.explore.study import Job, open_study
+from vitreous.explore.study import STORE, Job, open_study
 from vitreous.explore.workers import Alone, Workers, workers
 from vitreous.flow import steps
-from vitreous.flow.display import Display
+from vitreous.flow.display import Display, somebody_watches
 from vitreous.flow.workspace import Workspace
 from vitreous.reports.errors import ReportError
 from vitreous.reports.exploration.exploration import Exploration
@@ -28,11 +31,9 @@ from vitreous.spec.config import ConfigError
 from vitreous.spec.digest import code_digest
 from vitreous.spec.extras import absent, sentence
 
-STORE = "study.db"
-
 
 def explore(
-    space: Space, out: str | Path, options: Options | None = None, *, quiet: bool = True
+    space: Space, out: str | Path, options: Options | None = None, *, display: Display | None = None
 ) -> Exploration:
     """Search ``space`` and write ``exploration.json``, ``points.csv`` and pictures of the fronts to ``out``.
 
@@ -40,34 +41,35 @@ def explore(
     Raises RunError for settings that contradict the folder, missing packages and lost clusters, and the rooms' errors.
     """
     options = options or Options()
-    _require_packages(options)
-    _check_models(space, options.checkpoint)
-    _check_areas(space)
-    display, work = Display(quiet=quiet), Workspace(out)
+    models = checked(space, options)
+    display, work = display or Display(quiet=not somebody_watches()), Workspace(out)
     with work.locked():
         sources = code_digest(*evaluation.ROOMS)
-        jobs = _jobs(space, work, options)
+        jobs = _jobs(space, work, options, models)
         clock = Stopwatch(work / "seconds.json")
         # The workers' seconds count when they have ended, so the clock stops after them.
         with clock, workers(options.workers, options.scheduler) as pool:
             store = Graphs(work / "graphs", pool, sources)
             for job in jobs:
-                _search(job, space, options, pool, store, display)
+                _search(job, space, models[job.model], options, pool, store, display)
         found = results.collect(space, options.seed, jobs, clock)
         results.write(found, work.folder)
         if options.confirm:
             store = Graphs(work / "graphs", Alone(), sources)
-            found = confirm(found, space, store, options, work.folder, display)
+            found = confirm(found, space, models, store, options, work.folder, display)
             results.write(found, work.folder)
         for line in results.summary(found, work.folder):
             display.line(line)
     return found
 
 
-def _jobs(space: Space, work: Workspace, options: Options) -> list[Job]:
+def _jobs(space: Space, work: Workspace, options: Options, models: Mapping[str, Source]) -> list[Job]:
     """Every model with every target, each with its study in the folder's store."""
     tables = tables_digest()
-    digest = hashlib.sha256(f"{space!r} {options.checkpoint}".encode()).hexdigest()[:16]
+    # Not repr(space): what a person reads of an accelerator is not all of it.
+    whole = json.dumps(dataclasses.asdict(space), sort_keys=True, default=str)
+    held = [models[name].digest for name in space.models]
+    digest = hashlib.sha256(f"{whole} {held}".encode()).hexdigest()[:16]
     settings = {"seed": options.seed, "points": options.points}
     return [
         Job(
@@ -80,14 +82,22 @@ def _jobs(space: Space, work: Workspace, options: Options) -> list[Job]:
     ]
 
 
-def _search(job: Job, space: Space, options: Options, pool: Workers, store: Graphs, display: Display) -> None:
+def _search(
+    job: Job,
+    space: Space,
+    source: Source,
+    options: Options,
+    pool: Workers,
+    store: Graphs,
+    display: Display,
+) -> None:
     with display.stage(f"search {job.model}") as stage:
         started = search.Search(
             job.study,
             space,
             job.target,
             seed=options.seed,
-            evaluate=evaluator(job, space, options.checkpoint, pool, store),
+            evaluate=evaluator(job, space, source, pool, store),
             width=max(search.UNDER_WAY, 2 * pool.count),
         )
         begun = time.monotonic()
@@ -108,13 +118,13 @@ def _search(job: Job, space: Space, options: Options, pool: Workers, store: Grap
 
 
 def evaluator(
-    job: Job, space: Space, checkpoint: Path | None, pool: Workers, store: Graphs
+    job: Job, space: Space, source: Source, pool: Workers, store: Graphs
 ) -> Callable[[Design], search.Evaluation]:
     """What starts the tasks of one design."""
     sources, target = code_digest(*evaluation.ROOMS), job.target
 
     def evaluate(made: Design) -> search.Evaluation:
-        what = numerics(made, job.model, _text(checkpoint), space.accuracy_images)
+        what = numerics(made, source, space.accuracy_images)
         timing = (target.memory_latency, target.memory_throughput)
         name = hashlib.sha256(f"{what.key} {made.key} {timing} {sources}".encode()).hexdigest()[:24]
         task = pool.submit(
@@ -125,22 +135,31 @@ def evaluator(
     return evaluate
 
 
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path.absolute())
-
-
 def tables_digest() -> str:
     """Of everything that figures of points come from: sources, and the tables of energy and area."""
     return code_digest(*evaluation.ROOMS, "reports", "explore")[:16]
 
 
-def _check_models(space: Space, checkpoint: Path | None) -> None:
-    """Before anything is written. Raises ModelError, and RunError where a model has too few calibration images."""
+def checked(space: Space, options: Options) -> dict[str, Source]:
+    """Everything that can be refused before any work: packages, models with their data, areas. Nothing is written."""
+    _require_packages(options)
+    models = _sources(space, options)
+    _check_areas(space)
+    return models
+
+
+def _sources(space: Space, options: Options) -> dict[str, Source]:
+    """Every model with its data, before anything is written. Raises ModelError, and RunError where a model has too few
+    calibration images.
+    """
     wanted = max((v for d in space.dimensions if d.name == CALIBRATION for v in d.values), default=1)
+    found = {}
     for name in space.models:
-        available = len(steps.load_model(name, checkpoint).calibration)
+        found[name], model = source_of(name, options)
+        available = len(model.calibration)
         if int(wanted) > available:
             raise RunError(f"{CALIBRATION} {wanted} is more than the {available} images of {name}")
+    return found
 
 
 def _check_areas(space: Space) -> None:
@@ -164,4 +183,4 @@ def _require_packages(options: Options) -> None:
     if "distributed" in lacking and (options.workers > 1 or options.scheduler is not None):
         raise RunError(sentence("More than one worker", "the package distributed", "explore"))
     if options.confirm:
-        steps.require_toolchain()
+        steps.require_toolchain(options.build_root)

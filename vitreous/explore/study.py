@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 
+STORE = "study.db"
+"""The SQLite file of the studies, in the exploration's folder."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One search: a model and a target, with its study."""

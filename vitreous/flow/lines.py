@@ -4,11 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
 
 from vitreous.flow import comparison
 from vitreous.reports.figures.interval import wilson
 from vitreous.reports.record.record import AccuracyRecord, Check
 from vitreous.reports.report import Report, cautions
+from vitreous.spec.images import ImageOrigin
+
+if TYPE_CHECKING:
+    from vitreous.models import LoadedModel
+
+
+def data_lines(model: LoadedModel) -> list[str]:
+    """Whose images calibrate and judge the model, with a mark where figures on them say little."""
+    lines = []
+    for what, source, origin in (
+        ("calibration", model.calibration_source, model.calibration_origin),
+        ("test", model.test_source, model.test_origin),
+    ):
+        match origin:
+            case ImageOrigin.GIVEN | ImageOrigin.SHIPPED:
+                mark = ""
+            case ImageOrigin.SYNTHETIC:
+                mark = f"  ! synthetic: give your own with --{what} DATA"
+            case ImageOrigin.CALIBRATION:
+                mark = "  ! calibration's own images: give others with --test DATA"
+            case never:
+                assert_never(never)
+        lines.append(f"  {what + ':':<13}{source}{mark}")
+    return lines
 
 
 def checks_line(checks: Sequence[Check]) -> str:

@@ -1,22 +1,20 @@
-"""A whole run: model to integer graph, programs, simulated RTL and report, in one folder from which it can resume."""
+"""The stages of a whole run: model to integer graph, programs, simulated RTL and report, in one folder."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vitreous import reports
-from vitreous.errors import RunError
 from vitreous.flow import comparison, recording, steps
 from vitreous.flow.display import Display
 from vitreous.flow.display import Stage as Shown
-from vitreous.flow.lines import accuracy_line, checks_line, summary
+from vitreous.flow.lines import accuracy_line, checks_line
+from vitreous.flow.options import Options
 from vitreous.flow.stage import Stage, carry_out
 from vitreous.flow.workspace import Workspace
 from vitreous.reports.json_file import structured
@@ -25,17 +23,14 @@ from vitreous.reports.record.record import AccuracyRecord, Check
 from vitreous.reports.report import Report
 from vitreous.spec import graph as graphs
 from vitreous.spec import program as programs
-from vitreous.spec.config import AcceleratorConfig, load_accelerator
+from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import file_digest
-from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.graph import Graph
-from vitreous.spec.limits import MEMORY_LATENCY
 from vitreous.spec.program import Program
 from vitreous.spec.storage import write_text
 
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel
-    from vitreous.reports import EnergyChoice
     from vitreous.sim.dram import MemoryTiming
     from vitreous.sim.run.build import Build
     from vitreous.sim.run.runtime import SimulationRun
@@ -48,26 +43,6 @@ GRAPH = ("graph.safetensors", "graph.json")
 PROGRAM = ("program.safetensors", "program.json", "program.lst")
 OBSERVED = ("observed.safetensors", "observed.json", "observed.lst")
 CHECKS, ACCURACY = "checks.json", "accuracy.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How a run is done, beside model, accelerator and folder.
-
-    clock_mhz None: the report assumes one. probability_bits None: each attention gets what it needs. energy None: the
-    report takes its default technology and DRAM.
-    """
-
-    images: int = 1
-    observer: str = "output"
-    calibration_images: int | None = None
-    probability_bits: int | None = None
-    checkpoint: Path | None = None
-    memory_latency: int = MEMORY_LATENCY
-    memory_throughput: int = 100
-    clock_mhz: float | None = None
-    energy: EnergyChoice | None = None
-    build_root: Path = SIMULATORS
 
 
 class Run:
@@ -134,7 +109,7 @@ def _quantize(run: Run, shown: Shown) -> str:
     )
     graphs.save(run.graph, path)
     made = f"{len(run.graph.nodes)} operations, {run.graph.macs:,} MAC -> {path.name}"
-    return f"{made}\n  {steps.widths_line(run.graph)}"
+    return "\n  ".join([made, *steps.graph_lines(run.graph)])
 
 
 def _load_graph(run: Run) -> str:
@@ -334,40 +309,3 @@ STAGES: tuple[Stage[Run], ...] = (
 """A run, in order. A stage's digests count files of the stages before it, so what is made again and comes out equal
 does not make the next one stale.
 """
-
-
-def run(
-    model: str | LoadedModel,
-    accelerator: str | AcceleratorConfig = "edge256",
-    *,
-    out: str | Path,
-    images: int = 1,
-    options: Options | None = None,
-    quiet: bool = True,
-) -> Report:
-    """Quantize, compile, simulate in RTL, compare with golden and report, all in the folder ``out``.
-
-    model : a name of ``vitreous list``, ``package.module:factory``, a ``.pt2`` file, or a loaded model.
-    accelerator : a name of ``vitreous list``, a ``.toml`` file, or a configuration.
-    images : how many of the model's test images the RTL runs; ``options`` has the rest.
-    Repeated, it does only what is missing or changed. The report says whether anything differed (``equal``).
-    Raises the rooms' own errors, each a sentence.
-    """
-    options = dataclasses.replace(options or Options(), images=images)
-    config = load_accelerator(accelerator) if isinstance(accelerator, str) else accelerator
-    display = Display(quiet=quiet)
-    steps.require_toolchain()
-    work = Workspace(out)
-    with work.locked():
-        with display.stage("load model") as stage:
-            loaded = steps.load_model(model, options.checkpoint) if isinstance(model, str) else model
-            if not 1 <= images <= len(loaded.test_images):
-                raise RunError(
-                    f"{loaded.name} has {len(loaded.test_images)} test images; {images} were asked for"
-                )
-            stage.note(f"{loaded.name}: {loaded.source}")
-        whole = Run(loaded, config, work, options, display)
-        for each in STAGES:
-            whole.carry_out(each)
-        display.line(summary(whole.report, work.folder))
-        return whole.report

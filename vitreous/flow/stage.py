@@ -37,12 +37,26 @@ class Stage(Generic[R]):
     sources: tuple[str, ...] = ()
 
 
+def digests(stage: Stage[R], run: R) -> dict[str, str]:
+    """Of everything that goes into ``stage``."""
+    inputs = {name: digest(run) for name, digest in stage.inputs.items()}
+    if stage.sources:
+        inputs["sources"] = source_digest(*stage.sources)
+    return inputs
+
+
+def is_done(stage: Stage[R], run: R, work: Workspace) -> bool:
+    """Whether ``carry_out`` would load what the stage left. False where an earlier stage must tell its inputs first."""
+    try:
+        return stage.load is not None and work.fresh(stage.stamp, digests(stage, run))
+    except (AttributeError, OSError):  # what an earlier stage puts into the run, or a file of its
+        return False
+
+
 def carry_out(stage: Stage[R], run: R, work: Workspace, display: Display) -> None:
     """Load what ``stage`` left when it is fresh; else make it, and stamp its files."""
     with display.stage(stage.name) as shown:
-        inputs = {name: digest(run) for name, digest in stage.inputs.items()}
-        if stage.sources:
-            inputs["sources"] = source_digest(*stage.sources)
+        inputs = digests(stage, run)
         if stage.load is not None and work.fresh(stage.stamp, inputs):
             shown.unchanged(stage.load(run))
             return

@@ -7,12 +7,13 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vitreous.errors import RunError
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.errors import near
 from vitreous.spec.graph import Graph
 from vitreous.spec.images import quantize_images
 from vitreous.spec.program import Program
@@ -48,41 +49,65 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def require_toolchain() -> None:
-    """Raises ToolchainError when a program that simulation needs is missing: before anything else is done."""
+def require_toolchain(builds: Path | None = None) -> None:
+    """Raises ToolchainError when a program that simulation needs is missing, and SimulationError when the folder
+    ``builds`` of compiled simulators cannot be written: before anything else is done.
+    """
     from vitreous.sim.run import toolchain
+    from vitreous.sim.run.build import require_folder
 
     for program in ("g++", "make", "perl"):
         toolchain.require(program)
     toolchain.verilator()
     toolchain.libpython()
+    if builds is not None:
+        require_folder(builds)
 
 
-def load_model(name_or_spec: str, checkpoint: str | Path | None = None) -> LoadedModel:
-    """A model by name, ``package.module:factory`` or ``.pt2`` file. Raises ModelError."""
+def load_model(
+    model: Any,
+    checkpoint: str | Path | None = None,
+    *,
+    calibration: Any = None,
+    test: Any = None,
+    calibration_images: int | None = None,
+    test_images: int | None = None,
+) -> LoadedModel:
+    """Arguments and errors as of ``vitreous.models.load``, which is imported late: it brings torch."""
     from vitreous.models import load
 
-    return load(name_or_spec, checkpoint=checkpoint)
+    return load(
+        model,
+        checkpoint=checkpoint,
+        calibration=calibration,
+        test=test,
+        calibration_images=calibration_images,
+        test_images=test_images,
+    )
 
 
-def model_digest(model: LoadedModel) -> str:
-    """SHA-256 of parameters, structure, data and the logits of one image: what a changed model changes."""
-    import torch
-
+def held_digest(model: LoadedModel) -> str:
+    """SHA-256 of parameters, structure and data."""
     images = (model.calibration_source, model.test_source, model.calibration_origin, model.test_origin)
     named = f"{model.name} {model.source} {images} {model.module!r} {model.mean} {model.std}"
     state = hashlib.sha256(named.encode())
     for name, tensor in sorted(model.module.state_dict().items()):
         state.update(name.encode())
         state.update(tensor.detach().contiguous().numpy().tobytes())
-    arrays = [model.calibration, model.test_images]
-    with one_thread(), torch.no_grad():
-        arrays.append(model.module(model.test_images[:1]))
-    for array in arrays:
+    for array in (model.calibration, model.test_images):
         state.update(array.contiguous().numpy().tobytes())
     if model.test_labels is not None:
         state.update(model.test_labels.contiguous().numpy().tobytes())
     return state.hexdigest()
+
+
+def model_digest(model: LoadedModel) -> str:
+    """SHA-256 of parameters, structure, data and the logits of one image: what a changed model changes."""
+    import torch
+
+    with one_thread(), torch.no_grad():
+        logits = model.module(model.test_images[:1])
+    return hashlib.sha256(held_digest(model).encode() + logits.contiguous().numpy().tobytes()).hexdigest()
 
 
 def quantize(
@@ -120,6 +145,12 @@ def quantize(
     return dataclasses.replace(graph, notes={**graph.notes, "source": model.source})
 
 
+def graph_lines(graph: Graph) -> list[str]:
+    """What its making says of a graph: widths of the probabilities, and what of the model it does not compute."""
+    left_out = [f"left out: {sentence}" for sentence in graph.notes.get("left_out", ())]
+    return [widths_line(graph), *left_out]
+
+
 def widths_line(graph: Graph) -> str:
     """How many attentions have probabilities of 8 and of 16 bits, and the largest errors that 8 bits would have."""
     layers = graph.notes.get("attention", {}).get("layers", ())
@@ -144,13 +175,17 @@ def write_rtl(
     from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
     from vitreous.hw.verilog import write_core
 
-    if target not in TARGETS:
-        raise RunError(f"--target must be one of {', '.join(TARGETS)}, not {target!r}")
-
+    check_target(target)
     folder.mkdir(parents=True, exist_ok=True)
     platform = UltraScalePlus() if target == "ultrascale-plus" else None
     known = (build.folder / "accelerator.v").read_text() if build and platform is None else None
     return write_core(config, folder, platform, verilog=known)
+
+
+def check_target(target: str) -> None:
+    """Raises RunError where ``target`` is none of ``TARGETS``."""
+    if target not in TARGETS:
+        raise RunError(f"--target must be one of {', '.join(TARGETS)}, not {target!r}{near(target, TARGETS)}")
 
 
 def write_listing(program: Program, path: Path) -> Path:

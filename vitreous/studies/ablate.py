@@ -11,12 +11,15 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vitreous.errors import RunError
 from vitreous.flow import comparison, pipeline, steps
-from vitreous.flow.display import Display
+from vitreous.flow import options as run_options
+from vitreous.flow.accelerator import Given, load_accelerator
+from vitreous.flow.display import Display, somebody_watches
 from vitreous.flow.recording import versions
+from vitreous.flow.run import Data, load
 from vitreous.flow.workspace import Workspace
 from vitreous.reports.ablation import page as ablation_page
 from vitreous.reports.ablation.ablation import FILE, Ablation, AblationRow, Candidate, write
@@ -32,7 +35,7 @@ from vitreous.reports.energy.technology import (
 from vitreous.reports.errors import ReportError
 from vitreous.reports.report import ASSUMED_CLOCK_MHZ
 from vitreous.sim.dram import MemoryTiming
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig
 from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.graph import Graph
 from vitreous.spec.limits import MEMORY_LATENCY
@@ -71,18 +74,29 @@ class Options:
     def clock(self) -> float:
         return ASSUMED_CLOCK_MHZ if self.clock_mhz is None else self.clock_mhz
 
+    def of_a_run(self) -> run_options.Options:
+        """Those of them that a run has too."""
+        return run_options.Options(
+            checkpoint=self.checkpoint,
+            calibration_images=self.calibration_images,
+            memory_latency=self.memory_latency,
+            memory_throughput=self.memory_throughput,
+            build_root=self.build_root,
+        )
+
     @property
     def timing(self) -> MemoryTiming:
         return MemoryTiming(latency=self.memory_latency, throughput=self.memory_throughput)
 
 
 def ablate(
-    model: str | LoadedModel,
-    accelerator: str | AcceleratorConfig = "edge256",
+    model: Any,
+    accelerator: Given = "edge256",
     *,
     out: str | Path,
+    data: Data | None = None,
     options: Options | None = None,
-    quiet: bool = True,
+    display: Display | None = None,
 ) -> Ablation:
     """The table of ``model`` on ``accelerator``, also written to the folder ``out`` as JSON, CSV and a page.
 
@@ -90,17 +104,23 @@ def ablate(
     optimization already, and the rooms' own errors, each a sentence.
     """
     options = options or Options()
-    config = load_accelerator(accelerator) if isinstance(accelerator, str) else accelerator
-    _check(config, options)
-    work, display = Workspace(out), Display(quiet=quiet)
+    display = display or Display(quiet=not somebody_watches())
+    loaded, config = prepare(model, accelerator, data or Data(), options, display)
+    work = Workspace(out)
     with work.locked():
-        with display.stage("load model") as stage:
-            loaded = steps.load_model(model, options.checkpoint) if isinstance(model, str) else model
-            stage.note(f"{loaded.name}: {loaded.source}")
         found = _Bench(loaded, config, work, options, display).table()
         write(found, work.folder, ablation_page.page(found))
         display.line(f"  {work / FILE}, ablation.csv, ablation.html")
     return found
+
+
+def prepare(
+    model: Any, accelerator: Given, data: Data, options: Options, display: Display
+) -> tuple[LoadedModel, AcceleratorConfig]:
+    """Everything that can be refused before any work; nothing is written."""
+    config = load_accelerator(accelerator)
+    _check(config, options)
+    return load(model, data, options.of_a_run(), display), config
 
 
 def _check(config: AcceleratorConfig, options: Options) -> None:
@@ -111,11 +131,11 @@ def _check(config: AcceleratorConfig, options: Options) -> None:
                 f"{config.name} has no {switch.name}, so it cannot be switched off; ablate an accelerator that has "
                 "every optimization"
             )
+    if options.rtl:
+        steps.require_toolchain(options.build_root)
     load_technology(options.technology)
     load_dram(options.dram)
     area(config, options.target)
-    if options.rtl:
-        steps.require_toolchain()
 
 
 @dataclass(frozen=True)
@@ -218,9 +238,8 @@ class _Bench:
         """
         key = f"{config.softmax.variant}-{config.activation.variant}-{config.norm.variant}"
         if key not in self._graphs:
-            how = pipeline.Options(
-                calibration_images=self.options.calibration_images,
-                probability_bits=config.softmax.probability_bits,
+            how = dataclasses.replace(
+                self.options.of_a_run(), probability_bits=config.softmax.probability_bits
             )
             folder = Workspace(self.work / "graphs" / key)
             run = pipeline.Run(self.model, config, folder, how, self.display)

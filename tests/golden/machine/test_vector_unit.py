@@ -35,7 +35,7 @@ NORM = {
     "shifted": 0,
     "shift_base": 0xFFFF,
 }
-POOL = {"r_base": 6, "r_stride": 30, "o_base": 500, "multiplier": 30000, "shift": 19}
+POOL = {"r_base": 6, "r_stride": 30, "o_base": 500, "multiplier": 30000, "shift": 19, "first": 0}
 
 
 @pytest.mark.parametrize(("lanes", "depth"), [(4, 4), (8, 1), (8, 4), (16, 8)])
@@ -68,16 +68,26 @@ def test_norm_of_every_lane(
     np.testing.assert_array_equal(machine.r, before)
 
 
-@pytest.mark.parametrize("tokens", [1, 8, 11, 16])
-def test_pool_writes_lane_0_and_zeros(tokens: int) -> None:
+@pytest.mark.parametrize(
+    ("first", "tokens"), [(0, 1), (0, 8), (0, 11), (0, 16), (1, 2), (1, 16), (7, 8), (5, 12)]
+)
+def test_pool_writes_lane_0_and_zeros(first: int, tokens: int) -> None:
     machine = machine_of(8, 4)
     expected = machine.r.copy()
     for d in range(5):
-        total = sum(int(expected[6 + 30 * (t // 8) + d, t % 8]) for t in range(tokens))
+        total = sum(int(expected[6 + 30 * (t // 8) + d, t % 8]) for t in range(first, tokens))
         expected[500 + d] = 0
         expected[500 + d, 0] = requantize(total, 30000, 19, 0, INT16)
     machine.execute(
-        [make(Opcode.POOL, **POOL, channels=5, tokens=tokens, row_tiles=layout.ceil_div(tokens, 8))]
+        [
+            make(
+                Opcode.POOL,
+                **{**POOL, "first": first},
+                channels=5,
+                tokens=tokens,
+                row_tiles=layout.ceil_div(tokens, 8),
+            )
+        ]
     )
     np.testing.assert_array_equal(machine.r, expected)
 
@@ -100,6 +110,8 @@ def test_norm_refuses_illegal_fields(change: dict[str, int]) -> None:
         {"tokens": 4097, "row_tiles": 513},
         {"tokens": 8},
         {"tokens": 17},
+        {"first": 8},
+        {"first": 3, "tokens": 3, "row_tiles": 1},
         {"multiplier": 0},
         {"shift": 0},
     ],

@@ -58,7 +58,7 @@ def test_result_types() -> None:
 
 @pytest.mark.parametrize(("m", "s", "bits"), [(0, 1, 8), (1 << 15, 1, 8), (1, 0, 8), (1, 48, 8), (1, 1, 12)])
 def test_outside_the_contract(m: int, s: int, bits: int) -> None:
-    with pytest.raises(GoldenError, match="multipliers|shifts|to 8 or 16 or 17 bits"):
+    with pytest.raises(GoldenError, match="multipliers|shifts|to 8 or 16 or"):
         requantize(torch.ones(1), torch.tensor([m]), torch.tensor([s]), 0, bits)
 
 

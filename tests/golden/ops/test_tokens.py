@@ -42,16 +42,19 @@ def test_pad_and_select() -> None:
     assert y.dtype == torch.int16
     assert not y[:, :2].any()
     assert torch.equal(y[:, 2:], x)
-    assert torch.equal(select_token(y, 3), x[:, 1:2])
+    assert torch.equal(select_token(y, 3, 1), x[:, 1:2])
     with pytest.raises(GoldenError, match="Token must be in 0..6, not 7"):
-        select_token(y, 7)
+        select_token(y, 7, 1)
+    assert torch.equal(select_token(y, 2, 5), x)
+    with pytest.raises(GoldenError, match="Token must be in 0..6, not 7"):
+        select_token(y, 3, 5)
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 49, 196, 4096])
 def test_mean_against_float64(tokens: int) -> None:
     x = random_int16(tokens, 7)
     m, s = quantize_multiplier(1 / tokens)
-    y = mean_tokens(x, m, s)
+    y = mean_tokens(x, m, s, first=0)
     assert y.shape == (1, 7)
     assert (y.double() - x.double().mean(dim=0)).abs().max() <= 0.5 + 2.0**15 * 2.0**-15
     total = x.to(torch.int64).sum(dim=0)
@@ -59,9 +62,16 @@ def test_mean_against_float64(tokens: int) -> None:
     assert y[0].tolist() == expected
 
 
+def test_a_mean_may_leave_out_the_first_tokens() -> None:
+    x = random_int16(9, 7)
+    assert torch.equal(mean_tokens(x, 1 << 14, 17, first=2), mean_tokens(x[2:], 1 << 14, 17, first=0))
+    with pytest.raises(GoldenError, match="first token of a mean must be in 0..8, not 9"):
+        mean_tokens(x, 1 << 14, 17, first=9)
+
+
 def test_mean_refuses_more_tokens_than_the_machine_can_add() -> None:
     with pytest.raises(GoldenError, match="at most 4096 tokens, not 4097"):
-        mean_tokens(torch.zeros(4097, 1, dtype=torch.int16), 1 << 14, 26)
+        mean_tokens(torch.zeros(4097, 1, dtype=torch.int16), 1 << 14, 26, first=0)
 
 
 def test_add_saturates_on_both_sides() -> None:

@@ -5,6 +5,7 @@ import pytest
 from tests.support.hw.columns import pack, unpack
 from tests.support.hw.norm_bench import Bench, check, configuration, make_norm, make_pool, random_memory
 from tests.support.hw.norm_rows import VARIANTS
+from vitreous.hw.vector.shifts import ChannelShifts
 from vitreous.hw.vector.vector_unit import row_cycles
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig
 from vitreous.spec.isa import ErrorCode, Opcode
@@ -38,6 +39,54 @@ def test_norm_and_pool(variant: str, lanes: int, depth: int, stalls: str) -> Non
     check(Bench(config, memory, read_stall=read, write_stall=write, seed=rng.getrandbits(16)), program)
 
 
+SHIFT_STALLS = [
+    "none/none/none",
+    "mixed/none/mixed later",
+    *(pytest.param(s, marks=pytest.mark.slow) for s in ("none/mixed/long", "random/regular/random")),
+]
+
+
+@pytest.mark.parametrize(
+    ("lanes", "depth"), [(4, 4), *(pytest.param(*s, marks=pytest.mark.slow) for s in ((4, 1), (8, 2)))]
+)
+@pytest.mark.parametrize("stalls", SHIFT_STALLS)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_shifted_channels(variant: str, lanes: int, depth: int, stalls: str) -> None:
+    """Between norms without shifts and pools, whole and partial words of shifts, in one tile and in several."""
+    config = configuration(variant, lanes, depth)
+    rng = random.Random(f"{lanes} {depth} {stalls}")
+    program = [make_norm(rng, channels=40, row_tiles=2), make_pool(rng, lanes, channels=5, tokens=lanes + 1)]
+    for channels, tiles in ((1, 3), (31, 1), (32, 2), (33, 2), (64, 1), (70, 3), (129, 1)):
+        base = rng.randrange(20)
+        program.append(make_norm(rng, channels=channels, row_tiles=tiles, shifted=1, shift_base=base))
+    rng.shuffle(program)
+    memory, p = random_memory(rng, lanes, 1000), [rng.getrandbits(64) for _ in range(24)]
+    read, write, shift = stalls.split("/")
+    check(Bench(config, memory, p, read_stall=read, write_stall=write, shift_stall=shift, seed=3), program)
+
+
+def test_shifts_are_read_ahead() -> None:
+    """A norm with shifts takes as long as one without, and so it does while P is free in one cycle of 30."""
+    config = configuration("one_pass", 4, 4)
+    took = {}
+    for shifted in (0, 1):
+        for stall in ("none", "rarely"):
+            rng = random.Random(1)
+            i = make_norm(rng, channels=100, row_tiles=3, shifted=shifted, shift_base=0)
+            bench = Bench(config, random_memory(rng, 4, 500), [rng.getrandbits(64)] * 4, shift_stall=stall)
+            check(bench, [i])
+            took[shifted, stall] = bench.done[0] - bench.taken[0]
+    assert set(took.values()) == {3 * (200 + row_cycles(config).scale) + row_cycles(config).norm}
+
+
+def test_a_late_word_of_shifts_is_waited_for() -> None:
+    config, rng = configuration("one_pass", 4, 4), random.Random(1)
+    i = make_norm(rng, channels=40, row_tiles=1, shifted=1, shift_base=0)
+    bench = Bench(config, random_memory(rng, 4, 500), [rng.getrandbits(64)] * 2, shift_stall="first 500")
+    check(bench, [i])
+    assert [cycle for cycle, _ in bench.shift_reads] == [500, 500 + ChannelShifts.LATENCY]
+
+
 @pytest.mark.parametrize("centred", [1, 0])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_constant_rows_and_extremes(variant: str, centred: int) -> None:
@@ -47,9 +96,20 @@ def test_constant_rows_and_extremes(variant: str, centred: int) -> None:
     rows = [[-32768, 32767, 0, 5]] * 10 + [[-32768, -32768, 1, -1]] * 10 + [[32767, -32768, -32768, 32767]]
     memory = [pack(row, 16) for row in rows] + [0] * 1000
     check(
-        Bench(config, memory),
+        Bench(config, memory, [rng.getrandbits(64)]),
         [
-            make_norm(rng, channels=d, row_tiles=1, r_base=r, epsilon=e, shift=s, centred=centred)
+            make_norm(
+                rng,
+                channels=d,
+                row_tiles=1,
+                r_base=r,
+                epsilon=e,
+                shift=s,
+                centred=centred,
+                shifted=shifted,
+                shift_base=0,
+            )
+            for shifted in (0, 1)
             for d, r, e, s in (
                 *((21, 0, 1, s) for s in (1, 5, 9, 14, 47, 63)),
                 *((10, 0, e, 9) for e in (1, (1 << 32) - 1)),
@@ -64,7 +124,16 @@ def test_largest_mean() -> None:
     config, rng = configuration("one_pass", 4, 2), random.Random(5)
     largest = [pack([-32768] * 4, 16)] * 1024 + [0] * 8
     pool = make_pool(
-        rng, 4, channels=1, tokens=4096, r_base=0, r_stride=1, o_base=1024, multiplier=16384, shift=14 + 12
+        rng,
+        4,
+        channels=1,
+        tokens=4096,
+        first=0,
+        r_base=0,
+        r_stride=1,
+        o_base=1024,
+        multiplier=16384,
+        shift=14 + 12,
     )
     bench = Bench(config, largest)
     check(bench, [pool])
@@ -94,15 +163,16 @@ def test_norm_equals_golden(variant: str, centred: int) -> None:
 
     torch.set_num_threads(1)
     config, rng = configuration(variant, 8, 4), random.Random(6)
-    i = make_norm(rng, channels=192, row_tiles=1, centred=centred)
+    i = make_norm(rng, channels=192, row_tiles=1, centred=centred, shifted=1, shift_base=2)
+    p = [rng.getrandbits(64) for _ in range(8)]
     memory = random_memory(rng, 8, 300, 4000)
     columns = [unpack(word, 16, 8, signed=True) for word in memory[i["r_base"] : i["r_base"] + 192]]
     constants = [i[name] for name in ("multiplier", "shift", "epsilon", "zero_point")]
-    shifts = torch.zeros(len(columns), dtype=torch.uint8)
+    shifts = torch.tensor([p[2 + c // 32] >> 2 * (c % 32) & 3 for c in range(192)])
     y = norm(
         torch.tensor(columns, dtype=torch.int16).T, config.norm, *constants, shifts, centred=bool(centred)
     )
-    bench = Bench(config, memory).run([i])
+    bench = Bench(config, memory, p).run([i])
     words = [unpack(bench.x[i["x_base"] + w], 8, 32, signed=True) for w in range(48)]
     assert [[words[k // 4][lane * 4 + k % 4] for k in range(192)] for lane in range(8)] == y.tolist()
 
@@ -155,7 +225,9 @@ ILLEGAL = [
     (Opcode.POOL, {"row_tiles": 0}),
     (Opcode.POOL, {"multiplier": 0}),
     (Opcode.POOL, {"shift": 0}),
-    (Opcode.POOL, {"tokens": 0}),
+    (Opcode.POOL, {"tokens": 0, "row_tiles": 1}),
+    (Opcode.POOL, {"first": 4}),
+    (Opcode.POOL, {"first": 2, "tokens": 2, "row_tiles": 1}),
     (Opcode.POOL, {"tokens": 4}),
     (Opcode.POOL, {"tokens": 9}),
     (Opcode.POOL, {"tokens": 4097, "row_tiles": 1025}),
@@ -202,6 +274,9 @@ def test_the_largest_legal_fields_are_accepted() -> None:
         (Opcode.NORM, {"r_base": 0, "r_stride": 0xFFFF}, 10),
         (Opcode.NORM, {"x_base": 500 - 15, "x_stride": 10}, 15),
         (Opcode.NORM, {"x_base": 0xFFFF}, 0),
+        (Opcode.NORM, {"shifted": 1, "shift_base": 30}, 0),
+        (Opcode.NORM, {"shifted": 1, "shift_base": 29, "channels": 33, "row_tiles": 1}, None),
+        (Opcode.NORM, {"shifted": 1, "shift_base": 0xFFFF}, 0),
         (Opcode.POOL, {"r_base": 1000 - 45, "r_stride": 26}, None),
         (Opcode.POOL, {"o_base": 1000 - 7}, 7),
     ],
@@ -211,11 +286,11 @@ def test_addresses_beyond_the_end(
 ) -> None:
     config, rng = AcceleratorConfig(array=ArrayConfig(lanes=4, depth=2)), random.Random(10)
     if opcode is Opcode.NORM:
-        bad = make_norm(rng, channels=20, row_tiles=2, **{"x_base": 0, **fields})
+        bad = make_norm(rng, **{"channels": 20, "row_tiles": 2, "x_base": 0, **fields})
     else:
         bad = make_pool(rng, 4, channels=20, tokens=8, **fields)
     bench = Bench(
-        config, random_memory(rng, 4, 1000), x_depth=500, read_stall=stalls, write_stall=stalls
+        config, random_memory(rng, 4, 1000), [0] * 30, x_depth=500, read_stall=stalls, write_stall=stalls
     ).run([bad])
     assert bench.error is not None
     assert bench.error[:2] == (ErrorCode.ADDRESS, 100)
@@ -231,9 +306,15 @@ def test_addresses_beyond_the_end(
 )
 def test_halt(halt_at: int) -> None:
     config, rng = AcceleratorConfig(array=ArrayConfig(lanes=4, depth=2)), random.Random(11)
-    program = [make_norm(rng, channels=20, row_tiles=2), make_pool(rng, 4, channels=9, tokens=7)]
-    bench = Bench(config, random_memory(rng, 4, 1000), halt_at=halt_at, write_stall="random").run(program)
+    program = [
+        make_norm(rng, channels=20, row_tiles=2, shifted=1, shift_base=0),
+        make_pool(rng, 4, channels=9, tokens=7),
+    ]
+    bench = Bench(
+        config, random_memory(rng, 4, 1000), [0], halt_at=halt_at, write_stall="random", shift_stall="regular"
+    ).run(program)
     assert all(cycle < halt_at for cycle, _, _ in bench.log)
+    assert all(cycle < halt_at for cycle, _ in bench.shift_reads)
     assert all(cycle < halt_at for cycle in bench.done)
     assert not any(bench.busy[halt_at:])
     assert bench.error is None

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.reports.page.test_page import Page
 from vitreous.reports.ablation.ablation import (
     Ablation,
     AblationRow,
@@ -18,7 +19,7 @@ from vitreous.reports.ablation.ablation import (
     markdown,
     write,
 )
-from vitreous.reports.ablation.page import page, section
+from vitreous.reports.ablation.page import page
 from vitreous.reports.energy.technology import Range
 from vitreous.reports.errors import ReportError
 
@@ -92,15 +93,19 @@ def test_files_round_trip_and_are_whole(tmp_path: Path) -> None:
 
 def test_readers_see_every_row_with_its_origin() -> None:
     found = ablation()
-    text, html = markdown(found), section(found)
+    text, html = markdown(found), page(found)
     assert "| alone | buffers | <buffers> & co | 1,250 (×1.250) | 0.0125 |" in text
     assert "measured; model -0.80 %" in text
     assert "| – | – | modelled |" in text
     assert "&lt;units&gt; &amp; co" in html
     assert "<units>" not in html
     assert "bound: the best share" in html
-    assert "+25.0 %" in html
-    assert "area unknown: never measured; other numbers than the baseline" in html
+    shown = " ".join(Page(html).text.split())
+    assert "1 250×1.250" in shown
+    assert "-0.80 %" in shown, "the cycle model beside the measured cycles"
+    assert "3.00×1.5001.00 to 4.00" in shown, "energy with its factor and its range"
+    assert "area unknown: never measured; other results than the baseline" in shown
+    assert Page(html).open == []
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,13 @@ from vitreous.reports.area.area import (
     FOLDER,
     FORMAT,
     area,
+    compose,
     estimate,
     measurements,
     named_targets,
     read,
 )
-from vitreous.reports.area.fit import Fit, Run
+from vitreous.reports.area.fit import Estimate, Fit, Run
 from vitreous.reports.area.pieces import PIECES, Piece, term_value
 from vitreous.reports.errors import ReportError
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, load_accelerator, named_accelerators
@@ -258,3 +259,22 @@ def test_a_file_that_is_no_json_names_itself(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(shipped, "FOLDER", tmp_path)
     with pytest.raises(ReportError, match=r"^mine\.json: "):
         measurements("mine")
+
+
+def test_errors_of_the_formulas_add_up_and_what_nothing_checks_is_named() -> None:
+    def known(name: str) -> Estimate:
+        checked = name != "array"
+        return Estimate(
+            {"lut": 10.0, "ff": 5.0},
+            "measured" if name == "dispatch" else "extrapolated",
+            0.2 if checked else None,
+            {"lut": 0.2} if checked and name != "dispatch" else {},
+        )
+
+    estimates = {piece.name: known(piece.name) for piece in PIECES}
+    found = compose("a", "xcup", estimates, "t")
+    copies = sum(1 + len(piece.copies) for piece in PIECES)
+    assert found.total.lut == 10 * copies
+    assert found.errors == {"lut": pytest.approx(0.2 * (copies - 2) / copies), "ff": 0.0}
+    assert found.unchecked == ("array",)
+    assert found.unchecked_share == pytest.approx(1 / copies)

@@ -42,7 +42,7 @@ def exploration() -> Exploration:
     )  # fmt: skip
     searched = Searched(
         model="m", technology="t", dram="d", clock_mhz=200.0, area="xcup", memory_latency=40, memory_throughput=100,
-        measured_on="8 images", points=points,
+        measured_on="8 images", images=8, points=points,
     )  # fmt: skip
     return Exploration(
         name="space", date="today", combinations=3, dimensions={"array.lanes": [4, 8, 16]}, fixed={},
@@ -97,7 +97,7 @@ def test_the_front(losses: list[tuple[float, ...]], expected: list[bool]) -> Non
         (None, "Cannot read the exploration"),
         ("{", "is not valid JSON"),
         ("{}", "is not an exploration in the format"),
-        ('{"format": "vitreous.exploration/1"}', "is not a complete exploration"),
+        ('{"format": "vitreous.exploration/2"}', "is not a complete exploration"),
     ],
 )
 def test_what_is_no_exploration(tmp_path: Path, text: str | None, sentence: str) -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from tests.support.reports.recorded import record_data
 from tests.support.tree import ROOT
-from vitreous.reports import Report, summarize
-from vitreous.reports.area.area import area
-from vitreous.reports.area.devices import COMPOSED, DEVICES, fits
+from vitreous.reports import Report, ReportError, summarize
+from vitreous.reports.area import section
+from vitreous.reports.area.area import Area, BlockArea
+from vitreous.reports.area.devices import COMPOSED, DEVICES, UNCHECKED, fits
 from vitreous.reports.findings.findings import CAUSES
 from vitreous.reports.record.record import from_dict
-from vitreous.spec.config import load_accelerator
 from vitreous.spec.counters import MATRIX_IDLE
 
 
@@ -63,19 +63,56 @@ def test_what_limits_is_what_takes_most_cycles() -> None:
     assert limit.startswith("The array limits this run: it is busy in 75.0% of the cycles, 83% of that")
 
 
+def composed(lut: int, bram: int, *, error: float = 0.0, unchecked: float = 0.0) -> Area:
+    block = BlockArea(name="all", lut=lut, ff=1000, dsp=10, bram=bram, how="modelled")
+    return Area(
+        accelerator="a",
+        target="xcup",
+        blocks=(block,),
+        how="modelled",
+        tool="t",
+        errors={"lut": error},
+        unchecked=("array",) if unchecked else (),
+        unchecked_share=unchecked,
+    )
+
+
 def test_a_device_is_filled_by_the_area_and_its_known_error() -> None:
-    small, large = (area(load_accelerator(name), "xcup") for name in ("edge64", "edge256"))
-    xck26 = fits(small)[0]
-    assert (xck26.device, xck26.verdict, xck26.tightest) == ("xck26", "fits", "bram")
-    lut = next(t for t in xck26.taken if t.column == "lut")
-    assert lut.used == small.total.lut == lut.high, "every piece was measured at these sizes"
-    assert lut.low == pytest.approx(lut.used / (1 + COMPOSED["xcup"]["lut"]))
-    assert lut.of == DEVICES["xck26"].resources["lut"]
-    assert [fit.device for fit in fits(large)] == ["xck26", "xczu7ev", "xczu9eg"]
-    assert 0 < large.errors["lut"] < 0.5
-    assert {fit.verdict for fit in fits(large)} == {"does not fit", "fits"}
-    edge4096 = fits(area(load_accelerator("edge4096"), "xcup"))
-    assert {fit.verdict for fit in edge4096} == {"does not fit"}
+    found = fits(composed(100_000, 100, error=0.1))
+    assert [fit.device for fit in found] == ["xck26", "xczu7ev", "xczu9eg"], "the smallest first"
+    lut = next(part for part in found[0].taken if part.column == "lut")
+    assert (lut.used, lut.of) == (100_000, DEVICES["xck26"].resources["lut"])
+    assert lut.high == pytest.approx(110_000)
+    assert lut.low == pytest.approx(90_000 / (1 + COMPOSED["xcup"]["lut"]))
+    assert [fit.tightest for fit in found] == ["lut", "lut", "lut"]
+    ff = next(part for part in found[0].taken if part.column == "ff")
+    assert ff.high == ff.used == 1000, "nothing is known of its error but that of a sum of pieces"
+
+
+@pytest.mark.parametrize(
+    ("area", "verdict"),
+    [
+        (composed(100_000, 288), "fits"),
+        (composed(110_000, 288, error=0.1), "may not fit"),
+        (composed(100_000, 296), "does not fit"),
+        (composed(100_000, 290), "may not fit"),
+        (composed(100_000, 288, unchecked=UNCHECKED), "fits"),
+        (composed(100_000, 288, unchecked=0.5), "probably fits"),
+    ],
+)
+def test_a_verdict_counts_the_ends_of_the_error(area: Area, verdict: str) -> None:
+    assert fits(area)[0].verdict == verdict
+
+
+def test_an_area_that_is_not_known_is_no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object) -> None:
+        raise ReportError("nothing was measured.")
+
+    monkeypatch.setattr(section, "area", unknown)
+    assert made().findings.fit == (
+        "Whether it fits a device of UltraScale+ is not known: nothing was measured.",
+        "Whether it fits a device of ECP5 is not known: nothing was measured.",
+    )
 
 
 def test_the_error_of_a_sum_of_pieces_is_the_one_that_was_measured() -> None:

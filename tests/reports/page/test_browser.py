@@ -12,12 +12,16 @@ from tests.support.reports.browser import Browser, start
 from tests.support.reports.explored import exploration
 from tests.support.reports.recorded import large_record, record
 from vitreous.reports import summarize, write
+from vitreous.reports.ablation import ablation as ablations
+from vitreous.reports.ablation import page as ablation_page
 from vitreous.reports.compare import compare
 from vitreous.reports.compare import page as comparison_page
+from vitreous.reports.exploration import web as exploration_page
 
 pytestmark = pytest.mark.slow
 
-WIDTHS = (390, 768, 1280)
+WIDTHS = (390, 800, 1400)
+PAGES = ("report", "comparison", "exploration", "ablation")
 PAPER = 690
 """CSS pixels between the margins of A4."""
 
@@ -29,24 +33,30 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A run's own page and a comparison of three runs."""
+    """A run's own page, a deeper and a tiny model's, a comparison of three runs, an exploration and an ablation."""
     folder = tmp_path_factory.mktemp("pages")
     plain, small = summarize(large_record(blocks=2)), summarize(record(), clock_mhz=250)
     large = dataclasses.replace(plain, exploration=exploration(), ablation=ablation())
     runs = [("build/large", large), ("build/small", small), ("build/again", large)]
+    links = {(0, number): f"points/{number}.toml" for number in range(4)}
+    explored = exploration_page.write(exploration(), folder, links, "optuna-dashboard sqlite:///study.db")
     return {
         "report": write(large, folder)[0],
+        "deep": write(summarize(large_record(blocks=12)), folder / "deep")[0],
+        "tiny": write(small, folder / "tiny")[0],
         "comparison": comparison_page.write(compare.compare(runs), folder)[0],
+        "exploration": explored,
+        "ablation": ablations.write(ablation(), folder, ablation_page.page(ablation()))[-1],
     }
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["report", "comparison"])
+@pytest.mark.parametrize("name", PAGES)
 def test_everything_is_seen_at_every_width(
     browser: Browser, pages: dict[str, Path], name: str, width: int, tmp_path: Path
 ) -> None:
     browser.open(pages[name], width=width)
-    assert browser.open_details() >= 1
+    browser.open_details()
     assert browser.inspect("overflow") == []
     assert browser.inspect("clipped") == []
     assert browser.inspect("overlaps") == []
@@ -69,7 +79,7 @@ def test_everything_is_seen_at_every_width(
 )
 def test_what_is_wrong_is_found(browser: Browser, pages: dict[str, Path], kind: str, css: str) -> None:
     if browser.driver.current_url != pages["report"].as_uri():
-        browser.open(pages["report"], width=768)
+        browser.open(pages["report"], width=800)
     style = browser.run(
         "const s = document.createElement('style'); s.textContent = arguments[0]; document.head.append(s); return s;",
         css,
@@ -78,13 +88,13 @@ def test_what_is_wrong_is_found(browser: Browser, pages: dict[str, Path], kind: 
     browser.run("arguments[0].remove();", style)
 
 
-@pytest.mark.parametrize("name", ["report", "comparison"])
+@pytest.mark.parametrize("name", PAGES)
 def test_text_is_readable_in_light_and_dark(
     browser: Browser, pages: dict[str, Path], name: str, tmp_path: Path
 ) -> None:
     shots, papers = {}, {}
     for scheme in ("light", "dark"):
-        browser.open(pages[name], width=1280, scheme=scheme)
+        browser.open(pages[name], width=1400, scheme=scheme)
         browser.open_details()
         assert browser.inspect("contrast") == []
         papers[scheme] = browser.run("return getComputedStyle(document.body).backgroundColor")
@@ -100,7 +110,7 @@ def shown_cycles(browser: Browser) -> tuple[int, int]:
 
 
 def test_the_schedule_zooms_moves_and_tells(browser: Browser, pages: dict[str, Path]) -> None:
-    browser.open(pages["report"], width=1280)
+    browser.open(pages["report"], width=1400)
     find = browser.driver.find_element
     whole = shown_cycles(browser)
     assert whole[0] == 0
@@ -137,7 +147,7 @@ def test_the_schedule_zooms_moves_and_tells(browser: Browser, pages: dict[str, P
 
 
 def test_links_lead_to_their_sections(browser: Browser, pages: dict[str, Path]) -> None:
-    browser.open(pages["report"], width=1280)
+    browser.open(pages["report"], width=1400)
     browser.run("document.documentElement.style.scrollBehavior = 'auto'")
     for link in browser.driver.find_elements("css selector", "nav a"):
         anchor = str(link.get_attribute("href")).partition("#")[2]
@@ -151,9 +161,9 @@ def test_links_lead_to_their_sections(browser: Browser, pages: dict[str, Path]) 
         assert bottom >= 0, anchor
 
 
-@pytest.mark.parametrize("name", ["report", "comparison"])
+@pytest.mark.parametrize("name", PAGES)
 def test_paper_holds_everything(browser: Browser, pages: dict[str, Path], name: str, tmp_path: Path) -> None:
-    browser.open(pages[name], width=PAPER, media="print")
+    browser.open(pages[name], width=PAPER, media="print", anchor="everything")
     assert browser.inspect("overflow") == []
     assert browser.inspect("clipped") == []
     closed = "details:not([open]) > :not(summary)"
@@ -162,8 +172,30 @@ def test_paper_holds_everything(browser: Browser, pages: dict[str, Path], name: 
         closed,
     )
     assert hidden == 0, "what is folded on a screen is open on paper"
-    browser.open(pages[name], width=1280)
     count = browser.print(tmp_path / f"{name}.pdf")
-    assert {"report": 6, "comparison": 1}[name] <= count <= {"report": 24, "comparison": 8}[name]
+    least, most = {"report": (6, 26), "comparison": (1, 8), "exploration": (1, 6), "ablation": (1, 4)}[name]
+    assert least <= count <= most
     assert (tmp_path / f"{name}.pdf").stat().st_size > 20_000
     assert browser.errors() == []
+
+
+@pytest.mark.parametrize("name", ["report", "deep", "tiny"])
+def test_a_run_prints_as_two_sheets(
+    browser: Browser, pages: dict[str, Path], name: str, tmp_path: Path
+) -> None:
+    browser.open(pages[name], width=PAPER, media="print")
+    for kind in ("overflow", "clipped", "overlaps", "contrast"):
+        assert browser.inspect(kind) == []
+    seen = browser.run("return document.querySelector('main').innerText")
+    for words in (
+        "Limit.",
+        "What one change would bring",
+        "Layers",
+        "Energy",
+        "Area",
+        "What was run",
+        "utilization",
+    ):
+        assert words in seen
+    assert "Schedule of one image" not in seen
+    assert browser.print(tmp_path / f"{name}.pdf") == 2

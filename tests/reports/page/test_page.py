@@ -33,6 +33,7 @@ class Page(HTMLParser):
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.open: list[str] = []
         self.text = ""
+        self.html = text
         self.scripts: list[str] = []
         self.feed(text)
         self.close()
@@ -74,7 +75,7 @@ def test_page_loads_nothing_from_anywhere(made: Any) -> None:
 def test_page_shows_the_figures() -> None:
     page = Page(render(summarize(record(), clock_mhz=250)))
     shown = page.text.replace("\u202f", " ")
-    for words in ("two-layers on tiny", "Equal to golden", "6 values compared", "75.00 %", "float 87.50 %"):
+    for words in ("two-layers on tiny", "Equal to golden", "6 values compared", "75.00 %", "Float 87.50 %"):
         assert words in shown
     assert "at 250 MHz (given)" in shown
     assert "counter cycles, mean over the simulated images" in shown
@@ -211,14 +212,14 @@ def test_numbers_for_people() -> None:
 
 def test_every_section_has_its_template_and_every_anchor_its_place() -> None:
     found = {path.stem for path in (folder() / "sections").glob("*.html")}
-    assert found == set(SECTIONS)
+    assert found == {*SECTIONS, "accuracy"}, "a tile of the summary"
     text = render(summarize(large_record(blocks=1)))
     page = Page(text)
     places = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
     links = {str(attributes["href"])[1:] for tag, attributes in page.elements if tag == "a"}
     assert links <= places
     assert links >= {"time", "layers", "roofline", "memory", "sources"}
-    assert set(CONTENTS) | {"changes"} >= links
+    assert set(CONTENTS) | {"changes", "everything"} >= links
 
 
 def test_every_figure_says_in_a_word_how_it_was_obtained() -> None:

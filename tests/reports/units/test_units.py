@@ -122,6 +122,16 @@ def test_each_limit_of_the_advice_decides(loser: str) -> None:
     assert "take `chosen`" in unit_page.advice(replace(UNITS, rows=mended))
 
 
+def test_advice_says_what_the_default_does_instead() -> None:
+    assert "the default" not in unit_page.advice(UNITS)
+    rows = [replace(row, default=row.variant == "wrong") for row in UNITS.rows]
+    text = unit_page.advice(replace(UNITS, rows=rows))
+    assert (
+        "(the default, `wrong` (16 bits; 130 LUT and 0 DSP a lane on UltraScale+), errs by 7.5e-03; it takes 1 to"
+        in text
+    )
+
+
 def test_without_a_fit_the_advice_says_so() -> None:
     rows = [row for row in UNITS.rows if row.variant == "wrong"]
     assert unit_page.advice(replace(UNITS, rows=rows)).startswith("No softmax keeps its error within 1/1024")

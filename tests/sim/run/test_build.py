@@ -10,7 +10,9 @@ from vitreous.sim.run import build as module
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence() -> None:
-    expected = r"^The folder of compiled simulators /proc/none cannot be written \(.*\); name another with --build-dir$"
+    expected = (
+        r"^The folder of compiled simulators /proc/none cannot be written; name another with --build-dir$"
+    )
     with pytest.raises(SimulationError, match=expected):
         module._once(Path("/proc/none/edge"), lambda folder: None)
 

@@ -99,9 +99,9 @@ RIGHT: dict[Op, Case] = {
     Op.REQUANTIZE_ROWS: Case(
         inputs=(of(I32, 3, 6), ROW, ROW), attributes={"heads": 2, "zero_point": 0}, outputs=(of(I8, 3, 6),)
     ),
-    Op.SELECT_TOKEN: Case(inputs=(of(I8, 3, 7),), attributes={"index": 2}, outputs=(of(I8, 1, 7),)),
+    Op.SELECT_TOKEN: Case(inputs=(of(I8, 4, 7),), attributes={"index": 2, "count": 1}, outputs=(of(I8, 1, 7),)),
     Op.MEAN_TOKENS: Case(
-        inputs=(of(I16, 3, 7),), attributes={"multiplier": 1 << 14, "shift": 10}, outputs=(of(I16, 1, 7),)
+        inputs=(of(I16, 3, 7),), attributes={"multiplier": 1 << 14, "shift": 10, "first": 0}, outputs=(of(I16, 1, 7),)
     ),
     Op.OUTPUT: Case(inputs=(of(I32, 2, 3, 5),), outputs=(of(I32, 2, 3, 5),)),
 }  # fmt: skip
@@ -168,7 +168,7 @@ WRONG: list[tuple[Op, dict[str, Any], str]] = [
     (Op.REQUANTIZE, values(Op.REQUANTIZE, shift=zeros(I32, 2)), "constant shift must be int32 [7], not int32 [2]"),
     (Op.REQUANTIZE, values(Op.REQUANTIZE, shift=zeros(I32)), "constant shift must be int32 [1], not int32 []"),
     (Op.REQUANTIZE, values(Op.REQUANTIZE, shift=zeros(I8, 1)), "constant shift must be int32 [1], not int8 [1]"),
-    (Op.REQUANTIZE, attribute(Op.REQUANTIZE, bits=7), "attribute bits must be one of 8, 16, 17, not 7"),
+    (Op.REQUANTIZE, attribute(Op.REQUANTIZE, bits=7), f"attribute bits must be one of 8, 16, {SCORE.width}, not 7"),
     (Op.ACTIVATION, inputs(of(I8, 3, 7)), "input a must be int16 [...], not int8 [3, 7]"),
     (Op.ACTIVATION, attribute(Op.ACTIVATION, variant="poly"), "activation.variant poly approximates GELU only"),
     (Op.ACTIVATION, attribute(Op.ACTIVATION, function="tanh"), f"activation.function must be one of {FUNCTIONS}, not"),
@@ -230,7 +230,9 @@ WRONG: list[tuple[Op, dict[str, Any], str]] = [
     (Op.REQUANTIZE_ROWS, attribute(Op.REQUANTIZE_ROWS, heads=3), "input b must be int32 [3, 3], not int32 [2, 3]"),
     (Op.REQUANTIZE_ROWS, attribute(Op.REQUANTIZE_ROWS, heads=4), "attribute heads must divide the columns, but 4"),
     (Op.SELECT_TOKEN, inputs(of(I8, 7)), "input a must be int8 or int16 or int32 [T, D], not int8 [7]"),
-    (Op.SELECT_TOKEN, attribute(Op.SELECT_TOKEN, index=3), "attribute index must be in 0..2, not 3"),
+    (Op.SELECT_TOKEN, attribute(Op.SELECT_TOKEN, index=4), "attribute index must be in 0..3, not 4"),
+    (Op.SELECT_TOKEN, attribute(Op.SELECT_TOKEN, count=3), "attribute count must be in 1..2, not 3"),
+    (Op.MEAN_TOKENS, attribute(Op.MEAN_TOKENS, first=3), "attribute first must be in 0..2, not 3"),
     (Op.SELECT_TOKEN, attribute(Op.SELECT_TOKEN, index=-1), "attribute index must be at least 0, not -1"),
     (Op.MEAN_TOKENS, inputs(of(I8, 3, 7)), "input a must be int16 [T, D], not int8 [3, 7]"),
     (Op.MEAN_TOKENS, inputs(of(I16, 3, 7, 1)), "input a must be int16 [T, D], not int16 [3, 7, 1]"),

@@ -97,6 +97,7 @@ def _units(pick: np.random.Generator) -> dict[str, Any]:
         "norm": config.NormConfig(variant=str(pick.choice(["one_pass", "two_pass"]))),
         "centred": bool(pick.integers(2)),
         "widths": widths,
+        "shifted": bool(pick.integers(2)),
     }
 
 

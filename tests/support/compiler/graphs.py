@@ -239,7 +239,7 @@ class GraphBuilder:
     def mean(self, source: str) -> str:
         tokens, dim = self.tensors[source].shape
         multiplier, shift = quantize_multiplier(1.0 / tokens)
-        attributes = {"multiplier": multiplier, "shift": shift}
+        attributes = {"multiplier": multiplier, "shift": shift, "first": 0}
         return self.node(Op.MEAN_TOKENS, "pool", (source,), ("int16",), (1, dim), "pool", attributes)
 
     def graph(self, name: str) -> Graph:
@@ -322,7 +322,9 @@ def random_vit_graph(
     if class_token:
         normed = b.norm("norm", x, norm, "norm", centred=centred, shifts=next(shifts))
         shape = (1, dim)
-        normed = b.node(Op.SELECT_TOKEN, "token", (normed,), ("int8",), shape, "norm", {"index": 0})
+        normed = b.node(
+            Op.SELECT_TOKEN, "token", (normed,), ("int8",), shape, "norm", {"index": 0, "count": 1}
+        )
     else:
         normed = b.norm("norm", b.mean(x), norm, "norm", centred=centred, shifts=next(shifts))
     logits = b.projected("head", normed, classes, STREAM_DEVIATION, 16, "head")

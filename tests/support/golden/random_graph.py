@@ -249,7 +249,11 @@ class _Builder:
             x = self.add(self.mlp(self.layernorm(x, f"{name}.norm2"), f"{name}.mlp"), x, f"{name}.add2")
         if z.class_token:
             x = self.node(
-                Op.SELECT_TOKEN, "select", (x,), {"select.out": ("int16", (1, z.width))}, {"index": 0}
+                Op.SELECT_TOKEN,
+                "select",
+                (x,),
+                {"select.out": ("int16", (1, z.width))},
+                {"index": 0, "count": 1},
             )
         else:
             m, s = quantize_multiplier(1 / z.tokens)
@@ -258,7 +262,7 @@ class _Builder:
                 "mean",
                 (x,),
                 {"mean.out": ("int16", (1, z.width))},
-                {"multiplier": m, "shift": s},
+                {"multiplier": m, "shift": s, "first": 0},
             )
         x = self.linear(self.layernorm(x, "norm"), "head", z.classes, 6000.0, bits=16)
         self.node(Op.OUTPUT, "output", (x,), {"logits": ("int16", (1, z.classes))})

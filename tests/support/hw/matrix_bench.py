@@ -28,7 +28,7 @@ class Outcome:
     done: list[int] = field(default_factory=list)
     errors: list[tuple[int, int, int]] = field(default_factory=list)
     writes: list[tuple[int, str, int]] = field(default_factory=list)
-    reads: dict[str, list[int]] = field(default_factory=lambda: {"x": [], "w": [], "r": []})
+    reads: dict[str, list[int]] = field(default_factory=lambda: {"x": [], "w": [], "r": [], "p": []})
     events: dict[str, int] = field(default_factory=dict)
     arrays: dict[str, Any] = field(default_factory=dict)
 
@@ -133,9 +133,10 @@ class MatrixBench:
             seen.done.append(cycle)
         if ctx.get(unit.error.valid):
             seen.errors.append((cycle, ctx.get(unit.error.code), ctx.get(unit.error.pc)))
-        for name in ("x", "w", "r"):
+        for name in seen.reads:
             if ctx.get(getattr(unit, name).valid):
                 seen.reads[name].append(cycle)
+        for name in ("x", "w", "r"):
             port = getattr(unit, f"{name}o")
             if ctx.get(port.valid) and not ctx.get(port.fault):
                 seen.writes.append((cycle, name, ctx.get(port.addr)))

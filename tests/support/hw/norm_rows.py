@@ -41,9 +41,20 @@ def statistics(variant: str, x: Sequence[int], epsilon: int, *, centred: bool) -
 
 
 def norm_row(
-    variant: str, x: Sequence[int], epsilon: int, m_o: int, s_o: int, zero_point: int, *, centred: bool = True
+    variant: str,
+    x: Sequence[int],
+    epsilon: int,
+    m_o: int,
+    s_o: int,
+    zero_point: int,
+    shifts: Sequence[int],
+    *,
+    centred: bool = True,
 ) -> list[int]:
-    """``y``; a shift of any size."""
+    """``y``; a row shift of any size."""
     u, variance = statistics(variant, x, epsilon, centred=centred)
     q, s = norm_scale(variance, m_o, s_o)
-    return [numbers.saturate(((v * q + (1 << s >> 1)) >> s) + zero_point, numbers.INT8) for v in u]
+    return [
+        numbers.saturate(((v * q + (1 << s + h >> 1)) >> s + h) + zero_point, numbers.INT8)
+        for v, h in zip(u, shifts, strict=True)
+    ]

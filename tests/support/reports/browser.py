@@ -31,12 +31,15 @@ class Browser:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
-    def open(self, page: Path, *, width: int, scheme: str = "light", media: str = "screen") -> None:
+    def open(
+        self, page: Path, *, width: int, scheme: str = "light", media: str = "screen", anchor: str = ""
+    ) -> None:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        self.driver.get(page.as_uri())
+        self.driver.get("about:blank")  # an anchor alone would not load the page again
+        self.driver.get(page.as_uri() + (f"#{anchor}" if anchor else ""))
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
@@ -66,6 +69,9 @@ class Browser:
 
     def print(self, path: Path) -> int:
         """The page on A4 as a PDF, kept in ``path``; its number of pages."""
+        # An emulated medium would be printed as it is on the screen.
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         paper = {"paperWidth": 8.27, "paperHeight": 11.69, "printBackground": True, "preferCSSPageSize": True}
         data = base64.b64decode(self.driver.execute_cdp_cmd("Page.printToPDF", paper)["data"])
         path.write_bytes(data)

@@ -67,6 +67,7 @@ def exploration() -> Exploration:
                 **SETTING,
                 area="xcup",
                 measured_on="8 images",
+                images=8,
                 points=tuple(point(number) for number in range(40)),
             ),
         ),

@@ -105,6 +105,10 @@ CASES: dict[str, dict[str, Any]] = {
         "image": (21, 49), "patch": 7, "channels": 3, "dim": 26, "heads": 2, "depth": 2, "mlp": 50, "classes": 17,
         "class_token": False, "widths": (8, 16),
     },
+    "shifted norms": {
+        "image": (15, 20), "patch": 5, "channels": 1, "dim": 70, "heads": 2, "depth": 1, "mlp": 23, "classes": 6,
+        "shifted": True,
+    },
 }  # fmt: skip
 TIMINGS = (
     MemoryTiming(latency=1, throughput=100),

@@ -8,6 +8,7 @@ import pytest
 from tests.support.explore import tiny
 from tests.vitreous.test_cli import command, refused
 from vitreous.reports.exploration.exploration import load
+from vitreous.spec.config import load_accelerator
 
 TOML = f"""
 models = ["{tiny.MODEL}"]
@@ -44,6 +45,17 @@ def test_a_small_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "| point | array.lanes |" in (tmp_path / "out" / "exploration.md").read_text()
     for name in ("exploration.json", "front.svg", "front.png", "study.db"):
         assert (tmp_path / "out" / name).stat().st_size > 1000
+    for out in (first.out, again.out):
+        assert f"optuna-dashboard sqlite:///{tmp_path / 'out' / 'study.db'}" in out
+    page = (tmp_path / "out" / "exploration.html").read_text()
+    files = sorted((tmp_path / "out" / "points").iterdir())
+    assert len(files) == len(searched.front)
+    for point in searched.front:
+        path = tmp_path / "out" / "points" / f"{point.number}.toml"
+        assert f'href="points/{path.name}"' in page
+        assert {**load_accelerator(str(path)).as_dict(), "name": ""} == {**(point.config or {}), "name": ""}
+        assert f"vitreous run {tiny.MODEL} --accelerator {path}" in path.read_text()
+        assert f" --calibration 2 --observer {point.settings['quantization.observer']} " in path.read_text()
     (tmp_path / "small.toml").write_text(TOML.replace("[4, 8]", "[4, 8, 16]"))
     assert "holds an exploration of another space" in refused(*words, capsys=capsys)
 

@@ -13,10 +13,13 @@ import torch
 
 from vitreous.errors import RunError
 from vitreous.flow import pipeline, steps
+from vitreous.flow import run as flow
+from vitreous.flow.options import Options
 from vitreous.flow.workspace import Workspace
 from vitreous.golden.machine import Machine
 from vitreous.models import LoadedModel, VisionTransformer, ViTConfig
 from vitreous.models.synthetic import images, randomize
+from vitreous.reports import Report
 from vitreous.sim.run import runtime
 from vitreous.spec.config import AcceleratorConfig, ScheduleConfig, load_accelerator
 from vitreous.spec.images import ImageOrigin
@@ -109,9 +112,9 @@ def simulation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeSimulatio
     return fake
 
 
-def run(out: Path, **named: Any) -> pipeline.Report:
+def run(out: Path, **named: Any) -> Report:
     model = named.pop("model", None) or tiny_model()
-    return pipeline.run(model, CONFIG, out=out, images=named.pop("images", 2), quiet=False, **named)
+    return flow.run(model, CONFIG, out=out, images=named.pop("images", 2), quiet=False, **named)
 
 
 def test_a_run_leaves_its_files_and_a_report(
@@ -166,7 +169,7 @@ def test_a_repeated_run_does_only_what_changed(
     # Another schedule changes the programs, and the description beside the Verilog, which names it.
     schedule = ScheduleConfig(double_buffer=False, fused_attention=False)
     serial = dataclasses.replace(CONFIG, schedule=schedule)
-    pipeline.run(tiny_model(seed=2), serial, out=out, images=2, quiet=False)
+    flow.run(tiny_model(seed=2), serial, out=out, images=2, quiet=False)
     redone = stages(capsys.readouterr().out)
     assert [name for name, skipped in redone.items() if skipped] == ["quantize", "accuracy"]
 
@@ -181,7 +184,7 @@ def test_the_width_of_probabilities_is_shown_and_can_be_given(
     assert (found.layer, found.keys, found.probability_bits) == ("blocks.0.attn", 5, 8)
     assert [width.cycles for width in found.widths] == [2 * 2 * 4, 2 * 2 * 2 * 4]
     assert all(width.error is not None and 0 < width.error < 1 / 128 for width in found.widths)
-    second = run(out, options=pipeline.Options(probability_bits=16))
+    second = run(out, options=Options(probability_bits=16))
     text = capsys.readouterr().out
     assert "probabilities: 8 bits in 0 of 1 attentions, 16 in 1" in text
     assert [name for name, skipped in stages(text).items() if skipped] == ["rtl"]

@@ -121,8 +121,8 @@ class FakeRtl:
 def rtl(monkeypatch: pytest.MonkeyPatch) -> FakeRtl:
     fake = FakeRtl()
     monkeypatch.setattr(runtime, "simulate", fake)
-    monkeypatch.setattr(steps, "require_toolchain", lambda: None)
-    monkeypatch.setattr(steps, "load_model", lambda name, checkpoint: tiny_model())
+    monkeypatch.setattr(steps, "require_toolchain", lambda *_: None)
+    monkeypatch.setattr(steps, "load_model", lambda name, checkpoint, **data: tiny_model())
     monkeypatch.setattr(ablation, "SWITCHES", [s for s in SWITCHES if s.same_results])
     monkeypatch.setattr(ablation, "ORDER", [s for s in ORDER if s.same_results])
     return fake

@@ -1,0 +1,68 @@
+"""The shapes of a model without its numbers: an integer graph with weights of zero, from one export and no calibration.
+
+What a compiler needs to know of sizes is in it, so a model that is too large is refused, and an accelerator for it
+found, before anything is quantized.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import fx, nn
+from torch.export import ExportedProgram
+
+from vitreous.quant.calibrate.scales import Scales
+from vitreous.quant.emit.builder import Scale
+from vitreous.quant.emit.lowering import Lowering, Units
+from vitreous.quant.importer.float_ir import STREAM, Attention, Encoder, Linear, Start, macs
+from vitreous.quant.importer.importer import import_graph
+from vitreous.quant.pipeline import export
+from vitreous.quant.scheme import QuantScheme
+from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
+from vitreous.spec.graph import Graph
+
+STREAM_STEP, STEP = 2.0**-10, 2.0**-6
+"""Of every 16-bit stream and of everything else: values like those of a trained network, so that each constant has
+its place in its field."""
+
+
+def structure(
+    module: nn.Module | ExportedProgram,
+    shape: tuple[int, int, int],
+    *,
+    name: str,
+    softmax: SoftmaxConfig,
+    activation: ActivationConfig,
+    norm: NormConfig,
+) -> Graph:
+    """The graph that ``quantize`` would make of ``module`` for images ``(C, H, W)``, with the same operations and
+    shapes, weights and biases of zero and scales that mean nothing.
+
+    Probabilities have as many bits as ``softmax`` has. Raises QuantError for what ``quantize`` cannot import either.
+    """
+    exported, batch = export(module, torch.zeros(1, *shape))
+    graph = exported.module(check_guards=False)
+    assert isinstance(graph, fx.GraphModule)
+    encoder = import_graph(graph, torch.Size((batch, *shape)))
+    _forget_numbers(encoder)
+    scales = Scales(
+        {
+            source.serial: Scale(STREAM_STEP if isinstance(source, STREAM) else STEP)
+            for source in encoder.sources
+        }
+    )
+    widths = {encoder.name(part): softmax.probability_bits for part in encoder.each(Attention)}
+    units = Units(softmax=softmax, activation=activation, norm=norm)
+    lowering = Lowering(encoder, scales, QuantScheme(observer="minmax"), units, widths)
+    lowering.run()
+    return Graph(name=name, nodes=tuple(lowering.nodes), tensors=lowering.tensors, macs=macs(encoder))
+
+
+def _forget_numbers(encoder: Encoder) -> None:
+    """Zeros that take no memory in the place of weights, biases and constants."""
+    zero = torch.zeros((), dtype=torch.float64)
+    for source in encoder.sources:
+        if isinstance(source, Linear):
+            source.weight = zero.expand_as(source.weight)
+            source.bias = zero.expand_as(source.bias)
+        elif isinstance(source, Start):
+            source.constant = zero.expand_as(source.constant)
