@@ -1,4 +1,4 @@
-"""``python -m benchmarks.accuracy``: what quantization costs networks that nobody tuned it for (docs/results/accuracy.md).
+"""``python -m benchmarks.accuracy``: quantization of networks that nobody tuned it for: docs/results/accuracy.md.
 
 Two tables. Re-parameterizations of shipped networks (tests/support/quant/reparameterized.py), which leave the float
 function as it is. Networks with heavy tails (tests/support/quant/heavy.py), against int8 emulated in floats.

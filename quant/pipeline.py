@@ -85,9 +85,7 @@ def quantize(
     return replace(graph, preprocessing=constants, notes=notes)
 
 
-def _quality(
-    graph: Graph, calibrated: Calibrated, units: Units, progress: Progress | None
-) -> dict[str, Any]:
+def _quality(graph: Graph, calibrated: Calibrated, units: Units, progress: Progress | None) -> dict[str, Any]:
     def report(done: int, total: int) -> None:
         if progress is not None:
             progress("quality", done, total)
@@ -151,7 +149,7 @@ def lower(
     if bits is None:
         widest = _widest(scheme, units.softmax)
         bits = {calibrated.encoder.name(part): widest for part in calibrated.encoder.each(Attention)}
-    lowering = Lowering(calibrated, scales, units, bits)
+    lowering = Lowering(calibrated.encoder, scales, units, bits)
     lowering.run()
     return Graph(
         name=name, nodes=tuple(lowering.nodes), tensors=lowering.tensors, macs=macs(calibrated.encoder)

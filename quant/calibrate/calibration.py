@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vitreous.quant.calibrate.forward import Forward
 from vitreous.quant.calibrate.formats import Format
+from vitreous.quant.calibrate.forward import Forward
 from vitreous.quant.calibrate.observers import RangeObserver
 from vitreous.quant.calibrate.points import Point, points
 from vitreous.quant.calibrate.saturation import Saturation
@@ -38,9 +38,10 @@ class Calibrated:
     """A recognized encoder in its canonical form, and all that follows from calibration images.
 
     encoder : what is lowered. exact : what it stands for; another one only where hidden units had to be squeezed.
-    seen : over all images. held : the images that ranges were judged on. formats : of every int8 tensor, by serial. weights : how the scales of a linear layer's
-    weights are found, by serial. saturation : what the fixed ranges cut off. squeezed : sources whose
-    channels ``encoder`` scales, by serial. losses : relative error of the output by rounded operation. notes : for the graph's.
+    seen : over all images. held : the images that ranges were judged on. formats : of every int8 tensor, by serial.
+    weights : how the scales of a linear layer's weights are found, by serial. saturation : what fixed ranges cut off.
+    squeezed : sources whose channels ``encoder`` scales, by serial. losses : relative error of the output by rounded
+    operation. notes : for the graph's.
     """
 
     encoder: ir.Encoder

@@ -3,12 +3,12 @@
 Attention and layer norm cannot see much of what a network's weights say. Each of these changes weights and biases in
 float64 and nothing that the network computes; none costs an operation:
 
-- ``centre_keys``: a constant added to all keys adds one number to a row of scores, which softmax ignores. The keys' mean
-  over calibration is taken off. Most of what large networks' scores have beyond their range is such a constant.
+- ``centre_keys``: a constant added to all keys adds one number to a row of scores, which softmax ignores. The keys'
+  mean over calibration is taken off. Most of what large networks' scores have beyond their range is such a constant.
 - ``centre_values``: probabilities add up to 1, so a constant in all values is a constant in the context, and moves on
   into the bias that follows. What a rounded row of probabilities loses of its sum then scales less.
 - ``balance``: a channel of q may be multiplied and that of k divided by the same number; of v against the columns that
-  read the context; of ReLU's input against those that read its output. Both sides get the geometric mean of their sizes.
+  read the context; of ReLU's input against those that read its output. Both get the geometric mean of their sizes.
 - ``centre_stream``: layer norm takes the mean of a row off, so it can be taken off what is written.
 - ``rotate_stream``: layer norm of a row turned by an orthogonal matrix that keeps the row of ones is the turned layer
   norm (RMS norm: by any). Turned by a random one, the few channels and tokens that are massive in a trained network
@@ -252,7 +252,7 @@ def _orthogonal(matrix: Tensor) -> Tensor:
 
 
 def _balance(left: Tensor, right: Tensor) -> Tensor:
-    """What to divide ``left`` by and multiply ``right`` with so that both are their geometric mean; 1 where one is 0."""
+    """What to divide ``left`` by and multiply ``right`` with so that both are their geometric mean; 1 beside a 0."""
     usable = (left > 0) & (right > 0)
     return torch.where(usable, (left / right.clamp(min=1e-300)).sqrt(), torch.ones_like(left))
 

@@ -2,7 +2,8 @@
 
 Measured, not guessed: the integer graph runs on calibration images; for every attention the probabilities of both
 widths, as the accelerator's softmax gives them for the graph's own integer scores, are compared with the float64
-softmax of the accumulators, that is of the scores before anything was rounded or cut off. 8 bits are kept where they stay within two limits:
+softmax of the accumulators, that is of the scores before anything was rounded or cut off. 8 bits are kept where they
+stay within two limits:
 
     error <= 1/128    the largest error of a probability: no more than the step of a 7-bit probability
     mass  <= 1/100    root mean square, over all rows, of 1 - (sum of the row): what is lost of a row scales the

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from vitreous.golden.interpreter import watch
 from vitreous.quant.calibrate.calibration import Calibrated
 from vitreous.quant.calibrate.forward import Forward
-from vitreous.quant.calibrate.saturation import WARNED_SHARE, Saturation
+from vitreous.quant.calibrate.saturation import WARNED_SHARE
 from vitreous.quant.errors import AccuracyWarning, SaturationWarning
 from vitreous.quant.importer import float_ir as ir
 from vitreous.spec.config import SoftmaxConfig

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from vitreous.quant.calibrate.calibration import Calibrated
 from vitreous.quant.calibrate.observers import weight_scales
 from vitreous.quant.calibrate.scales import Scales
 from vitreous.quant.emit.builder import Builder, Scale
@@ -52,13 +51,13 @@ class Lowering(Builder):
 
     def __init__(
         self,
-        calibrated: Calibrated,
+        encoder: ir.Encoder,
         scales: Scales,
         units: Units,
         widths: Mapping[str, int],
     ) -> None:
         super().__init__()
-        self.calibrated, self.encoder, self.scales = calibrated, calibrated.encoder, scales
+        self.encoder, self.scales = encoder, scales
         self.units, self.widths = units, widths
         # Every linear layer has exactly one user: the importer makes a new one for each use.
         self._user = {part.serial: source for source in self.encoder.sources for part in source.inputs}
@@ -134,13 +133,12 @@ class Lowering(Builder):
 
     def _shifts(self, source: ir.Norm) -> torch.Tensor:
         """The shift of each channel of a norm's output, int64 ``[width]``."""
-        shifts = self.calibrated.formats[source.serial].shifts
-        return torch.zeros(source.width, dtype=torch.int64) if shifts is None else shifts
+        return self.scales.shifts.get(source.serial, torch.zeros(source.width, dtype=torch.int64))
 
     def _weight_steps(
         self, source: ir.Linear, folded: torch.Tensor, given: float, output: float
     ) -> torch.Tensor:
-        steps = weight_scales(folded, self.calibrated.weights[source.serial])
+        steps = weight_scales(folded, self.scales.weights.get(source.serial, "minmax"))
         for_bias = source.bias.abs() / (given * _LARGEST_BIAS)
         return torch.maximum(steps, for_bias).clamp(min=_LEAST_FACTOR * output / given)
 

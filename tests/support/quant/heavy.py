@@ -63,8 +63,8 @@ class Heavy:
 def network(what: Heavy) -> VisionTransformer:
     """The network of ``what``, in evaluation mode; equal seeds give equal weights.
 
-    A trained network is no chaos: weights are drawn again until noise of 1 % of every channel of the stream, before each
-    block, changes the logits of no image by more than ``CHAOS``.
+    A trained network is no chaos: weights are drawn again until noise of 1 % of every channel of the stream, before
+    each block, changes the logits of no image by more than ``CHAOS``.
     """
     for attempt in range(100):
         model = _drawn(what, 100 * what.seed + attempt)

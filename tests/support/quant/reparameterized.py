@@ -75,7 +75,7 @@ def hidden_units(model: VisionTransformer, random: torch.Generator) -> None:
 
 
 def constant_stream(model: VisionTransformer, random: torch.Generator) -> None:
-    """Massive tokens: a constant in all channels of some tokens, and in what every branch adds; layer norm removes it."""
+    """Massive tokens: a constant in all channels of some tokens, and in what branches add; layer norm removes it."""
     tokens = torch.randperm(model.pos_embed.shape[1], generator=random)[:3]
     model.pos_embed[0, tokens] += 300 * torch.randn(3, 1, generator=random)
     for block, _ in _blocks(model):
