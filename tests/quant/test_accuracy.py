@@ -195,8 +195,8 @@ def test_scores_that_need_more_than_the_format_are_said() -> None:
 
 def test_a_bad_network_is_said_to_be_bad() -> None:
     what = Heavy(tokens=17, seed=1)
+    scheme = QuantScheme(observer="percentile", percentile=90)
     with pytest.warns(AccuracyWarning, match=r"0\.\d+ away from the float network's .* what loses most: \w"):
-        scheme = QuantScheme(observer="percentile", percentile=90)
         graph = quantize(network(what), images(what, 8), name="v", scheme=scheme)
     notes = graph.notes
     assert notes["output_error"] > 0.1
