@@ -5,7 +5,7 @@ what would be enough.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -80,7 +80,7 @@ class Task:
         rows, of W and P in the smallest chunks of columns. Each is planned as if the other memories had no end, and
         for two of the layers that are alike.
         """
-        few = self.with_copies(2)
+        few = self.two
         blocks = few.lowered(
             MemoryBudget(early_norm=False, blocks=self.tiles), dict.fromkeys(Memory, ENDLESS)
         )
@@ -105,15 +105,31 @@ class Task:
             for memory in PLACED
         }
 
-    def instructions(self, words: Words) -> int:
-        """Of the program that ``plan`` makes with ``words`` of each memory, END included. Raises MemoryFull as it does.
+    @cached_property
+    def two(self) -> Task:
+        """With two of the layers that are alike."""
+        return self.with_copies(2)
 
-        From programs with two and with one of the layers that are alike.
+    @cached_property
+    def one(self) -> Task:
+        """With one of the layers that are alike."""
+        return self.with_copies(1)
+
+    def instructions(self, budget: MemoryBudget, words: Words, two: Plan | None = None) -> int:
+        """Of the program of this budget, END included: from the lengths with two (its plan, if there is one) and with
+        one of the layers that are alike.
         """
-        made = plan(self.with_copies(2), words)
-        two = len(made.emitter.steps)
-        one = len(self.with_copies(1).lowered(made.budget, words).emitter.steps)
-        return two + max(0, self.repeat.times - 2) * (two - one) + 1
+        longer = len((two or self.two.lowered(budget, words)).emitter.steps)
+        layer = longer - len(self.one.lowered(budget, words).emitter.steps)
+        return longer + max(0, self.repeat.times - 2) * layer + 1
+
+    def fits(self, words: Words) -> bool:
+        """Whether ``plan`` finds a place for everything in memories of these sizes, and the program can be counted."""
+        try:
+            plan(self.two, words, lambda budget, two: self.instructions(budget, words, two) <= 1 << PC_BITS)
+        except MemoryFull:
+            return False
+        return True
 
     def lowered(self, budget: MemoryBudget, words: Words) -> Plan:
         """The steps of one budget, not placed yet."""
@@ -133,17 +149,22 @@ def task(graph: Graph, config: AcceleratorConfig, *, observe: bool = False) -> T
     return Task(fused.operations, fused.needs, config, graph.input.shape, observe)
 
 
-def plan(task: Task, words: Words | None = None) -> Plan:
+def plan(
+    task: Task, words: Words | None = None, accept: Callable[[MemoryBudget, Plan], bool] | None = None
+) -> Plan:
     """The plan with the largest memory budget whose buffers fit, all of them placed.
 
-    words : of each memory; those of the task's configuration when None.
-    Raises MemoryFull where even the smallest budget is too large.
+    words : of each memory; those of the task's configuration when None. accept : asked before a plan is placed; a plan
+    that is not accepted ends the search, because smaller budgets only make longer programs.
+    Raises MemoryFull where even the smallest budget is too large, or a plan is not accepted.
     """
     config, inner, tiles = task.config, task.inner, task.tiles
     sizes = words or memory_words(config)
     budget = MemoryBudget()
     while True:
-        made = lower(task.operations, config, budget, task.input_shape, observe=task.observe, words=sizes)
+        made = task.lowered(budget, sizes)
+        if accept is not None and not accept(budget, made):
+            raise MemoryFull("all", "The program would be too long")
         try:
             allocate(made.emitter.steps, config, sizes)
             return made
@@ -181,14 +202,17 @@ def _memory_need(task: Task, memory: Memory) -> Need:
     )
 
 
+def program_length(count: int) -> Need:
+    """Of a program of ``count`` instructions, END included; larger memories make larger pieces and fewer of them."""
+    return constant_need(
+        "the program counter", count, 1 << PC_BITS, "instructions", "the program", mendable=True
+    )
+
+
 def program_needs(steps: Sequence[Step], image_bytes: int, write_bytes: int) -> tuple[Need, ...]:
     """What a program needs of instruction fields, program counter and windows; only fields that are too narrow."""
-    count = len(steps) + 1
     needs = [
-        # Larger memories make larger pieces and fewer instructions.
-        constant_need(
-            "the program counter", count, 1 << PC_BITS, "instructions", "the program", mendable=True
-        ),
+        program_length(len(steps) + 1),
         constant_need("the read window", image_bytes, WINDOW_LIMIT, "bytes", "program and constants"),
         constant_need("the write window", write_bytes, WINDOW_LIMIT, "bytes", "stored tensors"),
     ]

@@ -105,7 +105,8 @@ class SoftmaxConfig:
     variant : ``base2`` (integer maximum, rescale by shift), ``online`` (running maximum, rescale by multiplication),
         ``ibert`` (second-order polynomial, two passes), ``ita`` (shifts only, 8 bits), or ``exact`` (float64, in
         ``golden`` only).
-    fraction_bits : fraction bits of a score, a logarithm to base 2.
+    fraction_bits : fraction bits of a score, a logarithm to base 2. With 8 of them scores saturate at 256 octaves on
+        either side of 0, and each bit more halves that.
     probability_bits : the most that the machine multiplies: 8 (7 bits in one pass) or 16 (two byte planes, two passes,
         14 bits; each layer chooses).
     """

@@ -1,10 +1,12 @@
 """A wheel holds every room and every data file, and works when installed elsewhere and run from an empty folder."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,11 +27,11 @@ pytestmark = pytest.mark.slow
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
-def run(command: Sequence[str | Path], cwd: Path) -> str:
+def run(command: Sequence[str | Path], cwd: Path, **more: str) -> str:
     result = subprocess.run(
         [str(word) for word in command],
         cwd=cwd,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **more},
         capture_output=True,
         text=True,
         check=False,
@@ -128,6 +130,23 @@ def test_every_extra_can_be_installed(extra: str, wheel: Path, installed: Path, 
     for package in EXTRAS.get(extra, ("pytest", "selenium")):
         assert package in asked, f"{package} is not asked for by [{extra}]"
     assert "Would install" not in answer.replace("Would install vitreous", "")
+
+
+def test_a_network_of_ones_own_reaches_its_report_in_five_minutes(installed: Path, tmp_path: Path) -> None:
+    """The script of the README from the wheel in an empty folder, its simulator built anew."""
+    script = (ROOT / "examples" / "own_network.py").read_text()
+    assert len([line for line in script.splitlines() if line.strip()]) <= 25
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    one = {"OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(tmp_path / "cache"), "CCACHE_DISABLE": "1"}
+    started = time.monotonic()
+    told = run([installed / "bin" / "python", "-c", script], empty, **one)
+    assert time.monotonic() - started < 300
+    assert told.startswith("<Report Net on edge64: outputs equal to golden; accuracy ")
+    report = json.loads((empty / "build" / "Net-edge64" / "report.json").read_text())
+    assert report["accuracy_int"] > 0.8
+    assert (report["accuracy_images"], report["accuracy_test"]["origin"]) == (200, "given")
+    assert (empty / "build" / "Net-edge64" / "index.html").is_file()
 
 
 def test_wheel_works_elsewhere_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:

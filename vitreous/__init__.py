@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vitreous.compiler import compile
+    from vitreous.fitting.fit import Fit, fit
     from vitreous.flow.accelerator import load_accelerator
     from vitreous.flow.options import Options
     from vitreous.flow.run import quantize, run
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AcceleratorConfig",
+    "Fit",
     "Graph",
     "LoadedModel",
     "Options",
@@ -36,6 +38,7 @@ __all__ = [
     "VitreousError",
     "__version__",
     "compile",
+    "fit",
     "load_accelerator",
     "load_model",
     "quantize",
@@ -45,6 +48,7 @@ __all__ = [
 
 _HOMES = {
     "AcceleratorConfig": ("vitreous.spec.config", "AcceleratorConfig"),
+    "Fit": ("vitreous.fitting.fit", "Fit"),
     "Graph": ("vitreous.spec.graph", "Graph"),
     "LoadedModel": ("vitreous.models", "LoadedModel"),
     "Options": ("vitreous.flow.options", "Options"),
@@ -53,6 +57,7 @@ _HOMES = {
     "Report": ("vitreous.reports", "Report"),
     "VitreousError": ("vitreous.spec.errors", "VitreousError"),
     "compile": ("vitreous.compiler", "compile"),
+    "fit": ("vitreous.fitting.fit", "fit"),
     "load_accelerator": ("vitreous.flow.accelerator", "load_accelerator"),
     "load_model": ("vitreous.models", "load"),
     "quantize": ("vitreous.flow.run", "quantize"),

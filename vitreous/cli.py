@@ -17,6 +17,7 @@ from vitreous.commands.area import area_command
 from vitreous.commands.bitstream import bitstream
 from vitreous.commands.explore import explore_command
 from vitreous.commands.explore_approx import explore_approx
+from vitreous.commands.fit import fit_command
 from vitreous.commands.list import list_command
 from vitreous.commands.prepare import compile_command, rtl
 from vitreous.commands.quantize import quantize
@@ -60,6 +61,7 @@ for _name, _command in (
     ("quantize", quantize),
     ("compile", compile_command),
     ("rtl", rtl),
+    ("fit", fit_command),
     ("simulate", simulate),
     ("report", report_command),
     ("run", run_command),

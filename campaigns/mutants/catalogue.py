@@ -73,6 +73,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "Mux(is_smooth, Saturation.INT16, control.saturation)",
         "control.saturation",
     ),
+    Mutation(OPERAND, "matrix/epilogue.py", "Mux(is_smooth, sign, above[lane])", "sign"),
     Mutation(OPERAND, "activation/unit.py", "self.x[lane] ^ negative.replicate(len(u))", "self.x[lane]"),
     Mutation(
         ROUNDING,

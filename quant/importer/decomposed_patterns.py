@@ -16,7 +16,7 @@ from torch import fx
 from vitreous.quant.errors import module_path, refuse
 from vitreous.quant.importer import activation_patterns as activations
 from vitreous.quant.importer import stream
-from vitreous.quant.importer.float_ir import Linear, MeanSquare, Root, Square
+from vitreous.quant.importer.float_ir import Linear, MeanSquare, Patches, Root, Square
 from vitreous.quant.importer.layers import size
 from vitreous.quant.importer.view import View, identical, uniform
 from vitreous.quant.importer.walk import Walk
@@ -48,7 +48,7 @@ def power(walk: Walk, node: fx.Node, view: View, exponent: float) -> View:
     """``x ** exponent`` with 2, 3, 0.5 or -0.5."""
     if exponent == 2:
         return square(walk, node, view)
-    if exponent == 3 and isinstance(view.source, Linear):
+    if exponent == 3 and isinstance(view.source, Linear) and not isinstance(view.source.input, Patches):
         return activations.power(walk, node, view)
     if exponent in (0.5, -0.5) and isinstance(view.source, MeanSquare):
         return _root(walk, node, view, inverse=exponent < 0)

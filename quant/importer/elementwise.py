@@ -47,7 +47,7 @@ def _times(value: Tensor | float, factor: float) -> Tensor | float:
 
 
 def multiply(walk: Walk, node: fx.Node, left: Any, right: Any) -> View:
-    """A product with a constant, kept as a gain; or of two computed tensors, as SiLU and RMS norm are decomposed."""
+    """A product with a constant, kept as a gain; or a part of an activation or a norm that is written out."""
     if isinstance(left, View) and isinstance(right, View):
         made = decomposed.product(walk, node, left, right)
         if made is not None:
@@ -80,7 +80,7 @@ def _broadcast(node: fx.Node, view: View, other: Any) -> View:
 
 
 def concatenate(walk: Walk, node: fx.Node, parts: Any, dim: int = 0) -> View:
-    """Constants, and parts of one computed tensor, side by side."""
+    """Constants and parts of one computed tensor, side by side; or what a head of several tokens reads."""
     views = [part for part in parts if isinstance(part, View)]
     if any(view.source is not views[0].source for view in views):
         made = heads.joined(walk, node, views, dim) if len(views) == len(parts) else None

@@ -181,7 +181,7 @@ def _attention(walk: Walk, node: fx.Node, *args: Any, **kwargs: Any) -> Any:
 
 
 def _softmax(walk: Walk, node: fx.Node, view: View, dim: int, *args: Any, **kwargs: Any) -> View:
-    """The softmax of attention that is written out, over the last dimension."""
+    """The softmax of attention that is written out, over the last dimension; left out where it is the output."""
     if dim not in (-1, len(view.shape) - 1):
         raise refuse(node, f"Softmax over dimension {dim}", "softmax over the last dimension")
     if isinstance(view.source, Linear):
@@ -252,7 +252,7 @@ def _fused_rms_norm(walk: Walk, node: fx.Node, *args: Any, **kwargs: Any) -> Any
 
 
 def _mean(walk: Walk, node: fx.Node, view: View, *args: Any, **kwargs: Any) -> View:
-    """The mean over all tokens before the head, or the mean of squares of an RMS norm that is written out."""
+    """The mean over all tokens or all but the first ones, around the last norm; or that of an RMS norm's squares."""
     found = decomposed.mean_square if isinstance(view.source, Square) else stream.mean
     return found(walk, node, view, *args, **kwargs)
 

@@ -16,6 +16,7 @@ from vitreous.quant.importer.float_ir import (
     STREAM,
     Activation,
     Attention,
+    Curve,
     Image,
     Linear,
     Norm,
@@ -116,6 +117,8 @@ def _describe(source: Source) -> str:
         return "the residual stream without a layer norm"
     if isinstance(source, Linear):
         return "another linear layer's output directly"
+    if isinstance(source, Curve):
+        return f"the {source.function} of another one's output"
     return f"a {type(source).__name__.lower()}"
 
 

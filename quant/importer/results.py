@@ -37,14 +37,14 @@ def ending(walk: Walk, node: fx.Node, view: View, function: str) -> View:
 
 
 def argmax(walk: Walk, node: fx.Node, view: View, dim: int | None = None, keepdim: bool = False) -> View:
-    """The most probable class."""
+    """The most probable class: left out where it is the output."""
     if dim not in (-1, len(view.shape) - 1) or keepdim:
         raise refuse(node, f"argmax over dimension {dim}", "argmax over the classes, as the model's output")
     return ending(walk, node, view, "argmax")
 
 
 def log_softmax(walk: Walk, node: fx.Node, view: View, dim: int, *args: Any) -> View:
-    """The logarithms of the probabilities."""
+    """The logarithms of the probabilities: left out where they are the output."""
     if dim not in (-1, len(view.shape) - 1):
         raise refuse(
             node, f"log_softmax over dimension {dim}", "log_softmax over the classes, as the model's output"

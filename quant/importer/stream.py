@@ -96,7 +96,10 @@ def stream(walk: Walk, node: fx.Node, view: View, what: str) -> View:
             f"A constant is added to or multiplied with the residual stream before {what}",
             "constants at the start",
         )
-    supported = "pre-norm encoders: layer norms read the residual stream, linear layers are added to it"
+    supported = (
+        "norms of the residual stream or of another norm's output; no norm of queries and keys or of a branch, linear "
+        "layers are added to the stream as they are"
+    )
     raise refuse(
         node,
         f"{what.capitalize()} reads the output of a {type(view.source).__name__.lower()}",

@@ -118,6 +118,6 @@ def _from_format_2(
     nodes = []
     for node in text["nodes"]:
         shifted = ["channel_shifts"] if node["op"] in _NORMS else []
-        attributes = {**_FORMER_MEANING.get(node["op"], {}), **node["attributes"]}
+        attributes = {**node["attributes"], **_FORMER_MEANING.get(node["op"], {})}
         nodes.append({**node, "attributes": attributes, "constants": [*node["constants"], *shifted]})
     return {**arrays, **zeros}, {**text, "format": FORMAT, "nodes": nodes}

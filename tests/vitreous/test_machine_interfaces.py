@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.support.reports.recorded import record
+from tests.vitreous.explore.test_command import TOML
 from tests.vitreous.test_cli import COMMANDS, command, refused, tiny_graph
 from vitreous.flow import display as shown
 from vitreous.flow.display import Display
@@ -43,13 +44,14 @@ def test_report_as_a_document(capsys: pytest.CaptureFixture[str], tmp_path: Path
 
 def test_a_dry_run_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     graph = graphs.save(tiny_graph(), tmp_path / "graph.safetensors")
+    (tmp_path / "small.toml").write_text(TOML)
     before = sorted(path.name for path in tmp_path.iterdir())
     for words in (
         ("compile", graph, "-a", "edge64", "--out", tmp_path / "p.safetensors"),
         ("rtl", "-a", "edge64", "--out", tmp_path / "rtl"),
         ("quantize", "rms-silu-vit", "-a", "examples/silu64.toml", "--out", tmp_path / "g.safetensors"),
         ("run", "rms-silu-vit", "-a", "examples/silu64.toml", "--out", tmp_path / "out"),
-        ("explore", "examples/fashion-space.toml", "--out", tmp_path / "space"),
+        ("explore", tmp_path / "small.toml", "--out", tmp_path / "space"),
         ("ablate", "rms-silu-vit", "-a", "examples/silu64.toml", "--out", tmp_path / "ablation"),
         ("area", "-a", "edge64", "--quick"),
     ):
@@ -123,3 +125,13 @@ def test_a_long_stage_says_that_it_lives(
     with Display(quiet=True).stage("silent"):
         time.sleep(0.1)
     assert capsys.readouterr() == ("", "")
+
+
+def test_progress_is_shown_where_somebody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not shown.somebody_watches()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert shown.somebody_watches()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
+    notebook = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object()))
+    monkeypatch.setitem(sys.modules, "IPython", notebook)  # type: ignore[arg-type]
+    assert shown.somebody_watches()

@@ -25,3 +25,9 @@ class Options:
     calibration: str | None = None
     test: str | None = None
     build_root: Path = SIMULATORS
+
+    @property
+    def words(self) -> list[str]:
+        """The options of the model and its data, as `vitreous run` takes them too."""
+        given = {"--checkpoint": self.checkpoint, "--calibration": self.calibration, "--test": self.test}
+        return [word for name, value in given.items() if value is not None for word in (name, str(value))]

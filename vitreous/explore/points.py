@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,11 @@ _OPTIONS = {
 """Of the quantization's fields those that `vitreous run` has an option for."""
 
 
-def write(found: Exploration, folder: Path) -> dict[tuple[int, int], str]:
-    """Write ``points/*.toml`` anew; the path of each file relative to ``folder``, by search and point."""
+def write(found: Exploration, folder: Path, given: Sequence[str]) -> dict[tuple[int, int], str]:
+    """Write ``points/*.toml`` anew; the path of each file relative to ``folder``, by search and point.
+
+    given : options of the model and its data that the exploration was begun with, for the command in each file.
+    """
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
     links = {}
     for number, searched in enumerate(found.searches):
@@ -31,12 +34,14 @@ def write(found: Exploration, folder: Path) -> dict[tuple[int, int], str]:
                 continue
             stem = f"{point.number}" if len(found.searches) == 1 else f"{number}-{point.number}"
             name = f"{FOLDER}/{stem}.toml"
-            write_text(folder / name, accelerator_file(found, searched, point, folder / name))
+            write_text(folder / name, accelerator_file(found, searched, point, folder / name, given))
             links[number, point.number] = name
     return links
 
 
-def accelerator_file(found: Exploration, searched: Searched, point: ExploredPoint, path: Path) -> str:
+def accelerator_file(
+    found: Exploration, searched: Searched, point: ExploredPoint, path: Path, given: Sequence[str] = ()
+) -> str:
     """The text of the file: where the point is from, the command that runs it, and every field of its accelerator."""
     assert point.config is not None
     figures = ", ".join(
@@ -52,7 +57,7 @@ def accelerator_file(found: Exploration, searched: Searched, point: ExploredPoin
     left = [f"{name} = {value}" for name, value in chosen.items() if name not in _OPTIONS]
     lines = [
         f"# Point {point.number} of {found.name}, {searched.label}; estimated: {figures}.",
-        f"#   vitreous run {' '.join([searched.model, '--accelerator', str(path), *words])} --out build/point",
+        f"#   vitreous run {' '.join([searched.model, '--accelerator', str(path), *given, *words])} --out build/point",
         *([f"# Quantization that the command has no option for: {', '.join(left)}."] if left else []),
     ]
     return "\n".join(lines) + "\n" + as_toml({k: v for k, v in point.config.items() if k != "name"})

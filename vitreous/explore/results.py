@@ -120,12 +120,12 @@ def _measured_on(found: dict[str, Any] | None) -> str:
     )
 
 
-def write(found: Exploration, folder: Path) -> None:
+def write(found: Exploration, folder: Path, given: Sequence[str] = ()) -> None:
     """``exploration.html``, ``.json``, ``.md``, ``points.csv``, an accelerator file for every point of the front, and
     ``front.svg`` and ``.png`` (numbered where there are several).
     """
     exploration.save(found, folder)
-    web.write(found, folder, points.write(found, folder), dashboard(folder))
+    web.write(found, folder, points.write(found, folder, given), dashboard(folder))
     write_text(folder / "exploration.md", page(found))
     for number, searched in enumerate(found.searches):
         stem = "front" if len(found.searches) == 1 else f"front-{number}"

@@ -53,11 +53,11 @@ def explore(
             for job in jobs:
                 _search(job, space, models[job.model], options, pool, store, display)
         found = results.collect(space, options.seed, jobs, clock)
-        results.write(found, work.folder)
+        results.write(found, work.folder, options.words)
         if options.confirm:
             store = Graphs(work / "graphs", Alone(), sources)
             found = confirm(found, space, models, store, options, work.folder, display)
-            results.write(found, work.folder)
+            results.write(found, work.folder, options.words)
         for line in results.summary(found, work.folder):
             display.line(line)
     return found

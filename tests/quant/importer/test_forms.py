@@ -43,6 +43,17 @@ SAME = {
 WRITTEN = ("gelu tanh", "erf", "tanh", "fast tanh", "quick", "steep silu")
 
 
+class NormAfter(Vit):
+    """A norm whose output is the stream that the next layer is added to."""
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.tokens(x)
+        for block in self.blocks:
+            x = block.norm2(x + block.attn(block.norm1(x)))
+            x = x + block.mlp(x)
+        return self.head(self.norm(x)[:, 0])
+
+
 def imported(model: nn.Module, pixels: Tensor) -> Encoder:
     return observe(model, pixels, QuantScheme(observer="minmax")).encoder
 
@@ -98,6 +109,15 @@ def test_of_several_results_the_one_called_logits_is_taken() -> None:
     graph = quantize(Vit(shape), images(shape, 2), name="v")
     assert graph.notes["left_out"] == ["of the model's 2 results only the logits are computed"]
     assert graph.output.shape == (1, shape.classes)
+
+
+def test_a_norm_may_start_the_stream_again() -> None:
+    model, pixels = NormAfter(Shape(depth=2)), images(Shape(), 2)
+    encoder = imported(model, pixels)
+    assert len(list(encoder.each(Restart))) == 2
+    with torch.no_grad():
+        expected = model.double()(pixels.double())
+    torch.testing.assert_close(logits(encoder, pixels), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_a_norm_that_two_things_read_starts_one_stream() -> None:

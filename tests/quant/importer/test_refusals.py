@@ -67,12 +67,6 @@ def post_norm(self: Block, x: Tensor) -> Tensor:
     return self.norm2(self.norm1(x + self.attn(x)) + x)
 
 
-def norm_after(self: Block, x: Tensor) -> Tensor:
-    x = x + self.attn(self.norm1(x))
-    y = self.norm2(x)
-    return y + self.mlp(y)
-
-
 def gated(self: Block, x: Tensor) -> Tensor:
     y = self.norm1(x)
     return x + self.mlp(self.mlp[0](y)[..., :8] * y)
@@ -86,8 +80,8 @@ def hyperbolic(self: Block, x: Tensor) -> Tensor:
     return x + self.mlp[2](torch.tanh(self.mlp[0](self.norm1(x))))
 
 
-def rough_activation(self: Block, x: Tensor) -> Tensor:
-    return x + self.mlp[2](F.gelu(self.mlp[0](self.norm1(x)), approximate="tanh"))
+def tangent(self: Block, x: Tensor) -> Tensor:
+    return x + self.mlp[2](torch.tan(self.mlp[0](self.norm1(x))))
 
 
 def gated_by_another(self: Block, x: Tensor) -> Tensor:
@@ -127,12 +121,13 @@ def scaled_start(self: Block, x: Tensor) -> Tensor:
     return 0.5 * x + self.mlp(self.norm1(x))
 
 
-def mean_of_norm(self: Vit, x: Tensor) -> Tensor:
-    return self.head(self.norm(self.tokens(x)).mean(1))
+def mean_of_half(self: Vit, x: Tensor) -> Tensor:
+    return self.head(self.norm(self.tokens(x))[:, 1:3].mean(1))
 
 
-def mean_of_patches(self: Vit, x: Tensor) -> Tensor:
-    return self.head(self.norm(self.blocks[0](self.tokens(x))[:, 1:].mean(1)))
+def three_heads(self: Vit, x: Tensor) -> Tensor:
+    x = self.norm(self.tokens(x))
+    return self.head(x[:, 0]) + self.head(x[:, 1]) + self.head(x[:, 2])
 
 
 def all_tokens(self: Vit, x: Tensor) -> Tensor:
@@ -166,29 +161,39 @@ REFUSED: dict[str, tuple[dict[str, Callable[..., Any]], str]] = {
     "causal": ({"attn": causal}, "Attention with a causal mask .*'blocks.0.attn'"),
     "bias": ({"attn": biased_scores}, "Attention with a mask or bias added to the scores .*'blocks.0.attn'"),
     "softmax of queries": ({"attn": softmax_of_queries}, "Softmax over dimension -2 .*'blocks.0.attn'"),
-    "query norm": ({"attn": normed_queries}, "Linear|linear .*'blocks.0.attn'.*supported"),
+    "query norm": (
+        {"attn": normed_queries},
+        "A layer norm reads the output of a linear .*'blocks.0.attn'.*no norm of queries and keys",
+    ),
     "cropped keys": ({"attn": cropped_keys}, "keys of attention are not all tokens .*'blocks.0.attn'"),
     "post-norm": (
         {"block": post_norm},
         r"reads the residual stream without a layer norm .*'blocks.0.attn.qkv'",
-    ),
-    "norm after": (
-        {"block": norm_after},
-        r"norm and linear \(post-norm\?\) .*'blocks.0'.*supported: the residual",
     ),
     "gate": ({"block": gated}, "Two computed tensors are multiplied elementwise .*'blocks.0'"),
     "two starts": ({"block": scaled_start}, "start the residual stream twice, in different ways .*'blocks.0"),
     "two linears": ({"block": linear_twice}, "another linear layer's output directly .*'blocks.0.mlp.2'"),
     "tanh": (
         {"block": hyperbolic},
-        r"Operator 'tanh' is not supported \(.*aten.tanh.default in module 'blocks.0'\).*gelu",
+        "A linear layer reads the tanh of another one's output .*'blocks.0.mlp.2'.*supported: linear layers after",
     ),
-    "tanh gelu": ({"block": rough_activation}, "GELU with approximate='tanh' .*'blocks.0'.*the exact GELU"),
+    "tangent": (
+        {"block": tangent},
+        r"Operator 'tan' is not supported \(.*aten.tan.default in module 'blocks.0'\).*gelu",
+    ),
+    "mean of half of the patches": (
+        {"model": mean_of_half},
+        "A mean over some of the tokens .*all but the first ones",
+    ),
+    "three heads": ({"model": three_heads}, "A sum of 3 heads .*supported: a head of the first token"),
     "gate of another": (
         {"block": gated_by_another},
         "Two computed tensors are multiplied elementwise .*'blocks.0'",
     ),
-    "sigmoid alone": ({"block": sigmoid_alone}, "A linear layer reads a sigmoid .*'blocks.0.mlp.2'"),
+    "sigmoid alone": (
+        {"block": sigmoid_alone},
+        "A linear layer reads the sigmoid of another one's output .*0.mlp.2",
+    ),
     "rms of another": (
         {"block": divided_by_another},
         "A tensor is divided by the root mean square of another one .*supported: RMS norms",
@@ -200,8 +205,6 @@ REFUSED: dict[str, tuple[dict[str, Callable[..., Any]], str]] = {
     "rms of a part": ({"block": rms_of_a_part}, r"An RMS norm over the shape \[4\] .*over all channels"),
     "cube": ({"block": cubed}, "A power of 3 .*'blocks.0'"),
     "scaled stream": ({"block": scaled_stream}, "multiplied with the residual stream .*'blocks.0'"),
-    "mean of norm": ({"model": mean_of_norm}, "A mean of a norm's output .*before the last layer norm"),
-    "mean of patches": ({"model": mean_of_patches}, "A mean over the dimensions"),
     "all tokens": ({"model": all_tokens}, r"The model's output has shape \[5, 5\] for each image"),
     "no head": (
         {"model": features},
