@@ -98,7 +98,6 @@ SOURCES: dict[str, str] = {
     "accuracy_int_interval": "95 % interval of accuracy_int after Wilson, for images drawn independently",
     "output_error": "integer graph in golden.interpreter against the float network on output_error_images calibration "
     "images that the ranges were judged on: sqrt(sum (integer - float)**2 / sum float**2) of the logits",
-    "output_error_images": "calibration images that were compared, at most four",
     "losses": "the same error in float arithmetic with one operation's values rounded, nothing else",
     "saturation": "values of all calibration images beyond the range of their format, counted in float arithmetic",
     "agreement_interval": "95 % interval of agreement after Wilson, for images drawn independently",
