@@ -16,7 +16,6 @@ from vitreous.quant.emit.lowering import Lowering, Units
 from vitreous.quant.importer.float_ir import STREAM, Attention, Encoder, Linear, Start, macs
 from vitreous.quant.importer.importer import import_graph
 from vitreous.quant.pipeline import export
-from vitreous.quant.scheme import QuantScheme
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph
 
@@ -52,7 +51,7 @@ def structure(
     )
     widths = {encoder.name(part): softmax.probability_bits for part in encoder.each(Attention)}
     units = Units(softmax=softmax, activation=activation, norm=norm)
-    lowering = Lowering(encoder, scales, QuantScheme(observer="minmax"), units, widths)
+    lowering = Lowering(encoder, scales, units, widths)
     lowering.run()
     return Graph(name=name, nodes=tuple(lowering.nodes), tensors=lowering.tensors, macs=macs(encoder))
 

@@ -19,7 +19,7 @@ from vitreous.models import load
 from vitreous.models.macs import macs
 from vitreous.models.vit import VisionTransformer, ViTConfig
 from vitreous.quant import QuantError, QuantScheme, quantize
-from vitreous.quant.calibrate.quantizer import Calibrated
+from vitreous.quant.calibrate.calibration import Calibrated
 from vitreous.quant.emit import builder, lowering
 from vitreous.quant.pipeline import lower, observe
 from vitreous.spec import graph as spec_graph
