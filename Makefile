@@ -15,7 +15,7 @@ SOURCES := $(wildcard spec golden quant compiler hw sim reports models vitreous 
 # make's own flags must not reach the nested make of a simulation build.
 unexport MAKEFLAGS
 
-.PHONY: help demo test quick check format lint types layers bench validate combinations mutants prove vectors units area activity rtl bitstream torch-range docs setup preflight lock wheel clean distclean
+.PHONY: help demo test quick check format lint types layers bench accuracy validate combinations mutants prove vectors units area activity rtl bitstream torch-range docs setup preflight lock wheel clean distclean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-11s %s\n' "$$n" "$$t"; done
@@ -48,6 +48,12 @@ layers: setup
 
 bench: setup ## measure utilization and simulation speed on one DeiT-Tiny layer
 	$(BIN)/python -m benchmarks
+
+# The 10,000 test images of Fashion-MNIST as gzip IDX files; without the folder the 512 that ship are judged.
+FASHION ?=
+accuracy: setup ## measure what quantization costs re-parameterized and heavy-tailed networks (an hour; what is done is kept)
+	$(BIN)/python -m benchmarks.accuracy --json build/accuracy.json --page docs/results/accuracy.md \
+		$(if $(FASHION),--fashion $(FASHION))
 
 validate: setup ## compare the cycle model with RTL on programs, accelerators, bus widths and memory latencies
 	$(BIN)/python -m benchmarks.validate --workers $(WORKERS) --page docs/results/validate.md

@@ -22,6 +22,9 @@ from vitreous.spec.graph import Graph
 from vitreous.spec.isa import Instruction, Opcode, ProgramError, make
 from vitreous.spec.program import Program
 
+_QUALITY = ("output_error", "compared_images", "layers", "losses", "saturation")
+"""What a graph's notes say of its distance from the float network, handed on to whoever reports on the program."""
+
 
 def compile(graph: Graph, config: AcceleratorConfig, *, observe: bool = False) -> Program:
     """The program that computes ``graph`` on the accelerator ``config``.
@@ -40,7 +43,8 @@ def compile(graph: Graph, config: AcceleratorConfig, *, observe: bool = False) -
     slots = {position: step.slot for position, step in enumerate(steps) if step.slot is not None}
     instructions = place_tokens([*instructions, make(Opcode.END)], config, slots)
     notes = _notes(work.operations, steps, plan.budget) | {
-        "attention": attention_widths(work.operations, graph, config)
+        "attention": attention_widths(work.operations, graph, config),
+        "quality": {name: graph.notes[name] for name in _QUALITY if name in graph.notes},
     }
     return _program(graph, config, plan, instructions, observe, notes)
 

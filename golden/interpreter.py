@@ -30,6 +30,7 @@ from vitreous.spec.graph import Graph, Node, Op
 from vitreous.spec.graph import Tensor as Entry
 from vitreous.spec.variants import ActivationFunction, ActivationVariant, NormVariant, SoftmaxVariant
 
+See = Callable[[str, Tensor], None]
 Execute = Callable[[Node, Sequence[Tensor]], Tensor | tuple[Tensor, ...]]
 
 
@@ -130,9 +131,11 @@ def _shape(entry: Entry, counts: Mapping[str, int]) -> tuple[int, ...]:
     return entry.shape if entry.rows_from is None else (counts[entry.rows_from], *entry.shape[1:])
 
 
-def _run(graph: Graph, given: Mapping[str, Tensor], *, keep: bool) -> dict[str, Tensor]:
+def _run(
+    graph: Graph, given: Mapping[str, Tensor], *, keep: bool, see: See | None = None
+) -> dict[str, Tensor]:
     """Inputs by name [n, ...] -> tensors by name, batch first except in constants; dead ones are freed unless
-    ``keep``.
+    ``keep``, after ``see``, if any, has seen them.
     """
     last = {name: node.name for node in graph for name in node.inputs}
     counts = _counts(graph, given)
@@ -140,7 +143,11 @@ def _run(graph: Graph, given: Mapping[str, Tensor], *, keep: bool) -> dict[str, 
     for node in graph:
         names = node.outputs if node.op is Op.INPUT else node.inputs
         inputs = [(given if node.op is Op.INPUT else values)[name] for name in names]
-        values.update(zip(node.outputs, _execute(graph, node, inputs, counts), strict=True))
+        made = dict(zip(node.outputs, _execute(graph, node, inputs, counts), strict=True))
+        values.update(made)
+        if see is not None:
+            for name, tensor in made.items():
+                see(name, tensor)
         if not keep:
             for name in set(node.inputs):
                 if last[name] == node.name:
@@ -208,6 +215,23 @@ def run(
         name: tensor.reshape(tensor.shape[-len(graph.tensors[name].shape) :]).numpy()
         for name, tensor in kept.items()
     }
+
+
+def watch(graph: Graph, image: np.ndarray, see: See) -> None:
+    """Execute ``graph`` on one int8 image [C, H, W]; ``see(name, tensor)`` gets every tensor once, without a batch.
+
+    Unlike ``run(keep=True)`` it holds no tensor that nothing reads any more: scores of long sequences are large.
+    """
+
+    def without_batch(name: str, tensor: Tensor) -> None:
+        see(name, tensor.reshape(tensor.shape[-len(graph.tensors[name].shape) :]))
+
+    _run(
+        graph,
+        {graph.input.name: _check_input(graph, graph.input, image, batched=False)},
+        keep=False,
+        see=without_batch,
+    )
 
 
 def run_batch(

@@ -8,9 +8,8 @@ _before = logging.root.manager.disable
 logging.disable(logging.WARNING)
 try:
     from torchao.quantization.pt2e.observer import ObserverBase
-    from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
     from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 finally:
     logging.disable(_before)
 
-__all__ = ["ObserverBase", "QuantizationAnnotation", "QuantizationSpec", "Quantizer", "prepare_pt2e"]
+__all__ = ["ObserverBase", "QuantizationAnnotation", "QuantizationSpec", "Quantizer"]

@@ -10,6 +10,14 @@ from torch import fx
 from vitreous.spec.errors import VitreousError
 
 
+class SaturationWarning(UserWarning):
+    """Calibration saw more values beyond a range of the machine than can be ignored; names tensor, share and remedy."""
+
+
+class AccuracyWarning(UserWarning):
+    """The integer network's output is far from the float network's."""
+
+
 class QuantError(VitreousError, ValueError):
     """A model, a scheme or calibration data that cannot be quantized; the sentence names what and where."""
 

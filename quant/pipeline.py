@@ -15,7 +15,10 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from vitreous.quant.calibrate import precision as widths
-from vitreous.quant.calibrate.quantizer import Calibrated, calibrate
+from vitreous.quant.calibrate import quality
+from vitreous.quant.calibrate.calibration import Calibrated
+from vitreous.quant.calibrate.choose import calibrate
+from vitreous.quant.calibrate.quantizer import recognize
 from vitreous.quant.calibrate.scales import choose_scales
 from vitreous.quant.emit.lowering import Lowering, Units
 from vitreous.quant.errors import QuantError
@@ -74,10 +77,22 @@ def quantize(
         "observer": scheme.observer,
         "calibration_images": len(calibration),
         "attention": attention,
+        "ranges": calibrated.notes,
         "left_out": list(calibrated.encoder.notes),
+        **_quality(graph, calibrated, units, progress),
     }
     constants = {key: [float(value) for value in values] for key, values in (preprocessing or {}).items()}
     return replace(graph, preprocessing=constants, notes=notes)
+
+
+def _quality(graph: Graph, calibrated: Calibrated, units: Units, progress: Progress | None) -> dict[str, Any]:
+    def report(done: int, total: int) -> None:
+        if progress is not None:
+            progress("quality", done, total)
+
+    with torch.no_grad():
+        found = quality.measure(graph, calibrated, report)
+    return quality.notes(graph, calibrated, found, units.softmax)
 
 
 def _with_widths(
@@ -134,7 +149,7 @@ def lower(
     if bits is None:
         widest = _widest(scheme, units.softmax)
         bits = {calibrated.encoder.name(part): widest for part in calibrated.encoder.each(Attention)}
-    lowering = Lowering(calibrated.encoder, scales, scheme, units, bits)
+    lowering = Lowering(calibrated.encoder, scales, units, bits)
     lowering.run()
     return Graph(
         name=name, nodes=tuple(lowering.nodes), tensors=lowering.tensors, macs=macs(calibrated.encoder)
@@ -168,11 +183,9 @@ def observe(
     if progress is not None:
         progress("export", 1, 1)
 
-    def report(done: int, total: int) -> None:
-        if progress is not None:
-            progress("calibrate", done, total)
-
-    return calibrate(graph, calibration, batch, scheme, report)
+    encoder = recognize(graph, calibration, batch, scheme)
+    with torch.no_grad():
+        return calibrate(encoder, calibration, scheme, progress)
 
 
 def _check_images(calibration: Tensor) -> None:

@@ -24,7 +24,15 @@ from vitreous.reports.figures.schedule import Schedule, schedule
 from vitreous.reports.figures.transfers import Transfer, transfers
 from vitreous.reports.findings.findings import Findings, findings
 from vitreous.reports.record.provenance import SOURCES, ClockSource, hows
-from vitreous.reports.record.record import AccuracyRecord, AttentionRecord, Check, ImagesRecord, Record
+from vitreous.reports.record.record import (
+    AccuracyRecord,
+    AttentionRecord,
+    Check,
+    ImagesRecord,
+    LossRecord,
+    QualityRecord,
+    Record,
+)
 from vitreous.spec.images import ImageOrigin
 
 Interval = tuple[float, float]
@@ -41,7 +49,8 @@ class Report:
     exploration, ablation : of ``vitreous explore`` and ``vitreous ablate``, where the page shows one.
     accuracy_float, accuracy_int, agreement : fractions in 0..1, None where ``accuracy_note`` says why; each
     has its 95 % ``interval``. accuracy_test, accuracy_calibration : whose images. accuracy_caution : why these figures
-    say little.
+    say little. output_error : relative error of the logits on calibration images, losses the three operations that cost
+    most of it, saturation what is beyond its range.
     """
 
     model: str
@@ -64,6 +73,10 @@ class Report:
     accuracy_int_interval: Interval | None
     agreement_interval: Interval | None
     agreement: float | None
+    output_error: float | None
+    output_error_images: int
+    losses: tuple[LossRecord, ...]
+    saturation: tuple[str, ...]
     cycles_per_image: float
     macs_per_image: int
     utilization: float
@@ -211,6 +224,16 @@ def _accuracy(record: Record) -> dict[str, Any]:
     }
 
 
+def _quality(quality: QualityRecord | None) -> dict[str, Any]:
+    """How far the integer network is from the float one."""
+    return {
+        "output_error": None if quality is None else quality.output_error,
+        "output_error_images": 0 if quality is None else quality.images,
+        "losses": () if quality is None else quality.losses[:3],
+        "saturation": () if quality is None else quality.saturation,
+    }
+
+
 def cautions(accuracy: AccuracyRecord) -> tuple[str, ...]:
     """Why figures on these images say little, each a part of a sentence; empty for images that were meant for this."""
     if accuracy.test is None or accuracy.calibration is None:
@@ -289,6 +312,7 @@ def summarize(
         **_machine(record),
         **_equality(record.checks),
         **_accuracy(record),
+        **_quality(record.model.quality),
         **_speed(record, clock),
         **_simulation(record),
         clock_mhz=clock,

@@ -79,13 +79,17 @@ class RangeObserver(ObserverBase):
 
     def interval(self) -> tuple[float, float]:
         """The chosen real range ``(low, high)``, ``low <= 0 <= high``; ``low = -high`` when symmetric."""
+        return self.interval_by(self.method)
+
+    def interval_by(self, method: str) -> tuple[float, float]:
+        """``interval`` by another method; only ``minmax`` where this one is ``minmax``, which keeps no histogram."""
         low, high = min(self.low, 0.0), max(self.high, 0.0)
         if self.symmetric:
             high = max(-low, high)
             low = -high
-        if self.method == "minmax" or self.width == 0 or high == low:
+        if method == "minmax" or self.width == 0 or high == low:
             return low, high
-        if self.method == "percentile":
+        if method == "percentile":
             return self._percentile(low, high)
         return self._least_error(low, high)
 

@@ -2,7 +2,8 @@
 
 Measured, not guessed: the integer graph runs on calibration images; for every attention the probabilities of both
 widths, as the accelerator's softmax gives them for the graph's own integer scores, are compared with the float64
-softmax of the same scores. 8 bits are kept where they stay within two limits:
+softmax of the accumulators, that is of the scores before anything was rounded or cut off. 8 bits are kept where they
+stay within two limits:
 
     error <= 1/128    the largest error of a probability: no more than the step of a 7-bit probability
     mass  <= 1/100    root mean square, over all rows, of 1 - (sum of the row): what is lost of a row scales the
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vitreous.golden.interpreter import run
+from vitreous.golden.interpreter import watch
 from vitreous.golden.softmax.softmax import softmax
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op
@@ -122,18 +123,32 @@ def measure(
     widths = [bits for bits in (8, 16) if bits <= config.probability_bits]
     nodes = [node for node in graph if node.op is Op.SOFTMAX]
     found = [_empty(graph, node, widths) for node in nodes]
+    by_scores: dict[str, list[Measured]] = {}
+    for node, measured in zip(nodes, found, strict=True):
+        by_scores.setdefault(node.inputs[0], []).append(measured)
+    before = {graph.producer(name).inputs[0]: graph.producer(name) for name in by_scores}
     for number, image in enumerate(images):
-        values = run(graph, image, keep=True)
-        for node, measured in zip(nodes, found, strict=True):
-            t = torch.from_numpy(values[node.inputs[0]])
-            exact = torch.softmax(t.double() * (math.log(2) / 2**config.fraction_bits), -1)
-            for bits in widths:
-                measured.tallies[bits].add(
-                    real_probabilities(t, replace(config, probability_bits=bits)), exact
-                )
+        exact: dict[str, Tensor] = {}
+
+        def see(name: str, value: Tensor, exact: dict[str, Tensor] = exact) -> None:
+            if name in before:
+                exact[before[name].outputs[0]] = torch.softmax(_natural(before[name], value, config), -1)
+            for measured in by_scores.get(name, ()):
+                for bits in widths:
+                    real = real_probabilities(value, replace(config, probability_bits=bits))
+                    measured.tallies[bits].add(real, exact[name])
+            exact.pop(name, None)
+
+        watch(graph, image, see)
         if progress is not None:
             progress(number + 1, len(images))
     return found
+
+
+def _natural(requantize: Node, accumulators: Tensor, config: SoftmaxConfig) -> Tensor:
+    """Natural logarithms that scores' accumulators stand for, float64, before they are rounded and saturated."""
+    factor = float(requantize.constants["multiplier"][0]) / 2.0 ** float(requantize.constants["shift"][0])
+    return accumulators.double() * (factor / 2**config.fraction_bits * math.log(2))
 
 
 def _empty(graph: Graph, node: Node, widths: list[int]) -> Measured:

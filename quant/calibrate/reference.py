@@ -31,24 +31,33 @@ def evaluate(encoder: ir.Encoder, images: Tensor) -> dict[str, Tensor]:
     values: dict[str, Tensor] = {}
     for source in encoder.sources:
         name = encoder.name(source)
+        operands = [values[encoder.name(part)] for part in source.inputs]
         if isinstance(source, ir.Image):
             values[name] = images.double()
         elif isinstance(source, ir.Attention):
-            operands = [values[encoder.name(part)] for part in source.inputs]
-            values[f"{name}.scores"], values[name] = _attention(source, operands)
+            values[f"{name}.scores"], values[name] = attention(source, operands)
         else:
-            values[name] = _evaluate(source, [values[encoder.name(part)] for part in source.inputs])
+            values[name] = compute(source, operands, *constants(source, torch.float64))
     return values
 
 
-def _evaluate(source: ir.Source, inputs: list[Tensor]) -> Tensor:
+def constants(source: ir.Source, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    """The tensors that ``compute`` needs beside a source's inputs."""
+    if isinstance(source, ir.Linear):
+        return source.weight.to(dtype), source.bias.to(dtype)
+    return (source.constant.to(dtype),) if isinstance(source, ir.Start) else ()
+
+
+def compute(source: ir.Source, inputs: list[Tensor], *constants: Tensor) -> Tensor:
+    """The value of any source but an image and an attention, from its inputs' and its constants, of one type."""
     x = inputs[0]
     if isinstance(source, ir.Patches):
         return functional.unfold(x, source.patch, stride=source.patch).transpose(1, 2)
     if isinstance(source, ir.Linear):
-        return x @ source.weight.T + source.bias
+        weight, bias = constants
+        return functional.linear(x, weight, bias)
     if isinstance(source, ir.Start):
-        return functional.pad(x, (0, 0, source.prefix, 0)) + source.constant
+        return functional.pad(x, (0, 0, source.prefix, 0)) + constants[0]
     if isinstance(source, ir.Restart):
         return x
     if isinstance(source, ir.Add):
@@ -66,9 +75,9 @@ def _evaluate(source: ir.Source, inputs: list[Tensor]) -> Tensor:
     return x[:, source.first :].mean(1, keepdim=True)
 
 
-def _attention(source: ir.Attention, operands: list[Tensor]) -> tuple[Tensor, Tensor]:
+def attention(source: ir.Attention, operands: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Scores to base 2, and the context with its heads side by side."""
     q, k, v = (part.unflatten(2, (source.heads, -1)).transpose(1, 2) for part in operands)
-    scores = q @ k.mT * source.gain * math.log2(math.e)
+    scores = q @ k.mT * (source.gain * math.log2(math.e))
     context = torch.softmax(scores * math.log(2), -1) @ v
     return scores, context.transpose(1, 2).flatten(2)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
+from vitreous.quant.calibrate.calibration import Calibrated
 from vitreous.quant.calibrate.observers import scale_of
-from vitreous.quant.calibrate.quantizer import Calibrated
 from vitreous.quant.emit.builder import Scale
 from vitreous.quant.errors import QuantError
 from vitreous.quant.importer.float_ir import (
@@ -35,9 +35,15 @@ _LEAST_CONTEXT = 2.0**-12
 
 @dataclass(frozen=True, eq=False)
 class Scales:
-    """``of(source)``: what its int8 tensor, the stream's int16 tensor or the int16 logits count in."""
+    """``of(source)``: what its int8 tensor, the stream's int16 tensor or the int16 logits count in.
+
+    shifts : of the channels of norms' outputs, int64 ``[width]``, where there are any. weights : the method by which
+    scales of a linear layer's weights are found, ``minmax`` where nothing is said. All by serial.
+    """
 
     chosen: dict[int, Scale]
+    shifts: dict[int, torch.Tensor] = field(default_factory=dict)
+    weights: dict[int, str] = field(default_factory=dict)
 
     def of(self, source: Source) -> Scale:
         """Scale and zero point. Not of a linear layer that something else is made of: its reader decides."""
@@ -51,14 +57,14 @@ def choose_scales(calibrated: Calibrated, scheme: QuantScheme) -> Scales:
     chosen: dict[int, Scale] = {}
     largest = logits = 0.0
     for source in encoder.sources:
-        if source.observe is None or source.observe.name not in calibrated.observers:
+        if source.serial not in calibrated.seen.observers:
             continue
         observer = calibrated.observer(source)
         extent = max(-observer.low, observer.high)
         if not math.isfinite(extent):
             raise QuantError(f"{encoder.name(source)}: calibration gives values that are not finite")
         if isinstance(source, Image | Norm | Activation | Attention) or source.serial in operands:
-            chosen[source.serial] = Scale(*scale_of(*observer.interval(), observer.symmetric))
+            chosen[source.serial] = Scale(*calibrated.formats[source.serial].scale)
         elif source is encoder.logits:
             logits = extent
         else:
@@ -71,7 +77,8 @@ def choose_scales(calibrated: Calibrated, scheme: QuantScheme) -> Scales:
     stream = Scale(_int16(largest * scheme.residual_headroom))
     chosen |= {source.serial: stream for source in encoder.sources if isinstance(source, STREAM)}
     chosen |= _head_scales(encoder, logits * LOGITS_HEADROOM)
-    return Scales(chosen)
+    shifts = {serial: part.shifts for serial, part in calibrated.formats.items() if part.shifts is not None}
+    return Scales(chosen, shifts, calibrated.weights)
 
 
 def _head_scales(encoder: Encoder, logits: float) -> dict[int, Scale]:

@@ -21,7 +21,6 @@ from vitreous.quant.emit.builder import Builder, Scale
 from vitreous.quant.emit.constants import check_keys, norm_constants, row_constants
 from vitreous.quant.errors import QuantError
 from vitreous.quant.importer import float_ir as ir
-from vitreous.quant.scheme import QuantScheme
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Op
 from vitreous.spec.graph.infer import probability_dtype
@@ -54,15 +53,14 @@ class Lowering(Builder):
         self,
         encoder: ir.Encoder,
         scales: Scales,
-        scheme: QuantScheme,
         units: Units,
         widths: Mapping[str, int],
     ) -> None:
         super().__init__()
-        self.encoder, self.scales, self.scheme = encoder, scales, scheme
+        self.encoder, self.scales = encoder, scales
         self.units, self.widths = units, widths
         # Every linear layer has exactly one user: the importer makes a new one for each use.
-        self._user = {part.serial: source for source in encoder.sources for part in source.inputs}
+        self._user = {part.serial: source for source in self.encoder.sources for part in source.inputs}
 
     def run(self) -> None:
         """Lower everything. Raises QuantError when a number does not fit its format."""
@@ -99,8 +97,11 @@ class Lowering(Builder):
     def _linear(self, source: ir.Linear, name: str) -> str:
         given = self.format(self.encoder.name(source.input))
         bits, scale = self._output_of(source)
-        steps = self._weight_steps(source, given.step, scale.step)
-        weight = (source.weight / steps[:, None] + 0.5).floor().clamp(-127, 127)
+        folded = source.weight
+        if isinstance(source.input, ir.Norm):
+            folded = folded * 2.0 ** self._shifts(source.input)
+        steps = self._weight_steps(source, folded, given.step, scale.step)
+        weight = (folded / steps[:, None] + 0.5).floor().clamp(-127, 127)
         bias = (source.bias / (steps * given.step) + 0.5).floor()
         check_accumulator(name, weight, bias, given.zero_point)
         self.node(
@@ -130,8 +131,14 @@ class Lowering(Builder):
             return (8, self.scales.of(user)) if relu else (16, Scale(2.0**-ACTIVATION_INPUT.fraction))
         return (8, self.scales.of(source)) if isinstance(user, ir.Attention) else (16, self.scales.of(user))
 
-    def _weight_steps(self, source: ir.Linear, given: float, output: float) -> torch.Tensor:
-        steps = weight_scales(source.weight, self.scheme.observer)
+    def _shifts(self, source: ir.Norm) -> torch.Tensor:
+        """The shift of each channel of a norm's output, int64 ``[width]``."""
+        return self.scales.shifts.get(source.serial, torch.zeros(source.width, dtype=torch.int64))
+
+    def _weight_steps(
+        self, source: ir.Linear, folded: torch.Tensor, given: float, output: float
+    ) -> torch.Tensor:
+        steps = weight_scales(folded, self.scales.weights.get(source.serial, "minmax"))
         for_bias = source.bias.abs() / (given * _LARGEST_BIAS)
         return torch.maximum(steps, for_bias).clamp(min=_LEAST_FACTOR * output / given)
 
@@ -172,7 +179,7 @@ class Lowering(Builder):
             source.layer,
             (stream,),
             (output,),
-            {"channel_shifts": np.zeros(source.width, np.uint8)},
+            {"channel_shifts": self._shifts(source).numpy().astype(np.uint8)},
             variant=config.variant,
             zero_point=scale.zero_point,
             **constants._asdict(),

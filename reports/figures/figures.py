@@ -58,10 +58,12 @@ class LayerRow:
     utilization : ``macs / (cycles * macs_per_cycle)``; None for a layer without products.
     load_cycles, row_cycles, store_cycles : its instructions in the other queues, which work beside the array; each
     from its issue, or from the retirement of the previous one in its queue, to its own.
+    error : of its output, relative to the float network's; None where nothing was measured.
     """
 
     label: str
     macs: int
+    error: float | None
     cycles: int
     share: float
     array_words: int
@@ -234,6 +236,7 @@ def layers(record: Record, events: Events) -> tuple[LayerRow, ...]:
     macs: dict[str, int] = defaultdict(int)
     for layer in record.model.layers:
         macs[layer.label] += layer.macs
+    errors = {layer.label: layer.error for layer in record.model.layers}
     # Loads are issued ahead of their layer: the order of the model is that of the products and the vector unit.
     computing = [i.label for i in record.program if i.queue in (Queue.MATRIX, Queue.VECTOR)]
     others = [i.label for i in record.program if i.queue is not None]
@@ -247,6 +250,7 @@ def layers(record: Record, events: Events) -> tuple[LayerRow, ...]:
             LayerRow(
                 label=label,
                 macs=macs[label],
+                error=errors.get(label),
                 cycles=cycles,
                 share=cycles / total,
                 array_words=events.layers.get(label, Counter())["array_busy"],

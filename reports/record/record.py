@@ -22,16 +22,20 @@ from vitreous.spec.images import ImageOrigin
 from vitreous.spec.isa import COUNTERS, Instruction, ProgramError, Queue, decode
 from vitreous.spec.storage import write_text
 
-FORMAT = "vitreous-record-5"
+FORMAT = "vitreous-record-6"
 FILE_NAME = "recorded.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A layer of the model and its multiply-accumulates for one image."""
+    """A layer of the model and its multiply-accumulates for one image.
+
+    error : of its output, relative to the float network's on calibration images; None where the graph does not say.
+    """
 
     label: str
     macs: int
+    error: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +72,40 @@ class AttentionRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LossRecord:
+    """What rounding one operation alone costs the output: relative error in float arithmetic."""
+
+    operation: str
+    error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualityRecord:
+    """How far the integer graph is from the float network on calibration images that its ranges were judged on.
+
+    output_error : relative error of the logits. losses : of single operations, the largest first. saturation :
+    sentences that name tensors and shares of values beyond a range.
+    """
+
+    images: int
+    output_error: float
+    losses: tuple[LossRecord, ...]
+    saturation: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelRecord:
-    """The float model: its name, where weights and data come from, its multiply-accumulates and its attentions."""
+    """The float model: its name, where weights and data come from, its multiply-accumulates and its attentions.
+
+    quality : None where the graph does not say.
+    """
 
     name: str
     source: str
     macs: int
     layers: tuple[Layer, ...]
     attention: tuple[AttentionRecord, ...]
+    quality: QualityRecord | None
 
 
 @dataclass(frozen=True, kw_only=True)

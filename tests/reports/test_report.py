@@ -61,6 +61,7 @@ def test_json_has_the_promised_entries_and_a_source_for_each_figure(tmp_path: Pa
         "equal": "values_different",
         "accuracy_images": "accuracy_float",
         "accuracy_caution": "accuracy_test",
+        "output_error_images": "output_error",
         "build_cached": "build_seconds",
     }
     described |= {"checks": "values_compared", "memory_latency": "config", "memory_throughput": "config"}

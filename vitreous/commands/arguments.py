@@ -44,7 +44,9 @@ Accelerator = Annotated[
         autocompletion=_accelerators,
     ),
 ]
-Observer = Annotated[str, typer.Option(help="How ranges come from calibration: minmax, percentile or mse.")]
+Observer = Annotated[
+    str, typer.Option(help="How ranges come from calibration: output, minmax, percentile or mse.")
+]
 Calibration = Annotated[
     str | None,
     typer.Option(

@@ -29,7 +29,7 @@ def quantize(
     accelerator: Accelerator = "edge256",
     calibration: Calibration = None,
     calibration_images: CalibrationImages = None,
-    observer: Observer = "mse",
+    observer: Observer = "output",
     probability_bits: ProbabilityBits = "auto",
     checkpoint: Checkpoint = None,
     as_json: Json = False,

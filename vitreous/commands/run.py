@@ -54,7 +54,7 @@ def run_command(
     calibration_images: CalibrationImages = None,
     test: Test = None,
     test_images: TestImages = None,
-    observer: Observer = "mse",
+    observer: Observer = "output",
     probability_bits: ProbabilityBits = "auto",
     checkpoint: Checkpoint = None,
     clock: Clock = None,

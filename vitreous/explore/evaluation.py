@@ -26,7 +26,7 @@ from vitreous.spec.digest import code_digest
 from vitreous.spec.graph import Graph
 
 if TYPE_CHECKING:
-    from vitreous.quant.calibrate.quantizer import Calibrated
+    from vitreous.quant.calibrate.calibration import Calibrated
     from vitreous.quant.scheme import QuantScheme
 
 ROOMS = ("quant", "golden", "spec", "compiler", "sim", "models")

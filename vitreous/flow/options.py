@@ -24,7 +24,7 @@ class Options:
     """
 
     images: int = 1
-    observer: str = "mse"
+    observer: str = "output"
     calibration_images: int | None = None
     test_images: int | None = None
     probability_bits: int | None = None

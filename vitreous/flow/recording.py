@@ -18,7 +18,9 @@ from vitreous.reports.record.record import (
     ChoiceRecord,
     ImageRecord,
     Layer,
+    LossRecord,
     ModelRecord,
+    QualityRecord,
     Record,
     SimulationRecord,
     WidthRecord,
@@ -77,6 +79,30 @@ def attention_record(entry: Mapping[str, Any]) -> AttentionRecord:
     return AttentionRecord(**{name: entry[name] for name in names}, widths=tuple(widths))
 
 
+def layer_records(program: Program) -> tuple[Layer, ...]:
+    """The layers of a program's notes, with what its graph's notes say of their errors."""
+    errors = {entry["layer"]: entry["error"] for entry in program.notes.get("quality", {}).get("layers", ())}
+    return tuple(
+        Layer(label=entry["label"], macs=entry["macs"], error=errors.get(entry["label"]))
+        for entry in program.notes.get("layers", ())
+    )
+
+
+def quality_record(notes: Mapping[str, Any]) -> QualityRecord | None:
+    """From what ``quant.calibrate.quality`` left in the graph's notes; None where that is nothing."""
+    if "output_error" not in notes:
+        return None
+    return QualityRecord(
+        images=notes["compared_images"],
+        output_error=notes["output_error"],
+        losses=tuple(LossRecord(operation=x["operation"], error=x["error"]) for x in notes["losses"]),
+        saturation=tuple(
+            f"{x['name']}: {x['share']:.2%} of the {x['what']} saturate; {x['remedy']}"
+            for x in notes["saturation"]
+        ),
+    )
+
+
 def memory_record(program: Program, config: AcceleratorConfig) -> MemoryRecord:
     """Where the program and its tensors lie, from its placements and its compiler's notes."""
     lanes, depth = config.array.lanes, config.array.depth
@@ -119,8 +145,9 @@ def assemble(
             name=program.graph_name,
             source=source,
             macs=program.macs,
-            layers=tuple(Layer(label=x["label"], macs=x["macs"]) for x in program.notes.get("layers", ())),
+            layers=layer_records(program),
             attention=tuple(attention_record(x) for x in program.notes.get("attention", ())),
+            quality=quality_record(program.notes.get("quality", {})),
         ),
         config=config.as_dict(),
         instructions=tuple((i.encode().hex(), i.label) for i in program.instructions),

@@ -114,7 +114,7 @@ def quantize(
     model: LoadedModel,
     accelerator: AcceleratorConfig,
     *,
-    observer: str = "mse",
+    observer: str = "output",
     calibration_images: int | None = None,
     probability_bits: int | None = None,
     progress: PartProgress | None = None,
@@ -148,7 +148,24 @@ def quantize(
 def graph_lines(graph: Graph) -> list[str]:
     """What its making says of a graph: widths of the probabilities, and what of the model it does not compute."""
     left_out = [f"left out: {sentence}" for sentence in graph.notes.get("left_out", ())]
-    return [widths_line(graph), *left_out]
+    return [widths_line(graph), *quality_lines(graph), *left_out]
+
+
+def quality_lines(graph: Graph) -> list[str]:
+    """How far the output is from the float network's, what loses most, and what saturates; empty where not measured."""
+    notes = graph.notes
+    if "output_error" not in notes:
+        return []
+    worst = ", ".join(f"{entry['operation']} ({entry['error']:.2g})" for entry in notes["losses"][:3])
+    line = (
+        f"output error: {notes['output_error']:.2g} of the float network's output ({notes['compared_images']} "
+        f"calibration images); what loses most: {worst}"
+    )
+    fixed = [entry for entry in notes["saturation"] if entry["what"] != "int8 values"]
+    return [
+        line,
+        *(f"{e['name']}: {e['share']:.2%} of the {e['what']} saturate; {e['remedy']}" for e in fixed),
+    ]
 
 
 def widths_line(graph: Graph) -> str:

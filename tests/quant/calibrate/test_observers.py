@@ -147,7 +147,7 @@ def test_scheme_errors() -> None:
     for settings, sentence in (
         ({"weight_bits": 4}, "weight_bits must be 8, not 4"),
         ({"activation_bits": 16}, "activation_bits must be 8, not 16"),
-        ({"observer": "max"}, "observer must be one of minmax, percentile, mse, not 'max'"),
+        ({"observer": "max"}, "observer must be one of output, minmax, percentile, mse, not 'max'"),
         ({"percentile": 10}, "percentile must be above 50 and at most 100, not 10"),
         ({"residual_headroom": 0.5}, "residual_headroom must be in 1..16, not 0.5"),
     ):

@@ -63,6 +63,14 @@ def attention(layer: str, bits: int) -> dict[str, Any]:
     }
 
 
+QUALITY: dict[str, Any] = {
+    "images": 4,
+    "output_error": 0.0123,
+    "losses": [{"operation": "first.norm", "error": 0.009}, {"operation": "all weights", "error": 0.004}],
+    "saturation": ["first: 0.10% of the rows of scores saturate; fewer fraction bits"],
+}
+
+
 def buffer(
     name: str, memory: str, base: int, words: int, first: int, last: int, layer: str = ""
 ) -> dict[str, Any]:
@@ -155,8 +163,12 @@ def record_data() -> dict[str, Any]:
             "name": "two-layers",
             "source": "written by hand",
             "macs": 800,
-            "layers": [{"label": "first", "macs": 600}, {"label": "second", "macs": 200}],
+            "layers": [
+                {"label": "first", "macs": 600, "error": 0.004},
+                {"label": "second", "macs": 200, "error": None},
+            ],
             "attention": [attention("first", 16), attention("second", 8)],
+            "quality": QUALITY,
         },
         "config": CONFIG.as_dict(),
         "instructions": [[i.encode().hex(), i.label] for i in program],
@@ -217,7 +229,7 @@ class _Schedule:
 
     def product(self, label: str, macs: int, ready: int, calls: int = 1, **fields: int) -> int:
         """A layer of ``calls`` products, each with its weights; when the last one is complete."""
-        self.layers.append({"label": label, "macs": macs})
+        self.layers.append({"label": label, "macs": macs, "error": 0.01})
         words = macs // 32 // calls // 5 * 5
         for _ in range(calls):
             loaded = self.place(transfer(Opcode.LOAD, label, Memory.W), words // 4, 0)
@@ -277,6 +289,7 @@ def large_record(blocks: int = 12, tiles: int = 25) -> Record:
         "macs": sum(layer["macs"] for layer in schedule.layers),
         "layers": schedule.layers,
         "attention": [attention(f"blocks.{block}.attn", 16 if block % 3 else 8) for block in range(blocks)],
+        "quality": QUALITY,
     }
     data["instructions"] = [[i.encode().hex(), i.label] for i in program]
     data["memory"] = memory_data(

@@ -83,7 +83,7 @@ def test_tables_and_dotted_names_are_the_same() -> None:
         ),
         (
             {"space": {"quantization.observer": ["mse", "best"]}},
-            r"quantization: observer must be one of minmax, percentile, mse, not 'best'",
+            r"quantization: observer must be one of output, minmax, percentile, mse, not 'best'",
         ),
         (
             {"space": {"quantization.probability_bits": ["auto", 12]}},

@@ -13,7 +13,7 @@ from vitreous.compiler import compile
 from vitreous.compiler.needs import DoesNotFitError
 from vitreous.errors import RunError
 from vitreous.fitting.fit import fit
-from vitreous.fitting.toml import toml
+from vitreous.flow.accelerator import as_toml
 from vitreous.reports.area.area import area
 from vitreous.reports.area.devices import DEVICES
 from vitreous.sim.cycles import predict
@@ -116,6 +116,6 @@ def test_a_device_holds_what_is_chosen_for_it() -> None:
 def test_the_file_is_read_back_as_it_was(tmp_path: Any) -> None:
     found = fit(*shaped(3)).accelerator
     path = tmp_path / "fit.toml"
-    path.write_text(toml(found, "why"))
+    path.write_text(as_toml(found.as_dict(), "why"))
     assert path.read_text().startswith("# why\n")
     assert AcceleratorConfig.from_toml(path) == found

@@ -1,0 +1,152 @@
+"""From a recognized encoder and calibration images to all that its integer form needs: the steps of calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vitreous.quant.calibrate.calibration import Calibrated, Seen, batches, observe
+from vitreous.quant.calibrate.canonical import Canonical, Channels, copied, observe_channels
+from vitreous.quant.calibrate.formats import Format
+from vitreous.quant.calibrate.saturation import Saturation
+from vitreous.quant.calibrate.search import MINMAX, Choice, Plan, Search, format_of
+from vitreous.quant.importer import float_ir as ir
+from vitreous.quant.scheme import QuantScheme
+from vitreous.spec.numbers import CHANNEL_SHIFT_MAX
+
+Progress = Callable[[str, int, int], None]
+_HELD = 3
+"""One image of so many is kept from the search for ranges, to judge them."""
+_TURN_GAIN = 0.5
+"""Of the squared error, by which a turned stream must be better."""
+_TRIAL = 8
+"""About as many images of each part are enough to compare the two."""
+
+
+def calibrate(
+    encoder: ir.Encoder, images: Tensor, scheme: QuantScheme, progress: Progress | None = None
+) -> Calibrated:
+    """Bring ``encoder`` to its canonical form and find every format over ``images [n, C, H, W]``.
+
+    ``progress(stage, done, total)`` is called with ``calibrate`` and, where ranges are searched, ``ranges``.
+    """
+
+    def report(done: int, total: int) -> None:
+        if progress is not None:
+            progress("calibrate", done, total)
+
+    channels = observe_channels(encoder, batches(encoder, images))
+    exact = _canonical(encoder, channels, turned=False)
+    assert exact is not None
+    parts = split(images)
+    turned = _turned(exact, encoder, channels, parts, scheme) if scheme.observer == "output" else None
+    exact = turned or exact
+    # The changes before have moved no activation's input: what was seen of the channels is still true.
+    squeezing = Canonical(copied(exact), channels)
+    squeezed = squeezing.squeeze(batches(exact, images[: 2 * _TRIAL]))
+    made = squeezing.encoder if squeezed else exact
+    saturation = Saturation.of(made)
+    seen = observe(made, parts, scheme, saturation, report)
+    plan = None
+    notes: dict[str, Any] = {
+        "observer": scheme.observer,
+        "turned_stream": turned is not None,
+        "squeezed": squeezed,
+    }
+    search = Search(made, seen["fit"], parts["held"])
+    if scheme.observer == "output":
+        plan = search.run()
+        notes |= {
+            "held_images": len(search.held),
+            "error": search.error(plan) ** 0.5,
+            "error_minmax": search.error(search.minmax()) ** 0.5,
+        }
+    formats, weights = _formats(made, seen["all"], plan, scheme)
+    return Calibrated(
+        encoder=made,
+        exact=exact,
+        seen=seen["all"],
+        held=parts["held"],
+        formats=formats,
+        weights=weights,
+        saturation=saturation,
+        squeezed=_scaled(made, squeezed),
+        losses=search.losses(formats, weights),
+        notes=notes,
+    )
+
+
+def _scaled(encoder: ir.Encoder, squeezed: dict[str, int]) -> frozenset[int]:
+    """Of the activations ``squeezed`` by name: they and the layers before them."""
+    found = [source for source in encoder.each(ir.Activation) if encoder.name(source) in squeezed]
+    return frozenset(serial for source in found for serial in (source.serial, source.input.serial))
+
+
+def split(images: Tensor) -> dict[str, Tensor]:
+    """``fit`` and ``held`` images; with fewer than three both are all of them, once."""
+    if len(images) < _HELD:
+        return {"fit": images, "held": images}
+    every = range(len(images))
+    return {
+        "fit": images[[number for number in every if number % _HELD != _HELD - 1]],
+        "held": images[_HELD - 1 :: _HELD],
+    }
+
+
+def _canonical(encoder: ir.Encoder, channels: dict[int, Channels], *, turned: bool) -> ir.Encoder | None:
+    made = Canonical(copied(encoder), channels)
+    made.centre_and_balance()
+    made.centre_stream()
+    if turned and not made.rotate_stream():
+        return None
+    return made.encoder
+
+
+def _turned(
+    plain: ir.Encoder,
+    encoder: ir.Encoder,
+    channels: dict[int, Channels],
+    parts: dict[str, Tensor],
+    scheme: QuantScheme,
+) -> ir.Encoder | None:
+    """``plain`` with the stream turned, where that is clearly better at the best shift for all norms."""
+    turned = _canonical(encoder, channels, turned=True)
+    if turned is None:
+        return None
+    some = {name: images[:: max(1, len(images) // _TRIAL)] for name, images in parts.items()}
+    errors = []
+    for each in (plain, turned):
+        seen = observe(each, {"fit": some["fit"]}, scheme, Saturation.of(each))
+        errors.append(_with_shifts(Search(each, seen["fit"], some["held"])))
+    return turned if errors[1] < (1 - _TURN_GAIN) * errors[0] else None
+
+
+def _with_shifts(search: Search) -> float:
+    """The squared error with everything rounded, at the best shift for all norms."""
+    norms = [source.serial for source in search.encoder.each(ir.Norm)]
+    plan = search.minmax()
+    shifts = range(CHANNEL_SHIFT_MAX + 1)
+    return min(search.error({**plan, **dict.fromkeys(norms, Choice(shift=bits))}) for bits in shifts)
+
+
+def _formats(
+    encoder: ir.Encoder, seen: Seen, plan: Plan | None, scheme: QuantScheme
+) -> tuple[dict[int, Format], dict[int, str]]:
+    """Of int8 tensors their formats, of weights how scales are found: by ``plan``, or as the scheme's observer says."""
+    formats: dict[int, Format] = {}
+    weights: dict[int, str] = {}
+    for source in encoder.sources:
+        observer = seen.observers.get(source.serial)
+        if observer is not None and observer.dtype == torch.int8:
+            if plan is None:
+                formats[source.serial] = Format(*observer.interval(), observer.symmetric)
+            else:
+                formats[source.serial] = format_of(source, plan[source.serial], seen)
+        if isinstance(source, ir.Linear):
+            weights[source.serial] = (
+                scheme.observer if plan is None else plan.get(~source.serial, MINMAX).method
+            )
+    return formats, weights

@@ -1,0 +1,244 @@
+"""Ranges chosen by what they do to the network's output, on calibration images that they were not found on.
+
+A tensor's own squared error says little: a few large values may carry a network, or be noise. So every choice is tried
+in floats, alone, with everything else exact, and the logits are compared with the float network's:
+
+1. by kind: all norms, all q, all contexts ... take the same choice together (a few runs of the network in all);
+2. tensor by tensor, where the whole network is cheap enough, those first that cost the output most.
+
+A choice other than min-max is taken only where it lowers the squared error by ``_GAIN`` at least; and where all choices
+together do not lower it, min-max is taken everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from vitreous.quant.calibrate.calibration import Seen, batches
+from vitreous.quant.calibrate.formats import Format, channel_shifts, rounded_weight
+from vitreous.quant.calibrate.forward import Forward, Live
+from vitreous.quant.importer import float_ir as ir
+from vitreous.spec.numbers import CHANNEL_SHIFT_MAX
+
+_GAIN = 0.1
+"""Of the squared error, by which a choice must be better than the one that it replaces."""
+_MARGIN = 2.0
+"""What a shifted channel covers beyond the largest value that calibration saw in it."""
+_STAGE = 3e11
+"""Multiply-accumulates that each of the two steps may cost: some ten seconds on a core."""
+_LEAST_IMAGES = 2
+_MOST_IMAGES = 16
+_WORTH = 0.005
+"""Of all tensors' squared errors: a tensor below it is not looked at alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """How a tensor's format is found: a method of the observers, its range times ``factor``, ``shift`` for norms."""
+
+    method: str = "minmax"
+    factor: float = 1.0
+    shift: int = 0
+
+
+MINMAX = Choice()
+_RANGES = (MINMAX, *(Choice(factor=f) for f in (1.25, 0.85, 0.7, 0.5)), Choice(method="mse"))
+_SHIFTS = tuple(Choice(shift=bits) for bits in range(1, CHANNEL_SHIFT_MAX + 1))
+_WEIGHTS = (MINMAX, Choice(method="mse"))
+
+
+def format_of(source: ir.Source, choice: Choice, seen: Seen) -> Format:
+    """The format that ``choice`` gives with what was ``seen``."""
+    observer = seen.observers[source.serial]
+    low, high = observer.interval_by(choice.method)
+    low, high = low * choice.factor / 2**choice.shift, high * choice.factor / 2**choice.shift
+    if not choice.shift:
+        return Format(low, high, observer.symmetric)
+    shifts = channel_shifts(seen.reach[source.serial], high, _MARGIN, choice.shift)
+    return Format(low, high, observer.symmetric, shifts)
+
+
+Plan = dict[int, Choice]
+"""By serial: of int8 tensors their format's choice, of linear layers that of their weights."""
+
+
+class Search:
+    """Tries choices for ``encoder`` on ``held`` images; formats come from what was ``seen`` on others.
+
+    shifts : whether the channels of norms may have shifts.
+    """
+
+    def __init__(self, encoder: ir.Encoder, seen: Seen, held: Tensor, *, shifts: bool = True) -> None:
+        self.encoder, self.seen, self.shifting = encoder, seen, shifts
+        self.forward = Forward(encoder)
+        self.index = {source.serial: number for number, source in enumerate(encoder.sources)}
+        self.by_serial = {source.serial: source for source in encoder.sources}
+        # q, k and v are tensors and, as linear layers, weights: weights have the complement of their serial.
+        operands = {part.serial for source in encoder.each(ir.Attention) for part in source.inputs}
+        kinds = ir.Image | ir.Norm | ir.Activation | ir.Attention
+        self.tensors = [s for s in encoder.sources if isinstance(s, kinds) or s.serial in operands]
+        self.linears = list(encoder.each(ir.Linear))
+        self.costs = [_macs(source) for source in encoder.sources]
+        passes = sum(len(self.candidates(group[0])) for group in self._groups()) + len(_WEIGHTS)
+        count = min(len(held), _MOST_IMAGES, max(_LEAST_IMAGES, int(_STAGE / (passes * sum(self.costs)))))
+        # Evenly spread: images that follow each other are often alike.
+        self.held = held[[number * len(held) // count for number in range(count)]]
+        self._parts = list(batches(encoder, self.held))
+        self._logits = [self.forward(images) for images in self._parts]
+        self._live: list[Live] = [{} for _ in self._parts]
+        self._at = 0
+
+    def candidates(self, source: ir.Source) -> tuple[Choice, ...]:
+        """What may be chosen for an int8 tensor; the first is min-max."""
+        return (*_RANGES, *_SHIFTS) if isinstance(source, ir.Norm) and self.shifting else _RANGES
+
+    def minmax(self) -> Plan:
+        """Min-max everywhere."""
+        return {s.serial: MINMAX for s in self.tensors} | {~s.serial: MINMAX for s in self.linears}
+
+    def run(self) -> Plan:
+        """The chosen plan."""
+        plan = self.minmax()
+        for group in self._groups():
+            self._choose(plan, group, self.candidates(group[0]))
+        self._choose_weights(plan, self.linears)
+        self._refine(plan)
+        if self.error(plan) >= self.error(self.minmax()):
+            return self.minmax()
+        return plan
+
+    def error(self, plan: Plan) -> float:
+        """The squared error of the logits over their squared size with all of ``plan``."""
+        return self._effect(plan, [s.serial for s in self.tensors], self.linears)
+
+    def losses(self, formats: Mapping[int, Format], weights: Mapping[int, str]) -> dict[str, float]:
+        """The output's relative error by what alone is rounded: each tensor and all weights, or kinds of tensors.
+
+        ``formats`` of tensors and how scales of ``weights`` are found, by serial. Kinds where the network is too large
+        to be run for each tensor.
+        """
+        name = self.encoder.name
+        rounded = {line.serial: self._rounded(line, formats, weights[line.serial]) for line in self.linears}
+        groups = {name(source): [source] for source in self.tensors}
+        if sum(map(self._cost, self.tensors)) * len(self.held) > _STAGE:
+            groups = {f"all {name(group[0]).rpartition('.')[2]}": group for group in self._groups()}
+        found = {
+            label: self.effect({source.serial: formats[source.serial] for source in group}, {})
+            for label, group in groups.items()
+        }
+        return {
+            label: error**0.5 for label, error in {**found, "all weights": self.effect({}, rounded)}.items()
+        }
+
+    def _rounded(self, line: ir.Linear, formats: Mapping[int, Format], method: str) -> Tensor:
+        shifts = formats[line.input.serial].shifts if isinstance(line.input, ir.Norm) else None
+        return rounded_weight(line.weight, method, shifts).float()
+
+    def _groups(self) -> list[list[ir.Source]]:
+        roles = {
+            part.serial: role
+            for attention in self.encoder.each(ir.Attention)
+            for part, role in zip(attention.inputs, "qkv", strict=True)
+        }
+        found: dict[str, list[ir.Source]] = {}
+        for source in self.tensors:
+            found.setdefault(roles.get(source.serial, type(source).__name__), []).append(source)
+        return list(found.values())
+
+    def _choose(self, plan: Plan, group: list[ir.Source], choices: Iterable[Choice]) -> None:
+        """Give all of ``group`` the best of ``choices``."""
+        serials = [source.serial for source in group]
+        readers = [
+            line for line in self.linears if line.input.serial in serials and isinstance(line.input, ir.Norm)
+        ]
+        tried = {
+            choice: self._effect({**plan, **dict.fromkeys(serials, choice)}, serials, readers)
+            for choice in choices
+        }
+        plan.update(dict.fromkeys(serials, _best(tried, plan[serials[0]])))
+
+    def _choose_weights(self, plan: Plan, linears: list[ir.Linear]) -> None:
+        keys = [~line.serial for line in linears]
+        tried = {
+            choice: self._effect({**plan, **dict.fromkeys(keys, choice)}, [], linears) for choice in _WEIGHTS
+        }
+        plan.update(dict.fromkeys(keys, _best(tried, plan[keys[0]])))
+
+    def _refine(self, plan: Plan) -> None:
+        """Each tensor alone, those first that cost the output most, until the runs that the budget allows are used."""
+        budget = _STAGE / len(self.held)
+        alone: dict[ir.Source, float] = {}
+        for source in self.tensors:
+            budget -= self._cost(source)
+            if budget < 0:
+                return
+            alone[source] = self._effect(plan, [source.serial], [])
+        worth = _WORTH * sum(alone.values())
+        chosen = []
+        for source in sorted(alone, key=lambda s: -alone[s]):
+            budget -= self._cost(source) * len(self.candidates(source))
+            if budget < 0 or alone[source] <= worth:
+                break
+            chosen.append(source)
+        for source in sorted(chosen, key=lambda s: self.index[s.serial]):
+            self._choose(plan, [source], self.candidates(source))
+
+    def _cost(self, source: ir.Source) -> float:
+        return float(sum(self.costs[self.index[source.serial] :]))
+
+    def _effect(self, plan: Plan, tensors: list[int], linears: list[ir.Linear]) -> float:
+        """Squared error of the logits over their squared size when ``tensors`` and weights are rounded by ``plan``."""
+        formats = {serial: format_of(self.by_serial[serial], plan[serial], self.seen) for serial in tensors}
+        return self.effect(formats, {line.serial: self.weight(line, plan).float() for line in linears})
+
+    def effect(self, formats: Mapping[int, Format], weights: Mapping[int, Tensor]) -> float:
+        """The same with tensors in these ``formats`` and linear layers with these ``weights``, both by serial."""
+        start = min(self.index[serial] for serial in (*formats, *weights))
+        wrong = size = 0.0
+
+        def edit(source: ir.Source, value: Tensor) -> Tensor:
+            return formats[source.serial].rounded(value) if source.serial in formats else value
+
+        for live, images, logits in self._prefixes(start):
+            found = self.forward.rest(live, start, images, edit, weights=weights)
+            wrong += float((found - logits).double().square().sum())
+            size += float(logits.double().square().sum())
+        return wrong / max(size, 1e-30) if wrong == wrong else float("inf")
+
+    def weight(self, line: ir.Linear, plan: Mapping[int, Choice]) -> Tensor:
+        """The layer's weights, rounded as ``plan`` says, in float64."""
+        return rounded_weight(line.weight, plan[~line.serial].method, self.shifts(line, plan))
+
+    def shifts(self, line: ir.Linear, plan: Mapping[int, Choice]) -> Tensor | None:
+        """The channel shifts of a layer's input."""
+        if not isinstance(line.input, ir.Norm):
+            return None
+        return format_of(line.input, plan[line.input.serial], self.seen).shifts
+
+    def _prefixes(self, start: int) -> Iterator[tuple[Live, Tensor, Tensor]]:
+        """For each part of the held images: exact values before source ``start``, the images, the exact logits.
+
+        The place is remembered: tensors are tried in order.
+        """
+        if start < self._at:
+            self._live, self._at = [{} for _ in self._parts], 0
+        for live, images in zip(self._live, self._parts, strict=True):
+            for index in range(self._at, start):
+                live[self.encoder.sources[index].serial] = self.forward.step(live, index, images)
+        self._at = start
+        yield from zip(self._live, self._parts, self._logits, strict=True)
+
+
+def _best(tried: dict[Choice, float], now: Choice) -> Choice:
+    """The choice with the least error, or ``now`` where that gains too little."""
+    least = min(tried, key=lambda choice: tried[choice])
+    return least if tried[least] < (1 - _GAIN) * tried[now] else now
+
+
+def _macs(source: ir.Source) -> int:
+    if isinstance(source, ir.Linear):
+        return source.tokens * source.weight.numel()
+    return 2 * source.tokens**2 * source.width if isinstance(source, ir.Attention) else 0
