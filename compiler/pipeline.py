@@ -33,8 +33,7 @@ def compile(graph: Graph, config: AcceleratorConfig, *, observe: bool = False) -
     Raises CompileError that names the node, operation and layer that the machine does not have, and DoesNotFitError
     that names every size that is too large.
     """
-    work = task(graph, config, observe=observe)
-    plan = _planned(graph, work)
+    work, plan = planned(graph, config, observe=observe)
     steps = hoist(plan.emitter.steps, config)
     verify(steps, config)
     try:
@@ -50,21 +49,25 @@ def compile(graph: Graph, config: AcceleratorConfig, *, observe: bool = False) -
     return _program(graph, config, plan, instructions, observe, notes)
 
 
-def _planned(graph: Graph, work: Task) -> Plan:
-    """The plan of ``work``. Raises DoesNotFitError with all that is too large for it."""
+def planned(graph: Graph, config: AcceleratorConfig, *, observe: bool = False) -> tuple[Task, Plan]:
+    """What is to be done and where everything lies, for a program or to know that there can be one. Looks at no weight.
+
+    Raises CompileError as ``compile`` does.
+    """
+    work = task(graph, config, observe=observe)
     if shortages(work.needs):
-        raise DoesNotFitError(graph.name, work.config.name, shortages(requirements(work)))
+        raise DoesNotFitError(graph.name, config.name, shortages(requirements(work)))
     try:
         made = plan(work)
     except MemoryFull as error:
         if short := shortages(requirements(work)):
-            raise DoesNotFitError(graph.name, work.config.name, short) from None
+            raise DoesNotFitError(graph.name, config.name, short) from None
         # Each memory is large enough for the smallest plan, which is not one that was tried.
-        raise CompileError(f"{graph.name} does not fit {work.config.name}: {error}") from None
+        raise CompileError(f"{graph.name} does not fit {config.name}: {error}") from None
     emitter = made.emitter
     if short := shortages(program_needs(emitter.steps, emitter.image.size, emitter.write_size)):
-        raise DoesNotFitError(graph.name, work.config.name, short)
-    return made
+        raise DoesNotFitError(graph.name, config.name, short)
+    return work, made
 
 
 def _notes(operations: tuple[Operation, ...], steps: list[Step], budget: MemoryBudget) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from torch.export import ExportedProgram
 from vitreous.quant.calibrate.scales import Scales
 from vitreous.quant.emit.builder import Scale
 from vitreous.quant.emit.lowering import Lowering, Units
-from vitreous.quant.importer.float_ir import STREAM, Attention, Encoder, Linear, Start, macs
+from vitreous.quant.importer.float_ir import STREAM, Attention, Encoder, Linear, Norm, Start, macs
 from vitreous.quant.importer.importer import import_graph
 from vitreous.quant.pipeline import export
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
@@ -36,19 +36,20 @@ def structure(
     """The graph that ``quantize`` would make of ``module`` for images ``(C, H, W)``, with the same operations and
     shapes, weights and biases of zero and scales that mean nothing.
 
-    Probabilities have as many bits as ``softmax`` has. Raises QuantError for what ``quantize`` cannot import either.
+    Probabilities have as many bits as ``softmax`` has, and every norm shifts channels, which takes room in P.
+    Raises QuantError for what ``quantize`` cannot import either.
     """
     exported, batch = export(module, torch.zeros(1, *shape))
     graph = exported.module(check_guards=False)
     assert isinstance(graph, fx.GraphModule)
     encoder = import_graph(graph, torch.Size((batch, *shape)))
     _forget_numbers(encoder)
-    scales = Scales(
-        {
-            source.serial: Scale(STREAM_STEP if isinstance(source, STREAM) else STEP)
-            for source in encoder.sources
-        }
-    )
+    steps = {
+        source.serial: Scale(STREAM_STEP if isinstance(source, STREAM) else STEP)
+        for source in encoder.sources
+    }
+    shifts = {source.serial: torch.ones(source.width, dtype=torch.int64) for source in encoder.each(Norm)}
+    scales = Scales(steps, shifts)
     widths = {encoder.name(part): softmax.probability_bits for part in encoder.each(Attention)}
     units = Units(softmax=softmax, activation=activation, norm=norm)
     lowering = Lowering(encoder, scales, units, widths)

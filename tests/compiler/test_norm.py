@@ -85,6 +85,6 @@ def test_a_memory_that_is_too_small_for_them_is_named() -> None:
         3, image=(8, 8), patch=4, dim=1056, heads=2, depth=1, mlp=24, shifted=True
     )  # 33 words of shifts
     with pytest.raises(
-        CompileError, match=r"norm1.shifts needs 33 entries of P; of 32 entries .*parameter_entries"
+        CompileError, match=r"P, the parameter memory, needs 37 entries for .*norm1\.shifts .*has 32 entries"
     ):
         compile(graph, config)

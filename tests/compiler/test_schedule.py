@@ -130,6 +130,7 @@ def test_no_room_for_the_spilled_scores_is_refused() -> None:
     small = replace(CONFIG, memory=replace(CONFIG.memory, residual_kib=2))
     compiled(ScheduleConfig(), small)
     with pytest.raises(
-        CompileError, match=r"attn: spilled scores of 26 keys needs 52 words \(0.4 KiB\) of R.*residual_kib"
+        CompileError,
+        match=r"R, the residual memory, needs 384 words \(3\.0 KiB\) for .*spilled scores of 26 keys .*has 256 words",
     ):
         compiled(SPILLING, small)

@@ -15,7 +15,7 @@ from torch import Tensor
 from tests.support.quant.border import assert_border, noise_ratios
 from tests.support.quant.zoo import FUNCTION, Shape, Vit, images
 from vitreous.golden.interpreter import run, run_batch
-from vitreous.models import catalog
+from vitreous.models import load
 from vitreous.models.macs import macs
 from vitreous.models.vit import VisionTransformer, ViTConfig
 from vitreous.quant import QuantError, QuantScheme, quantize
@@ -262,7 +262,7 @@ def test_the_projects_own_vit(class_token: bool) -> None:
 
 @pytest.mark.slow
 def test_the_shipped_vit_loses_less_than_a_point() -> None:
-    loaded = catalog.load("fashion-vit")
+    loaded = load("fashion-vit")
     assert loaded.test_labels is not None
     graph = quantize(loaded.module, loaded.calibration, name="fashion-vit")
     calibrated = observe(loaded.module, loaded.calibration[:16], MINMAX)
@@ -286,7 +286,7 @@ def test_the_shipped_vit_loses_less_than_a_point() -> None:
 
 @pytest.mark.slow
 def test_deit_tiny() -> None:
-    loaded = catalog.load("deit-tiny")
+    loaded = load("deit-tiny")
     calibrated = observe(loaded.module, loaded.calibration[:8], QuantScheme())
     graph = lower(calibrated, name="deit-tiny", scheme=QuantScheme())
     assert graph.macs == 1_253_683_200

@@ -12,7 +12,7 @@ from tests.support.tree import EXAMPLES
 from vitreous.compiler import compile
 from vitreous.golden.interpreter import run, run_batch
 from vitreous.golden.machine import Machine
-from vitreous.models import catalog
+from vitreous.models import LoadedModel, load
 from vitreous.quant import QuantError, QuantScheme, quantize
 from vitreous.quant.pipeline import lower, observe
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, load_accelerator
@@ -27,12 +27,12 @@ SILU64 = EXAMPLES / "silu64.toml"
 
 
 @pytest.fixture(scope="module")
-def model() -> catalog.LoadedModel:
-    return catalog.load("rms-silu-vit")
+def model() -> LoadedModel:
+    return load("rms-silu-vit")
 
 
 @pytest.mark.parametrize("bits", [None, pytest.param(8, marks=pytest.mark.slow), 16])
-def test_rms_norm_and_silu_ride_the_same_interfaces(model: catalog.LoadedModel, bits: int | None) -> None:
+def test_rms_norm_and_silu_ride_the_same_interfaces(model: LoadedModel, bits: int | None) -> None:
     config = AcceleratorConfig.from_toml(SILU64)
     graph = quantize(
         model.module,
@@ -57,7 +57,7 @@ def test_rms_norm_and_silu_ride_the_same_interfaces(model: catalog.LoadedModel, 
             np.testing.assert_array_equal(tensor, wanted[name], err_msg=name)
 
 
-def test_it_is_close_to_the_float_model(model: catalog.LoadedModel) -> None:
+def test_it_is_close_to_the_float_model(model: LoadedModel) -> None:
     config, scheme = AcceleratorConfig.from_toml(SILU64), QuantScheme(observer="minmax")
     pixels = model.calibration[:4]
     calibrated = observe(model.module, pixels, scheme)
@@ -65,7 +65,7 @@ def test_it_is_close_to_the_float_model(model: catalog.LoadedModel) -> None:
     assert_border(graph, calibrated.encoder, pixels, 24.0)
 
 
-def test_an_accelerator_with_gelu_refuses_it(model: catalog.LoadedModel) -> None:
+def test_an_accelerator_with_gelu_refuses_it(model: LoadedModel) -> None:
     sentence = "the model's silu needs activation.function = silu, but the accelerator's is gelu"
     with pytest.raises(QuantError, match=sentence):
         quantize(

@@ -18,6 +18,7 @@ from tests.support.tree import ROOT
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.counters import MATRIX_IDLE, HardwareCounter
 from vitreous.spec.graph import SIGNATURES, Op
+from vitreous.spec.images import ImageOrigin
 from vitreous.spec.isa import OPCODES, ErrorCode, Instruction, Memory, Opcode, Queue, Scale, make
 from vitreous.spec.variants import (
     ACTIVATIONS,
@@ -295,6 +296,15 @@ KINDS: Mapping[str, tuple[Place, ...]] = {
         Place("golden/interpreter.py", _operations, lambda: Op),
         Place("quant/emit", lambda: named("quant/emit", Op), lambda: Op),
         Place("compiler", lambda: named("compiler", Op), lambda: Op),
+    ),
+    "origin of images": (
+        Place("models/door.py", lambda: named("models", ImageOrigin), lambda: ImageOrigin),
+        Place(
+            "vitreous/flow/lines.py",
+            lambda: named("vitreous/flow/lines.py", ImageOrigin),
+            lambda: ImageOrigin,
+        ),
+        Place("reports/report.py", lambda: named("reports/report.py", ImageOrigin), lambda: ImageOrigin),
     ),
     "counter": (
         Place("hw/accelerator.py", lambda: _events(), lambda: HardwareCounter),

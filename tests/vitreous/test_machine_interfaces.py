@@ -17,7 +17,7 @@ from vitreous.flow import display as shown
 from vitreous.flow.display import Display
 from vitreous.reports.record import record as records
 from vitreous.spec import graph as graphs
-from vitreous.spec.config import named_accelerators
+from vitreous.spec.config import load_accelerator, named_accelerators
 
 
 def document(result: SimpleNamespace) -> dict[str, object]:
@@ -31,6 +31,18 @@ def test_list_as_a_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["command"] == "list"
     assert {entry["name"] for entry in found["accelerators"]} == set(named_accelerators())  # type: ignore[index,union-attr]
     quiet = command("list", "--quiet", capsys=capsys)
+    assert (quiet.status, quiet.out, quiet.err) == (0, "", "")
+
+
+def test_fit_as_a_document(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "mine.toml"
+    planned = document(command("fit", "fashion-vit", "--out", out, "--dry-run", "--json", capsys=capsys))
+    assert planned["dry_run"] is True
+    assert not out.exists()
+    found = document(command("fit", "fashion-vit", "--out", out, "--json", capsys=capsys))
+    assert found["accelerator"] == load_accelerator(str(out)).as_dict() | {"name": "fit"}
+    assert "fashion-vit" in str(found["reason"])
+    quiet = command("fit", "fashion-vit", "--out", out, "--quiet", capsys=capsys)
     assert (quiet.status, quiet.out, quiet.err) == (0, "", "")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vitreous.commands.arguments import Accelerator, Clock, Model
+from vitreous.commands.output import DryRun, Json, Output, Quiet
 from vitreous.errors import RunError
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ def fit_command(
         typer.Option(metavar="N", help="The fewest multipliers that make N images a second (cycle model)."),
     ] = None,
     clock: Clock = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Write an accelerator that holds a model: the smallest memories; with a device or a rate, the array too.
 
@@ -40,21 +44,31 @@ def fit_command(
       vitreous fit deit-tiny --fps 100 --clock 200 --out mine.toml
     """
     from vitreous.fitting.fit import fit
-    from vitreous.fitting.toml import toml
-    from vitreous.flow.display import Display
+    from vitreous.flow.accelerator import as_toml, load_accelerator
     from vitreous.reports.report import ASSUMED_CLOCK_MHZ
-    from vitreous.spec.config import load_accelerator
     from vitreous.spec.storage import write_text
 
     if out.suffix != ".toml":
         raise RunError(f"--out must end in .toml, not {out.name!r}")
-    base, display = load_accelerator(accelerator), Display()
+    output = Output("fit", quiet=quiet, as_json=as_json)
+    base, display = load_accelerator(accelerator), output.display
+    if dry_run:
+        output.planned({"fit": "to do"}, accelerator=base.name, out=out)
+        return
     with display.stage("fit") as stage:
         found = fit(model, base, device=device, fps=fps, clock_mhz=clock or ASSUMED_CLOCK_MHZ)
-        write_text(out, toml(found.accelerator, f"vitreous fit {model}: {found.reason}."))
+        write_text(out, as_toml(found.accelerator.as_dict(), f"vitreous fit {model}: {found.reason}."))
         stage.note(f"-> {out}")
     for line in _lines(found, base):
         display.line(line)
+    output.result(
+        out=out,
+        accelerator=found.accelerator.as_dict(),
+        reason=found.reason,
+        clock_mhz=found.clock_mhz,
+        images_per_second=found.images_per_second,
+        bound=found.bound,
+    )
 
 
 def _lines(found: Fit, base: AcceleratorConfig) -> list[str]:

@@ -32,13 +32,14 @@ def compile_command(
     """
     from vitreous.compiler import compile as compile_graph
     from vitreous.compiler.listing import listing as listing_of
+    from vitreous.fitting.fit import chosen
     from vitreous.spec import graph as graphs
     from vitreous.spec import program as programs
-    from vitreous.spec.config import load_accelerator
 
-    config, path = load_accelerator(accelerator), safetensors_path(out)
+    path = safetensors_path(out)
     output = Output("compile", quiet=quiet, as_json=as_json)
     loaded = graphs.load(graph)
+    config = chosen(accelerator, loaded)
     if dry_run:
         output.planned({"compile": "to do"}, graph=graph, accelerator=config.name, program=path)
         return

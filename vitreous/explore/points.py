@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from vitreous.explore.fields import QUANTIZATION
+from vitreous.flow.accelerator import as_toml
 from vitreous.reports.exploration.exploration import Exploration, ExploredPoint, Searched
 from vitreous.spec.storage import write_text
 
@@ -56,17 +55,8 @@ def accelerator_file(
     words += [f"--clock {searched.clock_mhz:g} --technology {searched.technology} --dram {searched.dram}"]
     left = [f"{name} = {value}" for name, value in chosen.items() if name not in _OPTIONS]
     lines = [
-        f"# Point {point.number} of {found.name}, {searched.label}; estimated: {figures}.",
-        f"#   vitreous run {' '.join([searched.model, '--accelerator', str(path), *given, *words])} --out build/point",
-        *([f"# Quantization that the command has no option for: {', '.join(left)}."] if left else []),
+        f"Point {point.number} of {found.name}, {searched.label}; estimated: {figures}.",
+        f"  vitreous run {' '.join([searched.model, '--accelerator', str(path), *given, *words])} --out build/point",
+        *([f"Quantization that the command has no option for: {', '.join(left)}."] if left else []),
     ]
-    return "\n".join(lines) + "\n" + as_toml({k: v for k, v in point.config.items() if k != "name"})
-
-
-def as_toml(config: Mapping[str, Any]) -> str:
-    """Tables of plain values, as ``AcceleratorConfig.as_dict`` has them."""
-    lines = []
-    for part, fields in config.items():
-        # JSON writes numbers, true, false and plain words as TOML does.
-        lines += ["", f"[{part}]", *(f"{name} = {json.dumps(value)}" for name, value in fields.items())]
-    return "\n".join(lines) + "\n"
+    return as_toml(point.config, "\n".join(lines))

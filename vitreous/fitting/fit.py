@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vitreous.compiler.needs import DoesNotFitError
 from vitreous.compiler.planning import Task, task
 from vitreous.errors import RunError
 from vitreous.fitting.memories import roomy, smallest
+from vitreous.fitting.shapes import shapes
+from vitreous.flow.accelerator import Given, load_accelerator
+from vitreous.flow.steps import one_thread
 from vitreous.reports.area.area import area
 from vitreous.reports.area.devices import DEVICES
 from vitreous.reports.report import ASSUMED_CLOCK_MHZ
-from vitreous.spec.config import AcceleratorConfig, load_accelerator
+from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.errors import near
 from vitreous.spec.graph import Graph
+
+if TYPE_CHECKING:
+    from vitreous.models import LoadedModel
 
 LANES, DEPTHS = (4, 8, 16, 32), (1, 2, 4, 8)
 BUSES = ((256, 64), (1024, 128), (1 << 16, 256))
 """Up to so many multipliers a bus of so many bits, as the named accelerators have."""
 DEFAULT_BASE = "edge256"
+AUTO = "auto"
+"""As an accelerator: the one that ``fit`` finds."""
 Choice = tuple[AcceleratorConfig, float]
 """An accelerator and the images that it makes in a second by the cycle model."""
 
@@ -41,7 +51,7 @@ class Fit:
 
 def fit(
     model: Any,
-    accelerator: str | AcceleratorConfig = DEFAULT_BASE,
+    accelerator: Given = DEFAULT_BASE,
     *,
     device: str | None = None,
     fps: float | None = None,
@@ -54,36 +64,49 @@ def fit(
     the cycle model at ``clock_mhz``. Without both the array is the accelerator's, or where that cannot address the
     tensors the one with the fewest multipliers, not fewer than it has, that can.
 
-    Nothing is calibrated: only shapes count. Raises RunError where nothing meets what is asked, and the errors of
+    Nothing is calibrated: only shapes count. The program that stores every intermediate fits too, so that a whole run
+    can compare with golden. Raises RunError where nothing meets what is asked, and the errors of
     ``load_model`` and of the importer.
     """
-    base = load_accelerator(accelerator) if isinstance(accelerator, str) else accelerator
+    base = load_accelerator(accelerator)
     if device is not None and device not in DEVICES:
         raise RunError(f"Unknown device {device!r}; known are {', '.join(DEVICES)}{near(device, DEVICES)}")
     for name, value in (("fps", fps), ("clock", clock_mhz)):
         if value is not None and not value > 0:
             raise RunError(f"{name} must be above 0, not {value:g}")
-    graph = model if isinstance(model, Graph) else shapes(model, base)
-    wanted = _Wanted(graph, dataclasses.replace(base, name="fit"), device, fps, clock_mhz)
-    if device is None and fps is None:
-        return wanted.smallest(base.name)
-    return wanted.fastest() if fps is None else wanted.first()
+    with _uncollected():
+        graph = model if isinstance(model, Graph) else shapes(_loaded(model), base)
+        wanted = _Wanted(graph, dataclasses.replace(base, name="fit"), device, fps, clock_mhz)
+        if device is None and fps is None:
+            return wanted.smallest(base.name)
+        return wanted.fastest() if fps is None else wanted.first()
 
 
-def shapes(model: Any, config: AcceleratorConfig) -> Graph:
-    """The graph of a model's shapes (``quant.structure``) with the number formats of ``config``."""
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without garbage collection: beside torch's objects each one looks at millions, and plans make none (ViT-B/16: the
+    search takes 3.8 s of a processor without and 15 s with it)."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+def _loaded(model: Any) -> LoadedModel:
     from vitreous.models import load
-    from vitreous.quant import structure
 
-    loaded = load(model)
-    return structure(
-        loaded.module if loaded.exported is None else loaded.exported,
-        loaded.input_shape,
-        name=loaded.name,
-        softmax=config.softmax,
-        activation=config.activation,
-        norm=config.norm,
-    )
+    with one_thread():
+        return load(model)
+
+
+def chosen(accelerator: Given, model: Any) -> AcceleratorConfig:
+    """The accelerator that is meant, where ``auto`` means what ``fit`` finds for ``model``."""
+    if accelerator != AUTO:
+        return load_accelerator(accelerator)
+    return dataclasses.replace(fit(model).accelerator, name=AUTO)
 
 
 @dataclass(frozen=True)
@@ -103,7 +126,7 @@ class _Wanted:
             if refusal is not None and config.array.macs_per_cycle < self.base.array.macs_per_cycle:
                 continue
             try:
-                found = smallest(task(self.graph, config), self.graph.name)
+                found = smallest(task(self.graph, config, observe=True), self.graph.name)
             except DoesNotFitError as error:
                 refusal = refusal or error
                 continue
@@ -167,7 +190,7 @@ class _Wanted:
         resources = DEVICES[self.device].resources
         for config in self._arrays(ascending=True):
             try:
-                found = smallest(task(self.graph, config), self.graph.name)
+                found = smallest(task(self.graph, config, observe=True), self.graph.name)
             except DoesNotFitError:
                 continue
             total = area(found, DEVICES[self.device].family).total
@@ -204,7 +227,7 @@ class _Wanted:
         if not self._on_device(config, memories=False):
             return None
         try:
-            found = memories(task(self.graph, config), self.graph.name)
+            found = memories(task(self.graph, config, observe=True), self.graph.name)
             if not self._on_device(found, memories=True):
                 return None
             program = compile_graph(self.graph, found)

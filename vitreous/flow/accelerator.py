@@ -1,7 +1,8 @@
-"""An accelerator, whatever it is given as."""
+"""An accelerator, whatever it is given as, and as the file that can be given."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,3 +30,13 @@ def load_accelerator(accelerator: Given) -> AcceleratorConfig:
         "An accelerator is a name, a .toml file, a dictionary or an AcceleratorConfig, not "
         f"{type(accelerator).__name__}"
     )
+
+
+def as_toml(parts: Mapping[str, Any], comments: str) -> str:
+    """The file of a configuration's ``as_dict``, every field of every part, after lines of ``comments``."""
+    lines = [f"# {line}" for line in comments.splitlines()]
+    for part, fields in parts.items():
+        if isinstance(fields, Mapping):
+            # JSON writes numbers, true, false and plain words as TOML does.
+            lines += ["", f"[{part}]", *(f"{name} = {json.dumps(value)}" for name, value in fields.items())]
+    return "\n".join(lines) + "\n"

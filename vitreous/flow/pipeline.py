@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitreous import reports
+from vitreous.fitting.shapes import refuse_too_large
 from vitreous.flow import comparison, recording, steps
 from vitreous.flow.display import Display
 from vitreous.flow.display import Stage as Shown
@@ -99,6 +100,7 @@ class Run:
 
 def _quantize(run: Run, shown: Shown) -> str:
     path = run.work / GRAPH[0]
+    refuse_too_large(run.model, run.config)
     run.graph = steps.quantize(
         run.model,
         run.config,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitreous.errors import RunError
+from vitreous.fitting.fit import AUTO, chosen
 from vitreous.flow import steps
 from vitreous.flow.accelerator import Given, load_accelerator
 from vitreous.flow.display import Display, somebody_watches
@@ -40,7 +41,8 @@ def run(
 
     model : a name of ``vitreous list``, ``package.module:factory``, a ``.pt2`` file, a module, ``(module, images)``, an
         exported program, a function that makes one of these, or a loaded model.
-    accelerator : a name of ``vitreous list``, a ``.toml`` file, a dictionary of its structure, or a configuration.
+    accelerator : a name of ``vitreous list``, a ``.toml`` file, a dictionary of its structure, a configuration, or
+        ``auto`` for what ``fit`` finds.
     calibration, test : images, with labels or without, in any form of ``vitreous.models.dataset.read``; without them
         the model's own, and the report says whose these are.
     out : the folder; ``build/`` and the names of model and accelerator where None.
@@ -131,7 +133,7 @@ def prepare(
     display: Display,
 ) -> Prepared:
     """Everything that can be refused before any work: tools, accelerator, model, data, folder. Nothing is written."""
-    config = load_accelerator(accelerator)
+    config = None if accelerator == AUTO else load_accelerator(accelerator)
     steps.require_toolchain(options.build_root)
     if out is not None and Path(out).exists() and not Path(out).is_dir():
         raise RunError(f"{out} is a file; --out must name a folder")
@@ -140,6 +142,10 @@ def prepare(
         raise RunError(
             f"{loaded.name} has {len(loaded.test_images)} test images; {options.images} were asked for"
         )
+    if config is None:
+        with display.stage("fit") as stage:
+            config = chosen(AUTO, loaded)
+            stage.note(f"{config.memory}")
     folder = Path("build") / f"{_plain(loaded.name)}-{_plain(config.name)}" if out is None else Path(out)
     return Prepared(model=loaded, config=config, folder=folder, options=options, display=display)
 

@@ -1,0 +1,121 @@
+"""What ``fit`` writes compiles at the first try, and with a step less of any memory it does not."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from typing import Any
+
+import pytest
+
+from tests.support.compiler.graphs import random_vit_graph
+from vitreous.compiler import compile
+from vitreous.compiler.needs import DoesNotFitError
+from vitreous.errors import RunError
+from vitreous.fitting.fit import fit
+from vitreous.flow.accelerator import as_toml
+from vitreous.reports.area.area import area
+from vitreous.reports.area.devices import DEVICES
+from vitreous.sim.cycles import predict
+from vitreous.sim.dram import MemoryTiming
+from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
+from vitreous.spec.graph import Graph
+
+STEPS = {
+    "activation_kib": 1,
+    "weight_kib": 1,
+    "residual_kib": 1,
+    "parameter_entries": 1,
+    "score_keys": 8,
+}
+LEAST = {"activation_kib": 1, "weight_kib": 1, "residual_kib": 1, "parameter_entries": 32, "score_keys": 8}
+BASES = ("edge64", "edge256", "edge1024", "square256")
+
+
+def shaped(seed: int) -> tuple[Graph, AcceleratorConfig]:
+    """A network of random size and one of ``BASES``."""
+    source = random.Random(seed)
+    heads, patch = source.randint(1, 4), source.choice([2, 4, 5])
+    sizes: dict[str, Any] = {
+        "image": (patch * source.randint(2, 12), patch * source.randint(2, 12)),
+        "patch": patch,
+        "channels": source.randint(1, 4),
+        "dim": heads * source.choice([8, 13, 24, 32]),
+        "heads": heads,
+        "depth": source.randint(1, 4),
+        "mlp": source.choice([40, 96, 260]),
+        "classes": source.randint(2, 200),
+        "class_token": source.random() < 0.5,
+    }
+    return random_vit_graph(seed, **sizes), load_accelerator(BASES[seed % len(BASES)])
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_the_result_compiles_and_a_step_less_of_any_memory_does_not(seed: int) -> None:
+    graph, base = shaped(seed)
+    found = fit(graph, base).accelerator
+    assert dataclasses.replace(found, memory=base.memory, name=base.name) == base, "only memories were chosen"
+    compile(graph, found)
+    compile(graph, found, observe=True)
+    refused = 0
+    for name, step in STEPS.items():
+        size = getattr(found.memory, name)
+        if size - step < LEAST[name]:
+            continue
+        less = dataclasses.replace(found, memory=dataclasses.replace(found.memory, **{name: size - step}))
+        with pytest.raises(DoesNotFitError, match=f"memory.{name}"):
+            compile(graph, less)
+        refused += 1
+    assert refused >= 2
+
+
+def test_a_tensor_beyond_the_addresses_gets_an_array_with_wider_words() -> None:
+    """4,033 tokens of 68 channels are 68,612 words of R at 4 lanes; X holds two panels of as many bytes, which at 8
+    lanes have addresses from a depth of 2 on.
+    """
+    base = AcceleratorConfig(name="narrow", array=ArrayConfig(lanes=4, depth=2))
+    graph = random_vit_graph(1, image=(63, 64), patch=1, channels=1, dim=68, heads=1, depth=1, mlp=8)
+    found = fit(graph, base)
+    assert found.accelerator.array == ArrayConfig(lanes=8, depth=2)
+    assert "an address has 16 bits; an array with more lanes has wider words (array.lanes)" in found.reason
+    compile(graph, found.accelerator)
+
+
+def test_what_no_array_can_hold_is_refused() -> None:
+    graph = random_vit_graph(1, image=(65, 65), patch=1, channels=1, dim=8, heads=1, depth=1, mlp=8)
+    with pytest.raises(DoesNotFitError, match=r"4226 keys .*, and no more than 4096 can be had"):
+        fit(graph, "edge64")
+
+
+def test_a_rate_is_met_by_the_cycle_model_and_not_by_fewer_multipliers() -> None:
+    graph, base = shaped(1)
+    slow = fit(graph, base, fps=1)
+    assert slow.accelerator.array.macs_per_cycle == 16
+    wanted = 4 * (slow.images_per_second or 0)
+    found = fit(graph, base, fps=wanted)
+    cycles = predict(compile(graph, found.accelerator), found.accelerator, MemoryTiming()).cycles
+    assert found.images_per_second == pytest.approx(200e6 / cycles)
+    assert found.images_per_second >= wanted
+    assert found.accelerator.array.macs_per_cycle > 16
+    with pytest.raises(RunError, match=r"No array makes 1e\+09 images of random-1 a second at 200 MHz; none"):
+        fit(graph, base, fps=1e9)
+
+
+def test_a_device_holds_what_is_chosen_for_it() -> None:
+    graph, base = shaped(2)
+    found = fit(graph, base, device="lfe5u-85")
+    total = area(found.accelerator, "ecp5").total
+    for name, has in DEVICES["lfe5u-85"].resources.items():
+        assert getattr(total, name) <= has
+    compile(graph, found.accelerator)
+    assert found.images_per_second
+    with pytest.raises(RunError, match="Unknown device 'xck27'; known are .*; did you mean 'xck26'?"):
+        fit(graph, base, device="xck27")
+
+
+def test_the_file_is_read_back_as_it_was(tmp_path: Any) -> None:
+    found = fit(*shaped(3)).accelerator
+    path = tmp_path / "fit.toml"
+    path.write_text(as_toml(found.as_dict(), "why"))
+    assert path.read_text().startswith("# why\n")
+    assert AcceleratorConfig.from_toml(path) == found
