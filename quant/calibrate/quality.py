@@ -107,7 +107,9 @@ def notes(graph: Graph, calibrated: Calibrated, quality: Quality, softmax: Softm
     losses = sorted(calibrated.losses.items(), key=lambda entry: -entry[1])
     saturated = _saturated(calibrated, softmax)
     for entry in saturated:
-        if entry["share"] >= (WARNED_CHOSEN if entry["what"] == _CHOSEN else WARNED_SHARE):
+        # A range that the output was seen to gain from is no reason to warn.
+        judged = entry["what"] == _CHOSEN and calibrated.notes["observer"] == "output"
+        if not judged and entry["share"] >= (WARNED_CHOSEN if entry["what"] == _CHOSEN else WARNED_SHARE):
             message = "{name}: {share:.2%} of the {what} saturate in calibration; {remedy}".format(**entry)
             warnings.warn(message, SaturationWarning, stacklevel=4)
     if not quality.output < WARNED_ERROR:

@@ -43,7 +43,6 @@ def test_a_network_with_heavy_tails(tokens: int, seed: int) -> None:
         warnings.simplefilter("error", SaturationWarning)
         graph = quantize(model, images(what, 32), name="heavy")
     assert output_error(graph, model, other) < 0.1
-    assert graph.notes["output_error"] < 0.1
     assert sum(
         int(node.constants["channel_shifts"].sum()) for node in graph if "channel_shifts" in node.constants
     )
@@ -59,14 +58,16 @@ def test_a_heavy_tailed_network_has_heavy_tails() -> None:
         return lambda module, inputs, output: seen.update({name: output})
 
     block = model.blocks[1]
-    block.mlp.act.register_forward_hook(keep("hidden"))  # type: ignore[union-attr, arg-type]
+    for number, each in enumerate(model.blocks):
+        each.mlp.act.register_forward_hook(keep(f"hidden {number}"))  # type: ignore[union-attr, arg-type]
     block.attn.qkv.register_forward_hook(keep("qkv"))  # type: ignore[union-attr, arg-type]
     block.norm1.register_forward_pre_hook(lambda module, inputs: seen.update(stream=inputs[0]))  # type: ignore[union-attr]
     with torch.no_grad():
-        model(images(what, 4))
-    for name, least in (("hidden", 20), ("stream", 20)):
-        reach = seen[name].abs().amax((0, 1))
-        assert float(reach.max() / reach.median()) > least, name
+        model(images(what, 16))
+    reach = {name: value.abs().amax((0, 1)) for name, value in seen.items()}
+    ratios = {name: float(value.max() / value.median()) for name, value in reach.items()}
+    assert ratios["stream"] > 20
+    assert max(ratio for name, ratio in ratios.items() if "hidden" in name) > 20
     q, k, _ = seen["qkv"].unflatten(2, (3, what.heads, -1)).permute(2, 0, 3, 1, 4)
     octaves = float((q @ k.mT).abs().max()) / math.sqrt(q.shape[-1]) * math.log2(math.e)
     assert 200 < octaves < 1000
@@ -93,14 +94,15 @@ def test_hidden_units_of_relu_are_balanced() -> None:
     config = ViTConfig(**sizes, num_classes=4, activation="relu")  # type: ignore[arg-type]
     torch.manual_seed(3)
     model = VisionTransformer(config).eval()
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.3)
+    for name, parameter in model.named_parameters():
+        gain = parameter.dim() == 1 and name.endswith("weight")
+        nn.init.normal_(parameter, mean=float(gain), std=0.2 if gain else 0.3)
     pixels = torch.randn(16, 1, 16, 16)
     scheme = QuantScheme(observer="minmax")
     errors = []
     for each in (model, changed(model, ["fc1 against fc2"], seed=1)):
         errors.append(output_error(quantize(each, pixels, name="v", scheme=scheme), model, pixels))
-    assert errors[1] == pytest.approx(errors[0], rel=0.3)
+    assert errors[1] == pytest.approx(errors[0], rel=0.1)
     assert errors[1] < 0.03
 
 
@@ -195,11 +197,14 @@ def test_scores_that_need_more_than_the_format_are_said() -> None:
 
 def test_a_bad_network_is_said_to_be_bad() -> None:
     what = Heavy(tokens=17, seed=1)
+    model, pixels = network(what), images(what, 8)
     scheme = QuantScheme(observer="percentile", percentile=90)
-    with pytest.warns(AccuracyWarning, match=r"0\.\d+ away from the float network's .* what loses most: \w"):
-        graph = quantize(network(what), images(what, 8), name="v", scheme=scheme)
+    with pytest.warns(AccuracyWarning, match=r"\d\.\d+ away from the float network's .* what loses most: \w"):
+        graph = quantize(model, pixels, name="v", scheme=scheme)
     notes = graph.notes
     assert notes["output_error"] > 0.1
+    assert notes["output_error"] == pytest.approx(output_error(graph, model, pixels[2::3]), rel=0.01)
+    assert notes["compared_images"] == 2
     assert {entry["layer"] for entry in notes["layers"]} >= {"blocks.0.attn.qkv", "blocks.2.mlp.fc2", "head"}
     assert notes["losses"][0]["error"] == max(entry["error"] for entry in notes["losses"])
 
