@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from tests.support.kinds import KINDS, Place
+from tests.support.kinds import KINDS
+from tests.support.places import Place
 from tests.support.tree import DOCS, ROOT
 from vitreous.spec.variants import SoftmaxVariant
 
