@@ -31,7 +31,7 @@ def calibrate(
 ) -> Calibrated:
     """Bring ``encoder`` to its canonical form and find every format over ``images [n, C, H, W]``.
 
-    ``progress(stage, done, total)`` is called with ``calibrate`` and, where ranges are searched, ``ranges``.
+    ``progress("calibrate", done, total)`` is called as images are observed. Gradients should be off.
     """
 
     def report(done: int, total: int) -> None:
