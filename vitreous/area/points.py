@@ -198,6 +198,8 @@ def _further(listed: Sequence[AcceleratorConfig]) -> Iterator[Point]:
             if (function, variant) not in smooth:
                 chosen = {"function": function, "variant": variant, "range": FUNCTIONS[function].usual_range}
                 yield _point(8, 4, activation=chosen), ("activation", "feed")
+                if variant is ActivationVariant.DELTA:
+                    yield _point(8, 4, activation={**chosen, "interpolate": False}), ("activation",)
     for soft in sorted(set(in_hardware(SoftmaxVariant)) - {config.softmax.variant for config in listed}):
         for bits in (16, 8):
             chosen = {"variant": soft, "probability_bits": bits}
