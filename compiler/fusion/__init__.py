@@ -13,7 +13,7 @@ Anything else is refused with the node's name, operation and layer.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vitreous.compiler import checks
 from vitreous.compiler.errors import CompileError
@@ -35,18 +35,22 @@ def _named(node: Node) -> dict[str, str]:
     return {"layer": node.layer or node.name, "input": node.inputs[0], "output": node.outputs[0]}
 
 
-def _match_norm(pattern: Pattern, node: Node) -> Norm:
+def _of_rows(pattern: Pattern, node: Node) -> dict[str, Any]:
+    """The same, and the shape of what it reads, [rows, channels]."""
     rows, channels = pattern.shape(node.inputs[0])
-    pattern.needs.append(checks.at_most(node, "channels of a norm", channels, NORM_CHANNELS))
+    return {**_named(node), "rows": rows, "channels": channels}
+
+
+def _match_norm(pattern: Pattern, node: Node) -> Norm:
+    read = _of_rows(pattern, node)
+    pattern.needs.append(checks.at_most(node, "channels of a norm", read["channels"], NORM_CHANNELS))
     checks.norm_matches(node, pattern.config)
     multiplier, shift = checks.row_constants(node)
     if not 1 <= node.integer("epsilon") < 1 << 32:
         raise CompileError(f"{checks.where(node)}: epsilon must be in 1..2**32-1")
     select = pattern.only_consumer(node, Op.SELECT_TOKEN)
     return Norm(
-        **_named(node),
-        rows=rows,
-        channels=channels,
+        **read,
         multiplier=multiplier,
         shift=shift,
         epsilon=node.integer("epsilon"),
@@ -58,15 +62,13 @@ def _match_norm(pattern: Pattern, node: Node) -> Norm:
 
 
 def _match_pool(pattern: Pattern, node: Node) -> Pool:
-    rows, channels = pattern.shape(node.inputs[0])
-    pattern.needs.append(checks.at_most(node, "tokens of a mean", rows, POOL_TOKENS))
+    read = _of_rows(pattern, node)
+    pattern.needs.append(checks.at_most(node, "tokens of a mean", read["rows"], POOL_TOKENS))
     multiplier, shift = node.integer("multiplier"), node.integer("shift")
     if not (1 <= multiplier < 1 << 15 and 1 <= shift <= 47):
         raise CompileError(f"{checks.where(node)}: multiplier {multiplier} or shift {shift} is out of range")
     return Pool(
-        **_named(node),
-        rows=rows,
-        channels=channels,
+        **read,
         multiplier=multiplier,
         shift=shift,
         first=node.integer("first"),

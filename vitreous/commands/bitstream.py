@@ -55,15 +55,11 @@ def bitstream(
         )
         return
     display, placements = output.display, []
+    tell = _silent if output.quiet else _tell
     for number in seeds:
         with display.stage(f"place, seed {number}") as stage:
             placed = streams.placement(
-                config,
-                memory_kib=memory,
-                clock_mhz=clock,
-                seed=number,
-                cache=cache,
-                progress=_silent if output.quiet else _tell,
+                config, memory_kib=memory, clock_mhz=clock, seed=number, cache=cache, progress=tell
             )
             placements.append(placed)
             stage.note(streams.summary(placed))
