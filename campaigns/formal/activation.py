@@ -15,7 +15,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from campaigns.formal.harness import elapsed, open_unit, past
-from campaigns.formal.prover import Proof
+from campaigns.formal.prover import Proof, bounded, inductive
 from campaigns.mutants.mutation import Mutation
 from vitreous.hw.activation.activation import VARIANTS, SmoothActivation
 from vitreous.hw.activation.poly import PolyActivation
@@ -218,14 +218,13 @@ class ShiftTop(_OpenTop):
 
 def _proof(name: str, config: ActivationConfig, statement: str, top: object, bug: Mutation) -> Proof:
     unit = VARIANTS[config.variant]
-    return Proof(
-        name=name,
-        unit=f"{unit.__module__.removeprefix('vitreous.')}.{unit.__name__}",
-        statement=f"{statement}; a value passes where not enabled",
-        top=lambda: top(config),  # type: ignore[operator]
-        mode="bmc",
+    return bounded(
+        name,
+        f"{unit.__module__.removeprefix('vitreous.')}.{unit.__name__}",
+        f"{statement}; a value passes where not enabled",
+        lambda: top(config),  # type: ignore[operator]
+        bug,
         depth=SmoothActivation.latency(config) + 1,
-        bug=bug,
         complete=FEED_FORWARD,
     )
 
@@ -268,33 +267,31 @@ PROOFS = (
             "rounding", "activation/poly.py", "square.eq((w * w) >> 10)", "square.eq((w * w + 1023) >> 10)"
         ),
     ),
-    Proof(
-        name="activation_shift_power",
-        unit="hw.activation.shift.ShiftActivation",
-        statement="`e` of `shift` is the formula of `x`, 0 where not enabled, for all 2**16 inputs; `u` is whole where "
+    bounded(
+        "activation_shift_power",
+        "hw.activation.shift.ShiftActivation",
+        "`e` of `shift` is the formula of `x`, 0 where not enabled, for all 2**16 inputs; `u` is whole where "
         "`e` is not 0",
-        top=lambda: ShiftPowerTop(_SHIFT),
-        mode="bmc",
-        depth=5,
-        bug=Mutation(
+        lambda: ShiftPowerTop(_SHIFT),
+        Mutation(
             "rounding", "activation/shift.py", "k + (k >> 1) - (k >> 4)", "k + (k >> 1) - ((k + 15) >> 4)"
         ),
+        depth=5,
         complete=FEED_FORWARD,
     ),
-    Proof(
-        name="activation_shift",
-        unit="hw.activation.shift.ShiftActivation",
-        statement="each of the 15 steps keeps `q * (2**15 + e) + r = e * 2**step` and `r < 2**15 + e`; then "
+    inductive(
+        "activation_shift",
+        "hw.activation.shift.ShiftActivation",
+        "each of the 15 steps keeps `q * (2**15 + e) + r = e * 2**step` and `r < 2**15 + e`; then "
         "`y = relu(x) - round_shift(u * q, 25 - f)`, halves modulo 2**14 (that none is larger is tested)",
-        top=lambda: ShiftTop(_SHIFT),
-        mode="prove",
-        depth=2,
-        bug=Mutation(
+        lambda: ShiftTop(_SHIFT),
+        Mutation(
             "comparison",
             "activation/shift.py",
             "fits = ~difference[-1]",
             "fits = ~difference[-1] & (difference != 0)",
         ),
+        depth=2,
         bug_depth=10,
     ),
 )

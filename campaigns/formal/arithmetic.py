@@ -14,7 +14,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
 from campaigns.formal.harness import UnitTop, elapsed, open_unit, past
-from campaigns.formal.prover import Proof
+from campaigns.formal.prover import Proof, bounded, inductive
 from campaigns.mutants.mutation import Mutation
 from vitreous.hw.arith.leading_one import LeadingOne
 from vitreous.hw.arith.reciprocal import _DIVISION, QUOTIENT_BITS, Reciprocal
@@ -237,14 +237,13 @@ def _check_root(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -
 
 
 def _pipeline(name: str, unit: type, statement: str, top: object, bug: Mutation) -> Proof:
-    return Proof(
-        name=name,
-        unit=f"{unit.__module__.removeprefix('vitreous.')}.{unit.__name__}",
-        statement=statement,
-        top=top,
-        mode="bmc",
+    return bounded(
+        name,
+        f"{unit.__module__.removeprefix('vitreous.')}.{unit.__name__}",
+        statement,
+        top,
+        bug,
         depth=unit.LATENCY + 1,
-        bug=bug,
         complete=FEED_FORWARD,
     )
 
@@ -252,7 +251,7 @@ def _pipeline(name: str, unit: type, statement: str, top: object, bug: Mutation)
 def _division(name: str, statement: str, bug: Mutation, *, steps: bool) -> Proof:
     top = partial(ReciprocalTop, steps=steps)
     unit = "hw.arith.reciprocal.Reciprocal"
-    return Proof(name, unit, statement, top, bug, mode="prove", depth=5, bug_depth=6)
+    return inductive(name, unit, statement, top, bug, depth=5, bug_depth=6)
 
 
 PROOFS = (

@@ -9,7 +9,7 @@ from typing import Any
 from amaranth.hdl import Assert, Assume, Module, Mux, Signal, signed
 
 from campaigns.formal.harness import UnitTop, past
-from campaigns.formal.prover import Proof
+from campaigns.formal.prover import Proof, inductive
 from campaigns.mutants.mutation import Mutation
 from vitreous.hw.matrix.array import Array
 from vitreous.hw.softmax.base2 import Base2Recurrence
@@ -85,8 +85,6 @@ def _check_array(m: Module, unit: Any, registers: dict[str, Signal], free: Any) 
         Assert((wide <= budget.as_signed()) & (wide >= -budget)),
     ]
 
-
-inductive = partial(Proof, mode="prove")
 
 _ARRAY = SimpleNamespace(array=SimpleNamespace(lanes=2, depth=2, multiplier="plain"), panel_word_bytes=4)
 

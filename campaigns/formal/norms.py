@@ -7,9 +7,9 @@ from typing import Any
 from amaranth.hdl import Assert, Assume, Module, Mux, Signal, signed
 from amaranth.utils import exact_log2
 
-from campaigns.formal.bounds import TERMS, _terms, inductive
+from campaigns.formal.bounds import TERMS, _terms
 from campaigns.formal.harness import UnitTop, constant, past, past_when
-from campaigns.formal.prover import Proof
+from campaigns.formal.prover import bounded, inductive
 from campaigns.mutants.mutation import Mutation
 from vitreous.hw.norm.one_pass import Centre, RowStatistics
 from vitreous.hw.norm.scale import NormScale
@@ -229,14 +229,13 @@ PROOFS = (
         depth=4,
         bug_depth=14,
     ),
-    Proof(
+    bounded(
         "channel_shifts",
         "hw.vector.shifts.ChannelShifts",
         "words of shifts are read once, in order, none beyond the tile's last; each gives its shifts from bit 0 up, in "
         "tiles of up to 3 words (used up after any number of shifts)",
         lambda: UnitTop(ChannelShifts(), _check_channel_shifts, chosen=2),
         Mutation("condition", "vector/shifts.py", "reading & room & ~arrives", "reading & ~arrives"),
-        mode="bmc",
         depth=18,
     ),
 )

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In
 
 from campaigns.formal.arithmetic import FEED_FORWARD
 from campaigns.formal.harness import elapsed, open_unit, past
-from campaigns.formal.prover import Proof
+from campaigns.formal.prover import bounded, inductive
 from campaigns.mutants.mutation import Mutation
 from vitreous.hw.matrix.array_dsp import CHAIN, FIELD_BITS, Sums
 from vitreous.hw.matrix.dsp48e2 import P_BITS, DspSlice
@@ -94,27 +94,25 @@ class SumsTop(wiring.Component):
 
 
 PROOFS = (
-    Proof(
-        name="packed_product",
-        unit="hw.matrix.dsp48e2.DspSlice",
-        statement="`(high * 2**18 + low) * b + pcin = high * b * 2**18 + low * b + pcin`, all signed bytes and `pcin` "
+    bounded(
+        "packed_product",
+        "hw.matrix.dsp48e2.DspSlice",
+        "`(high * 2**18 + low) * b + pcin = high * b * 2**18 + low * b + pcin`, all signed bytes and `pcin` "
         "(a cycle for each `b`)",
-        top=ProductTop,
-        mode="bmc",
-        depth=256 + 2,
+        ProductTop,
         # One bit less fits all pairs but (-128, low < 0).
-        bug=Mutation("width", "matrix/dsp48e2.py", "[:A_BITS].as_signed()", "[: A_BITS - 1].as_signed()"),
+        Mutation("width", "matrix/dsp48e2.py", "[:A_BITS].as_signed()", "[: A_BITS - 1].as_signed()"),
+        depth=256 + 2,
         bug_depth=8,
         complete=FEED_FORWARD,
     ),
-    Proof(
-        name="packed_sums",
-        unit="hw.matrix.array_dsp.Sums",
-        statement="both sums are exact after any number of words of up to 4 byte products each, while they fit 32 bits",
-        top=SumsTop,
-        mode="prove",
+    inductive(
+        "packed_sums",
+        "hw.matrix.array_dsp.Sums",
+        "both sums are exact after any number of words of up to 4 byte products each, while they fit 32 bits",
+        SumsTop,
+        Mutation("state", "matrix/array_dsp.py", "was.eq(Mux(self.load, 0, before))", "was.eq(before)"),
         depth=3,
-        bug=Mutation("state", "matrix/array_dsp.py", "was.eq(Mux(self.load, 0, before))", "was.eq(before)"),
         bug_depth=8,
     ),
 )

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from pathlib import Path
 
 from amaranth.back import rtlil
@@ -59,6 +60,9 @@ class Proof:
         if self.mode == "prove":
             return "unbounded"
         return f"unbounded: {self.complete}" if self.complete else f"first {self.depth} cycles"
+
+
+inductive, bounded = partial(Proof, mode="prove"), partial(Proof, mode="bmc")
 
 
 @dataclass(frozen=True)

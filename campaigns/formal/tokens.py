@@ -8,7 +8,7 @@ from amaranth.hdl import Assert, Assume, Const, Module, Mux, Signal
 from amaranth.lib import data
 
 from campaigns.formal.harness import UnitTop, assert_holds, assert_in_order, assume_holds, past
-from campaigns.formal.prover import Proof
+from campaigns.formal.prover import bounded, inductive
 from campaigns.mutants.mutation import Mutation
 from vitreous.hw.control.dispatch import Dispatch
 from vitreous.hw.control.issue import IssueQueue
@@ -134,71 +134,66 @@ def _check_retire(m: Module, unit: Any, registers: dict[str, Signal], free: Any)
 _SMALL = AcceleratorConfig(queue=QueueConfig(depth=2))
 
 PROOFS = (
-    Proof(
-        name="tokens",
-        unit="hw.control.tokens.Tokens",
-        statement="each of the 16 counters equals tokens given minus tokens taken, `available` is `counter != 0`, and "
+    inductive(
+        "tokens",
+        "hw.control.tokens.Tokens",
+        "each of the 16 counters equals tokens given minus tokens taken, `available` is `counter != 0`, and "
         "a token that does not fit raises `overflow` (tokens are taken only where available: `issue`)",
-        top=lambda: UnitTop(Tokens(), _check_tokens),
-        mode="prove",
+        lambda: UnitTop(Tokens(), _check_tokens),
+        Mutation("condition", "control/tokens.py", "with m.Elif(take & ~give)", "with m.Elif(take)"),
         depth=2,
-        bug=Mutation("condition", "control/tokens.py", "with m.Elif(take & ~give)", "with m.Elif(take)"),
         bug_depth=5,
     ),
-    Proof(
-        name="issue",
-        unit="hw.control.issue.IssueQueue",
-        statement="an instruction issues only with all tokens of its `wait` mask, takes exactly these, and nothing "
+    inductive(
+        "issue",
+        "hw.control.issue.IssueQueue",
+        "an instruction issues only with all tokens of its `wait` mask, takes exactly these, and nothing "
         "else takes a token",
-        top=lambda: UnitTop(IssueQueue(_SMALL), _check_issue),
-        mode="prove",
-        depth=2,
-        bug=Mutation(
+        lambda: UnitTop(IssueQueue(_SMALL), _check_issue),
+        Mutation(
             "condition",
             "control/issue.py",
             "waiting.r_rdy & ~self.missing.any() & issued",
             "waiting.r_rdy & issued",
         ),
+        depth=2,
         bug_depth=5,
     ),
-    Proof(
-        name="issue_order",
-        unit="hw.control.issue.IssueQueue",
-        statement="commands leave in order, none dropped, duplicated or changed, `o` holds; each instruction gives its "
+    bounded(
+        "issue_order",
+        "hw.control.issue.IssueQueue",
+        "commands leave in order, none dropped, duplicated or changed, `o` holds; each instruction gives its "
         "own signal mask when it retires (queue depth 2, no halt, operands 0)",
-        top=lambda: UnitTop(IssueQueue(_SMALL), _check_issue_order, chosen=3, completed=5),
-        mode="bmc",
-        depth=10,
-        bug=Mutation(
+        lambda: UnitTop(IssueQueue(_SMALL), _check_issue_order, chosen=3, completed=5),
+        Mutation(
             "order",
             "control/issue.py",
             "issued.r_en.eq(self.complete)",
             "issued.r_en.eq(self.complete & ~self.issue)",
         ),
+        depth=10,
     ),
-    Proof(
-        name="dispatch",
-        unit="hw.control.dispatch.Dispatch",
-        statement="an instruction is offered to the queue of its opcode and to no other, unchanged, and taken when "
+    inductive(
+        "dispatch",
+        "hw.control.dispatch.Dispatch",
+        "an instruction is offered to the queue of its opcode and to no other, unchanged, and taken when "
         "that queue takes it",
-        top=lambda: UnitTop(Dispatch(), _check_dispatch),
-        mode="prove",
-        depth=2,
-        bug=Mutation(
+        lambda: UnitTop(Dispatch(), _check_dispatch),
+        Mutation(
             "condition",
             "control/dispatch.py",
             "self.i.ready.eq(target.ready & ~self.halt)",
             "self.i.ready.eq(~self.halt)",
         ),
+        depth=2,
     ),
-    Proof(
-        name="retire",
-        unit="hw.control.retire.Retire",
-        statement="`done` comes in the order of starts, once for each instruction, and after its own end (4 in flight)",
-        top=lambda: UnitTop(Retire(in_flight=4), _check_retire),
-        mode="bmc",
+    bounded(
+        "retire",
+        "hw.control.retire.Retire",
+        "`done` comes in the order of starts, once for each instruction, and after its own end (4 in flight)",
+        lambda: UnitTop(Retire(in_flight=4), _check_retire),
+        Mutation("condition", "control/retire.py", "Mux(is_score, scores, writes)", "scores | writes"),
         depth=12,
-        bug=Mutation("condition", "control/retire.py", "Mux(is_score, scores, writes)", "scores | writes"),
         bug_depth=8,
     ),
 )

@@ -8,7 +8,7 @@ from typing import Any
 from amaranth.hdl import Assert, Assume, Cat, Const, Module, Mux, Signal
 
 from campaigns.formal.harness import UnitTop, assert_holds, assume_holds, constant, past, past_when
-from campaigns.formal.prover import Proof
+from campaigns.formal.prover import inductive
 from campaigns.mutants.mutation import Mutation
 from vitreous.hw.axi.axi import ReadChannel
 from vitreous.hw.axi.bursts import BurstGenerator, RowWalker
@@ -196,7 +196,7 @@ def _check_beats(
     ]
 
 
-_stream = partial(Proof, mode="prove", depth=3, bug_depth=8)
+_stream = partial(inductive, depth=3, bug_depth=8)
 
 
 def _gearbox(kind: type, check: Any, depth: int) -> UnitTop:

@@ -9,7 +9,7 @@ from amaranth.hdl import Assert, Assume, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data
 
 from campaigns.formal.harness import UnitTop, assert_holds, assert_in_order, assume_holds, count, past
-from campaigns.formal.prover import Proof
+from campaigns.formal.prover import bounded, inductive
 from campaigns.formal.transfers import small
 from campaigns.mutants.mutation import Mutation
 from vitreous.hw.control.fetch import Fetch
@@ -224,9 +224,6 @@ def _check_write_bursts(m: Module, unit: Any, registers: dict[str, Signal], free
     m.d.comb += [legal.eq(fields.memory <= Memory.R), Assume(~unit.i.valid | legal)]
 
 
-_bounded = partial(Proof, mode="bmc")
-
-
 def _top(kind: type, check: Any, chosen: int = 3) -> Any:
     return partial(_build, kind, check, chosen)
 
@@ -236,17 +233,16 @@ def _build(kind: type, check: Any, chosen: int) -> UnitTop:
 
 
 PROOFS = (
-    Proof(
-        name="packer",
-        unit="hw.matrix.packer.Packer",
-        statement="a word has each column at its place and padding where none came (4 lanes of 8 bits, 4 deep)",
-        top=lambda: UnitTop(Packer(small(4)), _check_packer),
-        mode="prove",
+    inductive(
+        "packer",
+        "hw.matrix.packer.Packer",
+        "a word has each column at its place and padding where none came (4 lanes of 8 bits, 4 deep)",
+        lambda: UnitTop(Packer(small(4)), _check_packer),
+        Mutation("state", "matrix/packer.py", "Mux(start, 0, element) if v else element", "element"),
         depth=2,
-        bug=Mutation("state", "matrix/packer.py", "Mux(start, 0, element) if v else element", "element"),
         bug_depth=5,
     ),
-    _bounded(
+    bounded(
         "word_reader",
         "hw.store.store_words.WordReader",
         "addresses are `base + row * stride + word`; words leave in that order, none dropped or duplicated; `o` holds",
@@ -254,7 +250,7 @@ PROOFS = (
         Mutation("timing", "store/store_words.py", "queue.w_en.eq(reading)", "queue.w_en.eq(granted)"),
         depth=10,
     ),
-    _bounded(
+    bounded(
         "norm_words",
         "hw.vector.words.NormWords",
         "a reserved place is there when its word comes; words are written once, in order; the write holds "
@@ -265,7 +261,7 @@ PROOFS = (
         ),
         depth=9,
     ),
-    _bounded(
+    bounded(
         "load_front",
         "hw.load.load_front.LoadFront",
         "each command is handed on once, unchanged, or reported; `o` and `row` hold (no halt)",
@@ -278,7 +274,7 @@ PROOFS = (
         ),
         depth=12,
     ),
-    _bounded(
+    bounded(
         "load_back",
         "hw.load.load_back.LoadBack",
         "a write holds until its port takes it, one port at a time, none outside a command (no halt)",
@@ -291,7 +287,7 @@ PROOFS = (
         ),
         depth=12,
     ),
-    _bounded(
+    bounded(
         "fetch",
         "hw.control.fetch.Fetch",
         "requests and commands hold; asked-for beats always have room; commands are the beats in order (8-byte bus)",
@@ -299,7 +295,7 @@ PROOFS = (
         Mutation("condition", "control/fetch.py", "with m.If(final):", "with m.If(position[1]):"),
         depth=13,
     ),
-    _bounded(
+    bounded(
         "read_bursts",
         "hw.load.load.LoadUnit",
         "requests hold; at most 8 bursts are unanswered; `drained` is right; none begins after an error",
@@ -312,7 +308,7 @@ PROOFS = (
         ),
         depth=14,
     ),
-    _bounded(
+    bounded(
         "write_bursts",
         "hw.store.store.StoreUnit",
         "AW and W hold, also when halted; every burst has exactly its beats, the last one marked; `drained` is right",
