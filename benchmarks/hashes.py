@@ -16,6 +16,7 @@ from pathlib import Path
 from vitreous.compiler import CompileError, compile
 from vitreous.flow import steps
 from vitreous.hw.verilog import write_core
+from vitreous.models import load
 from vitreous.spec.config import load_accelerator, named_accelerators
 from vitreous.spec.graph import save
 
@@ -39,7 +40,7 @@ def hardware(names: list[str]) -> Iterator[tuple[str, str]]:
 def software(models: list[str]) -> Iterator[tuple[str, str]]:
     """Graph of each model, as its files hold it, and its program on each accelerator."""
     for name in models:
-        model = steps.load_model(name)
+        model = load(name)
         with tempfile.TemporaryDirectory() as folder:
             graph = steps.quantize(model, load_accelerator(MODELS[name][0]))
             save(graph, Path(folder) / "graph.safetensors")

@@ -13,6 +13,7 @@ from tests.support.compiler.graphs import random_image, random_vit_graph
 from tests.support.sim.small import CASES, CONFIGURATIONS, TIMINGS, small_program
 from vitreous.compiler import compile
 from vitreous.flow import steps
+from vitreous.models import load
 from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
 from vitreous.spec.digest import source_digest
@@ -40,7 +41,7 @@ PROGRAMS = (*RANDOM, *SMALL, *MODELS)
 @lru_cache(maxsize=2)
 def model_graph(name: str) -> Graph:
     """The integer graph of a shipped model: it depends on the nonlinear units, which all of ``ACCELERATORS`` share."""
-    return steps.quantize(steps.load_model(name), load_accelerator(ACCELERATORS[0]))
+    return steps.quantize(load(name), load_accelerator(ACCELERATORS[0]))
 
 
 def workload(name: str, config: AcceleratorConfig) -> tuple[Program, np.ndarray]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vitreous.golden.activation.activation import activation
 from vitreous.golden.errors import GoldenError
+from vitreous.golden.norm.constants import NormConstants
 from vitreous.golden.ops.add import add
 from vitreous.golden.ops.context import context
 from vitreous.golden.ops.layernorm import layernorm
@@ -66,11 +67,12 @@ def _requantize(node: Node, acc: Tensor) -> Tensor:
     return requantize(acc, multiplier, shift, node.integer("zero_point"), node.integer("bits"))
 
 
-def _norm(node: Node, x: Tensor, function: Callable[..., Tensor]) -> Tensor:
+def _norm(node: Node, x: Tensor, function: Callable[[Tensor, NormConfig, NormConstants], Tensor]) -> Tensor:
     config = NormConfig(variant=cast(NormVariant, node.attributes["variant"]))
     i = node.integer
     shifts = _constant(node, "channel_shifts")
-    return function(x, config, i("multiplier"), i("shift"), i("epsilon"), i("zero_point"), shifts)
+    constants = NormConstants(i("multiplier"), i("shift"), i("epsilon"), i("zero_point"), shifts)
+    return function(x, config, constants)
 
 
 # The one list of what the interpreter can do. INPUT gets what the graph is given for it as its only input.

@@ -8,8 +8,9 @@ from functools import partial
 
 import numpy as np
 
-from campaigns.vectors.case import CHUNK, LANES, Case, tensor
-from campaigns.vectors.norms import channel_counts, rows_of_values
+from campaigns.vectors.case import LANES, Case, tensor
+from campaigns.vectors.norms import instructions, rows_of_values
+from vitreous.golden.norm.constants import NormConstants
 from vitreous.golden.norm.norm import norm
 from vitreous.hw.vector.pipeline import NormPipeline, NormTask, norm_latency
 from vitreous.sim.bench.vectors import Block
@@ -49,9 +50,8 @@ def _instruction(
     zero_point = int(rng.integers(-128, 128))
     values = rows_of_values(rng, tiles * LANES, channels)
     shifts = rng.integers(0, CHANNEL_SHIFT_MAX + 1, channels)
-    y = norm(
-        tensor(values), config.norm, multiplier, shift, epsilon, zero_point, tensor(shifts), centred=centred
-    )
+    constants = NormConstants(multiplier, shift, epsilon, zero_point, tensor(shifts))
+    y = norm(tensor(values), config.norm, constants, centred=centred)
     starts, done, cycles = _schedule(config, tiles, channels, centred)
     task = dict.fromkeys((name for name, _ in NormTask()), 0) | {
         "channels": channels, "epsilon": epsilon, "multiplier": multiplier, "shift": shift,
@@ -92,13 +92,8 @@ def _instruction(
 
 def column_blocks(config: AcceleratorConfig, rng: np.random.Generator, count: int) -> Iterator[Block]:
     """Each block is one instruction with its own number of channels, shifts and constants."""
-    done = 0
-    for number, channels in enumerate(channel_counts(rng)):
-        if done >= count:
-            return
-        tiles = max(1, min(CHUNK, count // 4) // (channels * LANES))
-        done += tiles * channels * LANES
-        yield _instruction(config, rng, tiles, channels, centred=number % 4 != 3)
+    for tiles, channels, centred in instructions(rng, count):
+        yield _instruction(config, rng, tiles, channels, centred=centred)
 
 
 def _normalized(block: Block) -> int:

@@ -43,22 +43,29 @@ def rows_of_values(rng: np.random.Generator, rows: int, channels: int) -> np.nda
     return np.clip(values, -_LIMIT, _LIMIT - 1)
 
 
-def channel_counts(rng: np.random.Generator) -> Iterator[int]:
+def _channel_counts(rng: np.random.Generator) -> Iterator[int]:
     """Of one instruction after another: the most, one, then usual and any."""
     yield from (4096, 1)
     while True:
         yield int(rng.choice(_CHANNELS)) if rng.integers(0, 2) else int(rng.integers(1, 1025))
 
 
-def norm_blocks(unit: Unit, rng: np.random.Generator, count: int) -> Iterator[Block]:
-    """Each block is one instruction with its own number of channels and constants."""
+def instructions(rng: np.random.Generator, count: int) -> Iterator[tuple[int, int, bool]]:
+    """Tiles, channels, and whether there is a mean, of instructions that have ``count`` values together; lazily, so
+    that ``rng`` may draw an instruction's values before the next one's channels."""
     done = 0
-    for number, channels in enumerate(channel_counts(rng)):
+    for number, channels in enumerate(_channel_counts(rng)):
         if done >= count:
             return
         tiles = max(1, min(CHUNK, count // 4) // (channels * LANES))
         done += tiles * channels * LANES
-        yield _instruction(unit, rng, tiles, channels, centred=number % 4 != 3)
+        yield tiles, channels, number % 4 != 3
+
+
+def norm_blocks(unit: Unit, rng: np.random.Generator, count: int) -> Iterator[Block]:
+    """Each block is one instruction with its own number of channels and constants."""
+    for tiles, channels, centred in instructions(rng, count):
+        yield _instruction(unit, rng, tiles, channels, centred=centred)
 
 
 def _schedule(

@@ -8,6 +8,7 @@ import torch
 
 from vitreous.golden.machine.matmul import Finish
 from vitreous.golden.machine.memories import Memories, rows_of_words
+from vitreous.golden.norm.constants import NormConstants
 from vitreous.golden.norm.norm import norm
 from vitreous.golden.ops.mean_tokens import mean_tokens
 from vitreous.spec.isa import Instruction, Memory
@@ -26,16 +27,10 @@ def start_norm(i: Instruction, memories: Memories, pc: int) -> Finish:
     array = memories.config.array
     channels = i["channels"]
     shifts = memories.shifts(i["shift_base"], channels, pc) if i["shifted"] else np.zeros(channels, np.int64)
-    y = norm(
-        _rows(i, memories, pc),
-        memories.config.norm,
-        i["multiplier"],
-        i["shift"],
-        i["epsilon"],
-        i["zero_point"],
-        torch.from_numpy(shifts),
-        centred=bool(i["centred"]),
+    constants = NormConstants(
+        i["multiplier"], i["shift"], i["epsilon"], i["zero_point"], torch.from_numpy(shifts)
     )
+    y = norm(_rows(i, memories, pc), memories.config.norm, constants, centred=bool(i["centred"]))
     words = rows_of_words(i["x_base"], i["x_stride"], i["row_tiles"], ceil_div(channels, array.depth))
     memories.check(Memory.X, words, pc)
     panel = pack_panel(y.numpy(), array.lanes, array.depth)

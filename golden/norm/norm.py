@@ -15,6 +15,7 @@ from vitreous.golden.arith.integers import normalize_multiplier, round_shift_, s
 from vitreous.golden.arith.rsqrt import reciprocal_root
 from vitreous.golden.errors import GoldenError
 from vitreous.golden.norm import exact, one_pass, two_pass
+from vitreous.golden.norm.constants import NormConstants
 from vitreous.spec.config import NormConfig
 from vitreous.spec.limits import NORM_CHANNELS
 from vitreous.spec.numbers import CHANNEL_SHIFT_MAX, SHIFT_MAX, SHIFT_MIN
@@ -27,23 +28,13 @@ VARIANTS: Mapping[NormVariant, Callable[[Tensor, int, bool], tuple[Tensor, Tenso
 """What is normalized and its variance, from x, epsilon and whether there is a mean to take off."""
 
 
-def norm(
-    x: Tensor,
-    config: NormConfig,
-    multiplier: int,
-    shift: int,
-    epsilon: int,
-    zero_point: int,
-    channel_shifts: Tensor,
-    *,
-    centred: bool,
-) -> Tensor:
+def norm(x: Tensor, config: NormConfig, constants: NormConstants, *, centred: bool) -> Tensor:
     """``y = clamp8(round_shift(u * Q, s + h) + zero_point)``, ``Q / 2**s ~ m_o / 2**s_o / sqrt(V)``.
 
-    x : int16 [..., D], ``1 <= D <= 4096`` -> int8 of the same shape. channel_shifts : h, integers [D] in 0..3.
-    centred : layer norm, or else RMS norm.
+    x : int16 [..., D], ``1 <= D <= 4096`` -> int8 of the same shape. centred : layer norm, or else RMS norm.
     Raises GoldenError when D or a constant is outside its range or a row's shift s leaves 1..47.
     """
+    multiplier, shift, epsilon, zero_point, channel_shifts = constants
     channels = x.shape[-1]
     if not 1 <= channels <= NORM_CHANNELS:
         raise GoldenError(f"A norm takes 1 to {NORM_CHANNELS} channels, not {channels}")
@@ -55,7 +46,7 @@ def norm(
     if h.shape != (channels,) or not 0 <= int(h.min()) <= int(h.max()) <= CHANNEL_SHIFT_MAX:
         raise GoldenError(f"A norm of {channels} channels needs as many shifts in 0..{CHANNEL_SHIFT_MAX}")
     if config.variant is NormVariant.EXACT:
-        return exact.normalize(wide, multiplier, shift, epsilon, zero_point, h, centred)
+        return exact.normalize(wide, constants._replace(channel_shifts=h), centred)
     u, variance = VARIANTS[config.variant](wide, epsilon, centred)
     root, e = reciprocal_root(variance)
     scale, row_shift = normalize_multiplier((root * multiplier) >> 15, shift + e // 2 + 1)

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from vitreous.golden.norm.constants import NormConstants
 from vitreous.golden.norm.norm import norm
 from vitreous.spec.config import NormConfig
 
 
-def layernorm(
-    x: Tensor,
-    config: NormConfig,
-    multiplier: int,
-    shift: int,
-    epsilon: int,
-    zero_point: int,
-    channel_shifts: Tensor,
-) -> Tensor:
+def layernorm(x: Tensor, config: NormConfig, constants: NormConstants) -> Tensor:
     """``y ~ (x - mean) / sqrt(var + eps) / (scale_out * 2**h) + zero_point``: int16 [..., D] -> int8 of the same shape.
 
-    multiplier, shift, epsilon : the constants of ``config.variant``. channel_shifts : h, [D].
-    Raises GoldenError as ``norm`` does.
+    constants : of ``config.variant``, with h. Raises GoldenError as ``norm`` does.
     """
-    return norm(x, config, multiplier, shift, epsilon, zero_point, channel_shifts, centred=True)
+    return norm(x, config, constants, centred=True)

@@ -135,12 +135,13 @@ def shipped(folder: Path) -> Shipped:
 
 
 def _collect() -> Shipped:
+    from vitreous import models
     from vitreous.flow import steps
     from vitreous.golden import interpreter
     from vitreous.spec.config import AcceleratorConfig
     from vitreous.spec.graph import Op
 
-    model = steps.load_model(SHIPPED_MODEL)
+    model = models.load(SHIPPED_MODEL)
     graph = steps.quantize(model, AcceleratorConfig())
     histogram = np.zeros(1 << ACTIVATION_INPUT.width, dtype=np.int64)
     rows: list[Values] = []

@@ -235,14 +235,15 @@ class NormError:
 
 def norm_values(config: NormConfig) -> tuple[Values, Values]:
     """Truth, clamped to int8, and absolute error of layer norm on the stated rows, in steps of the result."""
+    from vitreous.golden.norm.constants import NormConstants
     from vitreous.golden.ops.layernorm import layernorm
     from vitreous.quant.emit.constants import norm_constants
 
     truths, errors = [], []
     for what, x in distributions.norm_rows():
         m_o, s_o, epsilon = norm_constants(what, config, x.shape[1], NORM_EPS, NORM_STREAM, NORM_STEP)
-        shifts = torch.zeros(x.shape[1], dtype=torch.uint8)
-        y = layernorm(torch.from_numpy(x), config, m_o, s_o, epsilon, 0, shifts).numpy().astype(np.float64)
+        constants = NormConstants(m_o, s_o, epsilon, 0, torch.zeros(x.shape[1], dtype=torch.uint8))
+        y = layernorm(torch.from_numpy(x), config, constants).numpy().astype(np.float64)
         real = x.astype(np.float64) * NORM_STREAM
         centred = real - real.mean(axis=1, keepdims=True)
         truth = centred / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + NORM_EPS) / NORM_STEP

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from vitreous import models
 from vitreous.characterize.catalog import Config
 from vitreous.characterize.distributions import SHIPPED_MODEL
 from vitreous.flow import steps
@@ -47,7 +48,7 @@ class Models:
         from vitreous.quant import QuantScheme
         from vitreous.quant.pipeline import observe
 
-        model = steps.load_model(SHIPPED_MODEL)
+        model = models.load(SHIPPED_MODEL)
         with steps.one_thread():
             return model, observe(model.module, model.calibration, QuantScheme())
 

@@ -8,23 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vitreous.commands.arguments import (
-    Accelerator,
-    BuildDir,
-    Calibration,
-    CalibrationImages,
-    Checkpoint,
-    Clock,
-    Dram,
-    Latency,
-    Model,
-    Technology,
-    Test,
-    Throughput,
-    energy_choice,
-    folder_path,
-)
-from vitreous.commands.output import DryRun, Json, Output, Quiet
+from vitreous.commands import arguments
+from vitreous.commands.output import Output, with_output
 from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.limits import MEMORY_LATENCY
 
@@ -38,25 +23,24 @@ Target = Annotated[
 Rtl = Annotated[bool, typer.Option("--rtl", help="Run every accelerator that exists as RTL, one image each.")]
 
 
+@with_output("ablate")
 def ablate_command(
-    model: Model,
+    output: Output,
+    model: arguments.Model,
     out: Out,
-    accelerator: Accelerator = "edge256",
-    technology: Technology = None,
-    dram: Dram = None,
-    clock: Clock = None,
+    accelerator: arguments.Accelerator = "edge256",
+    technology: arguments.Technology = None,
+    dram: arguments.Dram = None,
+    clock: arguments.Clock = None,
     target: Target = "xcup",
     rtl: Rtl = False,
-    calibration: Calibration = None,
-    calibration_images: CalibrationImages = None,
-    test: Test = None,
-    checkpoint: Checkpoint = None,
-    memory_latency: Latency = MEMORY_LATENCY,
-    memory_throughput: Throughput = 100,
-    build_dir: BuildDir = SIMULATORS,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    dry_run: DryRun = False,
+    calibration: arguments.Calibration = None,
+    calibration_images: arguments.CalibrationImages = None,
+    test: arguments.Test = None,
+    checkpoint: arguments.Checkpoint = None,
+    memory_latency: arguments.Latency = MEMORY_LATENCY,
+    memory_throughput: arguments.Throughput = 100,
+    build_dir: arguments.BuildDir = SIMULATORS,
 ) -> None:
     """Switch every optimization off, alone and one after another: latency, energy and area of each step.
 
@@ -73,7 +57,7 @@ def ablate_command(
     from vitreous.studies.ablate import Options, ablate, prepare
     from vitreous.studies.switches import ORDER
 
-    choice = energy_choice(technology, dram)
+    choice = arguments.energy_choice(technology, dram)
     options = Options(
         technology=choice.technology,
         dram=choice.dram,
@@ -86,9 +70,9 @@ def ablate_command(
         memory_throughput=memory_throughput,
         build_root=build_dir,
     )
-    output, folder = Output("ablate", quiet=quiet, as_json=as_json), folder_path(out)
+    folder = arguments.folder_path(out)
     data, display = Data(calibration=calibration, test=test), output.display
-    if dry_run:
+    if output.dry_run:
         loaded, config = prepare(model, accelerator, data, options, display)
         steps = dict.fromkeys(("nothing", *(switch.name for switch in ORDER)), "to do")
         output.planned(steps, model=loaded.name, accelerator=config.name, folder=folder)

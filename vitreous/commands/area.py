@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vitreous.commands.arguments import Accelerator
-from vitreous.commands.output import DryRun, Json, Output, Quiet
+from vitreous.commands.output import Output, with_output
 from vitreous.errors import RunError
 from vitreous.spec.folders import SYNTHESIS
 
@@ -37,7 +37,9 @@ BitUm2 = Annotated[
 ]
 
 
+@with_output("area")
 def area_command(
+    output: Output,
     accelerator: Accelerator,
     target: Annotated[str, typer.Option(help="xcup, ecp5, ice40, or cells with --liberty.")] = "xcup",
     liberty: Liberty = None,
@@ -46,9 +48,6 @@ def area_command(
     bit_um2: BitUm2 = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as JSON too.")] = None,
     cache: Annotated[Path, typer.Option(metavar="DIR", help="Folder of synthesis results.")] = (SYNTHESIS),
-    as_json: Json = False,
-    quiet: Quiet = False,
-    dry_run: DryRun = False,
 ) -> None:
     """Area of an accelerator, block by block, by Yosys: FPGA resources or standard cells of any library.
 
@@ -64,7 +63,7 @@ def area_command(
     from vitreous.reports.synthesis import synthesis
     from vitreous.spec.config import load_accelerator
 
-    config, output = load_accelerator(accelerator), Output("area", quiet=quiet, as_json=as_json)
+    config = load_accelerator(accelerator)
     display = output.display
     if quick and full:
         raise RunError("--quick runs no synthesis and --full does: choose one")
@@ -75,7 +74,7 @@ def area_command(
     goal = None if quick else chosen_target(target, liberty)
     if goal is not None:
         synthesis.command()  # elaboration takes long, so what is missing is said before
-    if dry_run:
+    if output.dry_run:
         steps = ("from measurements",) if quick else ("RTL", "pieces", *(("whole machine",) if full else ()))
         output.planned(dict.fromkeys(steps, "to do"), accelerator=config.name, target=target)
         return

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from vitreous.commands.arguments import Accelerator, folder_path
-from vitreous.commands.output import DryRun, Json, Output, Quiet
+from vitreous.commands.output import Output, with_output
 from vitreous.spec.folders import PLACED
 
 Memory = Annotated[
@@ -24,7 +24,9 @@ Seed = Annotated[
 Page = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results into this page.")]
 
 
+@with_output("bitstream")
 def bitstream(
+    output: Output,
     accelerator: Accelerator,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the bitstream and its figures.")],
     memory: Memory = 64,
@@ -32,9 +34,6 @@ def bitstream(
     seed: Seed = None,
     cache: Annotated[Path, typer.Option(metavar="DIR", help="Folder of kept placements.")] = PLACED,
     page: Page = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    dry_run: DryRun = False,
 ) -> None:
     """Place and route an accelerator for an LFE5U-85F (ULX3S board) and write its bitstream.
 
@@ -50,8 +49,7 @@ def bitstream(
     from vitreous.studies import bitstream as streams
 
     config, folder, seeds = load_accelerator(accelerator), folder_path(out), dict.fromkeys(seed or [1])
-    output = Output("bitstream", quiet=quiet, as_json=as_json)
-    if dry_run:
+    if output.dry_run:
         output.planned(
             {f"place, seed {number}": "to do" for number in seeds}, accelerator=config.name, folder=folder
         )
@@ -65,7 +63,7 @@ def bitstream(
                 clock_mhz=clock,
                 seed=number,
                 cache=cache,
-                progress=_silent if quiet else _tell,
+                progress=_silent if output.quiet else _tell,
             )
             placements.append(placed)
             stage.note(streams.summary(placed))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vitreous.commands.arguments import BuildDir, Calibration, Checkpoint, Test, folder_path
-from vitreous.commands.output import DryRun, Json, Output, Quiet
+from vitreous.commands.output import Output, with_output
 from vitreous.spec.folders import SIMULATORS
 
 Space = Annotated[Path, typer.Argument(metavar="SPACE", help="A .toml file: what varies and what counts.")]
@@ -28,7 +28,9 @@ Confirm = Annotated[
 Seed = Annotated[int, typer.Option(help="Of the search: the same seed finds the same designs.", min=0)]
 
 
+@with_output("explore")
 def explore_command(
+    output: Output,
     space: Space,
     out: Out,
     points: Points = 100,
@@ -40,9 +42,6 @@ def explore_command(
     test: Test = None,
     checkpoint: Checkpoint = None,
     build_dir: BuildDir = SIMULATORS,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    dry_run: DryRun = False,
 ) -> None:
     """Search accelerators and quantizations for the best trade-offs, without RTL; then confirm the Pareto front in RTL.
 
@@ -70,9 +69,9 @@ def explore_command(
         test=test,
         build_root=build_dir,
     )
-    output, folder = Output("explore", quiet=quiet, as_json=as_json), folder_path(out)
+    folder = folder_path(out)
     read = read_space(space)
-    if dry_run:
+    if output.dry_run:
         checked(read, options)
         searches = [f"search {model}, {target.label}" for model in read.models for target in read.targets]
         output.planned(dict.fromkeys(searches, "to do"), folder=folder, combinations=read.size)

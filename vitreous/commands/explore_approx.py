@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from vitreous.commands.arguments import folder_path
-from vitreous.commands.output import DryRun, Json, Output, Quiet
+from vitreous.commands.output import Output, with_output
 from vitreous.spec.folders import SYNTHESIS
 
 
+@with_output("explore-approx")
 def explore_approx(
+    output: Output,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for tables and pictures.")],
     function: Annotated[
         list[str] | None,
@@ -27,9 +29,6 @@ def explore_approx(
     cache: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of synthesis results, shared by all runs.")
     ] = (SYNTHESIS),
-    as_json: Json = False,
-    quiet: Quiet = False,
-    dry_run: DryRun = False,
 ) -> None:
     """Sweep the nonlinear functions: error against float64, area by Yosys, and the Pareto front of both.
 
@@ -45,9 +44,9 @@ def explore_approx(
     from vitreous.reports.synthesis import synthesis
 
     chosen, target = approx.checked(function or list(approx.FUNCTIONS), family)
-    folder, output = folder_path(out), Output("explore-approx", quiet=quiet, as_json=as_json)
+    folder = folder_path(out)
     synthesis.command()  # the inputs take long, so what is missing is said before
-    if dry_run:
+    if output.dry_run:
         output.planned(dict.fromkeys(chosen, "to do"), folder=folder, family=family)
         return
     display, made = output.display, []

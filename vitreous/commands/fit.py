@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vitreous.commands.arguments import Accelerator, Clock, Model
-from vitreous.commands.output import DryRun, Json, Output, Quiet
+from vitreous.commands.output import Output, with_output
 from vitreous.errors import RunError
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from vitreous.spec.config import AcceleratorConfig
 
 
+@with_output("fit")
 def fit_command(
+    output: Output,
     model: Model,
     out: Annotated[Path, typer.Option(metavar="FILE.toml", help="The accelerator file.")],
     accelerator: Accelerator = "edge256",
@@ -29,9 +31,6 @@ def fit_command(
         typer.Option(metavar="N", help="The fewest multipliers that make N images a second (cycle model)."),
     ] = None,
     clock: Clock = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    dry_run: DryRun = False,
 ) -> None:
     """Write an accelerator that holds a model: the smallest memories; with a device or a rate, the array too.
 
@@ -50,9 +49,8 @@ def fit_command(
 
     if out.suffix != ".toml":
         raise RunError(f"--out must end in .toml, not {out.name!r}")
-    output = Output("fit", quiet=quiet, as_json=as_json)
     base, display = load_accelerator(accelerator), output.display
-    if dry_run:
+    if output.dry_run:
         output.planned({"fit": "to do"}, accelerator=base.name, out=out)
         return
     with display.stage("fit") as stage:

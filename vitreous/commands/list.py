@@ -17,7 +17,7 @@ def list_command(as_json: Json = False, quiet: Quiet = False) -> None:
     """
     from vitreous.reports.energy import technology
 
-    out, known = Output("list", quiet=quiet, as_json=as_json), _known()
+    out, known = Output(command="list", quiet=quiet, as_json=as_json), _known()
     out.text("models")
     for entry in known["models"]:
         out.text(f"  {entry['name']:<12} {entry['title']}")

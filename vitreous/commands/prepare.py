@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vitreous.commands.arguments import Accelerator, folder_path, safetensors_path
-from vitreous.commands.output import DryRun, Json, Output, Quiet
+from vitreous.commands.output import Output, with_output
 
 
+@with_output("compile")
 def compile_command(
+    output: Output,
     graph: Annotated[Path, typer.Argument(metavar="GRAPH", help="An integer graph of `vitreous quantize`.")],
     accelerator: Accelerator,
     out: Annotated[
@@ -19,9 +22,6 @@ def compile_command(
     ],
     listing: Annotated[bool, typer.Option("--listing", help="Print the program in readable form.")] = False,
     observe: Annotated[bool, typer.Option("--observe", help="Store every intermediate tensor too.")] = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    dry_run: DryRun = False,
 ) -> None:
     """Compile an integer graph to a program for an accelerator.
 
@@ -37,13 +37,12 @@ def compile_command(
     from vitreous.spec import program as programs
 
     path = safetensors_path(out)
-    output = Output("compile", quiet=quiet, as_json=as_json)
     loaded = graphs.load(graph)
     config = chosen(accelerator, loaded)
-    if dry_run:
+    if output.dry_run:
         output.planned({"compile": "to do"}, graph=graph, accelerator=config.name, program=path)
         return
-    display = Output("compile", quiet=quiet or listing, as_json=as_json).display
+    display = dataclasses.replace(output, quiet=output.quiet or listing).display
     with display.stage("compile") as stage:
         program = compile_graph(loaded, config, observe=observe)
         programs.save(program, path)
@@ -60,7 +59,9 @@ def compile_command(
     )
 
 
+@with_output("rtl")
 def rtl(
+    output: Output,
     accelerator: Accelerator,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for the Verilog and the FuseSoC core file.")
@@ -72,9 +73,6 @@ def rtl(
             help="ultrascale-plus: DSP48E2 primitives in an array whose multiplier is packed or accumulate.",
         ),
     ] = "generic",
-    as_json: Json = False,
-    quiet: Quiet = False,
-    dry_run: DryRun = False,
 ) -> None:
     """Write the Verilog of an accelerator and its FuseSoC core file.
 
@@ -88,8 +86,7 @@ def rtl(
 
     config, folder = load_accelerator(accelerator), folder_path(out)
     steps.check_target(target)
-    output = Output("rtl", quiet=quiet, as_json=as_json)
-    if dry_run:
+    if output.dry_run:
         output.planned({"rtl": "to do"}, accelerator=config.name, folder=folder)
         return
     with output.display.stage("rtl") as stage:

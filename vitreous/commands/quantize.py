@@ -7,34 +7,23 @@ from typing import Annotated
 
 import typer
 
-from vitreous.commands.arguments import (
-    Accelerator,
-    Calibration,
-    CalibrationImages,
-    Checkpoint,
-    Model,
-    Observer,
-    ProbabilityBits,
-    safetensors_path,
-    width_of,
-)
-from vitreous.commands.output import DryRun, Json, Output, Quiet
+from vitreous.commands import arguments
+from vitreous.commands.output import Output, with_output
 
 
+@with_output("quantize")
 def quantize(
-    model: Model,
+    output: Output,
+    model: arguments.Model,
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="The integer graph (.safetensors, with a .json beside).")
     ],
-    accelerator: Accelerator = "edge256",
-    calibration: Calibration = None,
-    calibration_images: CalibrationImages = None,
-    observer: Observer = "output",
-    probability_bits: ProbabilityBits = "auto",
-    checkpoint: Checkpoint = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    dry_run: DryRun = False,
+    accelerator: arguments.Accelerator = "edge256",
+    calibration: arguments.Calibration = None,
+    calibration_images: arguments.CalibrationImages = None,
+    observer: arguments.Observer = "output",
+    probability_bits: arguments.ProbabilityBits = "auto",
+    checkpoint: arguments.Checkpoint = None,
 ) -> None:
     """Quantize a float model to an integer graph.
 
@@ -51,15 +40,18 @@ def quantize(
     from vitreous.spec import graph as graphs
     from vitreous.spec.config import load_accelerator
 
-    config, path, bits = load_accelerator(accelerator), safetensors_path(out), width_of(probability_bits)
-    output = Output("quantize", quiet=quiet, as_json=as_json)
+    config, path, bits = (
+        load_accelerator(accelerator),
+        arguments.safetensors_path(out),
+        arguments.width_of(probability_bits),
+    )
     options = Options(
         observer=observer, calibration_images=calibration_images, probability_bits=bits, checkpoint=checkpoint
     )
     display = output.display
     loaded = run.load(model, run.Data(calibration=calibration), options, display)
     images = {"origin": loaded.calibration_origin, "source": loaded.calibration_source}
-    if dry_run:
+    if output.dry_run:
         output.planned({"quantize": "to do"}, model=loaded.name, calibration=images, graph=path)
         return
     with display.stage("quantize") as stage:

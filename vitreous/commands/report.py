@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vitreous.commands.arguments import Clock, Dram, Technology, energy_choice
-from vitreous.commands.output import DryRun, Json, Output, Quiet
+from vitreous.commands.output import Output, with_output
 
 if TYPE_CHECKING:
     from vitreous.reports import Report
@@ -33,7 +33,9 @@ Ablation = Annotated[
 ]
 
 
+@with_output("report")
 def report_command(
+    output: Output,
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of `run` or `simulate`.")],
     clock: Clock = None,
     technology: Technology = None,
@@ -41,9 +43,6 @@ def report_command(
     out: Out = None,
     exploration: Exploration = None,
     ablation: Ablation = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    dry_run: DryRun = False,
 ) -> None:
     """Write index.html and report.json again from what a run recorded; tables and schedule as CSV and trace, too.
 
@@ -69,8 +68,7 @@ def report_command(
         for folder, report in zip(folders, _reports(folders, clock, technology, dram), strict=True)
     ]
     places = [folder if out is None or len(folders) > 1 else out for folder in folders]
-    output = Output("report", quiet=quiet, as_json=as_json)
-    if dry_run:
+    if output.dry_run:
         output.planned({f"page of {name}": "to do" for name in names}, folders=places)
         return
     if out is not None:

@@ -8,26 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vitreous.commands.arguments import (
-    Accelerator,
-    BuildDir,
-    Calibration,
-    CalibrationImages,
-    Checkpoint,
-    Clock,
-    Dram,
-    Latency,
-    Model,
-    Observer,
-    ProbabilityBits,
-    Technology,
-    Test,
-    TestImages,
-    Throughput,
-    energy_choice,
-    width_of,
-)
-from vitreous.commands.output import DryRun, Json, Output, Quiet
+from vitreous.commands import arguments
+from vitreous.commands.output import Output, with_output
 from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.limits import MEMORY_LATENCY
 
@@ -45,27 +27,26 @@ Out = Annotated[
 ]
 
 
+@with_output("run")
 def run_command(
-    model: Model,
+    output: Output,
+    model: arguments.Model,
     out: Out = None,
-    accelerator: Accelerator = "edge256",
+    accelerator: arguments.Accelerator = "edge256",
     images: Annotated[int, typer.Option(metavar="N", help="Test images to simulate in RTL.", min=1)] = 1,
-    calibration: Calibration = None,
-    calibration_images: CalibrationImages = None,
-    test: Test = None,
-    test_images: TestImages = None,
-    observer: Observer = "output",
-    probability_bits: ProbabilityBits = "auto",
-    checkpoint: Checkpoint = None,
-    clock: Clock = None,
-    technology: Technology = None,
-    dram: Dram = None,
-    memory_latency: Latency = MEMORY_LATENCY,
-    memory_throughput: Throughput = 100,
-    build_dir: BuildDir = SIMULATORS,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    dry_run: DryRun = False,
+    calibration: arguments.Calibration = None,
+    calibration_images: arguments.CalibrationImages = None,
+    test: arguments.Test = None,
+    test_images: arguments.TestImages = None,
+    observer: arguments.Observer = "output",
+    probability_bits: arguments.ProbabilityBits = "auto",
+    checkpoint: arguments.Checkpoint = None,
+    clock: arguments.Clock = None,
+    technology: arguments.Technology = None,
+    dram: arguments.Dram = None,
+    memory_latency: arguments.Latency = MEMORY_LATENCY,
+    memory_throughput: arguments.Throughput = 100,
+    build_dir: arguments.BuildDir = SIMULATORS,
 ) -> None:
     """Do everything: quantize, compile, write RTL, simulate, compare with golden, report.
 
@@ -80,23 +61,22 @@ def run_command(
     from vitreous.flow import run
     from vitreous.flow.options import Options
 
-    output = Output("run", quiet=quiet, as_json=as_json)
     options = Options(
         images=images,
         observer=observer,
         calibration_images=calibration_images,
         test_images=test_images,
-        probability_bits=width_of(probability_bits),
+        probability_bits=arguments.width_of(probability_bits),
         checkpoint=checkpoint,
         clock_mhz=clock,
-        energy=energy_choice(technology, dram),
+        energy=arguments.energy_choice(technology, dram),
         memory_latency=memory_latency,
         memory_throughput=memory_throughput,
         build_root=build_dir,
     )
     data = run.Data(calibration=calibration, test=test)
     prepared = run.prepare(model, accelerator, data=data, out=out, options=options, display=output.display)
-    if dry_run:
+    if output.dry_run:
         output.planned(dict(prepared.plan()), **_named(prepared))
         return
     report = prepared.carry_out()

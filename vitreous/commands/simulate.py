@@ -14,7 +14,7 @@ from vitreous.commands.arguments import (
     cycle_window,
     folder_path,
 )
-from vitreous.commands.output import DryRun, Json, Output, Quiet
+from vitreous.commands.output import Output, with_output
 from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.limits import MEMORY_LATENCY
 
@@ -49,7 +49,9 @@ Waves = Annotated[
 ]
 
 
+@with_output("simulate")
 def simulate(
+    output: Output,
     program: Annotated[Path, typer.Argument(metavar="PROGRAM", help="A program of `vitreous compile`.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for outputs, counters and the record.")],
     images: Images = None,
@@ -61,9 +63,6 @@ def simulate(
     memory_latency: Latency = MEMORY_LATENCY,
     memory_throughput: Throughput = 100,
     build_dir: BuildDir = SIMULATORS,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    dry_run: DryRun = False,
 ) -> None:
     """Run a program on the simulated RTL and compare what it stores with golden.
 
@@ -89,14 +88,13 @@ def simulate(
         memory_throughput=memory_throughput,
         build_root=build_dir,
     )
-    output = Output("simulate", quiet=quiet, as_json=as_json)
     prepared = prepare(program, folder_path(out), options, output.display)
     named = {
         "model": prepared.program.graph_name,
         "accelerator": prepared.config.name,
         "folder": out.absolute(),
     }
-    if dry_run:
+    if output.dry_run:
         output.planned(
             dict.fromkeys(("build simulator", "simulate", "compare with golden"), "to do"), **named
         )

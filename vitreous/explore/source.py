@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vitreous import models
 from vitreous.errors import RunError
 from vitreous.explore.options import Options
 from vitreous.flow import steps
@@ -31,7 +32,9 @@ class Source:
     held: str = ""
 
     def load(self) -> LoadedModel:
-        return steps.load_model(self.name, self.checkpoint, calibration=self.calibration, test=self.test)
+        return models.load(
+            self.name, checkpoint=self.checkpoint, calibration=self.calibration, test=self.test
+        )
 
 
 def source_of(name: str, options: Options) -> tuple[Source, LoadedModel]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vitreous import models
 from vitreous.errors import RunError
 from vitreous.fitting.fit import AUTO, chosen
 from vitreous.flow import steps
@@ -109,9 +110,9 @@ class Data:
 def load(model: Any, data: Data, options: Options, display: Display) -> LoadedModel:
     """The model with its data, all of it checked; its lines say whose data they are."""
     with display.stage("load model") as stage:
-        loaded = steps.load_model(
+        loaded = models.load(
             model,
-            options.checkpoint,
+            checkpoint=options.checkpoint,
             calibration=data.calibration,
             test=data.test,
             calibration_images=options.calibration_images,

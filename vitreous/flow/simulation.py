@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vitreous import models
 from vitreous.errors import RunError
 from vitreous.flow import comparison, recording, steps
 from vitreous.flow.display import Display
@@ -61,7 +62,7 @@ def _images(options: SimulateOptions, program: Program, graph: Graph | None) -> 
     if options.test is not None:
         found, name = _test_data(options.test, program, graph), options.test
     elif options.model is not None:
-        found, name = steps.load_model(options.model).test_images.numpy(), options.model
+        found, name = models.load(options.model).test_images.numpy(), options.model
     else:
         assert options.images is not None
         found, name = _array(options.images), str(options.images)

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -62,28 +62,6 @@ def require_toolchain(builds: Path | None = None) -> None:
     toolchain.libpython()
     if builds is not None:
         require_folder(builds)
-
-
-def load_model(
-    model: Any,
-    checkpoint: str | Path | None = None,
-    *,
-    calibration: Any = None,
-    test: Any = None,
-    calibration_images: int | None = None,
-    test_images: int | None = None,
-) -> LoadedModel:
-    """Arguments and errors as of ``vitreous.models.load``, which is imported late: it brings torch."""
-    from vitreous.models import load
-
-    return load(
-        model,
-        checkpoint=checkpoint,
-        calibration=calibration,
-        test=test,
-        calibration_images=calibration_images,
-        test_images=test_images,
-    )
 
 
 def held_digest(model: LoadedModel) -> str:

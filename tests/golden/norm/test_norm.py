@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
@@ -9,6 +7,7 @@ import torch
 from tests.support.golden.scalar import norm_row
 from vitreous.golden import GoldenError
 from vitreous.golden.arith.rsqrt import reciprocal_root
+from vitreous.golden.norm.constants import NormConstants
 from vitreous.golden.norm.norm import VARIANTS
 from vitreous.golden.norm.two_pass import centre
 from vitreous.golden.ops.layernorm import layernorm
@@ -18,7 +17,7 @@ from vitreous.spec.numbers import quantize_multiplier
 from vitreous.spec.variants import EXACT
 
 STEP = 4 / 127
-FUNCTIONS: dict[bool, Callable[..., torch.Tensor]] = {True: layernorm, False: rmsnorm}
+FUNCTIONS = {True: layernorm, False: rmsnorm}
 EVERY_VARIANT = [*VARIANTS, EXACT]
 
 
@@ -53,7 +52,8 @@ def error_and_bound(
     real = real_norm(tensor, epsilon, centred)
     h = torch.from_numpy(rng.integers(0, 4, channels).astype(np.uint8))
     real = (real * 0.5 ** h.double()).clamp(-128, 127)
-    y = FUNCTIONS[centred](tensor, NormConfig(variant=variant), *constants(variant, channels), 1, 0, h)
+    given = NormConstants(*constants(variant, channels), 1, 0, h)
+    y = FUNCTIONS[centred](tensor, NormConfig(variant=variant), given)
     assert y.dtype == torch.int8
     error = (y.double() - real).abs()
     # Half a step from rounding, once, in shifted channels too.
@@ -97,8 +97,8 @@ def test_rows_against_the_definition(variant: str, centred: bool, channels: int)
         (1 << 14, 12, (1 << 32) - 1, 5),
         ((1 << 15) - 1, 8, 77777, -128),
     ):
-        h = torch.from_numpy(shifts)
-        y = FUNCTIONS[centred](torch.from_numpy(x), config, m, s, epsilon, zero_point, h)
+        given = NormConstants(m, s, epsilon, zero_point, torch.from_numpy(shifts))
+        y = FUNCTIONS[centred](torch.from_numpy(x), config, given)
         for row, values in zip(x, y.tolist(), strict=True):
             ints = [int(v) for v in row]
             wanted = norm_row(ints, variant, m, s, epsilon, zero_point, shifts.tolist(), centred=centred)
@@ -124,11 +124,11 @@ def test_a_constant_row_gives_the_zero_point(variant: str) -> None:
     for channels in (1, 64, 4096):
         m, s = constants(variant, channels)
         x = torch.zeros(1, channels, dtype=torch.int16)
-        h = torch.arange(channels) % 4
-        assert (rmsnorm(x, config, m, s, 1, 9, h) == 9).all()
+        given = NormConstants(m, s, 1, 9, torch.arange(channels) % 4)
+        assert (rmsnorm(x, config, given) == 9).all()
         if variant == "two_pass":
             continue  # its mean is rounded: a constant row leaves what that drops
-        assert (layernorm(x + 31000, config, m, s, 1, 9, h) == 9).all()
+        assert (layernorm(x + 31000, config, given) == 9).all()
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -148,8 +148,9 @@ def test_outside_the_contract(
     variant: str, channels: int, m: int, s: int, epsilon: int, sentence: str
 ) -> None:
     x = torch.arange(channels).to(torch.int16)[None] * 7
+    given = NormConstants(m, s, epsilon, 0, torch.zeros(channels, dtype=torch.uint8))
     with pytest.raises(GoldenError, match=sentence):
-        layernorm(x, NormConfig(variant=variant), m, s, epsilon, 0, torch.zeros(channels, dtype=torch.uint8))
+        layernorm(x, NormConfig(variant=variant), given)
 
 
 @pytest.mark.parametrize("variant", EVERY_VARIANT)
@@ -157,7 +158,7 @@ def test_outside_the_contract(
 def test_shifts_outside_the_contract(variant: str, shifts: list[int]) -> None:
     x = torch.arange(3).to(torch.int16)[None] * 7
     with pytest.raises(GoldenError, match=r"A norm of 3 channels needs as many shifts in 0\.\.3"):
-        layernorm(x, NormConfig(variant=variant), 20000, 10, 1, 0, torch.tensor(shifts))
+        layernorm(x, NormConfig(variant=variant), NormConstants(20000, 10, 1, 0, torch.tensor(shifts)))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -166,8 +167,9 @@ def test_the_longest_shift_of_a_channel(variant: str) -> None:
     x = torch.tensor([[7, -7, 32767, -32768]], dtype=torch.int16)
     m, epsilon = (1 << 15) - 1, 1
     for s in range(20, 47):
+        given = NormConstants(m, s, epsilon, 5, torch.tensor([0, 1, 2, 3]))
         try:
-            y = layernorm(x, NormConfig(variant=variant), m, s, epsilon, 5, torch.tensor([0, 1, 2, 3]))
+            y = layernorm(x, NormConfig(variant=variant), given)
         except GoldenError:
             break
     assert (

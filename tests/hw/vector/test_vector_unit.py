@@ -159,6 +159,7 @@ def test_every_size_after_every_other(variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_norm_equals_golden(variant: str, centred: int) -> None:
     torch = pytest.importorskip("torch")
+    from vitreous.golden.norm.constants import NormConstants
     from vitreous.golden.norm.norm import norm
 
     torch.set_num_threads(1)
@@ -167,11 +168,9 @@ def test_norm_equals_golden(variant: str, centred: int) -> None:
     p = [rng.getrandbits(64) for _ in range(8)]
     memory = random_memory(rng, 8, 300, 4000)
     columns = [unpack(word, 16, 8, signed=True) for word in memory[i["r_base"] : i["r_base"] + 192]]
-    constants = [i[name] for name in ("multiplier", "shift", "epsilon", "zero_point")]
     shifts = torch.tensor([p[2 + c // 32] >> 2 * (c % 32) & 3 for c in range(192)])
-    y = norm(
-        torch.tensor(columns, dtype=torch.int16).T, config.norm, *constants, shifts, centred=bool(centred)
-    )
+    constants = NormConstants(i["multiplier"], i["shift"], i["epsilon"], i["zero_point"], shifts)
+    y = norm(torch.tensor(columns, dtype=torch.int16).T, config.norm, constants, centred=bool(centred))
     bench = Bench(config, memory, p).run([i])
     words = [unpack(bench.x[i["x_base"] + w], 8, 32, signed=True) for w in range(48)]
     assert [[words[k // 4][lane * 4 + k % 4] for k in range(192)] for lane in range(8)] == y.tolist()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.vitreous.flow.test_pipeline import tiny_model
+from vitreous import models
 from vitreous.cli import main
 from vitreous.errors import RunError
 from vitreous.flow import steps
@@ -122,7 +123,7 @@ def rtl(monkeypatch: pytest.MonkeyPatch) -> FakeRtl:
     fake = FakeRtl()
     monkeypatch.setattr(runtime, "simulate", fake)
     monkeypatch.setattr(steps, "require_toolchain", lambda *_: None)
-    monkeypatch.setattr(steps, "load_model", lambda name, checkpoint, **data: tiny_model())
+    monkeypatch.setattr(models, "load", lambda name, **given: tiny_model())
     monkeypatch.setattr(ablation, "SWITCHES", [s for s in SWITCHES if s.same_results])
     monkeypatch.setattr(ablation, "ORDER", [s for s in ORDER if s.same_results])
     return fake

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vitreous import models
 from vitreous.characterize.activity.operands import Product, products, random_like, zero_like
 from vitreous.characterize.activity.stimulus import Stimulus
 from vitreous.characterize.activity.units import Unit
@@ -43,7 +44,7 @@ class Network:
 
     @cached_property
     def _model(self) -> Any:
-        return steps.load_model(MODEL)
+        return models.load(MODEL)
 
     def products(self, config: AcceleratorConfig, images: int) -> list[list[Product]]:
         """Of each of the first ``images`` test images."""
