@@ -57,24 +57,16 @@ def _load_random(config: ViTConfig, name: str, checkpoint: str | Path | None) ->
     weights = (
         f"weights from {checkpoint}" if checkpoint else "random weights at the scale of trained ones, seeded"
     )
-    calibration, test = synthetic.data(model.input_shape, IMAGENET_MEAN, IMAGENET_STD)
-    return LoadedModel(
+    pixels = (IMAGENET_MEAN, IMAGENET_STD)
+    loaded = synthetic.loaded(
+        model.eval(),
         name=name,
-        module=model.eval(),
-        input_shape=model.input_shape,
-        calibration=calibration,
-        test_images=test,
-        test_labels=None,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        source=f"{weights}; {synthetic.SOURCE}",
+        shape=model.input_shape,
         classes=config.num_classes,
-        calibration_source=synthetic.SOURCE,
-        test_source=synthetic.SOURCE,
-        calibration_origin=ImageOrigin.SYNTHETIC,
-        test_origin=ImageOrigin.SYNTHETIC,
-        pixels=(IMAGENET_MEAN, IMAGENET_STD),
+        source=f"{weights}; {synthetic.SOURCE}",
+        normalization=pixels,
     )
+    return replace(loaded, pixels=pixels)
 
 
 CATALOG: dict[str, Callable[[str, str | Path | None], LoadedModel]] = {

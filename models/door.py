@@ -19,7 +19,7 @@ from vitreous.models import synthetic
 from vitreous.models.catalog import CATALOG
 from vitreous.models.checkpoint import load_checkpoint
 from vitreous.models.dataset.checks import check_alike, check_classes, normalized
-from vitreous.models.dataset.image_set import ImageSet, Normalization, spread
+from vitreous.models.dataset.image_set import ImageSet, spread
 from vitreous.models.dataset.read import read
 from vitreous.models.errors import ModelError
 from vitreous.models.foreign import Foreign, from_exported, from_factory, from_object
@@ -251,29 +251,17 @@ def _complete(foreign: Foreign, wanted: _Wanted) -> LoadedModel:
         note = precision_note(foreign.module)
     else:
         module, classes, note = foreign.module, classes_of(foreign.module, shape, label), ""
-    pixels: Normalization = foreign.normalization or (
-        (CENTERED_MEAN,) * shape[0],
-        (CENTERED_STD,) * shape[0],
-    )
-    made, made_test = synthetic.data(shape, *pixels)
-    base = LoadedModel(
+    centred = ((CENTERED_MEAN,) * shape[0], (CENTERED_STD,) * shape[0])
+    made = synthetic.loaded(
+        module,
         name=label,
-        module=module,
-        input_shape=shape,
+        shape=shape,
         classes=classes,
-        calibration=made,
-        test_images=made_test,
-        test_labels=None,
-        mean=pixels[0],
-        std=pixels[1],
         source=f"model and weights from {label}{f'; {note}' if note else ''}",
-        calibration_source=synthetic.SOURCE,
-        test_source=synthetic.SOURCE,
-        calibration_origin=ImageOrigin.SYNTHETIC,
-        test_origin=ImageOrigin.SYNTHETIC,
-        pixels=foreign.normalization,
-        crop=foreign.crop,
-        exported=foreign.exported,
+        normalization=foreign.normalization or centred,
+    )
+    base = dataclasses.replace(
+        made, pixels=foreign.normalization, crop=foreign.crop, exported=foreign.exported
     )
     return _own_images(_with_data(base, calibration, None), calibration, test)
 

@@ -10,6 +10,10 @@ import math
 import torch
 from torch import Tensor, nn
 
+from vitreous.models.dataset.image_set import Normalization
+from vitreous.models.loaded import LoadedModel
+from vitreous.spec.images import ImageOrigin
+
 # Amplitude falls as 1/f in photographs (power as 1/f^2): Field, "Relations between the statistics of natural
 # images and the response properties of cortical cells" (1987).
 SOURCE = "synthetic images with a 1/f spectrum, seeded"
@@ -44,12 +48,33 @@ def images(count: int, shape: tuple[int, int, int], seed: int) -> Tensor:
     return (brightness + 0.23 * field).clamp(0, 1).mul(255).round().div(255)
 
 
-def data(
-    shape: tuple[int, int, int], mean: tuple[float, ...], std: tuple[float, ...]
-) -> tuple[Tensor, Tensor]:
-    """Calibration and test images of ``shape``, normalised, for a model without any of its own."""
-    calibration = images(CALIBRATION_IMAGES, shape, _CALIBRATION_SEED)
-    return normalize(calibration, mean, std), normalize(images(TEST_IMAGES, shape, _TEST_SEED), mean, std)
+def loaded(
+    module: nn.Module,
+    *,
+    name: str,
+    shape: tuple[int, int, int],
+    classes: int,
+    source: str,
+    normalization: Normalization,
+) -> LoadedModel:
+    """A model without any images of its own, with images of ``shape``."""
+    mean, std = normalization
+    return LoadedModel(
+        name=name,
+        module=module,
+        input_shape=shape,
+        classes=classes,
+        calibration=normalize(images(CALIBRATION_IMAGES, shape, _CALIBRATION_SEED), mean, std),
+        test_images=normalize(images(TEST_IMAGES, shape, _TEST_SEED), mean, std),
+        test_labels=None,
+        mean=mean,
+        std=std,
+        source=source,
+        calibration_source=SOURCE,
+        test_source=SOURCE,
+        calibration_origin=ImageOrigin.SYNTHETIC,
+        test_origin=ImageOrigin.SYNTHETIC,
+    )
 
 
 def normalize(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

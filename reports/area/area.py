@@ -88,13 +88,19 @@ class Area:
         return tuple(c for c in COLUMNS if any(getattr(block, c) is not None for block in self.blocks))
 
 
-@dataclass(frozen=True)
-class Measurements:
-    """A file of measured pieces. ``fits``: by piece and variant; ``columns``: what every run has."""
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """Where the pieces were measured. ``columns``: what every run has."""
 
     target: str
     tool: str
     columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurements(_Measured):
+    """Of measured pieces, by piece and variant."""
+
     fits: Mapping[tuple[str, tuple[str, ...]], Fit]
 
 
@@ -110,12 +116,9 @@ class _MeasuredRun:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _File:
+class _File(_Measured):
     """The file. ``library``: of a target of standard cells, what is known of it."""
 
-    target: str
-    tool: str
-    columns: tuple[str, ...]
     runs: tuple[_MeasuredRun, ...]
     library: str = ""
 
@@ -228,7 +231,7 @@ def read(data: Any) -> Measurements:
         for key, found in runs.items()
         if key[0] in pieces
     }
-    return Measurements(file.target, file.tool, file.columns, fits)
+    return Measurements(target=file.target, tool=file.tool, columns=file.columns, fits=fits)
 
 
 def _block(name: str, estimate: Estimate, copies: int) -> BlockArea:

@@ -87,18 +87,7 @@ def test_the_hardware_has_a_mean_pass_where_the_configuration_says_so() -> None:
 
 
 def test_pool_fill_and_end() -> None:
-    pool = make(
-        Opcode.POOL,
-        r_base=0,
-        r_stride=0,
-        channels=7,
-        row_tiles=2,
-        tokens=8,
-        first=0,
-        o_base=0,
-        multiplier=1,
-        shift=1,
-    )
+    pool = zeros(Opcode.POOL, channels=7, row_tiles=2, tokens=8, multiplier=1, shift=1)
     assert counted(pool) == {"instructions": 1, "r_reads": 14, "r_writes": 7}
     assert counted(make(Opcode.FILL, memory=Memory.R, base=0, words=9)) == {"instructions": 1, "r_writes": 9}
     assert counted(make(Opcode.END)) == {"instructions": 1}

@@ -177,15 +177,10 @@ def test_light_commands_import_no_torch(words: Sequence[str]) -> None:
     ],
 )
 def test_errors_are_one_line(
-    words: str,
-    sentence: str,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    words: str, sentence: str, capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     assert refused(*words.split(), capsys=capsys).startswith(sentence)
-    left = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"]
+    left = [path for path in here.rglob("*") if path.is_file() and path.name != ".lock"]
     assert left == []
 
 

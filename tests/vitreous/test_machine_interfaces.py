@@ -97,14 +97,8 @@ def test_every_command_has_the_three_options(name: str, capsys: pytest.CaptureFi
         ("compil x", "compile"),
     ],
 )
-def test_near_misses_get_a_suggestion(
-    words: str,
-    sentence: str,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("here")
+def test_near_misses_get_a_suggestion(words: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert sentence in refused(*words.split(), capsys=capsys)
 
 

@@ -78,15 +78,10 @@ def _searched(space: Space, goals: Sequence[Goal], job: Job) -> Searched:
             made_points[index] = dataclasses.replace(
                 made_points[index], front=True, config=made.config.as_dict()
             )
-    target, known = job.target, _accuracy(kept)
+    known = _accuracy(kept)
     return Searched(
         model=job.model,
-        technology=target.technology,
-        dram=target.dram,
-        clock_mhz=target.clock_mhz,
-        area=target.area,
-        memory_latency=target.memory_latency,
-        memory_throughput=target.memory_throughput,
+        **dataclasses.asdict(job.target),
         measured_on=_measured_on(known),
         images=0 if known is None else known["images"],
         points=tuple(made_points),

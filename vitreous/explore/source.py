@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,14 +46,7 @@ def source_of(name: str, options: Options) -> tuple[Source, LoadedModel]:
         test=_place(options.test),
     )
     model = where.load()
-    known = Source(
-        name=name,
-        checkpoint=where.checkpoint,
-        calibration=where.calibration,
-        test=where.test,
-        digest=steps.model_digest(model),
-        held=steps.held_digest(model),
-    )
+    known = replace(where, digest=steps.model_digest(model), held=steps.held_digest(model))
     return known, model
 
 

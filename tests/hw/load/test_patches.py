@@ -9,9 +9,10 @@ import pytest
 
 from tests.support.hw.simulation import simulate, sink, source
 from tests.support.hw.transfer_bench import small
+from tests.support.instructions import zeros
 from vitreous.hw.load.patches import PatchUnfolder
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Instruction, Opcode, make
+from vitreous.spec.isa import Instruction, Opcode
 
 Writes = dict[tuple[int, int], int]
 """(word address, byte in the word) to value."""
@@ -56,7 +57,7 @@ def test_random_images(lanes: int, depth: int, data_bits: int, stall: float) -> 
     beat = data_bits // 8
     for _ in range(3):
         patch, channels = rng.randint(1, 7), rng.randint(1, 3)
-        i = make(
+        i = zeros(
             Opcode.LOAD_PATCHES,
             base=rng.randrange(50),
             stride=-(-channels * patch**2 // depth) + rng.randrange(3),
@@ -65,9 +66,6 @@ def test_random_images(lanes: int, depth: int, data_bits: int, stall: float) -> 
             grid_columns=rng.randint(1, 5),
             grid_rows=rng.randint(1, 3),
             channels=channels,
-            dram_offset=0,
-            row_stride=0,
-            channel_stride=0,
         )
         count = i["grid_rows"] * i["channels"] * i["patch"]
         rows = [rng.randbytes(i["grid_columns"] * i["patch"]) for _ in range(count)]
@@ -76,7 +74,7 @@ def test_random_images(lanes: int, depth: int, data_bits: int, stall: float) -> 
 
 def test_more_channels_than_a_byte_counts() -> None:
     config, rng = small(4, 4, 64), random.Random(3)
-    i = make(
+    i = zeros(
         Opcode.LOAD_PATCHES,
         base=7,
         stride=66,
@@ -85,9 +83,6 @@ def test_more_channels_than_a_byte_counts() -> None:
         grid_columns=3,
         grid_rows=2,
         channels=261,
-        dram_offset=0,
-        row_stride=0,
-        channel_stride=0,
     )
     rows = [rng.randbytes(3) for _ in range(2 * 261)]
     check(config, i, rows, 8, rng, 0.0)

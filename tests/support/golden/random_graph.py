@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tests.support.transformer import Transformer
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op, Tensor
 from vitreous.spec.graph.infer import RESULT_DTYPES
@@ -16,16 +17,12 @@ from vitreous.spec.variants import EXACT
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sizes:
+class Sizes(Transformer):
     channels: int = 1
     grid: tuple[int, int] = (3, 3)
-    patch: int = 4
     width: int = 16
-    heads: int = 2
-    hidden: int = 24
     depth: int = 2
     classes: int = 10
-    class_token: bool = True
     nonlinearity: str = "gelu"
     softmax: SoftmaxConfig = field(default_factory=SoftmaxConfig)
     activation: ActivationConfig = field(default_factory=ActivationConfig)

@@ -36,27 +36,17 @@ MASSIVE = 40.0
 
 @dataclass(frozen=True, kw_only=True)
 class Heavy:
-    """A network's seed and shape. ``tokens`` is one of ``SIDES``."""
+    """A network's seed and number of tokens, one of ``SIDES``."""
 
     seed: int = 0
     tokens: int = 65
-    dim: int = 64
-    depth: int = 3
-    heads: int = 4
-    hidden: int = 128
-    classes: int = 32
 
     @property
     def config(self) -> ViTConfig:
         """The shape as the project's own model takes it."""
+        side = SIDES[self.tokens]
         return ViTConfig(
-            image_size=SIDES[self.tokens],
-            patch_size=4,
-            dim=self.dim,
-            depth=self.depth,
-            heads=self.heads,
-            mlp_ratio=self.hidden / self.dim,
-            num_classes=self.classes,
+            image_size=side, patch_size=4, dim=64, depth=3, heads=4, mlp_ratio=2.0, num_classes=32
         )
 
 
@@ -95,7 +85,7 @@ def _drawn(what: Heavy, seed: int) -> VisionTransformer:
     model = VisionTransformer(what.config).eval()
     synthetic.randomize(model, seed)
     random = torch.Generator().manual_seed(1000 + seed)
-    loud = torch.randperm(what.dim, generator=random)[:3]
+    loud = torch.randperm(what.config.dim, generator=random)[:3]
     factors = 20 + 40 * torch.rand(len(loud), generator=random)
     pixels = images(what, 4)
     with torch.no_grad():
@@ -134,10 +124,11 @@ def _layer_scale(layer: nn.Linear, branch: Tensor, like: Tensor, random: torch.G
 
 def _attention(block: Block, what: Heavy, x: Tensor, random: torch.Generator, *, first: bool) -> None:
     """Half of the heads look for their own place, sure of it; the rest prefer some tokens. Then a key bias."""
-    dim, size = what.dim, what.dim // what.heads
+    dim, heads = what.config.dim, what.config.heads
+    size = dim // heads
     weight, bias = block.attn.qkv.weight, block.attn.qkv.bias
     octaves = size**-0.5 * math.log2(math.e)
-    for head in range(what.heads):
+    for head in range(heads):
         q, k = slice(head * size, (head + 1) * size), slice(dim + head * size, dim + (head + 1) * size)
         sure = head % 2 == 0
         if sure:
@@ -187,7 +178,7 @@ def _hidden_units(block: Block, x: Tensor, random: torch.Generator) -> None:
 def _massive_token(model: VisionTransformer, what: Heavy, random: torch.Generator) -> None:
     """A token whose position embedding is massive in one channel that the norms do not read."""
     token = 1 + int(torch.randint(what.tokens - 1, (1,), generator=random))
-    channel = int(torch.randint(what.dim, (1,), generator=random))
+    channel = int(torch.randint(what.config.dim, (1,), generator=random))
     model.pos_embed[0, token, channel] = MASSIVE
 
 

@@ -11,19 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tests.support.transformer import Transformer
 from vitreous.spec.variants import ActivationFunction
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
+class Shape(Transformer):
     image: tuple[int, int, int] = (1, 8, 8)
-    patch: int = 4
     dim: int = 16
-    heads: int = 2
-    hidden: int = 24
     depth: int = 1
     classes: int = 5
-    class_token: bool = True
     qkv_bias: bool = True
     qkv: str = "fused"  # fused, by head, separate
     attention: str = "sdpa"  # sdpa, explicit, scaled query; with a mask that masks nothing: MASKS
