@@ -138,6 +138,7 @@ def recognize(module: fx.GraphModule, images: Tensor, batch: int, scheme: QuantS
     first = images[:batch]
     while len(first) < batch:
         first = torch.cat([first, images[: batch - len(first)]])
+    # The module itself would first compare the call with the exported one's, which may name its input.
     with torch.no_grad():
-        check_import(quantizer.encoder, images[:1], module(first))
+        check_import(quantizer.encoder, images[:1], fx.Interpreter(module).run(first))
     return quantizer.encoder

@@ -38,7 +38,7 @@ def test_a_small_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert searched.measured_on == "agreement with the float model on 4 test images without labels"
     refusals = [point.refusal for point in searched.points if not point.feasible]
     assert searched.estimated + len(refusals) == found.combinations == 8
-    assert all("of X" in refusal and "(memory.activation_kib)" in refusal for refusal in refusals)
+    assert all("X, the activation memory, needs" in refusal for refusal in refusals)
     rows = list(csv.DictReader((tmp_path / "out" / "points.csv").open()))
     assert len(rows) == 8
     assert sum(row["front"] == "1" for row in rows) == len(searched.front) > 0
@@ -55,7 +55,10 @@ def test_a_small_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         assert f'href="points/{path.name}"' in page
         assert {**load_accelerator(str(path)).as_dict(), "name": ""} == {**(point.config or {}), "name": ""}
         assert f"vitreous run {tiny.MODEL} --accelerator {path}" in path.read_text()
-        assert f" --calibration 2 --observer {point.settings['quantization.observer']} " in path.read_text()
+        assert (
+            f" --calibration-images 2 --observer {point.settings['quantization.observer']} "
+            in path.read_text()
+        )
     (tmp_path / "small.toml").write_text(TOML.replace("[4, 8]", "[4, 8, 16]"))
     assert "holds an exploration of another space" in refused(*words, capsys=capsys)
 
