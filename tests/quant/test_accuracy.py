@@ -68,7 +68,7 @@ def test_a_heavy_tailed_network_has_heavy_tails() -> None:
     ratios = {name: float(value.max() / value.median()) for name, value in reach.items()}
     assert ratios["stream"] > 20
     assert max(ratio for name, ratio in ratios.items() if "hidden" in name) > 20
-    q, k, _ = seen["qkv"].unflatten(2, (3, what.heads, -1)).permute(2, 0, 3, 1, 4)
+    q, k, _ = seen["qkv"].unflatten(2, (3, what.config.heads, -1)).permute(2, 0, 3, 1, 4)
     octaves = float((q @ k.mT).abs().max()) / math.sqrt(q.shape[-1]) * math.log2(math.e)
     assert 200 < octaves < 1000
 
