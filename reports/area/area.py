@@ -60,7 +60,7 @@ class BlockArea:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Area:
+class Composed:
     """Area of one accelerator on one target. ``how``: how its numbers were obtained, in a sentence; ``tool``: which
     program measured.
 
@@ -69,7 +69,6 @@ class Area:
     of the error is not known and not in ``errors``. unchecked_share : of the first column.
     """
 
-    accelerator: str
     target: str
     blocks: tuple[BlockArea, ...]
     how: str
@@ -77,6 +76,13 @@ class Area:
     errors: Mapping[str, float]
     unchecked: tuple[str, ...]
     unchecked_share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Area(Composed):
+    """With the accelerator's name, and what its blocks add up to."""
+
+    accelerator: str
 
     @property
     def total(self) -> BlockArea:

@@ -3,10 +3,9 @@ them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 
-from vitreous.reports.area.area import BlockArea, area, measurements, named_targets
+from vitreous.reports.area.area import BlockArea, Composed, area, measurements, named_targets
 from vitreous.reports.area.devices import DeviceFit, fits
 from vitreous.reports.errors import ReportError
 from vitreous.spec.config import AcceleratorConfig
@@ -20,26 +19,18 @@ TITLES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetArea:
+class TargetArea(Composed):
     """One target. ``columns`` are those of ``BlockArea`` that it has; ``total`` is the sum of ``blocks``.
 
-    how : begins with ``measured`` or ``modelled``. errors, unchecked, unchecked_share : as in ``Area``.
-    devices : how much of each device of the family it takes.
+    how : begins with ``measured`` or ``modelled``. devices : how much of each device of the family it takes.
     reason : why there is no area here; then everything else is empty.
     """
 
-    target: str
     title: str
-    tool: str
-    how: str
     columns: tuple[str, ...]
-    blocks: tuple[BlockArea, ...]
     total: BlockArea | None
-    errors: Mapping[str, float] = field(default_factory=dict)
-    unchecked: tuple[str, ...] = ()
-    unchecked_share: float = 0.0
-    devices: tuple[DeviceFit, ...] = ()
-    reason: str = ""
+    devices: tuple[DeviceFit, ...]
+    reason: str
 
 
 def area_section(config: AcceleratorConfig) -> tuple[TargetArea, ...]:
@@ -51,23 +42,15 @@ def area_section(config: AcceleratorConfig) -> tuple[TargetArea, ...]:
 
 
 def _target(config: AcceleratorConfig, name: str) -> TargetArea:
-    title, tool = TITLES.get(name, name), measurements(name).tool
+    title = TITLES.get(name, name)
     try:
         found = area(config, name)
     except ReportError as error:
-        return TargetArea(
-            target=name, title=title, tool=tool, how="", columns=(), blocks=(), total=None, reason=str(error)
+        tool, reason = measurements(name).tool, str(error)
+        unknown = Composed(
+            target=name, blocks=(), how="", tool=tool, errors={}, unchecked=(), unchecked_share=0.0
         )
-    return TargetArea(
-        target=name,
-        title=title,
-        tool=tool,
-        how=found.how,
-        columns=found.columns,
-        blocks=found.blocks,
-        total=found.total,
-        errors=found.errors,
-        unchecked=found.unchecked,
-        unchecked_share=found.unchecked_share,
-        devices=fits(found),
-    )
+        return TargetArea(**vars(unknown), title=title, columns=(), total=None, devices=(), reason=reason)
+    shared = {entry.name: getattr(found, entry.name) for entry in fields(Composed)}
+    columns, total = found.columns, found.total
+    return TargetArea(**shared, title=title, columns=columns, total=total, devices=fits(found), reason="")

@@ -64,17 +64,8 @@ class GraphBuilder:
             self.tensors[output] = Tensor(
                 name=output, dtype=dtype, shape=size, scale=0.01, zero_point=zero_point
             )
-        self.nodes.append(
-            Node(
-                op=op,
-                name=name,
-                inputs=inputs,
-                outputs=outputs,
-                attributes=attributes or {},
-                constants=constants or {},
-                layer=layer,
-            )
-        )
+        held = {"attributes": attributes or {}, "constants": constants or {}}
+        self.nodes.append(Node(op=op, name=name, inputs=inputs, outputs=outputs, layer=layer, **held))
         return outputs[0]
 
     def linear(
