@@ -52,6 +52,7 @@ def test_a_named_accelerator_is_named_in_the_command() -> None:
         compile(graph, dataclasses.replace(SMALL, name="edge64"))
 
 
+@pytest.mark.slow
 def test_no_command_is_promised_where_no_accelerator_is_large_enough() -> None:
     graph = random_vit_graph(1, image=(4, 4), patch=4, dim=4104, heads=1, depth=1, mlp=8)
     with pytest.raises(

@@ -74,6 +74,7 @@ def test_a_heavy_tailed_network_has_heavy_tails() -> None:
 
 
 @pytest.mark.parametrize("changes", [*([name] for name in CHANGES if name != "fc1 against fc2"), "all"])
+@pytest.mark.slow
 def test_a_reparameterized_network_is_the_same(changes: list[str] | str) -> None:
     """In floats exactly, as integers nearly: logits within a few per cent, few classes of 64 images changed."""
     loaded = door.load("fashion-vit")
@@ -195,6 +196,7 @@ def test_scores_that_need_more_than_the_format_are_said() -> None:
     assert entry["share"] > 0.001
 
 
+@pytest.mark.slow
 def test_a_bad_network_is_said_to_be_bad() -> None:
     what = Heavy(tokens=17, seed=1)
     model, pixels = network(what), images(what, 8)

@@ -34,6 +34,7 @@ def test_list_as_a_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert (quiet.status, quiet.out, quiet.err) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_fit_as_a_document(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out = tmp_path / "mine.toml"
     planned = document(command("fit", "fashion-vit", "--out", out, "--dry-run", "--json", capsys=capsys))

@@ -51,6 +51,7 @@ SHIFT_STALLS = [
 )
 @pytest.mark.parametrize("stalls", SHIFT_STALLS)
 @pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.slow
 def test_shifted_channels(variant: str, lanes: int, depth: int, stalls: str) -> None:
     """Between norms without shifts and pools, whole and partial words of shifts, in one tile and in several."""
     config = configuration(variant, lanes, depth)

@@ -171,6 +171,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 @pytest.mark.parametrize(("attention", "most"), [("sdpa", 96), ("explicit", 512)])
+@pytest.mark.slow
 def test_element_numbers_do_not_pile_up(attention: str, most: int) -> None:
     """1,025 tokens, 8 layers: the scores of one layer alone are 64 MiB of element numbers, those of a hidden tensor 2.
 

@@ -69,6 +69,7 @@ def test_the_result_compiles_and_a_step_less_of_any_memory_does_not(seed: int) -
     assert refused >= 2
 
 
+@pytest.mark.slow
 def test_a_tensor_beyond_the_addresses_gets_an_array_with_wider_words() -> None:
     """4,033 tokens of 68 channels are 68,612 words of R at 4 lanes; X holds two panels of as many bytes, which at 8
     lanes have addresses from a depth of 2 on.
@@ -81,6 +82,7 @@ def test_a_tensor_beyond_the_addresses_gets_an_array_with_wider_words() -> None:
     compile(graph, found.accelerator)
 
 
+@pytest.mark.slow
 def test_what_no_array_can_hold_is_refused() -> None:
     graph = random_vit_graph(1, image=(65, 65), patch=1, channels=1, dim=8, heads=1, depth=1, mlp=8)
     with pytest.raises(DoesNotFitError, match=r"4226 keys .*, and no more than 4096 can be had"):

@@ -51,6 +51,7 @@ def test_a_whole_run_of_every_form(form: str, simulation: FakeSimulation, tmp_pa
     assert report.agreement > 0.6
 
 
+@pytest.mark.slow
 def test_data_is_part_of_what_a_run_was_made_from(
     simulation: FakeSimulation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
