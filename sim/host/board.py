@@ -56,11 +56,6 @@ def read_request(address: int, words: int) -> bytes:
     return struct.pack("<BII", READ, address, words)
 
 
-def register_request(register: Register, value: int) -> bytes:
-    """Bytes that write a register."""
-    return write_request(REGISTERS | register, struct.pack("<I", value))
-
-
 def window_base(program: Program) -> int:
     """Where the write window begins: after the read window, which begins at 0."""
     return layout.align(program.read_size, layout.DRAM_ALIGN)

@@ -225,16 +225,11 @@ def root_error() -> RelativeError:
     return _relative("every normalized number, and with 20 more bits, all set", root_values()[1])
 
 
-@dataclass(frozen=True, kw_only=True)
-class NormError:
-    """Of the int8 result, in its steps, against float64 clamped to int8: 0.5 is correct rounding."""
-
-    largest: float
-    mean: float
-
-
 def norm_values(config: NormConfig) -> tuple[Values, Values]:
-    """Truth, clamped to int8, and absolute error of layer norm on the stated rows, in steps of the result."""
+    """Truth, clamped to int8, and absolute error of layer norm on the stated rows, in steps of the result.
+
+    Stream steps of 1/256, result steps of 6/127, eps 1e-6; an error of 0.5 is correct rounding.
+    """
     from vitreous.golden.norm.constants import NormConstants
     from vitreous.golden.ops.layernorm import layernorm
     from vitreous.quant.emit.constants import norm_constants
@@ -250,12 +245,6 @@ def norm_values(config: NormConfig) -> tuple[Values, Values]:
         truths.append(np.clip(truth, -128, 127).ravel())
         errors.append(np.abs(y.ravel() - truths[-1]))
     return np.concatenate(truths), np.concatenate(errors)
-
-
-def norm_error(config: NormConfig) -> NormError:
-    """Layer norm on the stated rows: stream steps of 1/256, result steps of 6/127, eps 1e-6."""
-    _, errors = norm_values(config)
-    return NormError(largest=float(errors.max()), mean=float(errors.mean()))
 
 
 def curve(x: Values, error: Values, least: float, most: float, bins: int = 256) -> list[tuple[float, float]]:

@@ -14,12 +14,14 @@ from vitreous.compiler.needs import DoesNotFitError
 from vitreous.errors import RunError
 from vitreous.fitting.fit import fit
 from vitreous.flow.accelerator import as_toml
+from vitreous.models import VisionTransformer, ViTConfig
 from vitreous.reports.area.area import area
 from vitreous.reports.area.devices import DEVICES
 from vitreous.sim.cycles import predict
 from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 from vitreous.spec.graph import Graph
+from vitreous.spec.layout import SHIFTS_PER_WORD
 
 STEPS = {
     "activation_kib": 1,
@@ -46,6 +48,7 @@ def shaped(seed: int) -> tuple[Graph, AcceleratorConfig]:
         "mlp": source.choice([40, 96, 260]),
         "classes": source.randint(2, 200),
         "class_token": source.random() < 0.5,
+        "shifted": source.random() < 0.5,
     }
     return random_vit_graph(seed, **sizes), load_accelerator(BASES[seed % len(BASES)])
 
@@ -67,6 +70,15 @@ def test_the_result_compiles_and_a_step_less_of_any_memory_does_not(seed: int) -
             compile(graph, less)
         refused += 1
     assert refused >= 2
+
+
+def test_what_calibration_may_choose_has_room() -> None:
+    """Which norms shift channels is known after calibration only, so the shapes of a module have them all shifted."""
+    sizes = {"image_size": 8, "patch_size": 4, "in_channels": 1, "dim": 1104, "depth": 1, "heads": 2}
+    found = fit(VisionTransformer(ViTConfig(num_classes=4, **sizes)), load_accelerator("edge64")).accelerator
+    assert found.memory.parameter_entries >= 1104 / SHIFTS_PER_WORD > LEAST["parameter_entries"]
+    net = {"image": (8, 8), "patch": 4, "channels": 1, "dim": 1104, "heads": 2, "depth": 1, "mlp": 4 * 1104}
+    compile(random_vit_graph(1, classes=4, shifted=True, **net), found)
 
 
 @pytest.mark.slow
