@@ -62,6 +62,7 @@ def logits(encoder: Encoder, pixels: Tensor) -> Tensor:
     return evaluate(encoder, pixels)[encoder.name(encoder.logits)].squeeze(1)
 
 
+@pytest.mark.alike(4)
 @pytest.mark.parametrize("name", [*FORMS, *SAME])
 def test_the_imported_encoder_is_the_model(name: str) -> None:
     """Weights that are moved, split and folded give what the model gives in float64."""
@@ -73,6 +74,7 @@ def test_the_imported_encoder_is_the_model(name: str) -> None:
     torch.testing.assert_close(logits(encoder, pixels), expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("activation", WRITTEN)
 def test_an_activation_function_is_recognized_however_it_is_written(activation: str) -> None:
     shape = Shape(activation=activation, depth=2)
@@ -87,6 +89,7 @@ def test_an_activation_function_is_recognized_however_it_is_written(activation: 
     torch.testing.assert_close(logits(encoder, pixels), expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("ending", ["softmax", "log_softmax", "sigmoid", "argmax"])
 def test_what_leaves_the_order_of_the_classes_is_dropped_with_a_note(ending: str) -> None:
     shape = Shape()

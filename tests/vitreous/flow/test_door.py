@@ -77,6 +77,7 @@ def test_data_is_part_of_what_a_run_was_made_from(
     assert other.accuracy_images == 6
 
 
+@pytest.mark.slow
 def test_images_that_say_little_are_marked(
     simulation: FakeSimulation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,6 +95,7 @@ def test_images_that_say_little_are_marked(
     assert "! synthetic: give your own with --calibration DATA" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_without_a_folder_a_run_works_in_one_of_its_names(
     simulation: FakeSimulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +105,7 @@ def test_without_a_folder_a_run_works_in_one_of_its_names(
     assert [path.name for path in (tmp_path / "build").iterdir()] == ["Net-my-own"]
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_a_repeated_run_would_do(simulation: FakeSimulation, tmp_path: Path) -> None:
     def plan(**named: Any) -> dict[str, str]:
         prepared = flow.prepare(
