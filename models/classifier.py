@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
-from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
 from vitreous.models.errors import ModelError
 from vitreous.models.exported import ExportedModule, logits_alone, quiet_torch
@@ -103,6 +102,8 @@ def _run(module: nn.Module, shape: Shape, label: str) -> Any:
 
 def _exported(module: nn.Module, shape: Shape, label: str) -> ExportedProgram:
     """The program for any number of images, or for one where its number is part of what the module computes."""
+    from torch.fx.experimental.symbolic_shapes import is_concrete_int  # with sympy, which few models need
+
     try:
         with quiet_torch():
             free = ({0: torch.export.Dim.AUTO},)

@@ -46,6 +46,11 @@ class Single(Net):
         return (super().forward(x),)
 
 
+class Nested(Net):
+    def forward(self, x: Tensor) -> Any:
+        return {"heads": [super().forward(x)]}
+
+
 class Fields(Net):
     def forward(self, x: Tensor) -> Any:
         return Output(logits=super().forward(x), hidden=x)
@@ -77,6 +82,7 @@ class OwnType(Net):
 FORMS: dict[str, Callable[[], Any]] = {
     "dict": Named,
     "tuple": Single,
+    "nested": Nested,
     "fields": Fields,
     "keyword": Keyword,
     "second": Second,
