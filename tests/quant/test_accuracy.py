@@ -174,9 +174,19 @@ def branches_beyond(model: VisionTransformer) -> None:
     model.blocks[0].attn.proj.bias -= 3e3  # type: ignore[operator]
 
 
+def queries_against_keys(model: VisionTransformer) -> None:
+    factors, qkv = torch.tensor([100.0, 1.0, 1.0, 1.0] * 4), model.blocks[0].attn.qkv  # type: ignore[union-attr]
+    for value in (qkv.weight.T, qkv.bias):  # type: ignore[union-attr, operator]
+        value[..., :16].mul_(factors), value[..., 16:32].div_(factors)  # type: ignore[index]
+
+
 @pytest.mark.alike(2)
 @pytest.mark.parametrize(
-    "change", [hidden_beyond, scores_beyond, keys_beyond, values_beyond, stream_beyond, branches_beyond]
+    "change",
+    [
+        *(hidden_beyond, scores_beyond, keys_beyond, values_beyond, stream_beyond, branches_beyond),
+        queries_against_keys,
+    ],
 )
 def test_what_a_function_cannot_see_costs_nothing(change: object) -> None:
     model, pixels = small(), torch.randn(64, 1, 16, 16, generator=torch.Generator().manual_seed(1))

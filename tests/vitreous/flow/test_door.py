@@ -14,7 +14,18 @@ import torch
 from torch import Tensor, nn
 
 import vitreous
-from tests.models.test_door import IMAGES, Fields, Keyword, Named, Net, OwnType, Second, Single
+from tests.models.test_door import (
+    IMAGES,
+    Classes,
+    Fields,
+    Keyword,
+    Named,
+    Nested,
+    Net,
+    OwnType,
+    Second,
+    Single,
+)
 from tests.support.explore import tiny
 from tests.vitreous.flow.test_pipeline import FakeSimulation, simulation
 from tests.vitreous.test_cli import command
@@ -34,6 +45,9 @@ FORMS: dict[str, Callable[[], Any]] = {
     "gradient": lambda: (Net(), nn.BatchNorm2d(1)(IMAGES)),
     # Each of these failed in `run` while `quantize` took it, or in both.
     "object": lambda: (Fields(), IMAGES),
+    "exported": lambda: (torch.export.export(Named(), (IMAGES[:1],)), IMAGES),
+    "nested": lambda: (Nested(), IMAGES),
+    "classes": lambda: (Classes(lambda logits: logits.softmax(-1).argmax(-1)), IMAGES),
     "keyword": lambda: (Keyword(), IMAGES),
     "pixel_values": lambda: (Second(), IMAGES),
     "bfloat16": lambda: (OwnType().bfloat16(), IMAGES.bfloat16()),
