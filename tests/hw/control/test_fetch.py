@@ -29,6 +29,7 @@ class Bench:
         m = Module()
         m.submodules.unit, m.submodules.channel = self.unit, channel
         wiring.connect(m, self.unit.bus, channel.fetch)
+        m.d.comb += channel.load.beat.ready.eq(1)
         self.axi = AxiMemory(
             channel.bus,
             data_bits,

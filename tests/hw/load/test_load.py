@@ -37,6 +37,7 @@ class Bench(TransferBench):
         m = Module()
         m.submodules.unit, m.submodules.channel = unit, channel
         wiring.connect(m, unit.bus, channel.load)
+        m.d.comb += channel.fetch.beat.ready.eq(1)
         axi = dram_on(
             channel.bus,
             config,
