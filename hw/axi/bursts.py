@@ -97,7 +97,7 @@ class BurstGenerator(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(Row())).
+    i : In(stream.Signature(Row())), of at least one byte.
     pc : In, of the instruction whose row is at ``i``.
     o : Out(stream.Signature(Burst())).
     base, size : In(32), the window in bytes; ``base`` is a multiple of the beat.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -34,7 +34,7 @@ class _Plan(NamedTuple):
     """Registers of the step that follows: it needs its beat and a free output, and nothing that is still computed.
 
     valid : there is one. byte, count : the first byte of the beat, how many. inner, lane, addr : where they go in a word,
-    the lane and the word. next_beat : the beat ends, or its row. last : of the instruction.
+    the lane and the word. next_beat : the beat ends, or its row. last : of the instruction. closes : of a token.
     """
 
     valid: Signal
@@ -45,11 +45,12 @@ class _Plan(NamedTuple):
     addr: Signal
     next_beat: Signal
     last: Signal
+    closes: Signal
 
 
 class PatchUnfolder(wiring.Component):
     """Pixel rows -> masked writes: byte ``x`` of patch row (token, c, y) goes to k = (c*patch + y)*patch + x
-    of the token's lane.
+    of the token's lane; the token's last write has zeros up to the end of its word.
 
     Latency: ``START_LATENCY`` cycles to the first step (the product ``first_token // N * stride``, and what the step
     does), one to its write. Throughput: up to
@@ -95,6 +96,7 @@ class PatchUnfolder(wiring.Component):
             addr=Signal(WORD_ADDRESS_BITS, name="plan_addr", reset_less=True),
             next_beat=Signal(name="plan_next_beat", reset_less=True),
             last=Signal(name="plan_last", reset_less=True),
+            closes=Signal(name="plan_closes", reset_less=True),
         )
         step = self._build_step(m, plan)
         self._patch_left = Signal(8)  # bytes of the patch row that are still to come
@@ -186,6 +188,7 @@ class PatchUnfolder(wiring.Component):
             plan.addr.eq(self._tile + (self._k >> len(self._inner))),
             plan.next_beat.eq(beat_stops | row_ends),
             plan.last.eq(all_ends),
+            plan.closes.eq(patch_ends & (y + 1 == fields.patch) & (channel + 1 == fields.channels)),
             self._patch_left.eq(Mux(patch_ends, fields.patch, self._patch_left - count)),
             byte.eq(Mux(row_ends, 0, byte + count)),
         ]
@@ -238,19 +241,22 @@ class PatchUnfolder(wiring.Component):
 
     def _build_write(self, m: Module, plan: _Plan) -> None:
         """``count`` bytes from position ``byte`` of the beat, turned to position ``inner`` of the word, in the token's
-        lane."""
+        lane; where this ``closes`` a token, zeros behind them up to the end of the word."""
         depth, word = self._config.array.depth, self.o.payload
         taken = Signal(8 * depth)
         m.d.comb += taken.eq(self.i.payload >> (plan.byte << 3))
-        turned, lane_mask = Signal(8 * depth), Signal(depth)
+        turned, filled, lane_mask = Signal(8 * depth), Signal(depth), Signal(depth)
         with m.Switch(plan.inner):
             for position in range(depth):
                 with m.Case(position):
                     m.d.comb += turned.eq(taken.rotate_left(8 * position))
-        m.d.comb += lane_mask.eq(((1 << plan.count) - 1) << plan.inner)
+        m.d.comb += [
+            filled.eq(((1 << plan.count) - 1) << plan.inner),
+            lane_mask.eq(filled | Mux(plan.closes, Const((1 << depth) - 1, depth) << plan.inner, 0)),
+        ]
         m.d.sync += [
             word.addr.eq(plan.addr),
-            word.data.eq(turned),
+            word.data.eq(turned & Cat(bit.replicate(8) for bit in filled)),
             word.mask.eq(
                 Cat(
                     lane_mask & (plan.lane == lane).replicate(depth)
