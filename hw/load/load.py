@@ -32,7 +32,7 @@ BEAT_QUEUE = 8
 class LoadUnit(TransferUnit):
     """DRAM -> X, W, R, P.
 
-    Latency: 5 cycles from a command to its first burst, 2 from a beat to the write that it completes.
+    Latency: 6 cycles from a command to its first burst, 3 from a beat to the write that it completes.
     Throughput: one beat a cycle where a word is a beat or more, else one word a cycle; patches see
     ``PatchUnfolder``. Back-pressure: waits for bus and ports.
 
@@ -82,6 +82,7 @@ class LoadUnit(TransferUnit):
             back.halt.eq(stop),
             bursts.base.eq(self.base),
             bursts.size.eq(self.size),
+            bursts.pc.eq(front.pc),
             pending.w_data.eq(front.o.payload),
             pending.w_en.eq(front.o.valid),
             front.o.ready.eq(pending.w_rdy),
@@ -122,8 +123,8 @@ class LoadUnit(TransferUnit):
         """The back half works on the older instruction, so its error wins."""
         causes = (
             (back.bad_read, ErrorCode.BUS_READ, back.pc),
-            (back.bad_address, ErrorCode.ADDRESS, back.pc),
-            (bursts.outside, ErrorCode.WINDOW, front.pc),
+            (back.bad_address, ErrorCode.ADDRESS, back.write_pc),
+            (bursts.outside, ErrorCode.WINDOW, bursts.outside_pc),
             (front.misaligned, ErrorCode.ALIGNMENT, front.pc),
             (front.illegal, ErrorCode.ILLEGAL_FIELD, front.pc),
         )

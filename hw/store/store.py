@@ -44,7 +44,7 @@ def _build_register(m: Module, valid: Signal, ready: Value, load: Value, fields:
 class StoreUnit(TransferUnit):
     """X, W, R -> DRAM.
 
-    Latency: 5 cycles from a command to its first address, 4 to its first data beat. Throughput: one beat a
+    Latency: 6 cycles from a command to its first address, 4 to its first data beat. Throughput: one beat a
     cycle where a word is a beat or more, else one word a cycle; the next command is taken after the last
     response of the previous one. Back-pressure: waits for bus and memory ports.
 
