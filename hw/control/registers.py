@@ -25,7 +25,7 @@ class Status(data.StructLayout):
 
 class Registers(wiring.Component):
     """Host access: 32-bit words, byte strobes on writes, one transfer at a time in each direction, responses
-    always OKAY.
+    always OKAY. While the machine is busy, windows, offset and length keep their values: writes to them are ignored.
 
     Latency: 1 cycle. Throughput: one access in 2 cycles. Back-pressure: AXI4-Lite handshakes. An address
     without a register reads 0 and ignores writes. READ_BASE, WRITE_BASE and PROGRAM_OFFSET are multiples of
@@ -106,9 +106,10 @@ class Registers(wiring.Component):
                 for register, target in (plain | aligned).items():
                     with m.Case(register >> 2):
                         low = _ALIGN_BITS if register in aligned else 0
+                        open_ = 1 if register is Register.INTERRUPT_ENABLE else ~self.status.busy
                         for byte in range((len(target) + 7) // 8):
                             bits = slice(max(8 * byte, low), min(8 * byte + 8, len(target)))
-                            with m.If(bus.wstrb[byte]):
+                            with m.If(bus.wstrb[byte] & open_):
                                 m.d.sync += target[bits].eq(bus.wdata[bits])
                 with m.Case(Register.CONTROL >> 2):
                     for pulse, mask in zip(control, commands, strict=True):
