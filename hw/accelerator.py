@@ -13,6 +13,7 @@ from vitreous.hw import checks
 from vitreous.hw.axi.axi import ADDRESS_BITS, Axi4, Axi4Lite, ReadChannel
 from vitreous.hw.control.control import Control
 from vitreous.hw.control.counters import Counters
+from vitreous.hw.control.cycle_limit import CycleLimit
 from vitreous.hw.control.dispatch import Dispatch
 from vitreous.hw.control.fetch import Fetch
 from vitreous.hw.control.issue import IssueQueue
@@ -85,7 +86,8 @@ class Accelerator(wiring.Component):
         config = self._config
         stop = Stop(halt=Signal(), flush=Signal())
         m.submodules.registers = registers = Registers(config)
-        m.submodules.control = control = Control(sources=2 + 2 * len(Queue))
+        m.submodules.control = control = Control(sources=3 + 2 * len(Queue))
+        m.submodules.cycle_limit = limit = CycleLimit()
         m.submodules.counters = counters = Counters()
         fetch = self._part(m, stop, "fetch", Fetch(config))
         dispatch = self._part(m, stop, "dispatch", Dispatch())
@@ -113,7 +115,11 @@ class Accelerator(wiring.Component):
         self._build_queues(m, pipeline, tokens, stop.halt)
         self._build_idle(m, pipeline, stop.halt)
         self._build_commands(m, registers, control)
-        self._build_errors(m, control, stop.flush, [*units.values(), fetch, dispatch, *lines.values()])
+        self._build_limit(m, limit, registers, control, dispatch)
+        sources = [*units.values(), fetch, dispatch, *lines.values(), limit]
+        self._build_errors(m, control, stop.flush, sources)
+        moving = load.events.beat | fetch.events.beat | store.events.beat | store.bus.bvalid
+        m.d.comb += control.moving.eq(moving)
         drained = fetch.drained & load.drained & store.drained
         self._build_control(m, control, registers, counters, fetch, dispatch.finished, drained, stop)
         events = self._events(control, fetch, dispatch, load, matrix, vector, store, lines, memories)
@@ -239,12 +245,22 @@ class Accelerator(wiring.Component):
         for name in ("start", "reset", "clear_interrupt", "interrupt_enable"):
             m.d.comb += getattr(control, name).eq(getattr(registers, name))
 
+    def _build_limit(
+        self, m: Module, limit: CycleLimit, registers: Registers, control: Control, dispatch: Dispatch
+    ) -> None:
+        m.d.comb += [
+            limit.limit.eq(registers.cycle_limit),
+            limit.clear.eq(control.clear),
+            limit.running.eq(control.running),
+            limit.pc.eq(dispatch.oldest),
+        ]
+
     def _build_errors(
         self,
         m: Module,
         control: Control,
         flush: Value,
-        sources: Sequence[Unit | Fetch | Dispatch | IssueQueue],
+        sources: Sequence[Unit | Fetch | Dispatch | IssueQueue | CycleLimit],
     ) -> None:
         """One cycle later: some reports come at the end of long paths, and a unit that met an error stops by itself."""
         for number, source in enumerate(sources):

@@ -119,8 +119,8 @@ def _check_channel(m: Module, unit: Any, registers: dict[str, Signal], free: Any
     for client, number in ((unit.fetch, 0), (unit.load, 1)):
         beat = client.beat
         m.d.comb += [
-            Assert(beat.valid == (bus.rvalid & (bus.rid == number))),
-            Assert((bus.rid != number) | (bus.rready == beat.ready)),
+            Assert((beat.valid & beat.ready) == (bus.rvalid & bus.rready & (bus.rid == number))),
+            Assert(bus.rready == (unit.fetch.beat.ready & unit.load.beat.ready)),
             Assert(~beat.valid | ((beat.payload.data == bus.rdata) & (beat.payload.last == bus.rlast))),
             Assert(~beat.valid | (beat.payload.error == bus.rresp[1])),
         ]

@@ -14,6 +14,10 @@ ID_BITS = 1
 FETCH_ID = 0
 LOAD_ID = 1
 BURST_INCR = 1
+CACHE_NORMAL = 0b0011
+"""AxCACHE: bufferable and modifiable, so that an interconnect may pack beats into wider ones."""
+PROT_DATA = 0
+"""AxPROT: unprivileged, secure, data."""
 BURST_MAXIMUM = 256
 """Beats."""
 
@@ -24,11 +28,13 @@ def bus_width(data_bits: int) -> int:
 
 
 class Axi4(wiring.Signature):
-    """AXI4 seen from the manager, the signals that are not at their default value, named as in the specification."""
+    """AXI4 seen from the manager, named as in the specification: all but LOCK, QOS, REGION and USER, which may be left
+    out at their default values."""
 
     def __init__(self, data_bits: int) -> None:
         bus_width(data_bits)
-        address = {"id": ID_BITS, "addr": ADDRESS_BITS, "len": 8, "size": 3, "burst": 2, "valid": 1}
+        address = {"id": ID_BITS, "addr": ADDRESS_BITS, "len": 8, "size": 3, "burst": 2}
+        address |= {"cache": 4, "prot": 3, "valid": 1}
         super().__init__(
             {f"aw{name}": Out(width) for name, width in address.items()}
             | {"awready": In(1)}
@@ -99,7 +105,7 @@ class ReadBeat(data.StructLayout):
 
 class ReadClient(wiring.Signature):
     """What a unit that reads DRAM has: ``burst``, a stream of requests, and ``beat``, the stream of their data
-    in order."""
+    in order. ``beat.ready`` comes from registers of the unit alone."""
 
     def __init__(self, data_bits: int) -> None:
         super().__init__(
@@ -111,8 +117,8 @@ class ReadChannel(wiring.Component):
     """Fetch and load on one AXI4 read channel, told apart by their id; fetch goes first.
 
     Latency: request 1 cycle (a register, so that ARVALID and its payload hold), data 0. Throughput: one
-    request and one beat a cycle. Back-pressure: a client that does not take its beat stalls the other's; fetch
-    asks only for what it has room for.
+    request and one beat a cycle. Back-pressure: RREADY is high while both clients have room, whoever's the beat
+    is, so that no path leads from the port back to it; fetch asks only for what it has room for.
 
     Parameters
     ----------
@@ -145,6 +151,8 @@ class ReadChannel(wiring.Component):
             bus.arvalid.eq(valid),
             bus.arsize.eq((self._data_bits // 8).bit_length() - 1),
             bus.arburst.eq(BURST_INCR),
+            bus.arcache.eq(CACHE_NORMAL),
+            bus.arprot.eq(PROT_DATA),
             self.busy.eq(valid),
             self.fetch.burst.ready.eq(free),
             self.load.burst.ready.eq(free & ~self.fetch.burst.valid),
@@ -158,13 +166,15 @@ class ReadChannel(wiring.Component):
                         bus.arlen.eq(client.burst.payload.length),
                         bus.arid.eq(number),
                     ]
-        for client, number in ((self.load, LOAD_ID), (self.fetch, FETCH_ID)):
+        m.d.comb += bus.rready.eq(self.load.beat.ready & self.fetch.beat.ready)
+        for client, other, number in (
+            (self.load, self.fetch, LOAD_ID),
+            (self.fetch, self.load, FETCH_ID),
+        ):
             m.d.comb += [
-                client.beat.valid.eq(bus.rvalid & (bus.rid == number)),
+                client.beat.valid.eq(bus.rvalid & (bus.rid == number) & other.beat.ready),
                 client.beat.payload.data.eq(bus.rdata),
                 client.beat.payload.error.eq(bus.rresp[1]),
                 client.beat.payload.last.eq(bus.rlast),
             ]
-            with m.If(bus.rid == number):
-                m.d.comb += bus.rready.eq(client.beat.ready)
         return m

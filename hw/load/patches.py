@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -30,7 +30,7 @@ class MaskedWord(data.StructLayout):
 
 class PatchUnfolder(wiring.Component):
     """Pixel rows -> masked writes: byte ``x`` of patch row (token, c, y) goes to k = (c*patch + y)*patch + x
-    of the token's lane.
+    of the token's lane; the token's last write has zeros up to the end of its word.
 
     Latency: 3 cycles to the first write (the product ``first_token // N * stride``), then 1. Throughput: up to
     V bytes of one patch row a cycle; a write ends where the patch row, the panel word or the beat ends.
@@ -132,7 +132,8 @@ class PatchUnfolder(wiring.Component):
             (band, band_ends, all_ends),
         )
         with m.If(self._step):
-            self._build_write(m, byte, count)
+            closes = patch_ends & (y + 1 == fields.patch) & (channel + 1 == fields.channels)
+            self._build_write(m, byte, count, closes)
             m.d.sync += [self.o.valid.eq(1), self.o.payload.last.eq(all_ends)]
             m.d.sync += [
                 self._patch_left.eq(Mux(patch_ends, fields.patch, self._patch_left - count)),
@@ -187,21 +188,24 @@ class PatchUnfolder(wiring.Component):
             with m.Else():
                 m.d.sync += [self._lane.eq(self._band_lane), self._tile.eq(self._band_tile)]
 
-    def _build_write(self, m: Module, byte: Signal, count: Signal) -> None:
+    def _build_write(self, m: Module, byte: Signal, count: Signal, closes: Value) -> None:
         """``count`` bytes from position ``byte`` of the beat, turned to position ``_inner`` of the word, in the
-        token's lane."""
+        token's lane; where this ``closes`` a token, zeros behind them up to the end of the word."""
         depth, word = self._config.array.depth, self.o.payload
         taken = Signal(8 * depth)
         m.d.comb += taken.eq(self.i.payload >> (byte << 3))
-        turned, lane_mask = Signal(8 * depth), Signal(depth)
+        turned, filled, lane_mask = Signal(8 * depth), Signal(depth), Signal(depth)
         with m.Switch(self._inner):
             for position in range(depth):
                 with m.Case(position):
                     m.d.comb += turned.eq(taken.rotate_left(8 * position))
-        m.d.comb += lane_mask.eq(((1 << count) - 1) << self._inner)
+        m.d.comb += [
+            filled.eq(((1 << count) - 1) << self._inner),
+            lane_mask.eq(filled | Mux(closes, Const((1 << depth) - 1, depth) << self._inner, 0)),
+        ]
         m.d.sync += [
             word.addr.eq(self._tile + (self._k >> (depth.bit_length() - 1))),
-            word.data.eq(turned),
+            word.data.eq(turned & Cat(bit.replicate(8) for bit in filled)),
             word.mask.eq(
                 Cat(
                     lane_mask & (self._lane == lane).replicate(depth)

@@ -8,7 +8,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, fifo, wiring
 
 from vitreous.hw import checks
-from vitreous.hw.axi.axi import BURST_INCR, Axi4
+from vitreous.hw.axi.axi import BURST_INCR, CACHE_NORMAL, PROT_DATA, Axi4
 from vitreous.hw.axi.bursts import BurstGenerator, RowWalker
 from vitreous.hw.axi.gearbox import WordsToBeats
 from vitreous.hw.axi.transfer_unit import TransferUnit
@@ -186,6 +186,8 @@ class StoreUnit(TransferUnit):
             lengths.w_data.eq(bursts.o.payload.length),
             bus.awsize.eq(self._config.bus.beat_bytes.bit_length() - 1),
             bus.awburst.eq(BURST_INCR),
+            bus.awcache.eq(CACHE_NORMAL),
+            bus.awprot.eq(PROT_DATA),
             bus.bready.eq(1),
             self.drained.eq(outstanding == 0),
         ]

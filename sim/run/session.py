@@ -105,6 +105,7 @@ async def _prepare(host: Host, plan: dict[str, Any]) -> None:
         Register.PROGRAM_OFFSET: plan["program_offset"],
         Register.PROGRAM_LENGTH: plan["program_length"],
         Register.INTERRUPT_ENABLE: 1,
+        Register.CYCLE_LIMIT: plan["cycle_limit"],
     }
     for register, value in settings.items():
         await host.write(register, value)

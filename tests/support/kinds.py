@@ -270,11 +270,14 @@ KINDS: Mapping[str, tuple[Place, ...]] = {
         ),
     ),
     "error code": (
-        # The functional machine has no bus that could fail.
+        # The functional machine has no bus that could fail, and no clock.
         Place(
             "golden/machine",
             lambda: named("golden", ErrorCode),
-            lambda: FAULTS - {ErrorCode.BUS_READ, ErrorCode.BUS_WRITE},
+            lambda: (
+                FAULTS
+                - {ErrorCode.BUS_READ, ErrorCode.BUS_WRITE, ErrorCode.CYCLE_LIMIT, ErrorCode.BUS_SILENT}
+            ),
         ),
         Place("hw", lambda: named("hw", ErrorCode), lambda: FAULTS),
         Place("docs/machine.md", lambda: words("docs/machine.md", ErrorCode), lambda: FAULTS),

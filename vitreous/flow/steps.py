@@ -120,7 +120,8 @@ def quantize(
             preprocessing={"mean": list(model.mean), "std": list(model.std)},
             progress=progress,
         )
-    return dataclasses.replace(graph, notes={**graph.notes, "source": model.source})
+    left_out = [*model.left_out, *graph.notes["left_out"]]
+    return dataclasses.replace(graph, notes={**graph.notes, "left_out": left_out, "source": model.source})
 
 
 def graph_lines(graph: Graph) -> list[str]:

@@ -37,6 +37,7 @@ class Bench(TransferBench):
         m = Module()
         m.submodules.unit, m.submodules.channel = unit, channel
         wiring.connect(m, unit.bus, channel.load)
+        m.d.comb += channel.fetch.beat.ready.eq(1)
         axi = dram_on(
             channel.bus,
             config,
@@ -98,6 +99,7 @@ def random_program(config: AcceleratorConfig, rng: random.Random, count: int) ->
     return program
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("data_bits", [64, 128, 256])
 @pytest.mark.parametrize(
     ("lanes", "depth"),
