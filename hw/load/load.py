@@ -10,7 +10,7 @@ instructions later, writes what arrives. So the latency of DRAM is paid once and
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import fifo, wiring
 
 from vitreous.hw import checks
@@ -71,14 +71,17 @@ class LoadUnit(TransferUnit):
         m.submodules.back = back = LoadBack(config)
         failed, stop = Signal(), Signal()
         self._build_stop(m, stop, failed)
+        left_window = Signal()  # a row of the front's command is outside: nothing more is asked for
+        with m.If(bursts.outside):
+            m.d.sync += left_window.eq(1)
 
         wiring.connect(m, wiring.flipped(self.i), front.i)
         wiring.connect(m, front.row, bursts.i)
         for memory in ("xo", "wo", "ro", "po"):
             wiring.connect(m, getattr(back, memory), wiring.flipped(getattr(self, memory)))
         m.d.comb += [
-            front.halt.eq(stop),
-            bursts.halt.eq(stop),
+            front.halt.eq(stop | left_window),
+            bursts.halt.eq(stop | left_window),
             back.halt.eq(stop),
             bursts.base.eq(self.base),
             bursts.size.eq(self.size),
@@ -94,13 +97,13 @@ class LoadUnit(TransferUnit):
             self.done.eq(back.done),
             self.busy.eq(front.busy | pending.r_rdy | back.busy),
         ]
-        self._build_bus(m, bursts, beats, stop)
-        self._build_error(m, front, bursts, back)
+        quiet = self._build_bus(m, bursts, beats, stop)
+        self._build_error(m, front, back, left_window & quiet & back.starved, ~pending.r_rdy)
         return m
 
-    def _build_bus(self, m: Module, bursts: BurstGenerator, beats: fifo.SyncFIFO, stop: Signal) -> None:
+    def _build_bus(self, m: Module, bursts: BurstGenerator, beats: fifo.SyncFIFO, stop: Signal) -> Value:
         """Bursts go out while fewer than ``outstanding_reads`` are unanswered; once stopped, beats are taken
-        and dropped."""
+        and dropped. Returns: every beat that was asked for has been taken by the back half."""
         limit = self._config.bus.outstanding_reads
         outstanding = Signal(range(limit + 1))
         go = (outstanding != limit) & ~stop
@@ -117,14 +120,18 @@ class LoadUnit(TransferUnit):
         asked = self.bus.burst.valid & self.bus.burst.ready
         answered = self.events.beat & self.bus.beat.payload.last
         m.d.sync += outstanding.eq(outstanding + asked - answered)
+        return (outstanding == 0) & ~bursts.busy & ~beats.r_rdy
 
-    def _build_error(self, m: Module, front: LoadFront, bursts: BurstGenerator, back: LoadBack) -> None:
-        """The back half works on the older instruction, so its error wins."""
+    def _build_error(
+        self, m: Module, front: LoadFront, back: LoadBack, outside: Value, last: Value
+    ) -> None:
+        """The oldest error wins, so the front's waits until the back has done all that is before it: older commands,
+        and the rows before one that is ``outside``. ``last``: the back has the front's command, or is idle."""
         causes = (
             (back.bad_read, ErrorCode.BUS_READ, back.pc),
             (back.bad_address, ErrorCode.ADDRESS, back.pc),
-            (bursts.outside, ErrorCode.WINDOW, front.pc),
-            (front.misaligned, ErrorCode.ALIGNMENT, front.pc),
-            (front.illegal, ErrorCode.ILLEGAL_FIELD, front.pc),
+            (outside & last, ErrorCode.WINDOW, front.pc),
+            (front.misaligned & last & ~back.busy, ErrorCode.ALIGNMENT, front.pc),
+            (front.illegal & last & ~back.busy, ErrorCode.ILLEGAL_FIELD, front.pc),
         )
         report_first(m, self.error, causes)

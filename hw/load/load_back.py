@@ -53,7 +53,7 @@ class LoadBack(wiring.Component):
     i : In(stream.Signature(Command())), legal commands in the order of their data.
     beat : In(stream.Signature(ReadBeat(data_bits))).
     xo (masked), wo, ro, po : Out(WritePort).
-    halt : In(1), nothing is taken or written. busy : Out(1).
+    halt : In(1), nothing is taken or written. busy : Out(1). starved : Out(1), no word can be written before a beat comes.
     done : Out(1), the last write of a command is made.
     bad_read, bad_address : Out(1), the command ``pc`` met this error; its data is not written.
     pc : Out, of the command that is being written.
@@ -71,6 +71,7 @@ class LoadBack(wiring.Component):
                 "po": Out(WritePort(8 * isa.PARAMETER_BYTES)),
                 "halt": In(1),
                 "busy": Out(1),
+                "starved": Out(1),
                 "done": Out(1),
                 "bad_read": Out(1),
                 "bad_address": Out(1),
@@ -109,6 +110,9 @@ class LoadBack(wiring.Component):
                     m.d.sync += [which.eq(0) for which in kind]
                     m.next = "Idle"
         m.d.comb += self.pc.eq(command.pc)
+        m.d.comb += self.starved.eq(
+            (kind.loading & ~gearbox.o.valid) | (kind.unfolding & ~unfolder.o.valid)
+        )
         return m
 
     def _build_accept(self, m: Module, command: data.View[Command], place: Place) -> None:
