@@ -8,7 +8,7 @@ marked as open. All others have one value, and this machine knows it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -62,9 +62,12 @@ class Flight:
 class ObservedMachine:
     """Runs ``code`` on the memories and tokens of ``machine`` as ``follow`` is told.
 
+    late : pairs (reader, writer) of instructions in flight together, by their program counters: the reader reads what the
+        writer wrote. All others read when they are issued.
+
     Members: ``open``, the words whose values timing decided: by memory bool [words] (of S the words of both slots and
     the state of each), by DRAM bool [bytes of the write window]. ``later``: bytes of the write window that a STORE that
-    did not end may have written, and ``either`` their new values.
+    did not end may have written, and ``either`` their new values. ``races``: all pairs that ``late`` might name.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class ObservedMachine:
         code: Sequence[Instruction | None],
         read: NDArray[np.uint8],
         write: NDArray[np.uint8],
+        late: Collection[tuple[int, int]] = (),
     ) -> None:
         """``read``, ``write`` : both windows, uint8; the write window as it is before the run."""
         self.machine, self.code = machine, code
@@ -80,6 +84,8 @@ class ObservedMachine:
         self.dram.write[:] = write
         self.open = _masks(machine.config, write.size)
         self.later, self.either = np.zeros(write.size, bool), write.copy()
+        self.races: list[tuple[int, int]] = []
+        self._late = late
         self._flights: dict[Queue, deque[Flight]] = {queue: deque() for queue in Queue}
         self._coming = {queue: deque(_program(code, queue)) for queue in Queue}
 
@@ -155,16 +161,20 @@ class ObservedMachine:
         """Two instructions in flight at the same time. In one unit everything but the reads that run ahead of older
         instructions' writes happens in the order of the queue."""
         if _touch(older.writes, flight.reads) or (not ordered and _touch(older.writes, flight.late_reads)):
-            flight.open = True
+            self._race(flight, older)
         if ordered:
             flight.open |= older.open and _touch(older.writes, flight.late_reads)
             return
         if _touch(flight.writes, older.reads) or _touch(flight.writes, older.late_reads):
-            older.open = True
+            self._race(older, flight)
         both = {key: mask & older.writes[key] for key, mask in flight.writes.items() if key in older.writes}
         if any(mask.any() for mask in both.values()):
             flight.contested.append(both)
             older.contested.append(both)
+
+    def _race(self, reader: Flight, writer: Flight) -> None:
+        reader.open = True
+        self.races.append((reader.pc, writer.pc))
 
     def _retire(self, event: Event) -> None:
         flights = self._flights[event.queue]
@@ -177,6 +187,9 @@ class ObservedMachine:
             raise
         except GoldenError:
             flight.open = True
+        for other in (other for others in self._flights.values() for other in others):
+            if (other.pc, flight.pc) in self._late:
+                other.finish = self._start(other.pc, other.instruction).finish
         # What was read late may have become open in the meantime.
         flight.open |= any((self.open[key] & mask).any() for key, mask in flight.late_reads.items())
         for key, mask in flight.writes.items():
