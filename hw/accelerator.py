@@ -46,7 +46,8 @@ def top_members(config: AcceleratorConfig) -> dict[str, wiring.Member]:
 
 
 class Stop(NamedTuple):
-    """What control says to the others. ``halt``: nothing starts any more; ``flush``: back to the reset state."""
+    """What control says to the others. ``halt``: nothing starts any more, by a register of each part (``halted``), one
+    cycle later; ``flush``: back to the reset state."""
 
     halt: Signal
     flush: Signal
@@ -112,15 +113,16 @@ class Accelerator(wiring.Component):
         self._build_bus(m, registers, channel, fetch, load, store)
         memories = self._build_memories(m, units)
         pipeline = Pipeline(fetch, dispatch, lines, units)
-        self._build_queues(m, pipeline, tokens, stop.halt)
-        self._build_idle(m, pipeline, stop.halt)
+        self._build_queues(m, pipeline, tokens)
+        self._build_idle(m, pipeline)
+        halted = self._build_halt(m, pipeline, stop.halt)
         self._build_commands(m, registers, control)
         self._build_limit(m, limit, registers, control, dispatch)
         sources = [*units.values(), fetch, dispatch, *lines.values(), limit]
         self._build_errors(m, control, stop.flush, sources)
         moving = load.events.beat | fetch.events.beat | store.events.beat | store.bus.bvalid
         m.d.comb += control.moving.eq(moving)
-        drained = fetch.drained & load.drained & store.drained
+        drained = halted & fetch.drained & load.drained & store.drained
         self._build_control(m, control, registers, counters, fetch, dispatch.finished, drained, stop)
         events = self._events(control, fetch, dispatch, load, matrix, vector, store, lines, memories)
         self._build_counters(m, counters, events)
@@ -204,7 +206,24 @@ class Accelerator(wiring.Component):
                         wiring.connect(m, getattr(unit, port), getattr(memory, side))
         return memories
 
-    def _build_queues(self, m: Module, pipeline: Pipeline, tokens: Tokens, halt: Value) -> None:
+    def _build_halt(self, m: Module, pipeline: Pipeline, halt: Value) -> Signal:
+        """A register for each part, because much of it hangs on ``halt``. Returns whether all parts are told: a burst
+        may begin in the cycle before."""
+        fetch, dispatch, lines, units = pipeline
+        parts: dict[str, Fetch | Dispatch | IssueQueue | Unit] = {"fetch": fetch, "dispatch": dispatch}
+        for queue in Queue:
+            name = queue.name.lower()
+            parts |= {f"queue_{name}": lines[queue], name: units[queue]}
+        told = Signal(name="halted", init=1)
+        m.d.sync += told.eq(halt)
+        for name, part in parts.items():
+            # Kept apart: equal registers would become one again.
+            register = Signal(name=f"halt_{name}", init=1, attrs={"keep": "true"})
+            m.d.sync += register.eq(halt)
+            m.d.comb += part.halt.eq(register)
+        return told
+
+    def _build_queues(self, m: Module, pipeline: Pipeline, tokens: Tokens) -> None:
         """Fetch -> dispatch -> queue -> unit, and the tokens between the queues."""
         fetch, dispatch, lines, units = pipeline
         wiring.connect(m, fetch.o, dispatch.i)
@@ -214,8 +233,6 @@ class Accelerator(wiring.Component):
             wiring.connect(m, line.o, unit.i)
             m.d.comb += [
                 line.done.eq(unit.done),
-                line.halt.eq(halt),
-                unit.halt.eq(halt),
                 line.available.eq(getattr(tokens, f"available_{name}")),
                 line.overflow.eq(getattr(tokens, f"overflow_{name}")),
                 getattr(tokens, f"take_{name}").eq(line.take),
@@ -225,7 +242,7 @@ class Accelerator(wiring.Component):
                 self.trace_done[queue].eq(line.complete),
             ]
 
-    def _build_idle(self, m: Module, pipeline: Pipeline, halt: Value) -> None:
+    def _build_idle(self, m: Module, pipeline: Pipeline) -> None:
         """From what dispatch sees that the program is done, or that no queue will ever move again."""
         fetch, dispatch, lines, units = pipeline
         queues = lines.values()
@@ -237,8 +254,6 @@ class Accelerator(wiring.Component):
                 ~Cat(*(line.active for line in queues), *(unit.busy for unit in units.values())).any()
             ),
             dispatch.heads.eq(Cat(line.head_pc for line in queues)),
-            dispatch.halt.eq(halt),
-            fetch.halt.eq(halt),
         ]
 
     def _build_commands(self, m: Module, registers: Registers, control: Control) -> None:

@@ -166,7 +166,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(CONDITION, "vector/vector_unit.py", "place.all() | walk.last_channel", "walk.last_channel"),
     Mutation(OFF, "vector/sequence.py", "begin_tile.eq(~self.last_tile)", "begin_tile.eq(1)"),
     Mutation(SHIFT, "load/patches.py", "taken.rotate_left(8 * position)", "taken"),
-    Mutation(MASK, "load/patches.py", "((1 << count) - 1) << self._inner", "(1 << count) - 1"),
+    Mutation(MASK, "load/patches.py", "((1 << plan.count) - 1) << plan.inner", "(1 << plan.count) - 1"),
     Mutation(OPERAND, "load/pixel_rows.py", "Mux(channel == 0, below, next_band)", "below"),
     Mutation(
         MASK,

@@ -20,7 +20,7 @@ LENGTH_BITS = isa.PC_BITS + 1
 class Fetch(wiring.Component):
     """Reads ``length`` instructions from byte ``offset`` of the read window.
 
-    Latency: 4 cycles from ``start`` to the first burst, 2 from an instruction's last beat to its command.
+    Latency: 5 cycles from ``start`` to the first burst, 2 from an instruction's last beat to its command.
     Throughput: one instruction in ``32 / beat bytes`` cycles. Back-pressure: holds its command; asks only for
     beats that it has room for, so that it never blocks the read channel.
 

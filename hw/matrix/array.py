@@ -2,7 +2,7 @@
 
 Stages (cycle 0 has the words at ``a`` and ``b``):
     1  operand registers
-    2  dot products
+    2  products
     3  accumulators: ``first`` loads, the other words add
     4  the shadow holds the tile, if cycle 0 had its ``last`` word
 Beside them ``select`` picks a column of the shadow, registered in ``column`` one cycle later.

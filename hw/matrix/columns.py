@@ -57,6 +57,7 @@ class Columns(NamedTuple):
 
     read: Column
     select: Column
+    before_epilogue: Column
     epilogue: Column
     residual: Column
     before_result: Column

@@ -224,6 +224,7 @@ class MatrixUnit(wiring.Component):
         return Columns(
             read=stages[0],
             select=stages[1],
+            before_epilogue=stages[_EPILOGUE_STAGE - 1],
             epilogue=stages[_EPILOGUE_STAGE],
             residual=stages[self.residual_latency(self.config)],
             before_result=stages[self._result_stage - 1],
@@ -273,7 +274,8 @@ class MatrixUnit(wiring.Component):
         faults: Faults,
     ) -> None:
         """Planes are added, the column goes through the epilogue and on its way meets its old residual stream."""
-        gated(m, epilogue, valid=epilogue.valid, cycles=Epilogue.latency(self.config), name="epilogue")
+        coming, cycles = columns.before_epilogue.flags.valid, Epilogue.latency(self.config)
+        gated(m, epilogue, coming=coming, cycles=cycles, name="epilogue")
         flags, tag = columns.epilogue
         control = epilogue.control
         m.d.comb += [
@@ -323,6 +325,7 @@ class MatrixUnit(wiring.Component):
             self.ro.addr.eq(result.tag.addr),
             self.ro.data.eq(Cat(o[: INT16.width] for o in epilogue.o)),
             faults.result.eq(self.ro.valid & self.ro.fault),
+            scores.coming.eq(self._goes_to(columns.before_result, Memory.S)),
             scores.valid.eq(coming[Memory.S] & ~stop),
             scores.tag.emit.eq(result.flags.emit),
             scores.tag.word.eq(result.tag.addr),
@@ -352,9 +355,12 @@ class MatrixUnit(wiring.Component):
         found = {}
         for memory in (Memory.X, Memory.W, Memory.R, Memory.S):
             found[memory] = Signal(name=f"to_{memory.name.lower()}_{stage}")
-            there = before.flags.valid & ~bad
-            m.d.sync += found[memory].eq(there & (before.tag.destination == memory))
+            m.d.sync += found[memory].eq(self._goes_to(before, memory) & ~bad)
         return found
+
+    def _goes_to(self, column: Column, memory: Memory) -> Value:
+        """Whether this is a column, and for ``memory``."""
+        return column.flags.valid & (column.tag.destination == memory)
 
     def _build_errors(
         self, m: Module, sequencer: OperandSequencer, last: Column, refused: Value, stop: Signal

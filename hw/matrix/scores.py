@@ -55,7 +55,8 @@ class Scores(wiring.Component):
 
     Members
     -------
-    valid, tag, score : In, a score column.
+    coming : In, a score column comes in the next cycle.
+    valid, tag, score : In, it is here.
     read_valid, read_slot, read_word, plane : In, a word to read, and which byte plane of its probabilities.
     o : Out, these.
     scale_slot : In, selects ``row_multiplier`` and ``row_shift``, combinational.
@@ -81,6 +82,7 @@ class Scores(wiring.Component):
         self.lanes, self.depth = config.array.lanes, config.array.depth
         super().__init__(
             {
+                "coming": In(1),
                 "valid": In(1),
                 "tag": In(ScoreTag(config)),
                 "score": In(data.ArrayLayout(signed(SCORE.width), self.lanes)),
@@ -101,7 +103,7 @@ class Scores(wiring.Component):
         m = Module()
         statistics = SoftmaxStatistics(self.config)
         span = self.done_latency(self.config, self.config.memory.score_keys)
-        gated(m, statistics, valid=self.valid, cycles=span, name="statistics")
+        gated(m, statistics, coming=self.coming, cycles=span, name="statistics")
         m.submodules.memory = memory = Memory(
             shape=word_bits(self.config, isa.Memory.S), depth=memory_words(self.config, isa.Memory.S), init=[]
         )
@@ -142,7 +144,7 @@ class Scores(wiring.Component):
 
     def _build_read(self, m: Module, statistics: SoftmaxStatistics, memory: Memory) -> None:
         levels = prologue(self.config)
-        gated(m, levels, valid=self.read_valid, cycles=self.read_latency(self.config), name="prologue")
+        gated(m, levels, coming=self.read_valid, cycles=self.read_latency(self.config) - 1, name="prologue")
         port = memory.read_port()
         slot = Signal(reset_less=True)
         plane = Signal(Plane(), reset_less=True)

@@ -93,8 +93,8 @@ class ReadPort(wiring.Signature):
 
 
 class WritePort(wiring.Signature):
-    """A client's write port. The word is written at the clock edge that ends a cycle with ``valid & ready &
-    ~fault``.
+    """A client's write port. The word is written one cycle after the clock edge that ends a cycle with ``valid &
+    ready & ~fault``.
 
     ``mask`` (where ``masked``) has one bit for each byte.
     """

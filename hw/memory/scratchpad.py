@@ -22,8 +22,8 @@ def _clients(kind: str, names: Sequence[str]) -> tuple[str, ...]:
 class Scratchpad(wiring.Component):
     """``depth`` words of ``width`` bits, zero after configuration.
 
-    Latency: read data in the cycle after ``valid & ready``; a write is visible to reads of the next cycle (a
-    read in the same cycle returns the old word). Throughput: one read and one write a cycle. Back-pressure:
+    Latency: read data in the cycle after ``valid & ready``; a write is visible to reads ``WRITE_LATENCY`` cycles after
+    its ``valid & ready`` and later: it waits in a register for one of them. Throughput: one read and one write a cycle. Back-pressure:
     ``ready`` of a client is low exactly while an earlier client in the list is ``valid``; the first is never stalled.
 
     Parameters
@@ -38,10 +38,12 @@ class Scratchpad(wiring.Component):
     Members
     -------
     read_NAME : In(ReadPort(width)); write_NAME : In(WritePort(width)).
-    read, write : Out(1), a word is read or written in this cycle.
+    read, write : Out(1), a read, a write is performed in this cycle.
 
     ``fault`` of a client says that its valid address is ``depth`` or more; such an access is granted and not performed.
     """
+
+    WRITE_LATENCY = 2
 
     def __init__(
         self,
@@ -106,13 +108,22 @@ class Scratchpad(wiring.Component):
         writer = cells.write_port(granularity=8 if self._masked else None)
         writers = [getattr(self, f"write_{name}") for name in self._writes]
         self._build_grant(m, writers, self.write)
-        mask = Signal(self._width // 8 if self._masked else 1)
-        m.d.comb += writer.en.eq(mask & self.write.replicate(len(mask)))
+        # A register between the clients, whose priority is the end of long paths, and the many cells of a memory.
+        mask = Signal(self._width // 8 if self._masked else 1, name="write_mask")
+        address = Signal.like(writer.addr, name="write_address")
+        word = Signal.like(writer.data, name="write_data")
+        enable = Signal.like(mask, name="write_enable_register")
+        m.d.sync += enable.eq(mask & self.write.replicate(len(mask)))
+        for name, target, value in (("address", writer.addr, address), ("data", writer.data, word)):
+            register = Signal.like(value, name=f"write_{name}_register", reset_less=True)
+            m.d.sync += register.eq(value)
+            m.d.comb += target.eq(register)
+        m.d.comb += writer.en.eq(enable)
         for name, port in reversed(list(zip(self._writes, writers, strict=True))):
             with m.If(port.valid):
                 m.d.comb += [
-                    writer.addr.eq(port.addr[:address_bits]),
-                    writer.data.eq(port.data),
+                    address.eq(port.addr[:address_bits]),
+                    word.eq(port.data),
                     mask.eq(port.mask if name in self._masked else Const(-1, len(mask))),
                 ]
         return m

@@ -45,7 +45,7 @@ def _build_register(m: Module, valid: Signal, ready: Value, load: Value, fields:
 class StoreUnit(TransferUnit):
     """X, W, R -> DRAM.
 
-    Latency: 5 cycles from a command to its first address, 4 to its first data beat. Throughput: one beat a
+    Latency: 6 cycles from a command to its first address, 4 to its first data beat. Throughput: one beat a
     cycle where a word is a beat or more, else one word a cycle; the next command is taken after the last
     response of the previous one. Back-pressure: waits for bus and memory ports.
 
@@ -120,11 +120,10 @@ class StoreUnit(TransferUnit):
         which is an error when the words before it are read; the row whose words are read lies in the window."""
         left_window, checked = Signal(), Signal()
         ahead = Signal(signed(isa.ADDRESS_BITS + 2))  # rows in the window less rows read
-        taken = bursts.i.valid & bursts.i.ready & ~bursts.outside
         m.d.comb += checked.eq(ahead > 0)
         with m.If(bursts.outside):
             m.d.sync += left_window.eq(1)
-        m.d.sync += ahead.eq(Mux(steps.start, 0, ahead + taken - words.row_read))
+        m.d.sync += ahead.eq(Mux(steps.start, 0, ahead + bursts.inside - words.row_read))
         return left_window, checked
 
     def _build_walks(

@@ -21,6 +21,7 @@ from cocotb_tools.runner import VerilatorControlFile, get_runner
 from vitreous.sim.dram import LEAST_BITS
 from vitreous.sim.errors import SimulationError
 from vitreous.sim.run import toolchain
+from vitreous.sim.run.state import exposed
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
 from vitreous.spec.folders import SIMULATORS, can_write
@@ -44,6 +45,8 @@ PORTS = (
     "write_base",
     "write_size",
     "violations",
+    "outside",
+    "restart",
 )
 """The signals of ``bench.sv`` that Python touches; no other signal is public (that costs up to ten times the
 speed).
@@ -139,6 +142,29 @@ def build(
     return _cached(
         config, root, f"{config.name}-{cache_key(config, 'fast', waves, memory_bits)}", compile_, waves=waves
     )
+
+
+def build_exposed(
+    config: AcceleratorConfig, *, root: str | Path = SIMULATORS, memory_bits: int = LEAST_BITS
+) -> Build:
+    """As ``build``, but every register and memory of the accelerator may be read and written by Python, by the paths
+    of ``sim.run.state.elements(verilog, "accelerator")`` of its ``accelerator.v``. Half as fast."""
+
+    def compile_(folder: Path, verilog: Path) -> None:
+        source = folder / "exposed.v"
+        source.write_text(exposed(verilog.read_text()))
+        _compile(
+            folder,
+            sources=[source, Path(__file__).absolute().parent / "bench.sv"],
+            top=TOP,
+            ports=PORTS,
+            parameters=_parameters(config, memory_bits),
+            build_args=toolchain.verilator_build_args(),
+            defines={"PULSE_CLOCK": 1},
+        )
+
+    key = cache_key(config, "exposed", source_digest("sim/run/state.py"), memory_bits)
+    return _cached(config, root, f"{config.name}-exposed-{key}", compile_)
 
 
 def _parameters(config: AcceleratorConfig, memory_bits: int) -> dict[str, object]:
