@@ -103,6 +103,7 @@ class BurstGenerator(wiring.Component):
     base, size : In(32), the window in bytes; ``base`` is a multiple of the beat.
     halt : In(1), takes no more rows and makes no more bursts.
     outside : Out(1), the row whose turn it is ends beyond the window; it makes no burst. outside_pc : Out, its ``pc``.
+    inside : Out(1), it does not, and its bursts follow.
     busy : Out(1), a burst is still to come.
     """
 
@@ -125,6 +126,7 @@ class BurstGenerator(wiring.Component):
                 "halt": In(1),
                 "outside": Out(1),
                 "outside_pc": Out(isa.PC_BITS),
+                "inside": Out(1),
                 "busy": Out(1),
             }
         )
@@ -141,6 +143,7 @@ class BurstGenerator(wiring.Component):
             move.eq(active & (~self.o.valid | self.o.ready) & ~self.halt),
             take.eq(held & (~active | (move & last)) & ~self.halt),
             self.outside.eq(take & beyond),
+            self.inside.eq(take & ~beyond),
             self.busy.eq(held | active | self.o.valid),
         ]
         with m.If(self.o.ready):

@@ -241,10 +241,17 @@ def build_ports(config: AcceleratorConfig, *, root: str | Path = SIMULATORS) -> 
 
 
 def build_bench(
-    name: str, verilog: str, bench: Path, *, top: str, ports: Iterable[str], root: str | Path = SIMULATORS
+    name: str,
+    verilog: str,
+    bench: Path,
+    *,
+    top: str,
+    ports: Iterable[str],
+    parameters: Mapping[str, object] | None = None,
+    root: str | Path = SIMULATORS,
 ) -> Build:
     """The fast simulation of any Verilog text under a bench of its own with its own clock; ``ports`` of ``top`` are
-    public. Cached by the text, the bench and the tools.
+    public. Cached by the text, the bench, its ``parameters`` and the tools.
 
     Raises as ``build`` does.
     """
@@ -253,10 +260,17 @@ def build_bench(
         source = folder / f"{name}.v"
         source.write_text(verilog)
         _compile(
-            folder, sources=[source, bench], top=top, ports=ports, build_args=toolchain.verilator_build_args()
+            folder,
+            sources=[source, bench],
+            top=top,
+            ports=ports,
+            parameters=parameters,
+            build_args=toolchain.verilator_build_args(),
         )
 
-    return _once(Path(root).absolute() / f"{name}-{_digest(verilog.encode(), bench.read_bytes())}", make)
+    options = (dict(parameters),) if parameters else ()
+    digest = _digest(verilog.encode(), bench.read_bytes(), options=options)
+    return _once(Path(root).absolute() / f"{name}-{digest}", make)
 
 
 def top_ports(verilog: str) -> list[str]:
