@@ -91,7 +91,7 @@ activity: setup ## count toggles of the array, softmax and GELU on real and on r
 vectors: setup ## compare every arithmetic unit's RTL with golden: whole input spaces, or 10 million vectors each
 	$(BIN)/python -m campaigns.vectors --report docs/results/vectors.md
 
-rtl: setup ## write the Verilog and the FuseSoC core file of edge256 to build/rtl
+rtl: setup ## write the Verilog of edge256 as a FuseSoC core to build/rtl
 	$(BIN)/vitreous rtl --accelerator edge256 --out build/rtl
 
 bitstream: setup ## place and route the array of edge64 for an LFE5U-85F, write its bitstream (half an hour; kept)

@@ -154,7 +154,9 @@ def _compare(
     except OrderError as error:
         return Judgement(Finding.WRONG, f"order: {error}")
     if _stop(seen) == DONE and (machine.in_flight or machine.left):
-        return Judgement(Finding.WRONG, f"order: done with {machine.in_flight} in flight, {machine.left} left")
+        return Judgement(
+            Finding.WRONG, f"order: done with {machine.in_flight} in flight, {machine.left} left"
+        )
     machine.stop()
     wrong = _window_bytes(machine, seen, window, inside) + _memory_words(machine, name, seen)
     if wrong:
@@ -168,9 +170,7 @@ def _compare(
     return Judgement(Finding.EQUAL if len(stops) == 1 else Finding.ONE_OF)
 
 
-def _window_bytes(
-    machine: ObservedMachine, seen: Seen, before: NDArray[np.uint8], inside: int
-) -> list[str]:
+def _window_bytes(machine: ObservedMachine, seen: Seen, before: NDArray[np.uint8], inside: int) -> list[str]:
     """What differs in the write window and behind it."""
     got = np.frombuffer(seen.window, np.uint8)
     different = (got[:inside] != machine.dram.write) & ~machine.open[DRAM]

@@ -18,6 +18,7 @@ from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory, Opcode
 
+
 class Kind(NamedTuple):
     """Registers, of which one is high while a command is written; an idle back has none."""
 
@@ -234,9 +235,7 @@ class LoadBack(wiring.Component):
                 | (kind.unfolding & masked.payload.last)
                 | (kind.filling & place.last_row)
             ),
-            writes.i.valid.eq(
-                (kind.loading & word.valid) | (kind.unfolding & masked.valid) | kind.filling
-            ),
+            writes.i.valid.eq((kind.loading & word.valid) | (kind.unfolding & masked.valid) | kind.filling),
             word.ready.eq(kind.loading & writes.i.ready),
             masked.ready.eq(kind.unfolding & writes.i.ready),
             payload.to.eq(Cat(chosen.values())),

@@ -195,9 +195,6 @@ def build_icarus(
                 build_dir=folder,
                 parameters=_parameters(config, memory_bits),
                 timescale=("1ns", "1ps"),
-                # The runner says -g2012, where registers get their first value before `always @*` listens: a block
-                # whose inputs never change then keeps x on its outputs. The last of two -g counts.
-                build_args=["-g2005"],
                 log_file=log,
             ),
         )
