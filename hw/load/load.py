@@ -69,7 +69,7 @@ class LoadUnit(TransferUnit):
             width=ReadBeat(config.bus.data_bits).size, depth=BEAT_QUEUE
         )
         m.submodules.back = back = LoadBack(config)
-        failed, stop = Signal(), Signal()
+        failed, stop = Signal(name="failed"), Signal(name="stop")
         self._build_stop(m, stop, failed)
 
         wiring.connect(m, wiring.flipped(self.i), front.i)
