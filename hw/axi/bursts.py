@@ -195,8 +195,8 @@ class BurstGenerator(wiring.Component):
         last: Signal,
     ) -> None:
         """Beats of the next burst, in a register: what is left of the row, the longest burst, what is left of the page.
-        The last two are powers of two, so few bits are compared: only in the last ``burst_beats`` of a page does its end
-        come first. ``follows``: the burst is of the row that the one before was of."""
+        The last two are powers of two, so few bits are compared: only in the last ``burst_beats`` of a page does its
+        end come first. ``follows``: the burst is of the row that the one before was of."""
         bits, width = exact_log2(self._burst_beats), _PAGE_BITS - self._shift
         then = _Next(
             left=Signal.like(row[1], name="next_left", reset_less=True),

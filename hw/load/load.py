@@ -69,7 +69,7 @@ class LoadUnit(TransferUnit):
             width=ReadBeat(config.bus.data_bits).size, depth=BEAT_QUEUE
         )
         m.submodules.back = back = LoadBack(config)
-        failed, stop = Signal(), Signal()
+        failed, stop = Signal(name="failed"), Signal(name="stop")
         self._build_stop(m, stop, failed)
         left_window = Signal()  # a row of the command `left_pc` is outside: nothing more is asked for
         left_pc = Signal(isa.PC_BITS, reset_less=True)

@@ -14,6 +14,10 @@ from vitreous.spec.limits import AXI_PAGE_BYTES
 from vitreous.spec.patches import pixel_rows, steps_of_beats
 
 
+STEADY = range(257)
+"""How much later than the first each beat of a burst comes, one a cycle."""
+
+
 @dataclass(eq=False, slots=True)
 class Burst:
     """``beats`` that the back half processes in ``steps`` cycles, the last of them in ``tail``; every ``gather`` steps
