@@ -153,31 +153,40 @@ def build_icarus(
 
     Raises ToolchainError where Icarus Verilog is missing.
     """
+    require_icarus()
+
+    def compile_(folder: Path, verilog: Path) -> None:
+        bench = Path(__file__).absolute().parent / "bench.sv"
+        _compile_icarus(folder, [verilog, bench], TOP, _parameters(config, memory_bits))
+
+    name = f"{config.name}-icarus-{cache_key(config, 'icarus', memory_bits)}"
+    return replace(_cached(config, root, name, compile_), simulator="icarus")
+
+
+def require_icarus() -> None:
+    """Raises ToolchainError where Icarus Verilog is missing."""
     if toolchain.iverilog() is None:
         raise toolchain.ToolchainError(
             "Icarus Verilog (iverilog and vvp) was not found on PATH; install it (Debian: apt install iverilog)"
         )
 
-    def compile_(folder: Path, verilog: Path) -> None:
-        bench = Path(__file__).absolute().parent / "bench.sv"
-        runner = get_runner("icarus")
-        _run(
-            folder,
-            lambda log: runner.build(
-                sources=[verilog, bench],
-                hdl_toplevel=TOP,
-                build_dir=folder,
-                parameters=_parameters(config, memory_bits),
-                timescale=("1ns", "1ps"),
-                # The runner says -g2012, where registers get their first value before `always @*` listens: a block
-                # whose inputs never change then keeps x on its outputs. The last of two -g counts.
-                build_args=["-g2005"],
-                log_file=log,
-            ),
-        )
 
-    name = f"{config.name}-icarus-{cache_key(config, 'icarus', memory_bits)}"
-    return replace(_cached(config, root, name, compile_), simulator="icarus")
+def _compile_icarus(folder: Path, sources: list[Path], top: str, parameters: Mapping[str, object]) -> None:
+    runner = get_runner("icarus")
+    _run(
+        folder,
+        lambda log: runner.build(
+            sources=sources,
+            hdl_toplevel=top,
+            build_dir=folder,
+            parameters=parameters,
+            timescale=("1ns", "1ps"),
+            # The runner says -g2012, where registers get their first value before `always @*` listens: a block
+            # whose inputs never change then keeps x on its outputs. The last of two -g counts.
+            build_args=["-g2005"],
+            log_file=log,
+        ),
+    )
 
 
 def build_default(config: AcceleratorConfig, *, root: str | Path = SIMULATORS) -> Build:
@@ -231,6 +240,36 @@ def build_bench(
         )
 
     return _once(Path(root).absolute() / f"{name}-{_digest(verilog.encode(), bench.read_bytes())}", make)
+
+
+def build_text(
+    name: str,
+    verilog: str,
+    *,
+    simulator: str = "verilator",
+    noise: bool = False,
+    root: str | Path = SIMULATORS,
+) -> Build:
+    """The bare accelerator from its Verilog text, for a bench that drives its ports; cached by the text and the tools.
+
+    simulator : "verilator" or "icarus". noise : Verilator begins with random values, by the seed of a run, where the
+    text has none. Raises as ``build`` and ``build_icarus`` do.
+    """
+
+    def make(folder: Path) -> None:
+        source = folder / "accelerator.v"
+        source.write_text(verilog)
+        if simulator == "icarus":
+            _compile_icarus(folder, [source], "accelerator", {})
+            return
+        args = toolchain.verilator_build_args(timing=False)
+        args += ["--x-initial", "unique"] if noise else []
+        _compile(folder, sources=[source], top="accelerator", ports=top_ports(verilog), build_args=args)
+
+    if simulator == "icarus":
+        require_icarus()
+    folder = Path(root).absolute() / f"{name}-{_digest(verilog.encode(), options=(simulator, noise))}"
+    return replace(_once(folder, make), simulator=simulator)
 
 
 def top_ports(verilog: str) -> list[str]:
