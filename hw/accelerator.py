@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw import checks
-from vitreous.hw.axi.axi import Axi4, Axi4Lite, ReadChannel
+from vitreous.hw.axi.axi import ADDRESS_BITS, Axi4, Axi4Lite, ReadChannel
 from vitreous.hw.control.control import Control
 from vitreous.hw.control.counters import Counters
 from vitreous.hw.control.cycle_limit import CycleLimit
@@ -46,7 +46,8 @@ def top_members(config: AcceleratorConfig) -> dict[str, wiring.Member]:
 
 
 class Stop(NamedTuple):
-    """What control says to the others. ``halt``: nothing starts any more; ``flush``: back to the reset state."""
+    """What control says to the others. ``halt``: nothing starts any more, by a register of each part (``halted``), one
+    cycle later; ``flush``: back to the reset state."""
 
     halt: Signal
     flush: Signal
@@ -112,15 +113,16 @@ class Accelerator(wiring.Component):
         self._build_bus(m, registers, channel, fetch, load, store)
         memories = self._build_memories(m, units)
         pipeline = Pipeline(fetch, dispatch, lines, units)
-        self._build_queues(m, pipeline, tokens, stop.halt)
-        self._build_idle(m, pipeline, stop.halt)
+        self._build_queues(m, pipeline, tokens)
+        self._build_idle(m, pipeline)
+        halted = self._build_halt(m, pipeline, stop.halt)
         self._build_commands(m, registers, control)
         self._build_limit(m, limit, registers, control, dispatch)
         sources = [*units.values(), fetch, dispatch, *lines.values(), limit]
         self._build_errors(m, control, stop.flush, sources)
         moving = load.events.beat | fetch.events.beat | store.events.beat | store.bus.bvalid
         m.d.comb += control.moving.eq(moving)
-        drained = fetch.drained & load.drained & store.drained
+        drained = halted & fetch.drained & load.drained & store.drained
         self._build_control(m, control, registers, counters, fetch, dispatch.finished, drained, stop)
         events = self._events(control, fetch, dispatch, load, matrix, vector, store, lines, memories)
         self._build_counters(m, counters, events)
@@ -152,6 +154,12 @@ class Accelerator(wiring.Component):
             owner = channel if name.startswith(("ar", "r")) else store
             port, inner = getattr(self, f"m_axi_{name}"), getattr(owner.bus, name)
             m.d.comb += port.eq(inner) if member.flow is Out else inner.eq(port)
+        wraps = Signal(2)  # registers do not change in a run, and a start is later than the last write
+        windows = (
+            (registers.read_base, registers.read_size),
+            (registers.write_base, registers.write_size),
+        )
+        m.d.sync += wraps.eq(Cat((base + size) > (1 << ADDRESS_BITS) for base, size in windows))
         wiring.connect(m, fetch.bus, channel.fetch)
         wiring.connect(m, load.bus, channel.load)
         m.d.comb += [
@@ -159,6 +167,7 @@ class Accelerator(wiring.Component):
             fetch.size.eq(registers.read_size),
             fetch.offset.eq(registers.program_offset),
             fetch.length.eq(registers.program_length),
+            fetch.wraps.eq(wraps.any()),
             load.base.eq(registers.read_base),
             load.size.eq(registers.read_size),
             store.base.eq(registers.write_base),
@@ -197,7 +206,24 @@ class Accelerator(wiring.Component):
                         wiring.connect(m, getattr(unit, port), getattr(memory, side))
         return memories
 
-    def _build_queues(self, m: Module, pipeline: Pipeline, tokens: Tokens, halt: Value) -> None:
+    def _build_halt(self, m: Module, pipeline: Pipeline, halt: Value) -> Signal:
+        """A register for each part, because much of it hangs on ``halt``. Returns whether all parts are told: a burst
+        may begin in the cycle before."""
+        fetch, dispatch, lines, units = pipeline
+        parts: dict[str, Fetch | Dispatch | IssueQueue | Unit] = {"fetch": fetch, "dispatch": dispatch}
+        for queue in Queue:
+            name = queue.name.lower()
+            parts |= {f"queue_{name}": lines[queue], name: units[queue]}
+        told = Signal(name="halted", init=1)
+        m.d.sync += told.eq(halt)
+        for name, part in parts.items():
+            # Kept apart: equal registers would become one again.
+            register = Signal(name=f"halt_{name}", init=1, attrs={"keep": "true"})
+            m.d.sync += register.eq(halt)
+            m.d.comb += part.halt.eq(register)
+        return told
+
+    def _build_queues(self, m: Module, pipeline: Pipeline, tokens: Tokens) -> None:
         """Fetch -> dispatch -> queue -> unit, and the tokens between the queues."""
         fetch, dispatch, lines, units = pipeline
         wiring.connect(m, fetch.o, dispatch.i)
@@ -207,8 +233,6 @@ class Accelerator(wiring.Component):
             wiring.connect(m, line.o, unit.i)
             m.d.comb += [
                 line.done.eq(unit.done),
-                line.halt.eq(halt),
-                unit.halt.eq(halt),
                 line.available.eq(getattr(tokens, f"available_{name}")),
                 line.overflow.eq(getattr(tokens, f"overflow_{name}")),
                 getattr(tokens, f"take_{name}").eq(line.take),
@@ -218,7 +242,7 @@ class Accelerator(wiring.Component):
                 self.trace_done[queue].eq(line.complete),
             ]
 
-    def _build_idle(self, m: Module, pipeline: Pipeline, halt: Value) -> None:
+    def _build_idle(self, m: Module, pipeline: Pipeline) -> None:
         """From what dispatch sees that the program is done, or that no queue will ever move again."""
         fetch, dispatch, lines, units = pipeline
         queues = lines.values()
@@ -230,8 +254,6 @@ class Accelerator(wiring.Component):
                 ~Cat(*(line.active for line in queues), *(unit.busy for unit in units.values())).any()
             ),
             dispatch.heads.eq(Cat(line.head_pc for line in queues)),
-            dispatch.halt.eq(halt),
-            fetch.halt.eq(halt),
         ]
 
     def _build_commands(self, m: Module, registers: Registers, control: Control) -> None:

@@ -18,13 +18,14 @@ from torch.export import ExportedProgram
 from vitreous.models import synthetic
 from vitreous.models.catalog import CATALOG
 from vitreous.models.checkpoint import load_checkpoint
+from vitreous.models.classifier import Classifier, classes_of, classifier, precision_note
 from vitreous.models.dataset.checks import check_alike, check_classes, normalized
 from vitreous.models.dataset.image_set import ImageSet, spread
 from vitreous.models.dataset.read import read
 from vitreous.models.errors import ModelError
 from vitreous.models.foreign import Foreign, from_exported, from_factory, from_object
 from vitreous.models.loaded import LoadedModel
-from vitreous.models.logits import Shape, classes_of, classifier, precision_note
+from vitreous.models.logits import Shape
 from vitreous.models.names import NAMES
 from vitreous.spec.errors import near
 from vitreous.spec.images import ImageOrigin
@@ -247,23 +248,35 @@ def _complete(foreign: Foreign, wanted: _Wanted) -> LoadedModel:
             "or give calibration images with it"
         )
     if foreign.exported is None:
-        module, classes = classifier(foreign.module, label, shape)
-        note = precision_note(foreign.module)
+        known, note = classifier(foreign.module, label, shape), precision_note(foreign.module)
     else:
-        module, classes, note = foreign.module, classes_of(foreign.module, shape, label), ""
+        known, note = _program(foreign, shape), ""
     centred = ((CENTERED_MEAN,) * shape[0], (CENTERED_STD,) * shape[0])
     made = synthetic.loaded(
-        module,
+        known.module,
         name=label,
         shape=shape,
-        classes=classes,
+        classes=known.classes,
         source=f"model and weights from {label}{f'; {note}' if note else ''}",
         normalization=foreign.normalization or centred,
     )
     base = dataclasses.replace(
-        made, pixels=foreign.normalization, crop=foreign.crop, exported=foreign.exported
+        made,
+        pixels=foreign.normalization,
+        crop=foreign.crop,
+        exported=known.exported,
+        left_out=known.left_out,
     )
     return _own_images(_with_data(base, calibration, None), calibration, test)
+
+
+def _program(foreign: Foreign, shape: Shape) -> Classifier:
+    return Classifier(
+        module=foreign.module,
+        classes=classes_of(foreign.module, shape, foreign.label),
+        exported=foreign.exported,
+        left_out=foreign.left_out,
+    )
 
 
 def _own_images(base: LoadedModel, calibration: ImageSet | None, test: ImageSet | None) -> LoadedModel:

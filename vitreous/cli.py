@@ -25,6 +25,7 @@ from vitreous.commands.report import report_command
 from vitreous.commands.run import run_command
 from vitreous.commands.schema import schema
 from vitreous.commands.simulate import simulate
+from vitreous.commands.timing import timing_command
 from vitreous.spec.errors import VitreousError
 
 app = typer.Typer(
@@ -69,6 +70,7 @@ for _name, _command in (
     ("explore-approx", explore_approx),
     ("bitstream", bitstream),
     ("area", area_command),
+    ("timing", timing_command),
     ("ablate", ablate_command),
     ("schema", schema),
 ):

@@ -56,37 +56,61 @@ def _check_rows(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -
 def _check_bursts(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
     """The bursts of a row follow each other, cover its bytes with whole beats and cross no page."""
     m.d.comb += [Assume(~unit.halt), Assume(unit.base[:3] == 0), Assume(unit.i.payload.offset[:3] == 0)]
+    m.d.comb += Assume(unit.i.payload.bytes != 0)
     assume_holds(m, unit.i, "i")
     assert_holds(m, unit.o, "o")
     left, address = Signal(22), Signal(32)
     move, beats = registers["move"], Signal(9)
-    taken = unit.i.valid & unit.i.ready & ~unit.outside
+    arrives = unit.i.valid & unit.i.ready
+    row = past_when(m, arrives, unit.i.payload, "row")
+    place = past_when(m, arrives, (unit.base + unit.i.payload.offset)[:32], "place")
+    begins, beyond = registers["take"], row.offset + row.bytes > unit.size
+    taken = begins & ~beyond
     m.d.comb += beats.eq(Mux(move, registers["beats"], 0))
     m.d.sync += [left.eq(left - beats), address.eq(address + (beats << 3))]
     with m.If(taken):
-        m.d.sync += [
-            left.eq((unit.i.payload.bytes + 7) >> 3),
-            address.eq(unit.base + unit.i.payload.offset),
-        ]
+        m.d.sync += [left.eq((row.bytes + 7) >> 3), address.eq(place)]
     moved = past(m, move, name="moved")
+    _check_next_burst(m, registers, left, address)
     length = Signal(10)
     m.d.comb += [
         length.eq(unit.o.payload.length + 1),
-        Assert((registers["left"] == left) & ((left == 0) | (registers["address"] == address))),
-        Assert((left == 0) | (address[:3] == 0)),
+        Assert(registers["active"] == (left != 0)),
+        Assert((left == 0) | ((registers["address"] == address) & (address[:3] == 0))),
+        Assert(begins == (registers["row_held"] & ((left == 0) | (move & (left == beats))))),
+        Assert(~registers["row_held"] | (registers["row_address"] == place)),
+        Assert(~registers["row_held"] | ((place[:3] == 0) & (row.bytes != 0))),
+        Assert(~registers["row_held"] | (registers["row_beats"] == (row.bytes + 7) >> 3)),
+        Assert(~registers["row_held"] | (registers["row_end"] == row.offset + row.bytes)),
         Assert(~move | ((beats != 0) & (beats <= left))),
-        Assert(~taken | (left == beats)),
         Assert(~moved | unit.o.valid),
         Assert(~moved | (unit.o.payload.address == past(m, address, name="address"))),
         Assert(~moved | (length == past(m, beats, name="beats"))),
         Assert(~unit.o.valid | (length <= BURST_BEATS)),
         Assert(~unit.o.valid | (unit.o.payload.address[:3] == 0)),
         Assert(~unit.o.valid | (unit.o.payload.address[:12] + (length << 3) <= AXI_PAGE_BYTES)),
-        Assert(
-            unit.outside
-            == (unit.i.valid & unit.i.ready & (unit.i.payload.offset + unit.i.payload.bytes > unit.size))
-        ),
+        Assert(unit.outside == (begins & beyond)),
     ]
+
+
+def _check_next_burst(m: Module, registers: dict[str, Signal], left: Signal, address: Signal) -> None:
+    """What the generator keeps of the burst after the next one: of a row of ``left`` beats from ``address`` on."""
+    beats, last = registers["beats"], registers["last"]
+    following, whole = Signal(32), Signal(10)
+    m.d.comb += [
+        following.eq(address + (beats << 3)),
+        whole.eq((AXI_PAGE_BYTES - following[:12]) >> 3),
+        Assert((left == 0) | (last == (left == beats))),
+        Assert((left == 0) | ((beats != 0) & (beats <= BURST_BEATS) & (beats <= left))),
+        Assert((left == 0) | (address[:12] + (beats << 3) <= AXI_PAGE_BYTES)),
+    ]
+    with m.If((left != 0) & ~last):
+        m.d.comb += [
+            Assert(registers["next_left"] == left - beats),
+            Assert(registers["next_place"] == following[3:7]),
+            Assert(registers["next_block"] == following[7:12]),
+            Assert(registers["next_longest"] == Mux(whole < BURST_BEATS, whole, BURST_BEATS)),
+        ]
 
 
 def _check_hold(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from vitreous.golden.machine.matmul import Finish
-from vitreous.golden.machine.memories import Memories, rows_of_words
+from vitreous.golden.machine.memories import Memories, refuse_overlap, rows_of_words
 from vitreous.golden.norm.constants import NormConstants
 from vitreous.golden.norm.norm import norm
 from vitreous.golden.ops.mean_tokens import mean_tokens
@@ -43,6 +43,10 @@ def start_norm(i: Instruction, memories: Memories, pc: int) -> Finish:
 
 def start_pool(i: Instruction, memories: Memories, pc: int) -> Finish:
     """Read the tokens and average them. The returned call writes lane 0 of words of R, and zero in the other lanes."""
+    refuse_overlap(
+        rows_of_words(i["r_base"], i["r_stride"], i["row_tiles"], i["channels"]),
+        i["o_base"] + np.arange(i["channels"]),
+    )
     rows = _rows(i, memories, pc)[: i["tokens"]]
     y = mean_tokens(rows, i["multiplier"], i["shift"], first=i["first"])
     words = i["o_base"] + np.arange(i["channels"])

@@ -3,7 +3,9 @@ into bursts."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from typing import NamedTuple
+
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -70,10 +72,23 @@ class RowWalker(wiring.Component):
         return m
 
 
+class _Next(NamedTuple):
+    """Registers of what follows the burst that is to be made now.
+
+    left : beats of its row. longest : the longest burst there. place, block : where it begins in its page, in beats
+    modulo the longest burst and in longest bursts.
+    """
+
+    left: Signal
+    longest: Signal
+    place: Signal
+    block: Signal
+
+
 class BurstGenerator(wiring.Component):
     """Rows -> bursts of whole beats, at most ``burst_beats``, that never cross 4 KiB, after a check against the window.
 
-    Latency: 2 cycles. Throughput: one burst a cycle. Back-pressure: holds its burst.
+    Latency: 3 cycles. Throughput: one burst a cycle, one row a cycle. Back-pressure: holds its burst and one row.
 
     Parameters
     ----------
@@ -82,56 +97,55 @@ class BurstGenerator(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(Row())).
+    i : In(stream.Signature(Row())), of at least one byte.
+    pc : In, of the instruction whose row is at ``i``.
     o : Out(stream.Signature(Burst())).
     base, size : In(32), the window in bytes; ``base`` is a multiple of the beat.
     halt : In(1), takes no more rows and makes no more bursts.
-    outside : Out(1), the row that is being taken ends beyond the window; it makes no burst.
+    outside : Out(1), the row whose turn it is ends beyond the window; it makes no burst. outside_pc : Out, its ``pc``.
+    inside : Out(1), it does not, and its bursts follow.
     busy : Out(1), a burst is still to come.
     """
 
+    ROW_LATENCY = 1
+    """From ``i`` to the register from which the bursts of a row are made."""
+    LATENCY = ROW_LATENCY + 2
+    """From ``i`` to ``o``."""
+
     def __init__(self, config: AcceleratorConfig, *, burst_beats: int) -> None:
-        self._beat_bytes = config.bus.beat_bytes
+        self._shift = exact_log2(config.bus.beat_bytes)
         most = min(BURST_MAXIMUM, AXI_PAGE_BYTES // config.bus.beat_bytes)
         self._burst_beats = power_of_two("Burst beats", burst_beats, most=most)
         super().__init__(
             {
                 "i": In(stream.Signature(Row())),
+                "pc": In(isa.PC_BITS),
                 "o": Out(stream.Signature(Burst())),
                 "base": In(ADDRESS_BITS),
                 "size": In(ADDRESS_BITS),
                 "halt": In(1),
                 "outside": Out(1),
+                "outside_pc": Out(isa.PC_BITS),
+                "inside": Out(1),
                 "busy": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        beat = self._beat_bytes
-        shift = beat.bit_length() - 1
-        left = Signal(BYTES_BITS - shift + 1)
+        active, last, move, take, beyond = (
+            Signal(name=name) for name in ("active", "last", "move", "take", "beyond")
+        )
+        beats = Signal(range(self._burst_beats + 1), reset_less=True)
         address = Signal(ADDRESS_BITS, reset_less=True)
-
-        # Beats of the next burst: what is left, the longest burst, what is left of the page. The last two are powers of
-        # two, so few bits are compared: only in the last `burst_beats` of a page does its end come first.
-        bits = exact_log2(self._burst_beats)
-        place, low = address[shift : shift + bits], left[: bits + 1]
-        longest = Signal(range(self._burst_beats + 1))
-        few, short, last = Signal(), Signal(), Signal()
-        beats = Signal.like(longest)
+        held, row_address, row_beats = self._build_row(m, take, beyond)
         m.d.comb += [
-            longest.eq(
-                Mux(address[shift + bits : _PAGE_BITS].all(), self._burst_beats - place, self._burst_beats)
-            ),
-            few.eq(~left[bits + 1 :].any()),
-            short.eq(few & (low < longest)),
-            last.eq(few & (low <= longest)),
-            beats.eq(Mux(short, low, longest)),
+            move.eq(active & (~self.o.valid | self.o.ready) & ~self.halt),
+            take.eq(held & (~active | (move & last)) & ~self.halt),
+            self.outside.eq(take & beyond),
+            self.inside.eq(take & ~beyond),
+            self.busy.eq(held | active | self.o.valid),
         ]
-
-        move = Signal()  # a burst goes to the output register
-        m.d.comb += move.eq((left != 0) & (~self.o.valid | self.o.ready) & ~self.halt)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(move):
@@ -139,19 +153,76 @@ class BurstGenerator(wiring.Component):
                 self.o.valid.eq(1),
                 self.o.payload.address.eq(address),
                 self.o.payload.length.eq(beats - 1),
-                address.eq(address + (beats << shift)),
-                left.eq(left - beats),
+                address.eq(address + (beats << self._shift)),
+                active.eq(~last),
+            ]
+        with m.If(take):
+            m.d.sync += [active.eq(~beyond), address.eq(row_address)]
+        self._build_length(m, move | take, active & ~last, (row_address, row_beats), beats, last)
+        return m
+
+    def _build_row(self, m: Module, take: Signal, beyond: Signal) -> tuple[Signal, Signal, Signal]:
+        """A row in registers, with its address, its beats, and its end, which is compared with the window. Returns
+        whether one is there, its address, its beats."""
+        held = Signal(name="row_held")
+        address = Signal(ADDRESS_BITS, name="row_address", reset_less=True)
+        beats = Signal(BYTES_BITS - self._shift + 1, name="row_beats", reset_less=True)
+        end = Signal(OFFSET_BITS + 1, name="row_end", reset_less=True)
+        m.d.comb += [
+            self.i.ready.eq((~held | take) & ~self.halt),
+            beyond.eq(end > self.size),
+        ]
+        with m.If(take):
+            m.d.sync += held.eq(0)
+        with m.If(self.i.valid & self.i.ready):
+            row = self.i.payload
+            m.d.sync += [
+                held.eq(1),
+                address.eq(self.base + row.offset),
+                beats.eq((row.bytes + (1 << self._shift) - 1) >> self._shift),
+                end.eq(row.offset + row.bytes),
+                self.outside_pc.eq(self.pc),
+            ]
+        return held, address, beats
+
+    def _build_length(
+        self,
+        m: Module,
+        step: Value,
+        follows: Value,
+        row: tuple[Signal, Signal],
+        beats: Signal,
+        last: Signal,
+    ) -> None:
+        """Beats of the next burst, in a register: what is left of the row, the longest burst, what is left of the page.
+        The last two are powers of two, so few bits are compared: only in the last ``burst_beats`` of a page does its end
+        come first. ``follows``: the burst is of the row that the one before was of."""
+        bits, width = exact_log2(self._burst_beats), _PAGE_BITS - self._shift
+        then = _Next(
+            left=Signal.like(row[1], name="next_left", reset_less=True),
+            longest=Signal.like(beats, name="next_longest", reset_less=True),
+            place=Signal(bits, name="next_place", reset_less=True),
+            block=Signal(width - bits, name="next_block", reset_less=True),
+        )
+        begin = row[0][self._shift : _PAGE_BITS]
+        here = _Next(*(Signal.like(register, name=register.name.removeprefix("next_")) for register in then))
+        first = (row[1], self._longest(begin[:bits], begin[bits:]), begin[:bits], begin[bits:])
+        for value, register, new in zip(here, then, first, strict=True):
+            m.d.comb += value.eq(Mux(follows, register, new))
+        few, low = Signal(name="few"), here.left[: bits + 1]
+        m.d.comb += few.eq(~here.left[bits + 1 :].any())
+        place, block = Signal(bits, name="following_place"), Signal(width - bits, name="following_block")
+        m.d.comb += [place.eq(Mux(here.block.all(), 0, here.place)), block.eq(here.block + 1)]
+        with m.If(step):
+            m.d.sync += [
+                beats.eq(Mux(few & (low < here.longest), low, here.longest)),
+                last.eq(few & (low <= here.longest)),
+                then.left.eq(here.left - here.longest),
+                then.place.eq(place),
+                then.block.eq(block),
+                then.longest.eq(self._longest(place, block)),
             ]
 
-        end, beyond = Signal(OFFSET_BITS + 1), Signal()
-        m.d.comb += [
-            self.i.ready.eq(((left == 0) | (move & last)) & ~self.halt),
-            end.eq(self.i.payload.offset + self.i.payload.bytes),
-            beyond.eq(end > self.size),
-            self.outside.eq(self.i.valid & self.i.ready & beyond),
-            self.busy.eq((left != 0) | self.o.valid),
-        ]
-        with m.If(self.i.valid & self.i.ready & ~beyond):
-            whole_beats = (self.i.payload.bytes + beat - 1) >> shift
-            m.d.sync += [left.eq(whole_beats), address.eq(self.base + self.i.payload.offset)]
-        return m
+    def _longest(self, place: Value, block: Value) -> Value:
+        """The longest burst from ``place`` of ``block`` of a page: its last block may have begun."""
+        return Mux(block.all(), self._burst_beats - place, self._burst_beats)

@@ -20,7 +20,7 @@ LENGTH_BITS = isa.PC_BITS + 1
 class Fetch(wiring.Component):
     """Reads ``length`` instructions from byte ``offset`` of the read window.
 
-    Latency: 4 cycles from ``start`` to the first burst, 2 from an instruction's last beat to its command.
+    Latency: 5 cycles from ``start`` to the first burst, 2 from an instruction's last beat to its command.
     Throughput: one instruction in ``32 / beat bytes`` cycles. Back-pressure: holds its command; asks only for
     beats that it has room for, so that it never blocks the read channel.
 
@@ -32,6 +32,7 @@ class Fetch(wiring.Component):
     -------
     start : In(1), begin; once after a reset.
     base, size, offset : In(32). length : In(17).
+    wraps : In(1), a window ends beyond the address space; then nothing is fetched.
     bus : Out(ReadClient(data_bits)).
     o : Out(stream.Signature(Command())).
     finished : Out(1), all instructions have been taken.
@@ -39,7 +40,7 @@ class Fetch(wiring.Component):
     drained : Out(1), no burst is outstanding.
     events : Out({"beat"}).
 
-    Raises (as ``error``): WINDOW (pc: the first instruction that is not wholly in the window), BUS_READ.
+    Raises (as ``error``): WINDOW (pc: the first instruction that is not wholly in the window; 0 where ``wraps``), BUS_READ.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -51,6 +52,7 @@ class Fetch(wiring.Component):
                 "size": In(ADDRESS_BITS),
                 "offset": In(ADDRESS_BITS),
                 "length": In(LENGTH_BITS),
+                "wraps": In(1),
                 "bus": Out(ReadClient(config.bus.data_bits)),
                 "o": Out(stream.Signature(Command())),
                 "finished": Out(1),
@@ -75,7 +77,7 @@ class Fetch(wiring.Component):
             m.d.sync += failed.eq(1)
 
         per_instruction = isa.INSTRUCTION_BYTES // config.bus.beat_bytes
-        with m.If(self.start & (self.length != 0)):
+        with m.If(self.start & (self.length != 0) & ~self.wraps):
             m.d.sync += pending.eq(1)
         with m.If(pending & bursts.i.ready):
             m.d.sync += pending.eq(0)
@@ -90,10 +92,14 @@ class Fetch(wiring.Component):
         self._build_bus(m, bursts, beats, stop)
         bad_beat = self._build_gather(m, beats, per_instruction, stop)
         m.d.comb += [
-            self.error.valid.eq(bursts.outside | bad_beat),
+            self.error.valid.eq(bursts.outside | bad_beat | (self.start & self.wraps)),
             self.error.code.eq(ErrorCode.WINDOW),
             self.error.pc.eq(
-                Mux(self.size > self.offset, (self.size - self.offset) // isa.INSTRUCTION_BYTES, 0)
+                Mux(
+                    (self.size > self.offset) & ~self.wraps,
+                    (self.size - self.offset) // isa.INSTRUCTION_BYTES,
+                    0,
+                )
             ),
         ]
         with m.If(bad_beat):

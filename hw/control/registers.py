@@ -26,7 +26,8 @@ class Status(data.StructLayout):
 
 class Registers(wiring.Component):
     """Host access: 32-bit words, byte strobes on writes, responses always OKAY. Address and data of a write may come in
-    any order; each request channel has a register of its own, so that no path leads through the port.
+    any order; each request channel has a register of its own, so that no path leads through the port. While the
+    machine is busy, windows, offset, length and limit keep their values: writes to them are ignored.
 
     Latency: 2 cycles. Throughput: one access in 2 cycles. Back-pressure: AXI4-Lite handshakes; while an answer waits,
     one more request is taken. An address without a register reads 0 and ignores writes. READ_BASE, WRITE_BASE and
@@ -124,9 +125,10 @@ class Registers(wiring.Component):
                 for register, target in (plain | aligned).items():
                     with m.Case(register >> 2):
                         low = _ALIGN_BITS if register in aligned else 0
+                        open_ = 1 if register is Register.INTERRUPT_ENABLE else ~self.status.busy
                         for byte in range((len(target) + 7) // 8):
                             bits = slice(max(8 * byte, low), min(8 * byte + 8, len(target)))
-                            with m.If(wstrb[byte]):
+                            with m.If(wstrb[byte] & open_):
                                 m.d.sync += target[bits].eq(wdata[bits])
                 with m.Case(Register.CONTROL >> 2):
                     for pulse, mask in zip(control, commands, strict=True):

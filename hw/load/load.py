@@ -10,7 +10,7 @@ instructions later, writes what arrives. So the latency of DRAM is paid once and
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import fifo, wiring
 
 from vitreous.hw import checks
@@ -32,7 +32,7 @@ BEAT_QUEUE = 8
 class LoadUnit(TransferUnit):
     """DRAM -> X, W, R, P.
 
-    Latency: 5 cycles from a command to its first burst, 2 from a beat to the write that it completes.
+    Latency: 6 cycles from a command to its first burst, 3 from a beat to the write that it completes.
     Throughput: one beat a cycle where a word is a beat or more, else one word a cycle; patches see
     ``PatchUnfolder``. Back-pressure: waits for bus and ports.
 
@@ -71,17 +71,22 @@ class LoadUnit(TransferUnit):
         m.submodules.back = back = LoadBack(config)
         failed, stop = Signal(), Signal()
         self._build_stop(m, stop, failed)
+        left_window = Signal()  # a row of the command `left_pc` is outside: nothing more is asked for
+        left_pc = Signal(isa.PC_BITS, reset_less=True)
+        with m.If(bursts.outside):
+            m.d.sync += [left_window.eq(1), left_pc.eq(bursts.outside_pc)]
 
         wiring.connect(m, wiring.flipped(self.i), front.i)
         wiring.connect(m, front.row, bursts.i)
         for memory in ("xo", "wo", "ro", "po"):
             wiring.connect(m, getattr(back, memory), wiring.flipped(getattr(self, memory)))
         m.d.comb += [
-            front.halt.eq(stop),
-            bursts.halt.eq(stop),
+            front.halt.eq(stop | left_window),
+            bursts.halt.eq(stop | left_window),
             back.halt.eq(stop),
             bursts.base.eq(self.base),
             bursts.size.eq(self.size),
+            bursts.pc.eq(front.pc),
             pending.w_data.eq(front.o.payload),
             pending.w_en.eq(front.o.valid),
             front.o.ready.eq(pending.w_rdy),
@@ -94,13 +99,14 @@ class LoadUnit(TransferUnit):
             self.done.eq(back.done),
             self.busy.eq(front.busy | pending.r_rdy | back.busy),
         ]
-        self._build_bus(m, bursts, beats, stop)
-        self._build_error(m, front, bursts, back)
+        quiet = self._build_bus(m, bursts, beats, stop)
+        outside = left_window & quiet & back.starved & (back.pc == left_pc)
+        self._build_error(m, front, back, outside, ~pending.r_rdy & ~back.busy)
         return m
 
-    def _build_bus(self, m: Module, bursts: BurstGenerator, beats: fifo.SyncFIFO, stop: Signal) -> None:
+    def _build_bus(self, m: Module, bursts: BurstGenerator, beats: fifo.SyncFIFO, stop: Signal) -> Value:
         """Bursts go out while fewer than ``outstanding_reads`` are unanswered; once stopped, beats are taken
-        and dropped."""
+        and dropped. Returns: every beat that was asked for has been taken by the back half."""
         limit = self._config.bus.outstanding_reads
         outstanding = Signal(range(limit + 1))
         go = (outstanding != limit) & ~stop
@@ -117,14 +123,16 @@ class LoadUnit(TransferUnit):
         asked = self.bus.burst.valid & self.bus.burst.ready
         answered = self.events.beat & self.bus.beat.payload.last
         m.d.sync += outstanding.eq(outstanding + asked - answered)
+        return (outstanding == 0) & ~bursts.o.valid & ~beats.r_rdy
 
-    def _build_error(self, m: Module, front: LoadFront, bursts: BurstGenerator, back: LoadBack) -> None:
-        """The back half works on the older instruction, so its error wins."""
+    def _build_error(self, m: Module, front: LoadFront, back: LoadBack, outside: Value, alone: Value) -> None:
+        """The oldest error wins, so the front's waits until the back has done all that is before it: the rows before one
+        that is ``outside``; older commands, so that the front's command is ``alone``."""
         causes = (
             (back.bad_read, ErrorCode.BUS_READ, back.pc),
-            (back.bad_address, ErrorCode.ADDRESS, back.pc),
-            (bursts.outside, ErrorCode.WINDOW, front.pc),
-            (front.misaligned, ErrorCode.ALIGNMENT, front.pc),
-            (front.illegal, ErrorCode.ILLEGAL_FIELD, front.pc),
+            (back.bad_address, ErrorCode.ADDRESS, back.write_pc),
+            (outside, ErrorCode.WINDOW, back.pc),
+            (front.misaligned & alone, ErrorCode.ALIGNMENT, front.pc),
+            (front.illegal & alone, ErrorCode.ILLEGAL_FIELD, front.pc),
         )
         report_first(m, self.error, causes)

@@ -1,7 +1,7 @@
-"""The processing element of the array: a V-deep dot product, its accumulator and the accumulator's shadow.
+"""The processing element of the array: V products, the accumulator of their sums and the accumulator's shadow.
 
 Stages (cycle 1 has the operands, from the array's registers; its flags come later, with what they are about):
-    2  dot product, 16 + log2 V bits
+    2  products, 16 bits: a multiplier takes as long as all additions, and has a register of its own in a DSP block
     3  accumulator, 32 bits: ``load`` forgets what was there
     4  shadow, if the word was the last of its tile
 """
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 
 from vitreous.hw.checks import positive
+from vitreous.hw.matrix.mult18x18d import registered_product
 from vitreous.spec.numbers import ACCUMULATOR_BITS
 
 
@@ -58,16 +59,20 @@ class ProcessingElement:
         """Products in a cycle."""
         return self._depth
 
-    def build(self, m: Module, a: Sequence[Value], b: Sequence[Value], flags: Flags, *, name: str) -> Signal:
-        """One element in ``m``, its registers named ``dot_name`` and so on, from V signed bytes each. Returns the
+    def build(
+        self, m: Module, a: Sequence[Value], b: Sequence[Value], flags: Flags, *, name: str, platform: object
+    ) -> Signal:
+        """One element in ``m``, its registers named ``acc_name`` and so on, from V signed bytes each. Returns the
         shadow: the sum of the tile before; the caller proves that no sum needs more than 32 bits."""
-        products = [x * y for x, y in zip(a, b, strict=True)]
-        dot = Signal(signed(15 + self.depth.bit_length()), name=f"dot_{name}", reset_less=True)
+        products = [
+            registered_product(m, x, y, name=f"product_{name}_{v}", platform=platform)
+            for v, (x, y) in enumerate(zip(a, b, strict=True))
+        ]
+        dot = reduce(add, products)
         acc = Signal(signed(ACCUMULATOR_BITS), name=f"acc_{name}", reset_less=True)
         shadow = Signal(signed(ACCUMULATOR_BITS), name=f"shadow_{name}", reset_less=True)
         # Each choice inside its register's expression: one condition around all simulates 2.6 times slower.
         m.d.sync += [
-            dot.eq(reduce(add, products)),
             acc.eq(Mux(flags.take, dot + Mux(flags.load, 0, acc), acc)),
             shadow.eq(Mux(flags.copy, acc, shadow)),
         ]

@@ -5,9 +5,8 @@ contract in words.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
-from amaranth.hdl import Module, Shape, Value, ValueLike, signed, unsigned
+from amaranth.hdl import Module, Shape, ValueLike, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -64,13 +63,6 @@ def unit_members(events: Iterable[str]) -> dict[str, wiring.Member]:
     }
 
 
-class Fault(NamedTuple):
-    """An access beyond the end of a memory, and the program counter of its instruction."""
-
-    condition: Value
-    pc: Value
-
-
 def report_first(
     m: Module, report: data.View, causes: Iterable[tuple[ValueLike, isa.ErrorCode, ValueLike]]
 ) -> None:
@@ -102,8 +94,8 @@ class ReadPort(wiring.Signature):
 
 
 class WritePort(wiring.Signature):
-    """A client's write port. The word is written at the clock edge that ends a cycle with ``valid & ready &
-    ~fault``.
+    """A client's write port. The word is written one cycle after the clock edge that ends a cycle with ``valid &
+    ready & ~fault``.
 
     ``mask`` (where ``masked``) has one bit for each byte.
     """

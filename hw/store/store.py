@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, fifo, wiring
 
 from vitreous.hw import checks
@@ -14,6 +14,7 @@ from vitreous.hw.axi.gearbox import WordsToBeats
 from vitreous.hw.axi.transfer_unit import TransferUnit
 from vitreous.hw.memory.ports import Command, ReadPort, instruction_layout, report_first
 from vitreous.hw.store.store_words import SOURCES, WordReader
+from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Memory, Opcode, Queue, check_queue
 from vitreous.spec.layout import word_bytes
@@ -44,7 +45,7 @@ def _build_register(m: Module, valid: Signal, ready: Value, load: Value, fields:
 class StoreUnit(TransferUnit):
     """X, W, R -> DRAM.
 
-    Latency: 5 cycles from a command to its first address, 4 to its first data beat. Throughput: one beat a
+    Latency: 6 cycles from a command to its first address, 4 to its first data beat. Throughput: one beat a
     cycle where a word is a beat or more, else one word a cycle; the next command is taken after the last
     response of the previous one. Back-pressure: waits for bus and memory ports.
 
@@ -85,10 +86,11 @@ class StoreUnit(TransferUnit):
         wiring.connect(m, words.o, gearbox.i)
         for memory in ("x", "w", "r"):
             wiring.connect(m, getattr(words, memory), wiring.flipped(getattr(self, memory)))
+        left_window, checked = self._build_rows(m, steps, bursts, words)
         m.d.comb += [
             bursts.base.eq(self.base),
             bursts.size.eq(self.size),
-            bursts.halt.eq(stop),
+            bursts.halt.eq(stop | left_window),
             words.halt.eq(stop),
             gearbox.memory.eq(fields.memory),
         ]
@@ -98,18 +100,31 @@ class StoreUnit(TransferUnit):
         self._build_walks(m, command, steps, rows, words)
         # Every burst that was asked for has its response, so every beat and word is through.
         finished = Signal()
-        m.d.comb += finished.eq(rows.i.ready & ~bursts.busy & (outstanding == 0) & ~stop)
+        m.d.comb += finished.eq(rows.i.ready & ~bursts.busy & (outstanding == 0) & ~stop & ~left_window)
         illegal, misaligned = self._build_sequence(m, command, steps, finished)
         pc = command.pc
         causes = (
             (self.bus.bvalid & self.bus.bresp[1] & ~stop, ErrorCode.BUS_WRITE, pc),
-            (words.bad_address, ErrorCode.ADDRESS, pc),
-            (bursts.outside, ErrorCode.WINDOW, pc),
+            (words.bad_address & checked, ErrorCode.ADDRESS, pc),
+            (left_window & ~checked, ErrorCode.WINDOW, pc),
             (misaligned, ErrorCode.ALIGNMENT, pc),
             (illegal, ErrorCode.ILLEGAL_FIELD, pc),
         )
         report_first(m, self.error, causes)
         return m
+
+    def _build_rows(
+        self, m: Module, steps: Steps, bursts: BurstGenerator, words: WordReader
+    ) -> tuple[Signal, Signal]:
+        """Errors come in the order of rows, however far the two walks are apart. Returns: a row was outside the window,
+        which is an error when the words before it are read; the row whose words are read lies in the window."""
+        left_window, checked = Signal(), Signal()
+        ahead = Signal(signed(isa.ADDRESS_BITS + 2))  # rows in the window less rows read
+        m.d.comb += checked.eq(ahead > 0)
+        with m.If(bursts.outside):
+            m.d.sync += left_window.eq(1)
+        m.d.sync += ahead.eq(Mux(steps.start, 0, ahead + bursts.inside - words.row_read))
+        return left_window, checked
 
     def _build_walks(
         self, m: Module, command: data.View[Command], steps: Steps, rows: RowWalker, words: WordReader

@@ -30,7 +30,7 @@ class WordReader(wiring.Component):
     o : Out(stream.Signature(Word(widest))).
     x, w, r : Out(ReadPort).
     halt : In(1), no more reads.
-    bad_address : Out(1), the address is beyond the end; nothing is read.
+    bad_address : Out(1), the address is beyond the end; nothing is read. row_read : Out(1), the last word of a row is.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -45,6 +45,7 @@ class WordReader(wiring.Component):
                 "r": Out(ReadPort(8 * config.residual_word_bytes)),
                 "halt": In(1),
                 "bad_address": Out(1),
+                "row_read": Out(1),
             }
         )
 
@@ -61,6 +62,7 @@ class WordReader(wiring.Component):
             valid.eq((rows_left != 0) & (queue.level + reading < _QUEUE) & ~self.halt),
             granted.eq(valid & ready & ~fault),
             self.bad_address.eq(valid & ready & fault),
+            self.row_read.eq(granted & (words_left == 1)),
             self.i.ready.eq(rows_left == 0),
             self.o.valid.eq(queue.r_rdy),
             self.o.payload.eq(queue.r_data),

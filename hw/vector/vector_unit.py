@@ -18,6 +18,7 @@ from vitreous.hw import checks
 from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, ReadPort, WritePort, instruction_layout, unit_members
 from vitreous.hw.norm.interface import NormPass
 from vitreous.hw.vector.pipeline import VARIANTS, NormPipeline, NormTag, NormTask, norm_latency
+from vitreous.hw.vector.sequence import VectorSequence
 from vitreous.hw.vector.shifts import WORD_BITS, ChannelShifts
 from vitreous.hw.vector.words import NormWords
 from vitreous.spec.config import AcceleratorConfig
@@ -82,20 +83,6 @@ class Flow(NamedTuple):
     fire: Signal
 
 
-class Sequence(NamedTuple):
-    """What the state machine says.
-
-    passes : the pass that is on. begin : an instruction begins, and is checked. begin_tile : the first pass of a tile
-    begins in the next cycle. illegal : it must not be executed. active : there is one.
-    """
-
-    passes: data.View[NormPass]
-    begin: Signal
-    begin_tile: Signal
-    illegal: Signal
-    active: Signal
-
-
 class VectorUnit(wiring.Component):
     """Layer norm and RMS norm of tiles (R to X) and the mean over tokens (R to R).
 
@@ -150,12 +137,12 @@ class VectorUnit(wiring.Component):
         )
         m.submodules.words = words = NormWords(self.config)
         m.submodules.shifts = shifts = ChannelShifts()
-        sequence = self._build_sequence(m, task, walk, flow, pipeline, words)
+        sequence = self._build_sequence(m, task, walk, flow, pipeline.done, words.empty)
         tag = self._build_reads(m, task, walk, sequence.passes, flow)
         self._build_shifts(m, shifts, task, walk, sequence, tag, flow)
         self._build_pipeline(m, pipeline, words, task, sequence, tag, flow.fire)
         self._build_words(m, words, task, sequence.passes, tag, flow, ~task.shifted | shifts.ready)
-        self._build_error(m, task, sequence.illegal, shifts.fault | words.fault, flow.stop)
+        self._build_error(m, task, sequence.refused, shifts.fault | words.fault, flow.stop)
         return m
 
     def _build_sequence(
@@ -164,67 +151,31 @@ class VectorUnit(wiring.Component):
         task: data.View[NormTask],
         walk: Walk,
         flow: Flow,
-        pipeline: NormPipeline,
-        words: NormWords,
-    ) -> Sequence:
-        """Which pass is on; a pass ends with the read of its last column."""
-        passes = Signal(NormPass(mean=self._has_mean), name="pass")
-        sequence = Sequence(
-            passes=passes, begin=Signal(), begin_tile=Signal(), illegal=Signal(), active=Signal()
-        )
-        illegal, stop, room = sequence.illegal, flow.stop, flow.room
-        with m.FSM() as states:
-            with m.State("IDLE"):
-                m.d.comb += self.i.ready.eq(~stop)
-                with m.If(self.i.valid & ~stop):
-                    self._accept(m, task, walk)
-                    m.next = "CHECK"
-            with m.State("CHECK"):
-                m.d.comb += illegal.eq(self._wrong(task))
-                m.d.comb += sequence.begin.eq(1)
-                with m.If(~illegal):
-                    m.d.comb += sequence.begin_tile.eq(1)
-                    self._begin_tile(m, task)
-                    with m.If(task.pool):
-                        m.next = "POOL"
-            if self._has_mean:
-                with m.State("MEAN"):
-                    m.d.comb += [passes.mean.eq(1), self.r.valid.eq(~stop)]
-                    with m.If(flow.fire & walk.last_channel):
-                        m.next = "CENTRE"
-                with m.State("CENTRE"), m.If(pipeline.done):
-                    m.next = "STATISTICS"
-            with m.State("STATISTICS"):
-                m.d.comb += [passes.statistics.eq(1), self.r.valid.eq(~stop)]
-                with m.If(flow.fire & walk.last_channel):
-                    m.next = "SCALE"
-            with m.State("SCALE"), m.If(pipeline.done):
-                m.next = "NORMALIZE"
-            with m.State("NORMALIZE"):
-                m.d.comb += [passes.normalize.eq(1), self.r.valid.eq(room & ~stop)]
-                with m.If(flow.fire & walk.last_channel):
-                    m.d.comb += sequence.begin_tile.eq(~walk.last_tile)
-                    self._begin_tile(m, task)
-                    with m.If(walk.last_tile):
-                        m.next = "FLUSH"
-            with m.State("POOL"):
-                m.d.comb += [passes.pool.eq(1), self.r.valid.eq(room & ~stop)]
-                with m.If(flow.fire & walk.last_channel & walk.last_tile):
-                    m.next = "FLUSH"
-            with m.State("FLUSH"):
-                m.d.comb += self.done.eq(words.empty & ~stop)
-                with m.If(self.done):
-                    m.next = "IDLE"
-        active = sequence.active
-        m.d.comb += [active.eq(~states.ongoing("IDLE")), self.busy.eq(active & ~stop)]
+        finished: Value,
+        empty: Value,
+    ) -> VectorSequence:
+        """Which pass is on; an instruction is kept in the cycle in which it is taken."""
+        m.submodules.sequence = sequence = VectorSequence(has_mean=self._has_mean)
+        m.d.comb += [
+            sequence.valid.eq(self.i.valid),
+            sequence.pool.eq(task.pool),
+            sequence.centred.eq(task.centred),
+            sequence.illegal.eq(self._wrong(task)),
+            sequence.stop.eq(flow.stop),
+            sequence.room.eq(flow.room),
+            sequence.fire.eq(flow.fire),
+            sequence.last_channel.eq(walk.last_channel),
+            sequence.last_tile.eq(walk.last_tile),
+            sequence.finished.eq(finished),
+            sequence.empty.eq(empty),
+            self.i.ready.eq(sequence.accept),
+            self.r.valid.eq(sequence.read),
+            self.busy.eq(sequence.active & ~flow.stop),
+            self.done.eq(sequence.done),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            self._accept(m, task, walk)
         return sequence
-
-    def _begin_tile(self, m: Module, task: data.View[NormTask]) -> None:
-        """The first pass of a tile is that for the mean where the variant has one and the norm is centred."""
-        m.next = "STATISTICS"
-        if self._has_mean:
-            with m.If(task.centred):
-                m.next = "MEAN"
 
     def _accept(self, m: Module, task: data.View[NormTask], walk: Walk) -> None:
         """Keep what is needed of the instruction; its two forms agree up to ``row_tiles``."""
@@ -313,7 +264,7 @@ class VectorUnit(wiring.Component):
         shifts: ChannelShifts,
         task: data.View[NormTask],
         walk: Walk,
-        sequence: Sequence,
+        sequence: VectorSequence,
         tag: data.View[NormTag],
         flow: Flow,
     ) -> None:
@@ -336,7 +287,7 @@ class VectorUnit(wiring.Component):
         pipeline: NormPipeline,
         words: NormWords,
         task: data.View[NormTask],
-        sequence: Sequence,
+        sequence: VectorSequence,
         tag: data.View[NormTag],
         fire: Value,
     ) -> None:

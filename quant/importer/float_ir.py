@@ -171,7 +171,7 @@ class Part(Source):
 
 @dataclass(eq=False, kw_only=True)
 class Ending(Source):
-    """``function`` (softmax, log_softmax, argmax) of ``operand``, the logits: dropped where it is the output."""
+    """``function`` of ``operand``, the logits (softmax, log_softmax, argmax, max, topk): dropped at the output."""
 
     operand: Any
     function: str

@@ -286,6 +286,8 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "log_softmax": results.log_softmax,
     "_log_softmax": results.log_softmax,
     "argmax": results.argmax,
+    "max": results.maximum,
+    "topk": results.topk,
     "scaled_dot_product_attention": _attention,
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
     "gelu": _gelu,

@@ -21,6 +21,7 @@ from cocotb_tools.runner import VerilatorControlFile, get_runner
 from vitreous.sim.dram import LEAST_BITS
 from vitreous.sim.errors import SimulationError
 from vitreous.sim.run import toolchain
+from vitreous.sim.run.state import exposed
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
 from vitreous.spec.folders import SIMULATORS, can_write
@@ -44,6 +45,8 @@ PORTS = (
     "write_base",
     "write_size",
     "violations",
+    "outside",
+    "restart",
 )
 """The signals of ``bench.sv`` that Python touches; no other signal is public (that costs up to ten times the
 speed).
@@ -141,6 +144,29 @@ def build(
     )
 
 
+def build_exposed(
+    config: AcceleratorConfig, *, root: str | Path = SIMULATORS, memory_bits: int = LEAST_BITS
+) -> Build:
+    """As ``build``, but every register and memory of the accelerator may be read and written by Python, by the paths
+    of ``sim.run.state.elements(verilog, "accelerator")`` of its ``accelerator.v``. Half as fast."""
+
+    def compile_(folder: Path, verilog: Path) -> None:
+        source = folder / "exposed.v"
+        source.write_text(exposed(verilog.read_text()))
+        _compile(
+            folder,
+            sources=[source, Path(__file__).absolute().parent / "bench.sv"],
+            top=TOP,
+            ports=PORTS,
+            parameters=_parameters(config, memory_bits),
+            build_args=toolchain.verilator_build_args(),
+            defines={"PULSE_CLOCK": 1},
+        )
+
+    key = cache_key(config, "exposed", source_digest("sim/run/state.py"), memory_bits)
+    return _cached(config, root, f"{config.name}-exposed-{key}", compile_)
+
+
 def _parameters(config: AcceleratorConfig, memory_bits: int) -> dict[str, object]:
     """Of ``bench.sv``."""
     return {"DATA_BITS": config.bus.data_bits, "MEMORY_BITS": memory_bits}
@@ -181,9 +207,6 @@ def _compile_icarus(folder: Path, sources: list[Path], top: str, parameters: Map
             build_dir=folder,
             parameters=parameters,
             timescale=("1ns", "1ps"),
-            # The runner says -g2012, where registers get their first value before `always @*` listens: a block
-            # whose inputs never change then keeps x on its outputs. The last of two -g counts.
-            build_args=["-g2005"],
             log_file=log,
         ),
     )
@@ -224,10 +247,17 @@ def build_ports(config: AcceleratorConfig, *, root: str | Path = SIMULATORS) -> 
 
 
 def build_bench(
-    name: str, verilog: str, bench: Path, *, top: str, ports: Iterable[str], root: str | Path = SIMULATORS
+    name: str,
+    verilog: str,
+    bench: Path,
+    *,
+    top: str,
+    ports: Iterable[str],
+    parameters: Mapping[str, object] | None = None,
+    root: str | Path = SIMULATORS,
 ) -> Build:
     """The fast simulation of any Verilog text under a bench of its own with its own clock; ``ports`` of ``top`` are
-    public. Cached by the text, the bench and the tools.
+    public. Cached by the text, the bench, its ``parameters`` and the tools.
 
     Raises as ``build`` does.
     """
@@ -236,10 +266,17 @@ def build_bench(
         source = folder / f"{name}.v"
         source.write_text(verilog)
         _compile(
-            folder, sources=[source, bench], top=top, ports=ports, build_args=toolchain.verilator_build_args()
+            folder,
+            sources=[source, bench],
+            top=top,
+            ports=ports,
+            parameters=parameters,
+            build_args=toolchain.verilator_build_args(),
         )
 
-    return _once(Path(root).absolute() / f"{name}-{_digest(verilog.encode(), bench.read_bytes())}", make)
+    options = (dict(parameters),) if parameters else ()
+    digest = _digest(verilog.encode(), bench.read_bytes(), options=options)
+    return _once(Path(root).absolute() / f"{name}-{digest}", make)
 
 
 def build_text(

@@ -28,6 +28,7 @@ def machine(data_bits: int = 64, **options: Any) -> Machine:
     return m
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data_bits", [64, *(pytest.param(bits, marks=pytest.mark.slow) for bits in (128, 256))]
 )

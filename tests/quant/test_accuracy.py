@@ -35,6 +35,7 @@ def output_error(graph: Graph, model: nn.Module, pixels: torch.Tensor) -> float:
     return float(np.linalg.norm(found.reshape(exact.shape) - exact) / np.linalg.norm(exact))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tokens", "seed"), [(17, 0), pytest.param(65, 0, marks=pytest.mark.slow)])
 def test_a_network_with_heavy_tails(tokens: int, seed: int) -> None:
     what = Heavy(tokens=tokens, seed=seed)
@@ -90,6 +91,7 @@ def test_a_reparameterized_network_is_the_same(changes: list[str] | str) -> None
     assert output_error(graph, model, pixels) < 0.025, "min-max alone, in canonical form"
 
 
+@pytest.mark.slow
 def test_hidden_units_of_relu_are_balanced() -> None:
     sizes = {"image_size": 16, "patch_size": 4, "in_channels": 1, "dim": 16, "depth": 1, "heads": 2}
     config = ViTConfig(**sizes, num_classes=4, activation="relu")  # type: ignore[arg-type]
@@ -172,8 +174,19 @@ def branches_beyond(model: VisionTransformer) -> None:
     model.blocks[0].attn.proj.bias -= 3e3  # type: ignore[operator]
 
 
+def queries_against_keys(model: VisionTransformer) -> None:
+    factors, qkv = torch.tensor([100.0, 1.0, 1.0, 1.0] * 4), model.blocks[0].attn.qkv  # type: ignore[union-attr]
+    for value in (qkv.weight.T, qkv.bias):  # type: ignore[union-attr, operator]
+        value[..., :16].mul_(factors), value[..., 16:32].div_(factors)  # type: ignore[index]
+
+
+@pytest.mark.alike(2)
 @pytest.mark.parametrize(
-    "change", [hidden_beyond, scores_beyond, keys_beyond, values_beyond, stream_beyond, branches_beyond]
+    "change",
+    [
+        *(hidden_beyond, scores_beyond, keys_beyond, values_beyond, stream_beyond, branches_beyond),
+        queries_against_keys,
+    ],
 )
 def test_what_a_function_cannot_see_costs_nothing(change: object) -> None:
     model, pixels = small(), torch.randn(64, 1, 16, 16, generator=torch.Generator().manual_seed(1))

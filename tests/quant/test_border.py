@@ -80,6 +80,7 @@ QUICK = {
 }
 
 
+@pytest.mark.alike(3)
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SHAPES]
 )
@@ -220,6 +221,7 @@ def test_zero_points(scheme: QuantScheme) -> None:
     assert_border(graph, calibrated.encoder, pixels[:4], 22)
 
 
+@pytest.mark.slow
 def test_determinism_and_storage(tmp_path: Any) -> None:
     """Two runs give the same files, byte for byte; what is read back computes the same."""
     shape = Shape()

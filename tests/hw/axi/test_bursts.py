@@ -84,7 +84,7 @@ def test_one_burst_a_cycle() -> None:
         ctx.set(dut.o.ready, 1)
         ctx.set(dut.i.payload.bytes, 32)
         ctx.set(dut.i.valid, 1)
-        await ctx.tick().repeat(2)
+        await ctx.tick().repeat(BurstGenerator.LATENCY)
         for _ in range(20):
             assert ctx.get(dut.o.valid & dut.i.ready)
             await ctx.tick()
@@ -112,9 +112,14 @@ def test_window(offset: int, size: int, outside: bool) -> None:
         ctx.set(dut.i.payload.offset, offset)
         ctx.set(dut.i.payload.bytes, size)
         ctx.set(dut.i.valid, 1)
-        assert ctx.get(dut.outside) == outside
-        await ctx.tick()
+        ctx.set(dut.pc, 77)
+        assert not ctx.get(dut.outside)
+        await ctx.tick().repeat(BurstGenerator.ROW_LATENCY)
         ctx.set(dut.i.valid, 0)
+        ctx.set(dut.pc, 78)
+        assert ctx.get(dut.outside) == outside
+        assert ctx.get(dut.outside_pc) == 77
+        await ctx.tick()
         assert ctx.get(dut.busy) != outside
         await ctx.tick()
         assert ctx.get(dut.o.valid) != outside
@@ -129,7 +134,7 @@ def test_halt_makes_no_new_burst() -> None:
         ctx.set(dut.size, SIZE)
         ctx.set(dut.i.payload.bytes, 4096)
         ctx.set(dut.i.valid, 1)
-        await ctx.tick().repeat(2)
+        await ctx.tick().repeat(BurstGenerator.LATENCY)
         assert ctx.get(dut.o.valid)
         ctx.set(dut.halt, 1)
         ctx.set(dut.o.ready, 1)

@@ -88,6 +88,7 @@ class Bench:
         ]
 
 
+@pytest.mark.alike(1)
 @pytest.mark.parametrize("data_bits", [64, 128, 256])
 @pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
 def test_program_in_order(data_bits: int, stall: float) -> None:

@@ -99,6 +99,7 @@ def random_program(config: AcceleratorConfig, rng: random.Random, count: int) ->
     return program
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("data_bits", [64, 128, 256])
 @pytest.mark.parametrize(
     ("lanes", "depth"),

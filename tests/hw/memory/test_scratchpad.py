@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
 from amaranth.sim import Simulator
 
 from vitreous.hw.memory.scratchpad import Scratchpad
@@ -13,6 +14,7 @@ WIDTH, DEPTH = 32, 12
 READS, WRITES = ("first", "second", "third"), ("first", "second")
 
 
+@pytest.mark.slow
 def test_random_accesses_against_a_model() -> None:
     dut = Scratchpad(width=WIDTH, depth=DEPTH, reads=READS, writes=WRITES, masked=("second",))
     rng = random.Random(3)

@@ -45,6 +45,7 @@ def taken(graph: Graph) -> list[int]:
     return [node.integer("probability_bits") for node in graph if node.op is Op.SOFTMAX]
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("variant", ["base2", "online", "ibert"])
 @pytest.mark.parametrize("bits", [8, 16])
 def test_probabilities_are_those_that_the_context_is_made_of(variant: str, bits: int) -> None:
@@ -129,6 +130,7 @@ def test_each_layer_gets_what_it_needs(tmp_path: Any) -> None:
     assert dtypes == ["int16", "int8"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [8, 16])
 def test_a_width_for_all_layers(bits: int) -> None:
     graph = quantize(sharpened(6.0), images(TALL, 2), name="v", scheme=QuantScheme(probability_bits=bits))
@@ -136,6 +138,7 @@ def test_a_width_for_all_layers(bits: int) -> None:
     assert [layer["needed"] for layer in graph.notes["attention"]["layers"]] == [16, 8]
 
 
+@pytest.mark.slow
 def test_an_accelerator_of_one_plane() -> None:
     narrow = SoftmaxConfig(probability_bits=8)
     graph = quantize(sharpened(6.0), images(TALL, 2), name="v", softmax=narrow)

@@ -147,7 +147,7 @@ def test_cache_key_follows_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None
     names = {name for name, _ in source_files(*builds._SOURCES)}
     assert {
         "hw/matrix/matrix.py",
-        "hw/verilog.py",
+        "hw/verilog/verilog.py",
         "spec/isa.py",
         "spec/tables.py",
         "sim/run/bench.sv",

@@ -53,6 +53,7 @@ def shaped(seed: int) -> tuple[Graph, AcceleratorConfig]:
     return random_vit_graph(seed, **sizes), load_accelerator(BASES[seed % len(BASES)])
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("seed", range(24))
 def test_the_result_compiles_and_a_step_less_of_any_memory_does_not(seed: int) -> None:
     graph, base = shaped(seed)
@@ -72,6 +73,7 @@ def test_the_result_compiles_and_a_step_less_of_any_memory_does_not(seed: int) -
     assert refused >= 2
 
 
+@pytest.mark.slow
 def test_what_calibration_may_choose_has_room() -> None:
     """Which norms shift channels is known after calibration only, so the shapes of a module have them all shifted."""
     sizes = {"image_size": 8, "patch_size": 4, "in_channels": 1, "dim": 1104, "depth": 1, "heads": 2}
@@ -101,6 +103,7 @@ def test_what_no_array_can_hold_is_refused() -> None:
         fit(graph, "edge64")
 
 
+@pytest.mark.slow
 def test_a_rate_is_met_by_the_cycle_model_and_not_by_fewer_multipliers() -> None:
     graph, base = shaped(1)
     slow = fit(graph, base, fps=1)

@@ -57,7 +57,7 @@ class Unit:
 
 _ARRAY: tuple[tuple[str, str], ...] = (
     ("operand registers", r"[ab]_\d+_\d+"),
-    ("dot product registers", r"dot_"),
+    ("product registers", r"product_"),
     ("accumulators", r"acc_"),
     ("shadow and column registers", r"shadow_|column"),
 )

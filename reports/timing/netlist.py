@@ -1,0 +1,73 @@
+"""From a mapped netlist, as Yosys writes it in JSON, to the timing graph."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from vitreous.reports.errors import ReportError
+from vitreous.reports.timing.blocks import BLOCKS
+from vitreous.reports.timing.delays import Delays
+from vitreous.reports.timing.graph import OUTSIDE, End, Graph, Pins, Start, Wire
+from vitreous.reports.timing.slices import SLICES, Model
+
+MODELS: Mapping[str, Mapping[str, Model]] = {"xcup": {**SLICES, **BLOCKS}, "xc7": {**SLICES, **BLOCKS}}
+"""The cells of each family."""
+_FREE = {"$scopeinfo", "GND", "VCC", "VLO", "VHI"}
+_CLOCKS = {"C", "CLK", "WCLK", "CLKARDCLK", "CLKBWRCLK"}
+
+
+def build(module: Mapping[str, Any], delays: Delays) -> Graph:
+    """The graph of a flat module. An input port comes as if from a register, and an output port ends at one.
+
+    Raises ReportError on a cell of which the family gives no timing.
+    """
+    models = MODELS[delays.family]
+    cells = {name: cell for name, cell in module["cells"].items() if cell["type"] not in _FREE}
+    unknown = sorted({cell["type"] for cell in cells.values()} - set(models))
+    if unknown:
+        raise ReportError(
+            f"The netlist has cells of which {delays.name} gives no delay: {', '.join(unknown)}"
+        )
+    graph = Graph(delays, _fanout(module, cells), _first(module))
+    for name, cell in cells.items():
+        pins = Pins(cell)
+        graph.add(name, pins)
+        models[pins.type](graph, pins)
+    _ports(graph, module)
+    return graph
+
+
+def _fanout(module: Mapping[str, Any], cells: Mapping[str, Mapping[str, Any]]) -> Counter[int]:
+    """Pins that each bit drives."""
+    sinks: Counter[int] = Counter()
+    for cell in cells.values():
+        directions = cell["port_directions"]
+        for port, bits in cell["connections"].items():
+            if directions[port] == "input" and port not in _CLOCKS:
+                sinks.update(bit for bit in bits if isinstance(bit, int))
+    for port in module["ports"].values():
+        if port["direction"] == "output":
+            sinks.update(bit for bit in port["bits"] if isinstance(bit, int))
+    return sinks
+
+
+def _first(module: Mapping[str, Any]) -> int:
+    """A number above those of all bits."""
+    return 1 + max(
+        (b for net in module["netnames"].values() for b in net["bits"] if isinstance(b, int)), default=0
+    )
+
+
+def _ports(graph: Graph, module: Mapping[str, Any]) -> None:
+    register = graph.delays.register
+    for name, port in module["ports"].items():
+        for bit in port["bits"]:
+            if not isinstance(bit, int):
+                continue
+            if port["direction"] == "input":
+                graph.starts.append(Start(bit, register.clock_to_q, 0.0, OUTSIDE))
+            else:
+                soft = graph.wire(bit, Wire.ROUTED) + register.setup["D"]
+                graph.ends.append(End(bit, soft, 0.0, OUTSIDE, name))
