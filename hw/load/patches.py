@@ -7,6 +7,7 @@ from typing import NamedTuple
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, instruction_layout
 from vitreous.spec import isa
@@ -87,17 +88,7 @@ class PatchUnfolder(wiring.Component):
         lanes, depth = self._config.array.lanes, self._config.array.depth
         lane_bits, depth_bits = lanes.bit_length() - 1, depth.bit_length() - 1
         fields = self._fields = Signal(_PATCHES, reset_less=True)
-        plan = _Plan(
-            valid=Signal(name="plan"),
-            byte=Signal(range(self._config.bus.beat_bytes), name="plan_byte", reset_less=True),
-            count=Signal(range(depth + 1), name="plan_count", reset_less=True),
-            inner=Signal(depth_bits, name="plan_inner", reset_less=True),
-            lane=Signal(lane_bits, name="plan_lane", reset_less=True),
-            addr=Signal(WORD_ADDRESS_BITS, name="plan_addr", reset_less=True),
-            next_beat=Signal(name="plan_next_beat", reset_less=True),
-            last=Signal(name="plan_last", reset_less=True),
-            closes=Signal(name="plan_closes", reset_less=True),
-        )
+        plan = self._registers()
         step = self._build_step(m, plan)
         self._patch_left = Signal(8)  # bytes of the patch row that are still to come
         # Where the next byte goes: k of the token, its lane and the first word of its tile; the same at the
@@ -146,6 +137,20 @@ class PatchUnfolder(wiring.Component):
                 with m.If(step):
                     m.next = "Idle"
         return m
+
+    def _registers(self) -> _Plan:
+        depth, lanes = self._config.array.depth, self._config.array.lanes
+        return _Plan(
+            valid=Signal(name="plan"),
+            byte=Signal(range(self._config.bus.beat_bytes), name="plan_byte", reset_less=True),
+            count=Signal(range(depth + 1), name="plan_count", reset_less=True),
+            inner=Signal(exact_log2(depth), name="plan_inner", reset_less=True),
+            lane=Signal(exact_log2(lanes), name="plan_lane", reset_less=True),
+            addr=Signal(WORD_ADDRESS_BITS, name="plan_addr", reset_less=True),
+            next_beat=Signal(name="plan_next_beat", reset_less=True),
+            last=Signal(name="plan_last", reset_less=True),
+            closes=Signal(name="plan_closes", reset_less=True),
+        )
 
     def _build_step(self, m: Module, plan: _Plan) -> Signal:
         """A step makes its write. Returns whether it does."""

@@ -275,7 +275,7 @@ class LoadModel:
         register, following, bursts, index = self._register, self._following, self._bursts, self._next
         step, row, moved, granted = self._step, self._row, self._moved, self._granted
         rows_left, certain, free, lag = self._rows_left, until + port.notice - 1 - WRITE, -1, self._lag
-        self.left, served = 0, False
+        self.left, served, hidden = 0, False, 1 + WRITE
         while flying and asked[0][0] < rival:
             burst, first = flying[0], asked[0][0] + latency
             late, steps = burst.late, burst.steps
@@ -317,8 +317,7 @@ class LoadModel:
             register, following = following, bursts[index]
             index += 1
             followed, ahead = register is following is burst, 0
-            unhindered = free - 1 - WRITE - end
-            room = (rival - left if rival - left < unhindered else unhindered) - 1
+            room = (rival - left if rival - left < free - hidden - end else free - hidden - end) - 1
             if 0 < pace <= room and followed and granted == moved == left + 1 and bursts[index] is burst:
                 index, ahead = self._flow(burst, left, end, pace, latency, room, index)
             if not ahead and lag > 1:
