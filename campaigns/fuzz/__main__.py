@@ -65,7 +65,9 @@ def page(records: Sequence[Record], command: str, seconds: float) -> str:
         "",
     ]
     wrong = [record for record in records if record.finding is Finding.WRONG]
-    return "\n".join([*lines, *(f"- {r.configuration}, case {r.index} ({r.kind}): {r.why}" for r in wrong[:50])])
+    return "\n".join(
+        [*lines, *(f"- {r.configuration}, case {r.index} ({r.kind}): {r.why}" for r in wrong[:50])]
+    )
 
 
 def _table(head: str, counts: dict[str, Counter[Finding]]) -> list[str]:
@@ -104,7 +106,9 @@ def main() -> int:
     """0 when nothing is wrong."""
     parser = argparse.ArgumentParser(prog="python -m campaigns.fuzz", description=__doc__.splitlines()[0])
     parser.add_argument("--programs", type=int, default=10_000, help="of all configurations together")
-    parser.add_argument("--configurations", nargs="+", choices=list(CONFIGURATIONS), default=list(CONFIGURATIONS))
+    parser.add_argument(
+        "--configurations", nargs="+", choices=list(CONFIGURATIONS), default=list(CONFIGURATIONS)
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=default_jobs(), help="simulations at a time")
     parser.add_argument("--folder", type=Path, default=Path("build/fuzz"))

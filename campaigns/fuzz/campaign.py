@@ -75,7 +75,11 @@ def run_cases(
             verdict = judge(case, name, found, limits[index])
             records.append(
                 Record(
-                    configuration=name, index=index, kind=case.kind, finding=verdict.finding, why=verdict.why,
+                    configuration=name,
+                    index=index,
+                    kind=case.kind,
+                    finding=verdict.finding,
+                    why=verdict.why,
                     cycles=found.cycles,
                 )  # fmt: skip
             )
@@ -184,4 +188,14 @@ def default_jobs() -> int:
     return os.cpu_count() or 1
 
 
-__all__ = ["CONFIGURATIONS", "Record", "Store", "decided", "default_jobs", "run", "run_cases", "tally", "timing_of"]
+__all__ = [
+    "CONFIGURATIONS",
+    "Record",
+    "Store",
+    "decided",
+    "default_jobs",
+    "run",
+    "run_cases",
+    "tally",
+    "timing_of",
+]

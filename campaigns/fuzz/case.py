@@ -79,7 +79,9 @@ class Case:
 
     def words(self) -> list[bytes]:
         """The program's instructions, as far as the image holds them."""
-        count = min(self.length, MOST_INSTRUCTIONS, max(0, len(self.image) - self.offset) // INSTRUCTION_BYTES)
+        count = min(
+            self.length, MOST_INSTRUCTIONS, max(0, len(self.image) - self.offset) // INSTRUCTION_BYTES
+        )
         starts = range(self.offset, self.offset + count * INSTRUCTION_BYTES, INSTRUCTION_BYTES)
         return [self.image[start : start + INSTRUCTION_BYTES] for start in starts]
 

@@ -83,12 +83,32 @@ def _values(i: Instruction, name: str, width: int, config: AcceleratorConfig, wi
     if name in _ADDRESSES:
         memory = Memory(i["memory"]) if "memory" in i.fields and i["memory"] < Memory.S else _ADDRESSES[name]
         depth = memory_words(config, memory)
-        values += [depth, depth - 1, depth - 2, depth - i.fields.get("words", 4), depth - i.fields.get("k_words", 1)]
+        values += [
+            depth,
+            depth - 1,
+            depth - 2,
+            depth - i.fields.get("words", 4),
+            depth - i.fields.get("k_words", 1),
+        ]
     if "dram" in name or name.endswith("_stride"):
         size = windows.write if i.opcode is Opcode.STORE else windows.read
-        values += [size, size - beat, size // beat * beat, -beat, beat, value + beat, (1 << 32) - size, beat // 2]
+        values += [
+            size,
+            size - beat,
+            size // beat * beat,
+            -beat,
+            beat,
+            value + beat,
+            (1 << 32) - size,
+            beat // 2,
+        ]
     if name in ("k_words", "columns", "words", "channels"):
-        values += [config.s_depth, config.s_depth + 1, config.s_depth * config.array.depth + 1, config.array.lanes]
+        values += [
+            config.s_depth,
+            config.s_depth + 1,
+            config.s_depth * config.array.depth + 1,
+            config.array.lanes,
+        ]
     return values
 
 
@@ -103,7 +123,9 @@ def _host_edge(case: Case, rng: random.Random) -> Case:
         case 2:
             return replace(case, offset=rng.choice((len(case.image) // 64 * 64, 1 << 31, (1 << 32) - 64)))
         case 3:
-            return replace(case, read_size=rng.choice((0, 32, case.offset + 32 * case.length, case.read_size - 1)))
+            return replace(
+                case, read_size=rng.choice((0, 32, case.offset + 32 * case.length, case.read_size - 1))
+            )
         case 4:
             return replace(case, write_size=rng.choice((0, 1, case.write_size - 1, case.write_size + 8)))
         case 5:

@@ -201,7 +201,15 @@ async def run_cases(dut: Any) -> None:
     folder = Path(str(cocotb.plusargs["folder"]))
     plan = json.loads((folder / "plan.json").read_text())
     host = Host(dut, folder, plan["beat_bytes"])
-    for name in ("host_request", "host_write", "host_address", "host_data", "file_request", "file_command", "tracing"):
+    for name in (
+        "host_request",
+        "host_write",
+        "host_address",
+        "host_data",
+        "file_request",
+        "file_command",
+        "tracing",
+    ):
         getattr(dut, name).value = 0
     cocotb.start_soon(host.count_interrupts())
     await Timer(20 * CYCLE_NS, "ns")

@@ -73,7 +73,12 @@ def build(name: str, root: str | Path = SIMULATORS) -> Build:
 
 
 def simulate(
-    made: Build, name: str, cases: Mapping[int, Case], limits: Mapping[int, int], timing: MemoryTiming, folder: Path
+    made: Build,
+    name: str,
+    cases: Mapping[int, Case],
+    limits: Mapping[int, int],
+    timing: MemoryTiming,
+    folder: Path,
 ) -> dict[int, Seen]:
     """Each case by its number, up to the first that leaves the machine dead. limits : cycles that each may take."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -88,7 +93,9 @@ def simulate(
         (folder / f"image-{index}.bin").write_bytes(case.image)
     (folder / "plan.json").write_text(json.dumps(plan))
     arguments = (f"folder={folder}", f"latency={timing.latency}", f"throughput={timing.throughput}")
-    with suppress(SystemExit):  # the runner's way to say that a bench failed; the results that are there say more
+    with suppress(
+        SystemExit
+    ):  # the runner's way to say that a bench failed; the results that are there say more
         run_bench(made.folder, folder, top=TOP, session="campaigns.fuzz.session", arguments=arguments)
     seen = {index: found for index in cases if (found := _read(folder, index)) is not None}
     if not seen:
@@ -133,6 +140,8 @@ def _events(lines: Sequence[str]) -> list[Event]:
         issue, done, counters = int(issue_text, 16), int(done_text, 16), int(pc_text, 16)
         events += [Event("retire", queue, 0) for queue in Queue if done >> queue & 1]
         events += [
-            Event("issue", queue, counters >> PC_BITS * queue & 0xFFFF) for queue in Queue if issue >> queue & 1
+            Event("issue", queue, counters >> PC_BITS * queue & 0xFFFF)
+            for queue in Queue
+            if issue >> queue & 1
         ]
     return events

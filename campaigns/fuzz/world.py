@@ -81,7 +81,9 @@ def before(name: str) -> Helper:
     sizes = _sizes(config)
     entries = layout.memory_words(config, Memory.P)
     parameters = layout.pack_parameters(
-        rng.integers(-2000, 2000, entries), rng.integers(1 << 14, 1 << 15, entries), rng.integers(16, 24, entries)
+        rng.integers(-2000, 2000, entries),
+        rng.integers(1 << 14, 1 << 15, entries),
+        rng.integers(16, 24, entries),
     )
     contents = {m: rng.integers(0, 256, sizes[m]).astype(np.uint8).tobytes() for m in STORED}
     contents[Memory.P] = parameters.tobytes()

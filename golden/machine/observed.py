@@ -154,7 +154,9 @@ class ObservedMachine:
             return Flight(pc, i, reads, late, _written(i, config, size), finish, open=True)
         reads, late = _read(i, config)
         flight = Flight(pc, i, reads, late, _written(i, config, size), finish)
-        flight.open = any((self.open[key] & mask).any() for side in (reads, late) for key, mask in side.items())
+        flight.open = any(
+            (self.open[key] & mask).any() for side in (reads, late) for key, mask in side.items()
+        )
         return flight
 
     def _meet(self, flight: Flight, older: Flight, *, ordered: bool) -> None:

@@ -163,7 +163,9 @@ class Sequencer:
         while True:
             idle = not any(self._waiting.values()) and not any(self._active.values())
             if self._next == len(self._program) and idle:
-                raise MachineError(ErrorCode.NO_END, max(0, self._next - 1), "the last instruction is not END")
+                raise MachineError(
+                    ErrorCode.NO_END, max(0, self._next - 1), "the last instruction is not END"
+                )
             if idle and self._at_end():
                 return
             steps = self._possible()
