@@ -215,7 +215,7 @@ class VectorUnit(wiring.Component):
             (task.channels == 0)
             | (task.channels > NORM_CHANNELS)
             | (task.row_tiles == 0)
-            | (task.multiplier == 0)
+            | Mux(task.pool, task.multiplier == 0, ~task.multiplier[-1])  # NORM multiplies a normalized one
             | (task.shift == 0)
             | Mux(task.pool, wrong_tokens, task.epsilon == 0)
         )
