@@ -92,7 +92,9 @@ class Fetch(wiring.Component):
         self._build_bus(m, bursts, beats, stop)
         bad_beat = self._build_gather(m, beats, per_instruction, stop)
         m.d.comb += [
-            self.error.valid.eq(bursts.outside | bad_beat | (self.start & self.wraps)),
+            self.error.valid.eq(
+                bursts.outside | (bursts.strayed & ~stop) | bad_beat | (self.start & self.wraps)
+            ),
             self.error.code.eq(ErrorCode.WINDOW),
             self.error.pc.eq(
                 Mux(

@@ -111,7 +111,7 @@ class StoreUnit(TransferUnit):
         causes = (
             (self.bus.bvalid & self.bus.bresp[1] & ~stop, ErrorCode.BUS_WRITE, pc),
             (words.bad_address & checked, ErrorCode.ADDRESS, pc),
-            (left_window & ~checked, ErrorCode.WINDOW, pc),
+            ((left_window & ~checked) | (bursts.strayed & ~stop), ErrorCode.WINDOW, pc),
             (misaligned, ErrorCode.ALIGNMENT, pc),
             (illegal, ErrorCode.ILLEGAL_FIELD, pc),
         )
