@@ -21,14 +21,13 @@ from vitreous.quant.importer import layers, weights
 from vitreous.quant.importer.float_ir import (
     HeadMean,
     HeadSum,
-    Joined,
     Linear,
     Norm,
     Patches,
-    Pooled,
     Select,
     Source,
 )
+from vitreous.quant.importer.partial import Joined, Pooled
 from vitreous.quant.importer.view import View
 from vitreous.quant.importer.walk import Walk
 from vitreous.quant.importer.weights import columns_of, rows_of

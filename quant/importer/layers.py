@@ -16,7 +16,6 @@ from vitreous.quant.importer.float_ir import (
     STREAM,
     Activation,
     Attention,
-    Curve,
     Image,
     Linear,
     Norm,
@@ -24,6 +23,7 @@ from vitreous.quant.importer.float_ir import (
     Select,
     Source,
 )
+from vitreous.quant.importer.partial import Curve
 from vitreous.quant.importer.view import Rows, View, rows, same
 from vitreous.quant.importer.walk import Walk
 from vitreous.quant.importer.weights import columns_of, product, rows_of
