@@ -22,6 +22,7 @@ from vitreous.quant.emit.builder import Builder, Scale
 from vitreous.quant.emit.constants import check_keys, norm_constants, row_constants
 from vitreous.quant.errors import QuantError
 from vitreous.quant.importer import float_ir as ir
+from vitreous.quant.importer.weights import is_nothing
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Op
 from vitreous.spec.graph.infer import probability_dtype
@@ -98,19 +99,25 @@ class Lowering(Builder):
     def _linear(self, source: ir.Linear, name: str) -> str:
         given = self.format(self.encoder.name(source.input))
         bits, scale = self._output_of(source)
-        folded = source.weight
-        if isinstance(source.input, ir.Norm):
+        folded, alike = source.weight, is_nothing(source.weight)
+        if alike:
+            folded = folded[:, :1]  # one column says it all
+        elif isinstance(source.input, ir.Norm):
             folded = folded * 2.0 ** self._shifts(source.input)
         steps, weight = self._weight(source, folded, given.step, scale.step)
         bias = (source.bias / (steps * given.step) + 0.5).floor()
         check_accumulator(name, weight, bias, given.zero_point)
+        integers = weight.numpy().astype(np.int8)
         self.node(
             Op.LINEAR,
             f"{name}.acc",
             source.layer,
             (self.encoder.name(source.input),),
             (self.tensor(f"{name}.acc", "int32", (source.tokens, source.width)),),
-            {"weight": weight.numpy().astype(np.int8), "bias": bias.numpy().astype(np.int32)},
+            {
+                "weight": np.broadcast_to(integers, source.weight.shape) if alike else integers,
+                "bias": bias.numpy().astype(np.int32),
+            },
             input_zero_point=given.zero_point,
         )
         factors = (steps * given.step / scale.step).tolist()
