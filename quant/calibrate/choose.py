@@ -20,8 +20,9 @@ from vitreous.quant.scheme import QuantScheme
 from vitreous.spec.numbers import CHANNEL_SHIFT_MAX
 
 Progress = Callable[[str, int, int], None]
-_HELD = 3
-"""One image of so many is kept from the search for ranges, to judge them."""
+_HELD, _FEW = 3, 12
+"""One image of so many is kept from the search for ranges, to judge them; of few, every other one: two or three images
+prefer a choice by chance."""
 _TURN_GAIN = 0.5
 """Of the squared error, by which a turned stream must be better."""
 _TRIAL = 8
@@ -103,10 +104,10 @@ def split(images: Tensor) -> dict[str, Tensor]:
     """``fit`` and ``held`` images; with fewer than three both are all of them, once."""
     if len(images) < _HELD:
         return {"fit": images, "held": images}
-    every = range(len(images))
+    every, held = range(len(images)), _HELD if len(images) > _FEW else 2
     return {
-        "fit": images[[number for number in every if number % _HELD != _HELD - 1]],
-        "held": images[_HELD - 1 :: _HELD],
+        "fit": images[[number for number in every if number % held != held - 1]],
+        "held": images[held - 1 :: held],
     }
 
 
