@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain, combinations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +16,7 @@ from campaigns.fuzz.configurations import CONFIGURATIONS
 from campaigns.fuzz.simulation import Seen
 from campaigns.fuzz.world import STORED, fresh_machine, stored
 from vitreous.golden.machine.faults import first_fault, words_moved
-from vitreous.golden.machine.observed import DRAM, ObservedMachine, OrderError
+from vitreous.golden.machine.observed import DRAM, Event, ObservedMachine, OrderError
 from vitreous.golden.machine.stops import DONE, Stop, possible_stops, window_stop
 from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig
@@ -24,6 +27,8 @@ LONG_CYCLES = 200_000
 """A program that may take longer is not waited for: the host resets the machine then."""
 LONG_WORDS = 200_000
 """Nor is it executed by golden."""
+MOST_RACES = 5
+"""Between instructions of a program, all orders of which are tried."""
 
 
 class Finding(StrEnum):
@@ -148,9 +153,9 @@ def _compare(
     read = np.frombuffer(case.image, np.uint8)[: case.read_size]
     window = np.frombuffer(case.window, np.uint8)
     inside = min(case.write_size, window.size)
-    machine = ObservedMachine(fresh_machine(name), code, read, window[:inside])
+    run = _Run(name, code, read, window[:inside], seen.events)
     try:
-        machine.follow(seen.events)
+        machine = run.machine()
     except OrderError as error:
         return Judgement(Finding.WRONG, f"order: {error}")
     if _stop(seen) == DONE and (machine.in_flight or machine.left):
@@ -166,8 +171,42 @@ def _compare(
     if not seen.ended:
         return Judgement(Finding.LONG)
     if _stop(seen) == DONE and machine.open[DRAM].any():
-        return Judgement(Finding.OPEN)
+        got = np.frombuffer(seen.window, np.uint8)[:inside]
+        return Judgement(Finding.ONE_OF if _in_some_order(run, machine, got) else Finding.OPEN)
     return Judgement(Finding.EQUAL if len(stops) == 1 else Finding.ONE_OF)
+
+
+class _Run(NamedTuple):
+    """What an observed machine needs."""
+
+    name: str
+    code: Sequence[Instruction | None]
+    read: NDArray[np.uint8]
+    window: NDArray[np.uint8]
+    events: Sequence[Event]
+
+    def machine(self, late: Collection[tuple[int, int]] = ()) -> ObservedMachine:
+        """Raises OrderError."""
+        machine = ObservedMachine(fresh_machine(self.name), self.code, self.read, self.window, late)
+        machine.follow(self.events)
+        return machine
+
+
+def _in_some_order(run: _Run, machine: ObservedMachine, got: NDArray[np.uint8]) -> bool:
+    """Whether instructions in flight together, each read whole before or after each of the others' writes, give these
+    bytes. First one race after another is turned where that brings the bytes nearer; then, of a few, all are tried."""
+    races = sorted(set(machine.races))
+    late: frozenset[tuple[int, int]] = frozenset()
+    left = int((machine.dram.write != got).sum())
+    for race in races:
+        if left:
+            turned = int((run.machine(late | {race}).dram.write != got).sum())
+            if turned < left:
+                left, late = turned, late | {race}
+    if not left or len(races) > MOST_RACES:
+        return not left
+    choices = chain.from_iterable(combinations(races, count) for count in range(2, len(races) + 1))
+    return any((run.machine(choice).dram.write == got).all() for choice in choices)
 
 
 def _window_bytes(machine: ObservedMachine, seen: Seen, before: NDArray[np.uint8], inside: int) -> list[str]:

@@ -194,6 +194,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         OFF, "load/load_back.py", "place.address.eq(place.address + 1)", "place.address.eq(place.address + 2)"
     ),
+    Mutation(
+        OPERAND,
+        "load/write_queue.py",
+        "Mux(get, words[1].as_value(), words[0].as_value())",
+        "words[0].as_value()",
+    ),
     Mutation(TOKEN, "control/issue.py", "header.wait & ~self.available", "header.wait & self.available"),
     Mutation(TOKEN, "control/retire.py", "kinds.bit_select(head, 1)", "kinds.bit_select(tail, 1)"),
     Mutation(

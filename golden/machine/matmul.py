@@ -144,7 +144,7 @@ def _to_scores(i: Instruction, t: torch.Tensor, memories: Memories) -> None:
     found = statistics(t, config.softmax)
     codes = _pack(found.codes, MASKED_CODE, config.array.lanes, config.array.depth)[0]
     memories.s[i["slot"], : len(codes)] = codes
-    multiplier, shift = row_scale(found.total, i["multiplier"], i["shift"], config.softmax)
+    multiplier, shift = row_scale(found.total, i["multiplier"], i["shift"], config.softmax, strict=False)
     slot = memories.slots[i["slot"]]
     slot.maximum, slot.total = found.maximum.numpy(), found.total.numpy()
     slot.multiplier, slot.shift = multiplier.numpy(), shift.numpy()

@@ -88,12 +88,14 @@ class LoadBack(wiring.Component):
         m.submodules.writes = writes = WriteQueue(self._config)
         command = Signal(Command(), name="_command", reset_less=True)
         load = data.View(instruction_layout(Opcode.LOAD), command.word)
-        kind = Kind(loading=Signal(), unfolding=Signal(), filling=Signal())
+        kind = Kind(
+            loading=Signal(name="loading"), unfolding=Signal(name="unfolding"), filling=Signal(name="filling")
+        )
         # One register for each memory, as for each kind.
         chosen = {memory: Signal(name=f"to_{memory.name.lower()}") for memory in DESTINATIONS}
         place = Place(
-            address=Signal(WORD_ADDRESS_BITS),
-            row=Signal(WORD_ADDRESS_BITS),
+            address=Signal(WORD_ADDRESS_BITS, name="address"),
+            row=Signal(WORD_ADDRESS_BITS, name="row"),
             left=Signal(isa.ADDRESS_BITS, name="_left"),
             last_row=Signal(name="_last_row"),
         )

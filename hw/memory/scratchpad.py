@@ -25,8 +25,9 @@ class Scratchpad(wiring.Component):
     """``depth`` words of ``width`` bits, zero after configuration.
 
     Latency: read data in the cycle after ``valid & ready``; a write is visible to reads ``WRITE_LATENCY`` cycles after
-    its ``valid & ready`` and later: it waits in a register for one of them. Throughput: one read and one write a cycle. Back-pressure:
-    ``ready`` of a client is low exactly while an earlier client in the list is ``valid``; the first is never stalled.
+    its ``valid & ready`` and later: it waits in a register for one of them. Throughput: one read and one write a cycle.
+    Back-pressure: ``ready`` of a client is low exactly while an earlier client in the list is ``valid``; the first is
+    never stalled.
 
     Parameters
     ----------

@@ -157,10 +157,10 @@ def widths_line(graph: Graph) -> str:
         return "probabilities: nothing was measured"
     counts = {bits: sum(layer["probability_bits"] == bits for layer in layers) for bits in (8, 16)}
     narrow = [layer["measured"]["8"] for layer in layers]
-    error, mass = max(x["error"] for x in narrow), max(x["mass"] for x in narrow)
+    rounding, mass = max(x["rounding"] for x in narrow), max(x["mass"] for x in narrow)
     return (
         f"probabilities: 8 bits in {counts[8]} of {len(layers)} attentions, 16 in {counts[16]}; with 8 in all of "
-        f"them errors up to {error:.4f}, row sums off by up to {mass:.2%} rms"
+        f"them rounding errors up to {rounding:.4f}, row sums off by up to {mass:.2%} rms"
     )
 
 
