@@ -27,6 +27,7 @@ from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
 
 DEFAULT = ("small-4x2-64-base2",)
+PARITY = {"off": (False,), "on": (True,), "both": (False, True)}
 CHUNK = 250
 """Flips of one simulation process."""
 
@@ -103,6 +104,9 @@ def main() -> int:
     parser.add_argument(
         "--accelerator", action="append", metavar="NAME", help=f"default: {', '.join(DEFAULT)}"
     )
+    parser.add_argument(
+        "--parity", choices=PARITY, default="both", help="without protection, with it, or both"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=Path("build/upsets"))
@@ -112,7 +116,8 @@ def main() -> int:
     done = [
         campaign
         for name in chosen.accelerator or DEFAULT
-        for campaign in campaigns(accelerator(name), settings)
+        for parity in PARITY[chosen.parity]
+        for campaign in campaigns(accelerator(name, parity=parity), settings)
     ]
     command = f"make upsets (python -m campaigns.upsets --flips {chosen.flips} --steering {chosen.steering})"
     chosen.page.write_text(page(done, command))

@@ -50,7 +50,9 @@ class LoadModel:
         self._next = 0  # of the bursts, after the following one
         self._following: Burst | None = None
         self._rows_left = 0  # after the row of the last burst that was looked at
-        self._ahead: tuple[Command, int] | None = None  # whose first row is held by the generator, and since when
+        self._ahead: tuple[Command, int] | None = (
+            None  # whose first row is held by the generator, and since when
+        )
         self._last_row = 0  # when the generator began with the last row of the command
         self._register: Burst | None = None  # of the generator
         self._row = self._moved = 0  # when it began with a row, when the last burst went to the register
