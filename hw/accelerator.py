@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw import checks
-from vitreous.hw.axi.axi import Axi4, Axi4Lite, ReadChannel
+from vitreous.hw.axi.axi import ADDRESS_BITS, Axi4, Axi4Lite, ReadChannel
 from vitreous.hw.control.control import Control
 from vitreous.hw.control.counters import Counters
 from vitreous.hw.control.cycle_limit import CycleLimit
@@ -86,7 +86,7 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        stop = Stop(halt=Signal(), flush=Signal())
+        stop = Stop(halt=Signal(name="halt"), flush=Signal(name="flush"))
         m.submodules.registers = registers = Registers(config)
         parity = config.protect.parity
         m.submodules.control = control = Control(sources=3 + 2 * len(Queue), alarm=parity)
@@ -161,6 +161,12 @@ class Accelerator(wiring.Component):
             owner = channel if name.startswith(("ar", "r")) else store
             port, inner = getattr(self, f"m_axi_{name}"), getattr(owner.bus, name)
             m.d.comb += port.eq(inner) if member.flow is Out else inner.eq(port)
+        wraps = Signal(2)  # registers do not change in a run, and a start is later than the last write
+        windows = (
+            (registers.read_base, registers.read_size),
+            (registers.write_base, registers.write_size),
+        )
+        m.d.sync += wraps.eq(Cat((base + size) > (1 << ADDRESS_BITS) for base, size in windows))
         wiring.connect(m, fetch.bus, channel.fetch)
         wiring.connect(m, load.bus, channel.load)
         m.d.comb += [
@@ -168,6 +174,7 @@ class Accelerator(wiring.Component):
             fetch.size.eq(registers.read_size),
             fetch.offset.eq(registers.program_offset),
             fetch.length.eq(registers.program_length),
+            fetch.wraps.eq(wraps.any()),
             load.base.eq(registers.read_base),
             load.size.eq(registers.read_size),
             store.base.eq(registers.write_base),

@@ -25,6 +25,7 @@ from vitreous.sim.run.state import elements
 from vitreous.sim.upsets.runs import Subject, Upset, clean_cycles, run_flips
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
+from vitreous.spec.folders import SIMULATORS
 
 DEFAULT = ("small-4x2-64-base2",)
 PARITY = {"off": (False,), "on": (True,), "both": (False, True)}
@@ -54,7 +55,7 @@ def _key(target: Subject, seed: int) -> str:
 
 def campaigns(config: AcceleratorConfig, settings: Settings) -> list[Campaign]:
     """Both draws on one accelerator. Raises SimulationError when a simulation breaks."""
-    target = subject(config, settings.root / "sim")
+    target = subject(config, SIMULATORS)
     folder = settings.root / f"{config.name}-{_key(target, settings.seed)}"
     state = elements((target.made.folder / "accelerator.v").read_text(), "accelerator")
     cycles = clean_cycles(target, folder / "clean")

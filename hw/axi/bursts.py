@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -106,7 +106,8 @@ class _Ahead(NamedTuple):
 
 
 class BurstGenerator(wiring.Component):
-    """Rows -> bursts of whole beats, at most ``burst_beats``, that never cross 4 KiB, after a check against the window.
+    """Rows -> bursts of whole beats, at most ``burst_beats``, that never cross 4 KiB, after a check against the window:
+    of each row, and once more of each burst, in case that a flip of a bit led it astray.
 
     Latency: 3 cycles. Throughput: one burst a cycle, one row a cycle. Back-pressure: holds its burst and one row.
 
@@ -123,6 +124,8 @@ class BurstGenerator(wiring.Component):
     base, size : In(32), the window in bytes; ``base`` is a multiple of the beat.
     halt : In(1), takes no more rows and makes no more bursts.
     outside : Out(1), the row whose turn it is ends beyond the window; it makes no burst. outside_pc : Out, its ``pc``.
+    inside : Out(1), it does not, and its bursts follow.
+    strayed : Out(1), the burst that is due lies outside of the window, though its row did not; it never goes out.
     busy : Out(1), a burst is still to come.
     """
 
@@ -146,6 +149,8 @@ class BurstGenerator(wiring.Component):
                 "halt": In(1),
                 "outside": Out(1),
                 "outside_pc": Out(isa.PC_BITS),
+                "inside": Out(1),
+                "strayed": Out(1),
                 "busy": Out(1),
             }
             | upset_member(self._parity)
@@ -157,24 +162,28 @@ class BurstGenerator(wiring.Component):
         move, take, beyond = (Signal(name=name) for name in ("move", "take", "beyond"))
         active, next_active = guard.register(Signal(name="active"))
         address, next_address = guard.register(Signal(ADDRESS_BITS, name="address", reset_less=not guard.on))
-        _, next_valid = guard.register(self.o.valid)
         held, row_address, row_beats = self._build_row(m, guard, take, beyond)
         ahead = _Ahead(
             beats=guard.register(Signal(range(self._burst_beats + 1), name="beats", reset_less=not guard.on)),
             last=guard.register(Signal(name="last")),
         )
         beats, last = ahead.beats[0], ahead.last[0]
+        made, next_made = guard.register(Signal(name="made"))
+        fits = self._build_guard(m, guard, move, address)
         m.d.comb += [
-            move.eq(active & (~self.o.valid | self.o.ready) & ~self.halt),
+            self.o.valid.eq(made & fits),
+            self.strayed.eq(made & ~fits),
+            move.eq(active & (~made | (self.o.valid & self.o.ready)) & ~self.halt),
             take.eq(held & (~active | (move & last)) & ~self.halt),
             self.outside.eq(take & beyond),
-            self.busy.eq(held | active | self.o.valid),
+            self.inside.eq(take & ~beyond),
+            self.busy.eq(held | active | made),
         ]
-        with m.If(self.o.ready):
-            m.d[guard.domain] += next_valid.eq(0)
+        with m.If(self.o.valid & self.o.ready):
+            m.d[guard.domain] += next_made.eq(0)
         with m.If(move):
             length = (beats - 1)[: len(self.o.payload.length)]
-            m.d[guard.domain] += next_valid.eq(1)
+            m.d[guard.domain] += next_made.eq(1)
             m.d.sync += [self.o.payload.address.eq(address), self.o.payload.length.eq(beats - 1)]
             if guard.on:
                 m.d.sync += self.o.payload.parity.eq(Cat(address, length).xor())
@@ -184,6 +193,24 @@ class BurstGenerator(wiring.Component):
         self._build_length(m, guard, move | take, active & ~last, (row_address, row_beats), ahead)
         guard.report(self)
         return m
+
+    def _build_guard(self, m: Module, guard: Guard, move: Signal, address: Signal) -> Signal:
+        """Whether the burst at ``o`` lies in the window: the beats from its address to the window's end go into a
+        register with it, and are compared with its length there."""
+        beats_bits, bare = ADDRESS_BITS - self._shift, not guard.on
+        end, next_end = guard.register(Signal(beats_bits + 1, name="window_end", reset_less=bare))
+        room, next_room = guard.register(Signal(signed(beats_bits + 2), name="guard_room", reset_less=bare))
+        below, next_below = guard.register(Signal(name="guard_below", reset_less=bare))
+        first = address[self._shift :]
+        m.d[guard.domain] += next_end.eq((self.base + self.size + (1 << self._shift) - 1) >> self._shift)
+        with m.If(move):
+            m.d[guard.domain] += [
+                next_room.eq(end - first),
+                next_below.eq(first < self.base[self._shift :]),
+            ]
+        fits = Signal(name="guard_fits")
+        m.d.comb += fits.eq(~below & (room > self.o.payload.length))
+        return fits
 
     def _build_row(
         self, m: Module, guard: Guard, take: Signal, beyond: Signal
@@ -224,8 +251,8 @@ class BurstGenerator(wiring.Component):
         ahead: _Ahead,
     ) -> None:
         """Beats of the next burst, in a register: what is left of the row, the longest burst, what is left of the page.
-        The last two are powers of two, so few bits are compared: only in the last ``burst_beats`` of a page does its end
-        come first. ``follows``: the burst is of the row that the one before was of."""
+        The last two are powers of two, so few bits are compared: only in the last ``burst_beats`` of a page does its
+        end come first. ``follows``: the burst is of the row that the one before was of."""
         bits, width = exact_log2(self._burst_beats), _PAGE_BITS - self._shift
         bare = not guard.on
         then, next_then = guard.registers(

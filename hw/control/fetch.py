@@ -34,6 +34,7 @@ class Fetch(wiring.Component):
     -------
     start : In(1), begin; once after a reset.
     base, size, offset : In(32). length : In(17).
+    wraps : In(1), a window ends beyond the address space; then nothing is fetched.
     bus : Out(ReadClient(data_bits)).
     o : Out(stream.Signature(Command())).
     finished : Out(1), all instructions have been taken.
@@ -41,7 +42,7 @@ class Fetch(wiring.Component):
     drained : Out(1), no burst is outstanding.
     events : Out({"beat"}).
 
-    Raises (as ``error``): WINDOW (pc: the first instruction that is not wholly in the window), BUS_READ.
+    Raises (as ``error``): WINDOW (pc: the first instruction that is not wholly in the window; 0 where ``wraps``), BUS_READ.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -53,6 +54,7 @@ class Fetch(wiring.Component):
                 "size": In(ADDRESS_BITS),
                 "offset": In(ADDRESS_BITS),
                 "length": In(LENGTH_BITS),
+                "wraps": In(1),
                 "bus": Out(ReadClient(config.bus.data_bits, parity=config.protect.parity)),
                 "o": Out(stream.Signature(Command())),
                 "finished": Out(1),
@@ -74,14 +76,14 @@ class Fetch(wiring.Component):
             width=ReadBeat(config.bus.data_bits).size, depth=2 * burst_beats, parity=guard.on
         )
         guard.parts(bursts, beats)
-        failed, stop = Signal(), Signal()
+        failed, stop = Signal(name="failed"), Signal(name="stop")
         pending, next_pending = guard.register(Signal(name="pending"))
         m.d.comb += stop.eq(self.halt | failed)
         with m.If(self.error.valid):
             m.d.sync += failed.eq(1)
 
         per_instruction = isa.INSTRUCTION_BYTES // config.bus.beat_bytes
-        with m.If(self.start & (self.length != 0)):
+        with m.If(self.start & (self.length != 0) & ~self.wraps):
             m.d[guard.domain] += next_pending.eq(1)
         with m.If(pending & bursts.i.ready):
             m.d[guard.domain] += next_pending.eq(0)
@@ -96,10 +98,16 @@ class Fetch(wiring.Component):
         self._build_bus(m, guard, bursts, beats, stop)
         bad_beat = self._build_gather(m, guard, beats, per_instruction, stop)
         m.d.comb += [
-            self.error.valid.eq(bursts.outside | bad_beat),
+            self.error.valid.eq(
+                bursts.outside | (bursts.strayed & ~stop) | bad_beat | (self.start & self.wraps)
+            ),
             self.error.code.eq(ErrorCode.WINDOW),
             self.error.pc.eq(
-                Mux(self.size > self.offset, (self.size - self.offset) // isa.INSTRUCTION_BYTES, 0)
+                Mux(
+                    (self.size > self.offset) & ~self.wraps,
+                    (self.size - self.offset) // isa.INSTRUCTION_BYTES,
+                    0,
+                )
             ),
         ]
         with m.If(bad_beat):
@@ -118,7 +126,7 @@ class Fetch(wiring.Component):
         )
         wanted = bursts.o.payload.length + 1
         go = (wanted <= room) & ~stop
-        asked, left = Signal(), Signal()
+        asked, left = Signal(name="asked"), Signal(name="left")
         m.d.comb += [
             self.bus.burst.payload.eq(bursts.o.payload),
             self.bus.burst.valid.eq(bursts.o.valid & go),
@@ -156,7 +164,7 @@ class Fetch(wiring.Component):
         taken, next_taken = guard.register(Signal(LENGTH_BITS, name="taken"))
         _, next_valid = guard.register(self.o.valid)
         _, command = guard.register(self.o.payload)
-        step, bad, final = Signal(), Signal(), Signal()
+        step, bad, final = Signal(name="step"), Signal(name="bad"), Signal(name="final")
         m.d.comb += [
             bad.eq(beats.r_rdy & beat.error & ~stop),
             step.eq(beats.r_rdy & ~beat.error & (~self.o.valid | self.o.ready) & ~stop),

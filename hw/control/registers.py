@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, ValueLike
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,7 +27,8 @@ class Status(data.StructLayout):
 
 class Registers(wiring.Component):
     """Host access: 32-bit words, byte strobes on writes, responses always OKAY. Address and data of a write may come in
-    any order; each request channel has a register of its own, so that no path leads through the port.
+    any order; each request channel has a register of its own, so that no path leads through the port. While the
+    machine is busy, windows, offset, length and limit keep their values: writes to them are ignored.
 
     Latency: 2 cycles. Throughput: one access in 2 cycles. Back-pressure: AXI4-Lite handshakes; while an answer waits,
     one more request is taken. An address without a register reads 0 and ignores writes. READ_BASE, WRITE_BASE and
@@ -124,7 +125,7 @@ class Registers(wiring.Component):
         following = {}
         for register, target in (plain | aligned).items():
             # What the host writes as a whole is right again.
-            whole = write & (awaddr[2:] == register >> 2) & wstrb.all()
+            whole = write & (awaddr[2:] == register >> 2) & wstrb.all() & self._open(register)
             _, following[register] = guard.register(target, renewed=whole if guard.on else None)
             if guard.on and register in aligned:
                 m.d.comb += following[register][:_ALIGN_BITS].eq(0)
@@ -135,13 +136,18 @@ class Registers(wiring.Component):
                 for register, target in (plain | aligned).items():
                     with m.Case(register >> 2):
                         low = _ALIGN_BITS if register in aligned else 0
+                        open_ = self._open(register)
                         for byte in range((len(target) + 7) // 8):
                             bits = slice(max(8 * byte, low), min(8 * byte + 8, len(target)))
-                            with m.If(wstrb[byte]):
+                            with m.If(wstrb[byte] & open_):
                                 m.d[guard.domain] += following[register][bits].eq(wdata[bits])
                 with m.Case(Register.CONTROL >> 2):
                     for pulse, mask in zip(control, commands, strict=True):
                         m.d.comb += pulse.eq((wdata[:8] & mask).any() & wstrb[0])
+
+    def _open(self, register: Register) -> ValueLike:
+        """Whether the host may write it now."""
+        return 1 if register is Register.INTERRUPT_ENABLE else ~self.status.busy
 
     def _build_read(self, m: Module, length: Signal) -> None:
         bus = self.bus
@@ -158,7 +164,7 @@ class Registers(wiring.Component):
             Register.INTERRUPT_ENABLE: self.interrupt_enable,
             Register.CYCLE_LIMIT: self.cycle_limit,
         }
-        value, read = Signal(32), Signal()
+        value, read = Signal(32, name="value"), Signal(name="read")
         addressed, held = self._build_held(m, "ar", read, "araddr")
         address = held["araddr"]
         counter = address[3:BUS_ADDRESS_BITS] - (Register.COUNTERS >> 3)

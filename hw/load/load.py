@@ -10,7 +10,7 @@ instructions later, writes what arrives. So the latency of DRAM is paid once and
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import fifo, wiring
 
 from vitreous.hw import checks
@@ -76,16 +76,20 @@ class LoadUnit(TransferUnit):
         )
         m.submodules.back = back = LoadBack(config)
         guard.parts(front, bursts, pending, back)
-        failed, stop = Signal(), Signal()
+        failed, stop = Signal(name="failed"), Signal(name="stop")
         self._build_stop(m, stop, failed)
+        left_window = Signal()  # a row of the command `left_pc` is outside: nothing more is asked for
+        left_pc = Signal(isa.PC_BITS, reset_less=True)
+        with m.If(bursts.outside):
+            m.d.sync += [left_window.eq(1), left_pc.eq(bursts.outside_pc)]
 
         wiring.connect(m, wiring.flipped(self.i), front.i)
         wiring.connect(m, front.row, bursts.i)
         for memory in ("xo", "wo", "ro", "po"):
             wiring.connect(m, getattr(back, memory), wiring.flipped(getattr(self, memory)))
         m.d.comb += [
-            front.halt.eq(stop),
-            bursts.halt.eq(stop),
+            front.halt.eq(stop | left_window),
+            bursts.halt.eq(stop | left_window),
             back.halt.eq(stop),
             bursts.base.eq(self.base),
             bursts.size.eq(self.size),
@@ -102,16 +106,17 @@ class LoadUnit(TransferUnit):
             self.done.eq(back.done),
             self.busy.eq(front.busy | pending.r_rdy | back.busy),
         ]
-        self._build_bus(m, guard, bursts, beats, stop)
-        self._build_error(m, front, bursts, back)
+        quiet = self._build_bus(m, guard, bursts, beats, stop)
+        outside = left_window & quiet & back.starved & (back.pc == left_pc)
+        self._build_error(m, front, back, (outside, bursts.strayed & ~stop), ~pending.r_rdy & ~back.busy)
         guard.report(self)
         return m
 
     def _build_bus(
         self, m: Module, guard: Guard, bursts: BurstGenerator, beats: fifo.SyncFIFO, stop: Signal
-    ) -> None:
+    ) -> Value:
         """Bursts go out while fewer than ``outstanding_reads`` are unanswered; once stopped, beats are taken
-        and dropped."""
+        and dropped. Returns: every beat that was asked for has been taken by the back half."""
         limit = self._config.bus.outstanding_reads
         outstanding, following = guard.register(Signal(range(limit + 1), name="outstanding"))
         go = (outstanding != limit) & ~stop
@@ -128,14 +133,20 @@ class LoadUnit(TransferUnit):
         asked = self.bus.burst.valid & self.bus.burst.ready
         answered = self.events.beat & self.bus.beat.payload.last
         m.d[guard.domain] += following.eq(outstanding + asked - answered)
+        return (outstanding == 0) & ~bursts.o.valid & ~beats.r_rdy
 
-    def _build_error(self, m: Module, front: LoadFront, bursts: BurstGenerator, back: LoadBack) -> None:
-        """The back half works on the older instruction, so its error wins."""
+    def _build_error(
+        self, m: Module, front: LoadFront, back: LoadBack, windows: tuple[Value, Value], alone: Value
+    ) -> None:
+        """The oldest error wins, so the front's waits until the back has done all that is before it: the rows before
+        one that is outside (the first of ``windows``); older commands, so that the front's command is ``alone``. A
+        burst that strayed (the second) never comes back, so nothing waits for it."""
+        outside, strayed = windows
         causes = (
             (back.bad_read, ErrorCode.BUS_READ, back.pc),
             (back.bad_address, ErrorCode.ADDRESS, back.write_pc),
-            (bursts.outside, ErrorCode.WINDOW, bursts.outside_pc),
-            (front.misaligned, ErrorCode.ALIGNMENT, front.pc),
-            (front.illegal, ErrorCode.ILLEGAL_FIELD, front.pc),
+            (outside | strayed, ErrorCode.WINDOW, back.pc),
+            (front.misaligned & alone, ErrorCode.ALIGNMENT, front.pc),
+            (front.illegal & alone, ErrorCode.ILLEGAL_FIELD, front.pc),
         )
         report_first(m, self.error, causes)

@@ -54,7 +54,8 @@ class LoadBack(wiring.Component):
     i : In(stream.Signature(Command())), legal commands in the order of their data.
     beat : In(stream.Signature(ReadBeat(data_bits))).
     xo (masked), wo, ro, po : Out(WritePort).
-    halt : In(1), nothing is taken or written. busy : Out(1).
+    halt : In(1), nothing is taken or written. busy : Out(1). starved : Out(1), the command
+        ``pc`` waits for a beat, and every word before it is written.
     done : Out(1), the last write of a command is made.
     bad_read : Out(1), a beat of the command ``pc`` came with an error, and all words before it are written.
     bad_address : Out(1), a word of the command ``write_pc`` has no place; it is not written.
@@ -72,6 +73,7 @@ class LoadBack(wiring.Component):
                 "po": Out(WritePort(8 * isa.PARAMETER_BYTES)),
                 "halt": In(1),
                 "busy": Out(1),
+                "starved": Out(1),
                 "done": Out(1),
                 "bad_read": Out(1),
                 "bad_address": Out(1),
@@ -128,7 +130,12 @@ class LoadBack(wiring.Component):
                 with m.If(writes.i.valid & writes.i.ready & ends):
                     m.d[guard.domain] += [which.eq(0) for which in next_kind]
                     m.next = "Idle"
-        m.d.comb += [self.pc.eq(command.pc), self.busy.eq(state.ongoing("Write") | writes.o.valid)]
+        waits = (kind.loading & ~gearbox.o.valid) | (kind.unfolding & ~unfolder.o.valid)
+        m.d.comb += [
+            self.pc.eq(command.pc),
+            self.busy.eq(state.ongoing("Write") | writes.o.valid),
+            self.starved.eq(waits & ~writes.o.valid),
+        ]
         guard.report(self)
         return m
 

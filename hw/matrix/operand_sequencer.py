@@ -40,7 +40,6 @@ class FeedWord(data.StructLayout):
                 "slot": 1,
                 "a_addr": WORD_ADDRESS_BITS,
                 "b_addr": WORD_ADDRESS_BITS,
-                "pc": isa.PC_BITS,
             }
         )
 
@@ -78,7 +77,7 @@ class OperandSequencer(wiring.Component):
     retire : In, an instruction retires.
     start, descriptor, descriptor_pc : Out, an instruction starts: the whole of it, for the readout.
     word_valid, word : Out, a word pair to read now.
-    p_valid, p_addr, p_lane, p_pc : Out, a lane parameter to read now.
+    p_valid, p_addr, p_lane : Out, a lane parameter to read now.
     busy : Out, an instruction is held, sequenced or not retired.
     error : Out, level: the next instruction is illegal and all previous ones have retired.
     stall_readout, stall_parameters : Out, no word in this cycle because of the readout, of the parameters.
@@ -104,7 +103,6 @@ class OperandSequencer(wiring.Component):
                 "p_valid": Out(1),
                 "p_addr": Out(WORD_ADDRESS_BITS),
                 "p_lane": Out(range(self.lanes)),
-                "p_pc": Out(isa.PC_BITS),
                 "busy": Out(1),
                 "error": Out(ErrorReport()),
                 "stall_readout": Out(1),
@@ -179,7 +177,7 @@ class OperandSequencer(wiring.Component):
 
     def _build_spacing(self, m: Module, held: Held, current: Current) -> Spacing:
         """How long after the last word of a tile the next one may end, and parameters may be read."""
-        end, last_end = Signal(), Signal()
+        end, last_end = Signal(name="end"), Signal(name="last_end")
         single = current.score & current.instruction_last
         m.d.comb += [end.eq(self.word_valid & current.word_last), last_end.eq(end & single)]
         words = (held.short, current.short)
@@ -220,9 +218,7 @@ class OperandSequencer(wiring.Component):
             self.word.slot.eq(current.fields.slot),
             self.word.a_addr.eq(at.a),
             self.word.b_addr.eq(at.b),
-            self.word.pc.eq(current.pc),
             self.p_addr.eq(at.p_row + self.p_lane),
-            self.p_pc.eq(current.pc),
         ]
 
     def _build_control(self, m: Module, held: Held, room: Value, current: Current, spacing: Spacing) -> None:

@@ -5,9 +5,8 @@ contract in words.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
-from amaranth.hdl import Module, Shape, Value, ValueLike, signed, unsigned
+from amaranth.hdl import Module, Shape, ValueLike, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -68,13 +67,6 @@ def unit_members(events: Iterable[str]) -> dict[str, wiring.Member]:
         "halt": In(1),
         "events": Out(data.StructLayout(dict.fromkeys(events, 1))),
     }
-
-
-class Fault(NamedTuple):
-    """An access beyond the end of a memory, and the program counter of its instruction."""
-
-    condition: Value
-    pc: Value
 
 
 def report_first(

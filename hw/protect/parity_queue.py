@@ -14,8 +14,8 @@ _NUMBER_BITS = 2
 class ParityQueue(wiring.Component):
     """As ``fifo.SyncFIFO`` (``buffered``: ``fifo.SyncFIFOBuffered``) of the same width and depth, with ``upset``.
 
-    An entry's parity shows a flip of its bits, its number (of the write, modulo 4) one of a pointer, which brings another
-    entry to the head or writes over one; two counters of writes and reads show one of the level.
+    An entry's parity shows a flip of its bits, its number (of the write, modulo 4) one of a pointer, which brings
+    another entry to the head or writes over one; two counters of writes and reads show one of the level.
 
     Latency, throughput and back-pressure are those of the queue inside.
 

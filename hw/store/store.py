@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 
 from vitreous.hw import checks
@@ -16,6 +16,7 @@ from vitreous.hw.memory.ports import Command, ReadPort, instruction_layout, repo
 from vitreous.hw.protect.guard import Guard
 from vitreous.hw.protect.parity_queue import SomeQueue, queue
 from vitreous.hw.store.store_words import SOURCES, WordReader
+from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Memory, Opcode, Queue, check_queue
 from vitreous.spec.layout import word_bytes
@@ -87,7 +88,12 @@ class StoreUnit(TransferUnit):
             Signal(Command(), name="_command", reset_less=not guard.on), covered=used_bits(Queue.STORE)
         )
         fields = data.View(_LAYOUT, command.word)
-        steps = Steps(stop=Signal(), measure=Signal(), start=Signal(), failed=Signal())
+        steps = Steps(
+            stop=Signal(name="stop"),
+            measure=Signal(name="measure"),
+            start=Signal(name="start"),
+            failed=Signal(name="failed"),
+        )
         stop = steps.stop
         self._build_stop(m, stop, steps.failed)
 
@@ -95,10 +101,11 @@ class StoreUnit(TransferUnit):
         wiring.connect(m, words.o, gearbox.i)
         for memory in ("x", "w", "r"):
             wiring.connect(m, getattr(words, memory), wiring.flipped(getattr(self, memory)))
+        left_window, checked = self._build_rows(m, steps, bursts, words)
         m.d.comb += [
             bursts.base.eq(self.base),
             bursts.size.eq(self.size),
-            bursts.halt.eq(stop),
+            bursts.halt.eq(stop | left_window),
             words.halt.eq(stop),
             gearbox.memory.eq(fields.memory),
         ]
@@ -109,19 +116,32 @@ class StoreUnit(TransferUnit):
         self._build_walks(m, guard, command, steps, rows, words)
         # Every burst that was asked for has its response, so every beat and word is through.
         finished = Signal()
-        m.d.comb += finished.eq(rows.i.ready & ~bursts.busy & (outstanding == 0) & ~stop)
+        m.d.comb += finished.eq(rows.i.ready & ~bursts.busy & (outstanding == 0) & ~stop & ~left_window)
         illegal, misaligned = self._build_sequence(m, guard, command, next_command, steps, finished)
         self._build_protection(m, guard, strobe)
         pc = command.pc
         causes = (
             (self.bus.bvalid & self.bus.bresp[1] & ~stop, ErrorCode.BUS_WRITE, pc),
-            (words.bad_address, ErrorCode.ADDRESS, pc),
-            (bursts.outside, ErrorCode.WINDOW, pc),
+            (words.bad_address & checked, ErrorCode.ADDRESS, pc),
+            ((left_window & ~checked) | (bursts.strayed & ~stop), ErrorCode.WINDOW, pc),
             (misaligned, ErrorCode.ALIGNMENT, pc),
             (illegal, ErrorCode.ILLEGAL_FIELD, pc),
         )
         report_first(m, self.error, causes)
         return m
+
+    def _build_rows(
+        self, m: Module, steps: Steps, bursts: BurstGenerator, words: WordReader
+    ) -> tuple[Signal, Signal]:
+        """Errors come in the order of rows, however far the two walks are apart. Returns: a row was outside the window,
+        which is an error when the words before it are read; the row whose words are read lies in the window."""
+        left_window, checked = Signal(), Signal()
+        ahead = Signal(signed(isa.ADDRESS_BITS + 2))  # rows in the window less rows read
+        m.d.comb += checked.eq(ahead > 0)
+        with m.If(bursts.outside):
+            m.d.sync += left_window.eq(1)
+        m.d.sync += ahead.eq(Mux(steps.start, 0, ahead + bursts.inside - words.row_read))
+        return left_window, checked
 
     def _build_walks(
         self,
@@ -242,7 +262,7 @@ class StoreUnit(TransferUnit):
         valid, next_valid = guard.behind(bus.wvalid)
         strobe, next_strobe = guard.behind(bus.wstrb)
         final, next_final = guard.behind(bus.wlast)
-        move, last = Signal(), Signal()
+        move, last = Signal(name="move"), Signal(name="last")
         m.d.comb += [
             move.eq((~valid | bus.wready) & lengths.r_rdy & (gearbox.o.valid | stop)),
             last.eq(sent == lengths.r_data),

@@ -42,7 +42,7 @@ class WordReader(wiring.Component):
     o : Out(stream.Signature(Word(widest))).
     x, w, r : Out(ReadPort).
     halt : In(1), no more reads.
-    bad_address : Out(1), the address is beyond the end; nothing is read.
+    bad_address : Out(1), the address is beyond the end; nothing is read. row_read : Out(1), the last word of a row is.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -57,6 +57,7 @@ class WordReader(wiring.Component):
                 "r": Out(ReadPort(8 * config.residual_word_bytes)),
                 "halt": In(1),
                 "bad_address": Out(1),
+                "row_read": Out(1),
             }
             | upset_member(config.protect.parity)
         )
@@ -77,14 +78,23 @@ class WordReader(wiring.Component):
             )
         )
         rows_left, words_left = walk.rows_left, walk.words_left
-        valid, ready, fault, granted = Signal(), Signal(), Signal(), Signal()
-        reading, reading_last = Signal(), Signal()  # the memory answers in this cycle
+        valid, ready, fault, granted = (
+            Signal(name="valid"),
+            Signal(name="ready"),
+            Signal(name="fault"),
+            Signal(name="granted"),
+        )
+        reading, reading_last = (
+            Signal(name="reading"),
+            Signal(name="reading_last"),
+        )  # the memory answers in this cycle
 
         m.submodules.queue = queue = fifo.SyncFIFO(width=Word(self._widest).size, depth=_QUEUE)
         m.d.comb += [
             valid.eq((rows_left != 0) & (queue.level + reading < _QUEUE) & ~self.halt),
             granted.eq(valid & ready & ~fault),
             self.bad_address.eq(valid & ready & fault),
+            self.row_read.eq(granted & (words_left == 1)),
             self.i.ready.eq(rows_left == 0),
             self.o.valid.eq(queue.r_rdy),
             self.o.payload.eq(queue.r_data),

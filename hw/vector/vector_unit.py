@@ -131,14 +131,14 @@ class VectorUnit(wiring.Component):
         guard = Guard(m, on=self.config.protect.parity)
         task, next_task = guard.register(Signal(NormTask(), name="task", reset_less=not guard.on))
         guard.report(self)
-        flow = Flow(stop=Signal(), room=Signal(), fire=Signal())
+        flow = Flow(stop=Signal(name="stop"), room=Signal(name="room"), fire=Signal(name="fire"))
         walk = Walk(
             address=Signal(WORD_ADDRESS_BITS, name="address", reset_less=True),
             base=Signal(WORD_ADDRESS_BITS, name="base", reset_less=True),
             column=Signal(range(NORM_CHANNELS + 1), name="_column", reset_less=True),
             tile=Signal(len(task.row_tiles), name="_tile", reset_less=True),
-            last_channel=Signal(),
-            last_tile=Signal(),
+            last_channel=Signal(name="last_channel"),
+            last_tile=Signal(name="last_tile"),
         )
         m.submodules.words = words = NormWords(self.config)
         m.submodules.shifts = shifts = ChannelShifts()
@@ -223,7 +223,7 @@ class VectorUnit(wiring.Component):
             (task.channels == 0)
             | (task.channels > NORM_CHANNELS)
             | (task.row_tiles == 0)
-            | (task.multiplier == 0)
+            | Mux(task.pool, task.multiplier == 0, ~task.multiplier[-1])  # NORM multiplies a normalized one
             | (task.shift == 0)
             | Mux(task.pool, wrong_tokens, task.epsilon == 0)
         )
