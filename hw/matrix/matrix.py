@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Out
 
 from vitreous.hw import checks
@@ -35,6 +34,8 @@ from vitreous.hw.matrix.parameters import Parameters
 from vitreous.hw.matrix.readout import Descriptor, Readout
 from vitreous.hw.matrix.scores import Scores
 from vitreous.hw.memory.ports import ReadPort, WritePort, unit_members
+from vitreous.hw.protect.guard import Guard, upset_member
+from vitreous.hw.protect.parity_queue import queue
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, ErrorCode, Memory, Opcode, Operands, Queue
@@ -65,7 +66,7 @@ class MatrixUnit(wiring.Component):
 
     Parameters
     ----------
-    config : the accelerator.
+    config : the accelerator; with ``protect.parity`` there is a member ``upset``.
 
     Members
     -------
@@ -107,6 +108,7 @@ class MatrixUnit(wiring.Component):
         panel, residual = 8 * config.panel_word_bytes, 8 * config.residual_word_bytes
         super().__init__(
             unit_members(_EVENTS)
+            | upset_member(config.protect.parity)
             | {
                 "x": Out(ReadPort(panel)),
                 "w": Out(ReadPort(panel)),
@@ -152,9 +154,12 @@ class MatrixUnit(wiring.Component):
         self, m: Module, sequencer: OperandSequencer, readout: Readout, retire: Retire, stop: Value
     ) -> None:
         """The operand sequencer starts instructions, the readout takes them over in order, completion retires them."""
-        m.submodules.descriptors = descriptors = SyncFIFOBuffered(
-            width=Descriptor().size, depth=ISSUED_INSTRUCTIONS
+        guard = Guard(m, on=self.config.protect.parity)
+        m.submodules.descriptors = descriptors = queue(
+            width=Descriptor().size, depth=ISSUED_INSTRUCTIONS, parity=guard.on, buffered=True
         )
+        guard.parts(sequencer, descriptors)
+        guard.report(self)
         # A cycle later: the sequencer still holds the instruction then, and its first column is further away.
         started = Signal(name="started")
         m.d.sync += started.eq(sequencer.start)

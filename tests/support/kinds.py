@@ -278,13 +278,14 @@ KINDS: Mapping[str, tuple[Place, ...]] = {
         ),
     ),
     "error code": (
-        # The functional machine has no bus that could fail, and no clock.
+        # The functional machine has no bus that could fail, no clock, and no state that changes by itself.
         Place(
             "golden/machine",
             lambda: named("golden", ErrorCode),
             lambda: (
                 FAULTS
                 - {ErrorCode.BUS_READ, ErrorCode.BUS_WRITE, ErrorCode.CYCLE_LIMIT, ErrorCode.BUS_SILENT}
+                - {ErrorCode.PARITY}
             ),
         ),
         Place("hw", lambda: named("hw", ErrorCode), lambda: FAULTS),
