@@ -33,8 +33,8 @@ FUNCTIONS = (*map(str, ActivationFunction), "softmax", "reciprocal", "rsqrt")
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
-    """How many LUTs a DSP, a block of memory and an UltraRAM count in an area: the ratio in which ``device`` has them; 0
-    where it has none."""
+    """How many LUTs a DSP, a block of memory and an UltraRAM count in an area: the ratio in which ``device`` has them;
+    0 where it has none."""
 
     device: str
     dsp: float

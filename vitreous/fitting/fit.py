@@ -309,4 +309,5 @@ def _shape(config: AcceleratorConfig) -> str:
 
 
 def _with_memory(config: AcceleratorConfig, name: str, size: int) -> AcceleratorConfig:
-    return dataclasses.replace(config, memory=dataclasses.replace(config.memory, **{name: size}))
+    changed: dict[str, Any] = {name: size}
+    return dataclasses.replace(config, memory=dataclasses.replace(config.memory, **changed))
