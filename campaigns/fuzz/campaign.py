@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from campaigns.fuzz.case import Case, Kind
-from campaigns.fuzz.configurations import CONFIGURATIONS
+
 from campaigns.fuzz.referee import Finding, cycle_limit, judge
 from campaigns.fuzz.simulation import build, simulate
 from campaigns.fuzz.world import make_case
@@ -34,6 +34,10 @@ TIMINGS = (
     MemoryTiming(latency=200, throughput=100),
 )
 """The batches take turns."""
+_DECIDING = (
+    *("case.py", "configurations.py", "mutations.py", "written.py", "world.py"),
+    *("referee.py", "simulation.py", "session.py", "bench.sv"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +59,10 @@ def timing_of(index: int) -> MemoryTiming:
 
 def digest(seed: int) -> str:
     """Changes with the seed and with everything that decides what a case is, does, or should do."""
-    state = hashlib.sha256(f"{seed} {source_digest('hw', 'spec', 'golden', 'compiler')}".encode())
-    for path in sorted(Path(__file__).parent.iterdir()):
-        if path.suffix in (".py", ".sv"):
-            state.update(path.read_bytes())
+    sources = source_digest("hw", "spec", "golden", "compiler")
+    state = hashlib.sha256(f"{seed} {sources} {BATCH} {TIMINGS}".encode())
+    for name in _DECIDING:
+        state.update((Path(__file__).parent / name).read_bytes())
     return state.hexdigest()[:16]
 
 
@@ -81,16 +85,16 @@ def run_cases(
                     finding=verdict.finding,
                     why=verdict.why,
                     cycles=found.cycles,
-                )  # fmt: skip
+                )
             )
     return records
 
 
-def _batch(name: str, seed: int, indices: Sequence[int], root: Path) -> list[Record]:
+def _batch(made: Build, name: str, seed: int, indices: Sequence[int]) -> list[Record]:
     torch.set_num_threads(1)
     cases = {index: make_case(name, seed, index) for index in indices}
     with tempfile.TemporaryDirectory() as folder:
-        return run_cases(build(name, root), name, cases, timing_of(indices[0]), Path(folder) / "run")
+        return run_cases(made, name, cases, timing_of(indices[0]), Path(folder) / "run")
 
 
 class Store:
@@ -135,7 +139,8 @@ def run(
     """
     store, records = Store(folder, seed), []
     share = -(-programs // len(names))
-    batches = []
+    batches: list[tuple[str, list[int]]] = []
+    made: dict[str, Build] = {}
     for name in names:
         known = store.read(name)
         kept = [record for index, record in known.items() if index < share]
@@ -143,11 +148,11 @@ def run(
         done(len(kept))
         batches += [(name, indices) for indices in _batches(share, known)]
         if len(kept) < share:
-            build(name, root)
+            made[name] = build(name, root)
     # Fresh processes: torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        tasks = [pool.submit(_batch, name, seed, indices, root) for name, indices in _in_turn(batches)]
+        tasks = [pool.submit(_batch, made[name], name, seed, indices) for name, indices in _in_turn(batches)]
         for task in as_completed(tasks):
             found = task.result()
             store.add(found)
@@ -186,16 +191,3 @@ def decided(counts: Counter[Finding]) -> float:
 def default_jobs() -> int:
     """A simulation for each core."""
     return os.cpu_count() or 1
-
-
-__all__ = [
-    "CONFIGURATIONS",
-    "Record",
-    "Store",
-    "decided",
-    "default_jobs",
-    "run",
-    "run_cases",
-    "tally",
-    "timing_of",
-]

@@ -39,7 +39,7 @@ class Seen:
 
     dead : the machine did not come back from a reset, or a program after it did not run; the rest is empty then.
     ended : the interrupt came, or a reset of the host ended the run. in_run : which of the host's actions fell into it.
-    late : write beats after the interrupt. outside_reads, outside_writes, protocol : bursts and beats against the rules.
+    late : write beats after the interrupt. outside_reads, outside_writes, protocol : what was against the rules.
     window : the write window and the guard bytes behind it. memories : X, W and R.
     """
 

@@ -1,7 +1,7 @@
 """The error that an instruction stops with, from its fields alone: no data decides it (docs/machine.md, Errors).
 
-Every check is by ends: the last word of a region, the last byte of a row. So an instruction of 2**32 words costs no more
-than one of a few.
+Every check is by ends: the last word of a region, the last byte of a row. So an instruction of 2**32 words costs no
+more than one of a few.
 """
 
 from __future__ import annotations

@@ -125,11 +125,9 @@ class LoadUnit(TransferUnit):
         m.d.sync += outstanding.eq(outstanding + asked - answered)
         return (outstanding == 0) & ~bursts.o.valid & ~beats.r_rdy
 
-    def _build_error(
-        self, m: Module, front: LoadFront, back: LoadBack, outside: Value, alone: Value
-    ) -> None:
-        """The oldest error wins, so the front's waits until the back has done all that is before it: the rows before one
-        that is ``outside``; older commands, so that the front's command is ``alone``."""
+    def _build_error(self, m: Module, front: LoadFront, back: LoadBack, outside: Value, alone: Value) -> None:
+        """The oldest error wins, so the front's waits until the back has done all that is before it: the rows before
+        one that is ``outside``; older commands, so that the front's command is ``alone``."""
         causes = (
             (back.bad_read, ErrorCode.BUS_READ, back.pc),
             (back.bad_address, ErrorCode.ADDRESS, back.write_pc),
