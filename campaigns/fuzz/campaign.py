@@ -16,7 +16,6 @@ from pathlib import Path
 import torch
 
 from campaigns.fuzz.case import Case, Kind
-
 from campaigns.fuzz.referee import Finding, cycle_limit, judge
 from campaigns.fuzz.simulation import build, simulate
 from campaigns.fuzz.world import make_case

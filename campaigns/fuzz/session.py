@@ -1,7 +1,7 @@
 """The cocotb side of ``bench.sv``: each case of ``plan.json`` through one machine, one after another.
 
 A case is three programs: one that puts known contents into every memory of the machine, the fuzzed one, and one that
-stores X, W and R. It reads ``image-N.bin`` and writes ``memories-N.bin`` and ``result-N.json``. It imports neither torch
+stores X, W and R. It reads ``image-N.bin``, writes ``memories-N.bin`` and ``result-N.json``, and imports neither torch
 nor golden.
 """
 
