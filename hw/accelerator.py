@@ -85,7 +85,7 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        stop = Stop(halt=Signal(), flush=Signal())
+        stop = Stop(halt=Signal(name="halt"), flush=Signal(name="flush"))
         m.submodules.registers = registers = Registers(config)
         m.submodules.control = control = Control(sources=3 + 2 * len(Queue))
         m.submodules.cycle_limit = limit = CycleLimit()

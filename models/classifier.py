@@ -79,8 +79,10 @@ def _in_evaluation(module: nn.Module, label: str) -> nn.Module:
     )
     if not foreign and not any(part.training for part in module.modules()):
         return module
+    # A copy of the parts alone where the numbers are good as they are.
+    kept = {} if foreign else {id(value): value for value in state}
     try:
-        return copy.deepcopy(module).eval().to(device="cpu", dtype=torch.float32)
+        return copy.deepcopy(module, kept).eval().to(device="cpu", dtype=torch.float32)
     except Exception as error:  # whatever a part of the user's provokes
         raise ModelError(
             f"{label} cannot be copied ({_first_line(error)}); hand it over in evaluation mode, in float32"

@@ -53,6 +53,7 @@ def load(
     test: Any = None,
     calibration_images: int | None = None,
     test_images: int | None = None,
+    shapes_only: bool = False,
 ) -> LoadedModel:
     """The model with the data to calibrate and to judge it.
 
@@ -63,6 +64,7 @@ def load(
     checkpoint : a safetensors file whose tensors replace all parameters (not for exported programs).
     calibration, test : data in any form of ``dataset.read``; they take the place of what the model brought.
     calibration_images : at most so many of ``calibration`` (256 where None). test_images : so many test images (all).
+    shapes_only : nothing will be calibrated or judged: one synthetic image stands for those that are missing.
 
     A module's images may be floats of any width, which are taken as they are, or pixels as uint8, which are normalized
     as the module says. Test images that are missing are calibration's own; calibration images that are missing are
@@ -82,7 +84,7 @@ def load(
         )
         loaded = _with_data(found, *wanted.read())
     else:
-        loaded = _complete(found, _wanted(found, calibration, test, most))
+        loaded = _complete(found, _wanted(found, calibration, test, most), shapes_only)
     return loaded if test_images is None else _fewer(loaded, test_images)
 
 
@@ -236,7 +238,7 @@ def _with_data(base: LoadedModel, calibration: ImageSet | None, test: ImageSet |
     return base
 
 
-def _complete(foreign: Foreign, wanted: _Wanted) -> LoadedModel:
+def _complete(foreign: Foreign, wanted: _Wanted, shapes_only: bool) -> LoadedModel:
     """A user's model as a classifier, with synthetic images in the place of those that it did not bring."""
     label = foreign.label
     calibration, test = wanted.read()
@@ -259,6 +261,10 @@ def _complete(foreign: Foreign, wanted: _Wanted) -> LoadedModel:
         classes=known.classes,
         source=f"model and weights from {label}{f'; {note}' if note else ''}",
         normalization=foreign.normalization or centred,
+        counts=(
+            1 if shapes_only or calibration is not None else synthetic.CALIBRATION_IMAGES,
+            1 if shapes_only or images is not None else synthetic.TEST_IMAGES,
+        ),
     )
     base = dataclasses.replace(
         made,

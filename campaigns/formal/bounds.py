@@ -69,7 +69,8 @@ def _check_array(m: Module, unit: Any, registers: dict[str, Signal], free: Any) 
         products, weights, strict=True
     ):  # one step before their sum, which then is linear
         m.d.comb += [Assert(product <= (weight << 7)), Assert(product >= -(weight << 7))]
-    dot = past(m, sum(products[1:], products[0]), name="dot")
+    kept = [past(m, product, name=f"product_{v}") for v, product in enumerate(products)]
+    dot = sum(kept[1:], kept[0])
     weight = past(m, sum(weights[1:], weights[0]), name="weight")
     acc, wide, budget = registers["acc_0_0"], Signal(signed(48)), Signal(48)
     following = Mux(load, 0, budget) + (weight << 7)
@@ -79,7 +80,7 @@ def _check_array(m: Module, unit: Any, registers: dict[str, Signal], free: Any) 
     m.d.comb += [
         # What the sum needs: a dot product is at most 128 times its weights.
         Assert((dot <= (weight << 7)) & (dot >= -(weight << 7))),
-        Assert(registers["dot_0_0"] == dot),
+        *(Assert(registers[f"product_0_0_{v}"] == product) for v, product in enumerate(kept)),
         Assert(acc == wide),
         Assert(budget < 1 << 31),
         Assert((wide <= budget.as_signed()) & (wide >= -budget)),

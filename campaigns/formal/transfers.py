@@ -15,6 +15,7 @@ from vitreous.hw.axi.bursts import BurstGenerator, RowWalker
 from vitreous.hw.axi.gearbox import BeatsToWords, WordsToBeats
 from vitreous.hw.load.patches import PatchUnfolder
 from vitreous.hw.load.pixel_rows import PixelRows
+from vitreous.hw.load.write_queue import WriteQueue
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, QueueConfig
 from vitreous.spec.isa import Memory
 from vitreous.spec.layout import word_bytes
@@ -83,7 +84,8 @@ def _check_bursts(m: Module, unit: Any, registers: dict[str, Signal], free: Any)
         Assert(~registers["row_held"] | (registers["row_beats"] == (row.bytes + 7) >> 3)),
         Assert(~registers["row_held"] | (registers["row_end"] == row.offset + row.bytes)),
         Assert(~move | ((beats != 0) & (beats <= left))),
-        Assert(~moved | unit.o.valid),
+        Assert(~moved | unit.o.valid | unit.strayed),
+        Assert(~(unit.o.valid & unit.strayed)),
         Assert(~moved | (unit.o.payload.address == past(m, address, name="address"))),
         Assert(~moved | (length == past(m, beats, name="beats"))),
         Assert(~unit.o.valid | (length <= BURST_BEATS)),
@@ -117,6 +119,34 @@ def _check_hold(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -
     """The output holds until it is taken."""
     assume_holds(m, unit.i, "i")
     assert_holds(m, unit.o, "o")
+
+
+def _check_queue(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """Two words in order, of which the older one is offered and held."""
+    assume_holds(m, unit.i, "i")
+    assert_holds(m, unit.o, "o")
+    taken, given = unit.i.valid & unit.i.ready, unit.o.valid & unit.o.ready
+    level = Signal(2)
+    older, newer = Signal.like(unit.i.payload, name="older"), Signal.like(unit.i.payload, name="newer")
+    m.d.sync += level.eq(level + taken - given)
+    with m.If(given):
+        m.d.sync += older.eq(newer)
+    with m.If(taken & (level == given)):
+        m.d.sync += older.eq(unit.i.payload)
+    with m.If(taken & (level != given)):
+        m.d.sync += newer.eq(unit.i.payload)
+    get, put = registers["get"], registers["put"]
+    words = [registers[f"word_{n}"] for n in range(2)]
+    m.d.comb += [
+        Assert(level <= 2),
+        Assert(registers["valid_0"] + registers["valid_1"] == level),
+        Assert((level != 1) | (Mux(get, registers["valid_1"], registers["valid_0"]))),
+        Assert((put ^ get) == level[0]),
+        Assert(unit.i.ready == (level != 2)),
+        Assert(unit.o.valid == (level != 0)),
+        Assert(~unit.o.valid | (unit.o.payload == older)),
+        Assert((level != 2) | (Mux(get, words[0], words[1]) == newer.as_value())),
+    ]
 
 
 def _check_channel(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
@@ -275,6 +305,18 @@ PROOFS = (
         ),
         Mutation("protocol", "load/patches.py", "with m.If(self.o.ready):", "with m.If(1):"),
         bug_depth=7,
+    ),
+    _stream(
+        "write_queue",
+        "hw.load.write_queue.WriteQueue",
+        "words leave in the order in which they came, none dropped, duplicated or changed; `o` holds",
+        lambda: UnitTop(WriteQueue(small(4)), _check_queue),
+        Mutation(
+            "protocol",
+            "load/write_queue.py",
+            "self.o.valid & self.o.ready",
+            "self.o.valid",
+        ),
     ),
     _stream(
         "read_channel",

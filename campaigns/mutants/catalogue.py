@@ -174,6 +174,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "port.mask if name in self._masked else Const(-1, len(mask))",
         "Const(-1, len(mask))",
     ),
+    Mutation(OPERAND, "memory/ram.py", "addr=self.read_addr", "addr=self.write_addr"),
     Mutation(
         CONSTANT,
         "axi/bursts.py",
@@ -192,6 +193,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         OFF, "load/load_back.py", "place.address.eq(place.address + 1)", "place.address.eq(place.address + 2)"
+    ),
+    Mutation(
+        OPERAND,
+        "load/write_queue.py",
+        "Mux(get, words[1].as_value(), words[0].as_value())",
+        "words[0].as_value()",
     ),
     Mutation(TOKEN, "control/issue.py", "header.wait & ~self.available", "header.wait & self.available"),
     Mutation(TOKEN, "control/retire.py", "kinds.bit_select(head, 1)", "kinds.bit_select(tail, 1)"),

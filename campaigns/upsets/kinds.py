@@ -41,7 +41,7 @@ class Stratum(StrEnum):
 SHARES = {Stratum.REGISTERS: 70, Stratum.QUEUES: 20, Stratum.MEMORIES: 10}
 """Percent of the flips."""
 
-_LARGE = re.compile(r"memory_[xwrp]\.cells|matrix\.scores\.memory")
+_LARGE = re.compile(r"(memory_[xwrp]|matrix\.scores)\.ram_1r1w_\w+\.array")
 
 
 def stratum(element: Element) -> Stratum:

@@ -10,8 +10,8 @@ T = TypeVar("T")
 
 
 def gated(m: Module, pipeline: T, *, coming: ValueLike, cycles: int, name: str) -> T:
-    """Adds ``pipeline`` to ``m`` with its registers enabled from the cycle after one with ``coming`` to ``cycles`` cycles
-    after that one.
+    """Adds ``pipeline`` to ``m`` with its registers enabled from the cycle after one with ``coming`` to ``cycles``
+    cycles after that one.
 
     ``coming``: the pipeline's input is valid in the next cycle. So the enable is a register, which tools can copy for
     the thousands of registers that hang on it. ``cycles`` is at least the pipeline's latency, so that nothing stops on

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -86,7 +86,8 @@ class _Next(NamedTuple):
 
 
 class BurstGenerator(wiring.Component):
-    """Rows -> bursts of whole beats, at most ``burst_beats``, that never cross 4 KiB, after a check against the window.
+    """Rows -> bursts of whole beats, at most ``burst_beats``, that never cross 4 KiB, after a check against the window:
+    of each row, and once more of each burst, in case that a flip of a bit led it astray.
 
     Latency: 3 cycles. Throughput: one burst a cycle, one row a cycle. Back-pressure: holds its burst and one row.
 
@@ -104,6 +105,7 @@ class BurstGenerator(wiring.Component):
     halt : In(1), takes no more rows and makes no more bursts.
     outside : Out(1), the row whose turn it is ends beyond the window; it makes no burst. outside_pc : Out, its ``pc``.
     inside : Out(1), it does not, and its bursts follow.
+    strayed : Out(1), the burst that is due lies outside of the window, though its row did not; it never goes out.
     busy : Out(1), a burst is still to come.
     """
 
@@ -127,6 +129,7 @@ class BurstGenerator(wiring.Component):
                 "outside": Out(1),
                 "outside_pc": Out(isa.PC_BITS),
                 "inside": Out(1),
+                "strayed": Out(1),
                 "busy": Out(1),
             }
         )
@@ -139,18 +142,22 @@ class BurstGenerator(wiring.Component):
         beats = Signal(range(self._burst_beats + 1), reset_less=True)
         address = Signal(ADDRESS_BITS, reset_less=True)
         held, row_address, row_beats = self._build_row(m, take, beyond)
+        made = Signal(name="made")
+        fits = self._build_guard(m, move, address)
         m.d.comb += [
-            move.eq(active & (~self.o.valid | self.o.ready) & ~self.halt),
+            self.o.valid.eq(made & fits),
+            self.strayed.eq(made & ~fits),
+            move.eq(active & (~made | (self.o.valid & self.o.ready)) & ~self.halt),
             take.eq(held & (~active | (move & last)) & ~self.halt),
             self.outside.eq(take & beyond),
             self.inside.eq(take & ~beyond),
-            self.busy.eq(held | active | self.o.valid),
+            self.busy.eq(held | active | made),
         ]
-        with m.If(self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += made.eq(0)
         with m.If(move):
             m.d.sync += [
-                self.o.valid.eq(1),
+                made.eq(1),
                 self.o.payload.address.eq(address),
                 self.o.payload.length.eq(beats - 1),
                 address.eq(address + (beats << self._shift)),
@@ -160,6 +167,21 @@ class BurstGenerator(wiring.Component):
             m.d.sync += [active.eq(~beyond), address.eq(row_address)]
         self._build_length(m, move | take, active & ~last, (row_address, row_beats), beats, last)
         return m
+
+    def _build_guard(self, m: Module, move: Signal, address: Signal) -> Signal:
+        """Whether the burst at ``o`` lies in the window: the beats from its address to the window's end go into a
+        register with it, and are compared with its length there."""
+        beats_bits = ADDRESS_BITS - self._shift
+        end = Signal(beats_bits + 1, name="window_end", reset_less=True)
+        room = Signal(signed(beats_bits + 2), name="guard_room", reset_less=True)
+        below = Signal(name="guard_below", reset_less=True)
+        first = address[self._shift :]
+        m.d.sync += end.eq((self.base + self.size + (1 << self._shift) - 1) >> self._shift)
+        with m.If(move):
+            m.d.sync += [room.eq(end - first), below.eq(first < self.base[self._shift :])]
+        fits = Signal(name="guard_fits")
+        m.d.comb += fits.eq(~below & (room > self.o.payload.length))
+        return fits
 
     def _build_row(self, m: Module, take: Signal, beyond: Signal) -> tuple[Signal, Signal, Signal]:
         """A row in registers, with its address, its beats, and its end, which is compared with the window. Returns
@@ -195,8 +217,8 @@ class BurstGenerator(wiring.Component):
         last: Signal,
     ) -> None:
         """Beats of the next burst, in a register: what is left of the row, the longest burst, what is left of the page.
-        The last two are powers of two, so few bits are compared: only in the last ``burst_beats`` of a page does its end
-        come first. ``follows``: the burst is of the row that the one before was of."""
+        The last two are powers of two, so few bits are compared: only in the last ``burst_beats`` of a page does its
+        end come first. ``follows``: the burst is of the row that the one before was of."""
         bits, width = exact_log2(self._burst_beats), _PAGE_BITS - self._shift
         then = _Next(
             left=Signal.like(row[1], name="next_left", reset_less=True),

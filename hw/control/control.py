@@ -51,7 +51,7 @@ class Control(wiring.Component):
         status = self.status
         pending = Signal()
         # A reset waits here for the state that carries it out; this cycle's counts too.
-        asked, resetting = Signal(), Signal()
+        asked, resetting = Signal(name="asked"), Signal(name="resetting")
         m.d.comb += resetting.eq(asked | self.reset)
         m.d.sync += asked.eq(resetting)
         with m.If(self.clear_interrupt):

@@ -37,7 +37,7 @@ class CycleLimit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         left = Signal(CYCLE_LIMIT_BITS)
-        armed, last = Signal(), Signal()  # last: ``left`` is 1
+        armed, last = Signal(name="armed"), Signal(name="last")  # last: ``left`` is 1
         with m.If(self.clear):
             m.d.sync += [left.eq(self.limit), armed.eq(self.limit != 0), last.eq(self.limit == 1)]
         with m.Elif(self.running & armed):

@@ -55,7 +55,7 @@ class Dispatch(wiring.Component):
         m = Module()
         opcode = data.View(instruction_layout(Opcode.END), self.i.payload.word).opcode
         live = self.i.valid & ~self.halt
-        unknown, stuck = Signal(), Signal()
+        unknown, stuck = Signal(name="unknown"), Signal(name="stuck")
         last_pc = Signal(isa.PC_BITS)
         with m.Switch(opcode):
             for operation, queue in QUEUE_OF.items():

@@ -72,7 +72,7 @@ class Fetch(wiring.Component):
         m.submodules.beats = beats = fifo.SyncFIFO(
             width=ReadBeat(config.bus.data_bits).size, depth=2 * burst_beats
         )
-        failed, stop, pending = Signal(), Signal(), Signal()
+        failed, stop, pending = Signal(name="failed"), Signal(name="stop"), Signal(name="pending")
         m.d.comb += stop.eq(self.halt | failed)
         with m.If(self.error.valid):
             m.d.sync += failed.eq(1)
@@ -93,7 +93,9 @@ class Fetch(wiring.Component):
         self._build_bus(m, bursts, beats, stop)
         bad_beat = self._build_gather(m, beats, per_instruction, stop)
         m.d.comb += [
-            self.error.valid.eq(bursts.outside | bad_beat | (self.start & self.wraps)),
+            self.error.valid.eq(
+                bursts.outside | (bursts.strayed & ~stop) | bad_beat | (self.start & self.wraps)
+            ),
             self.error.code.eq(ErrorCode.WINDOW),
             self.error.pc.eq(
                 Mux(
@@ -112,7 +114,7 @@ class Fetch(wiring.Component):
         waiting = Signal(range(beats.depth + 1))  # beats asked for that have not come
         wanted = bursts.o.payload.length + 1
         go = (wanted <= room) & ~stop
-        asked, left = Signal(), Signal()
+        asked, left = Signal(name="asked"), Signal(name="left")
         m.d.comb += [
             self.bus.burst.payload.eq(bursts.o.payload),
             self.bus.burst.valid.eq(bursts.o.valid & go),
@@ -138,7 +140,7 @@ class Fetch(wiring.Component):
         position = Signal(range(max(per_instruction, 2)))
         self._gathered = Signal(isa.PC_BITS)  # of the instruction whose beats are being gathered
         taken = Signal(LENGTH_BITS)
-        step, bad, final = Signal(), Signal(), Signal()
+        step, bad, final = Signal(name="step"), Signal(name="bad"), Signal(name="final")
         m.d.comb += [
             bad.eq(beats.r_rdy & beat.error & ~stop),
             step.eq(beats.r_rdy & ~beat.error & (~self.o.valid | self.o.ready) & ~stop),

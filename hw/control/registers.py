@@ -149,7 +149,7 @@ class Registers(wiring.Component):
             Register.INTERRUPT_ENABLE: self.interrupt_enable,
             Register.CYCLE_LIMIT: self.cycle_limit,
         }
-        value, read = Signal(32), Signal()
+        value, read = Signal(32, name="value"), Signal(name="read")
         addressed, held = self._build_held(m, "ar", read, "araddr")
         address = held["araddr"]
         counter = address[3:BUS_ADDRESS_BITS] - (Register.COUNTERS >> 3)

@@ -69,7 +69,7 @@ class LoadUnit(TransferUnit):
             width=ReadBeat(config.bus.data_bits).size, depth=BEAT_QUEUE
         )
         m.submodules.back = back = LoadBack(config)
-        failed, stop = Signal(), Signal()
+        failed, stop = Signal(name="failed"), Signal(name="stop")
         self._build_stop(m, stop, failed)
         left_window = Signal()  # a row of the command `left_pc` is outside: nothing more is asked for
         left_pc = Signal(isa.PC_BITS, reset_less=True)
@@ -101,7 +101,7 @@ class LoadUnit(TransferUnit):
         ]
         quiet = self._build_bus(m, bursts, beats, stop)
         outside = left_window & quiet & back.starved & (back.pc == left_pc)
-        self._build_error(m, front, back, outside, ~pending.r_rdy & ~back.busy)
+        self._build_error(m, front, back, (outside, bursts.strayed & ~stop), ~pending.r_rdy & ~back.busy)
         return m
 
     def _build_bus(self, m: Module, bursts: BurstGenerator, beats: fifo.SyncFIFO, stop: Signal) -> Value:
@@ -125,13 +125,17 @@ class LoadUnit(TransferUnit):
         m.d.sync += outstanding.eq(outstanding + asked - answered)
         return (outstanding == 0) & ~bursts.o.valid & ~beats.r_rdy
 
-    def _build_error(self, m: Module, front: LoadFront, back: LoadBack, outside: Value, alone: Value) -> None:
+    def _build_error(
+        self, m: Module, front: LoadFront, back: LoadBack, windows: tuple[Value, Value], alone: Value
+    ) -> None:
         """The oldest error wins, so the front's waits until the back has done all that is before it: the rows before
-        one that is ``outside``; older commands, so that the front's command is ``alone``."""
+        one that is outside (the first of ``windows``); older commands, so that the front's command is ``alone``. A
+        burst that strayed (the second) never comes back, so nothing waits for it."""
+        outside, strayed = windows
         causes = (
             (back.bad_read, ErrorCode.BUS_READ, back.pc),
             (back.bad_address, ErrorCode.ADDRESS, back.write_pc),
-            (outside, ErrorCode.WINDOW, back.pc),
+            (outside | strayed, ErrorCode.WINDOW, back.pc),
             (front.misaligned & alone, ErrorCode.ALIGNMENT, front.pc),
             (front.illegal & alone, ErrorCode.ILLEGAL_FIELD, front.pc),
         )

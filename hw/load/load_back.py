@@ -18,6 +18,7 @@ from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory, Opcode
 
+
 class Kind(NamedTuple):
     """Registers, of which one is high while a command is written; an idle back has none."""
 
@@ -87,12 +88,14 @@ class LoadBack(wiring.Component):
         m.submodules.writes = writes = WriteQueue(self._config)
         command = Signal(Command(), name="_command", reset_less=True)
         load = data.View(instruction_layout(Opcode.LOAD), command.word)
-        kind = Kind(loading=Signal(), unfolding=Signal(), filling=Signal())
+        kind = Kind(
+            loading=Signal(name="loading"), unfolding=Signal(name="unfolding"), filling=Signal(name="filling")
+        )
         # One register for each memory, as for each kind.
         chosen = {memory: Signal(name=f"to_{memory.name.lower()}") for memory in DESTINATIONS}
         place = Place(
-            address=Signal(WORD_ADDRESS_BITS),
-            row=Signal(WORD_ADDRESS_BITS),
+            address=Signal(WORD_ADDRESS_BITS, name="address"),
+            row=Signal(WORD_ADDRESS_BITS, name="row"),
             left=Signal(isa.ADDRESS_BITS, name="_left"),
             last_row=Signal(name="_last_row"),
         )
@@ -234,9 +237,7 @@ class LoadBack(wiring.Component):
                 | (kind.unfolding & masked.payload.last)
                 | (kind.filling & place.last_row)
             ),
-            writes.i.valid.eq(
-                (kind.loading & word.valid) | (kind.unfolding & masked.valid) | kind.filling
-            ),
+            writes.i.valid.eq((kind.loading & word.valid) | (kind.unfolding & masked.valid) | kind.filling),
             word.ready.eq(kind.loading & writes.i.ready),
             masked.ready.eq(kind.unfolding & writes.i.ready),
             payload.to.eq(Cat(chosen.values())),

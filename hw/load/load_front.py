@@ -119,7 +119,7 @@ class LoadFront(wiring.Component):
         """Returns: the fields are legal; offset and strides are multiples of the beat."""
         low = self._config.bus.beat_bytes.bit_length() - 1
         load, patches, fill = (self._fields(op) for op in (Opcode.LOAD, Opcode.LOAD_PATCHES, Opcode.FILL))
-        legal, aligned = Signal(), Signal(init=1)
+        legal, aligned = Signal(name="legal"), Signal(init=1, name="aligned")
         with m.Switch(load.opcode):
             with m.Case(Opcode.LOAD):
                 m.d.comb += [

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, instruction_layout
 from vitreous.spec import isa
@@ -33,8 +34,8 @@ class MaskedWord(data.StructLayout):
 class _Plan(NamedTuple):
     """Registers of the step that follows: it needs its beat and a free output, and nothing that is still computed.
 
-    valid : there is one. byte, count : the first byte of the beat, how many. inner, lane, addr : where they go in a word,
-    the lane and the word. next_beat : the beat ends, or its row. last : of the instruction. closes : of a token.
+    valid : there is one. byte, count : the first byte of the beat, how many. inner, lane, addr : where they go in a
+    word, the lane and the word. next_beat : the beat ends, or its row. last : of the instruction. closes : of a token.
     """
 
     valid: Signal
@@ -87,24 +88,20 @@ class PatchUnfolder(wiring.Component):
         lanes, depth = self._config.array.lanes, self._config.array.depth
         lane_bits, depth_bits = lanes.bit_length() - 1, depth.bit_length() - 1
         fields = self._fields = Signal(_PATCHES, reset_less=True)
-        plan = _Plan(
-            valid=Signal(name="plan"),
-            byte=Signal(range(self._config.bus.beat_bytes), name="plan_byte", reset_less=True),
-            count=Signal(range(depth + 1), name="plan_count", reset_less=True),
-            inner=Signal(depth_bits, name="plan_inner", reset_less=True),
-            lane=Signal(lane_bits, name="plan_lane", reset_less=True),
-            addr=Signal(WORD_ADDRESS_BITS, name="plan_addr", reset_less=True),
-            next_beat=Signal(name="plan_next_beat", reset_less=True),
-            last=Signal(name="plan_last", reset_less=True),
-            closes=Signal(name="plan_closes", reset_less=True),
-        )
+        plan = self._registers()
         step = self._build_step(m, plan)
         self._patch_left = Signal(8)  # bytes of the patch row that are still to come
         # Where the next byte goes: k of the token, its lane and the first word of its tile; the same at the
         # start of the band.
-        self._k, self._row_k = Signal(WORD_ADDRESS_BITS + depth_bits), Signal(WORD_ADDRESS_BITS + depth_bits)
-        self._lane, self._band_lane = Signal(lane_bits), Signal(lane_bits)
-        self._tile, self._band_tile = Signal(WORD_ADDRESS_BITS), Signal(WORD_ADDRESS_BITS)
+        self._k, self._row_k = (
+            Signal(WORD_ADDRESS_BITS + depth_bits, name="k"),
+            Signal(WORD_ADDRESS_BITS + depth_bits, name="row_k"),
+        )
+        self._lane, self._band_lane = Signal(lane_bits, name="lane"), Signal(lane_bits, name="band_lane")
+        self._tile, self._band_tile = (
+            Signal(WORD_ADDRESS_BITS, name="tile"),
+            Signal(WORD_ADDRESS_BITS, name="band_tile"),
+        )
 
         product = Signal(2 * isa.ADDRESS_BITS, reset_less=True)
         with m.FSM():
@@ -141,6 +138,20 @@ class PatchUnfolder(wiring.Component):
                     m.next = "Idle"
         return m
 
+    def _registers(self) -> _Plan:
+        depth, lanes = self._config.array.depth, self._config.array.lanes
+        return _Plan(
+            valid=Signal(name="plan"),
+            byte=Signal(range(self._config.bus.beat_bytes), name="plan_byte", reset_less=True),
+            count=Signal(range(depth + 1), name="plan_count", reset_less=True),
+            inner=Signal(exact_log2(depth), name="plan_inner", reset_less=True),
+            lane=Signal(exact_log2(lanes), name="plan_lane", reset_less=True),
+            addr=Signal(WORD_ADDRESS_BITS, name="plan_addr", reset_less=True),
+            next_beat=Signal(name="plan_next_beat", reset_less=True),
+            last=Signal(name="plan_last", reset_less=True),
+            closes=Signal(name="plan_closes", reset_less=True),
+        )
+
     def _build_step(self, m: Module, plan: _Plan) -> Signal:
         """A step makes its write. Returns whether it does."""
         step = Signal(name="step")
@@ -158,9 +169,13 @@ class PatchUnfolder(wiring.Component):
     def _build_walk(self, m: Module, plan: _Plan) -> Value:
         """Plan one step: its bytes and its place, then every counter. Returns: it is the instruction's last one."""
         fields, beat = self._fields, self._config.bus.beat_bytes
-        y, channel = (Signal(_PATCHES[name].shape) for name in ("patch", "channels"))
-        column, band = Signal(_PATCHES["grid_columns"].shape), Signal(_PATCHES["grid_rows"].shape)
-        byte, beat_left = Signal(range(beat)), Signal(range(beat + 1))
+        y = Signal(_PATCHES["patch"].shape)
+        channel = Signal(_PATCHES["channels"].shape)
+        column, band = (
+            Signal(_PATCHES["grid_columns"].shape, name="column"),
+            Signal(_PATCHES["grid_rows"].shape, name="band"),
+        )
+        byte, beat_left = Signal(range(beat), name="byte"), Signal(range(beat + 1), name="beat_left")
         m.d.comb += beat_left.eq(beat - byte)
         count, patch_stops, beat_stops = self._build_count(m, beat_left)
         patch_ends, row_ends, plane_ends, band_ends, all_ends = (
@@ -202,8 +217,8 @@ class PatchUnfolder(wiring.Component):
         """Bytes of this write: up to the end of the patch row, of the beat or of the panel word; and whether the first
         of these, the second one stops it. All are compared side by side, because much follows from them."""
         depth, patch_left = self._config.array.depth, self._patch_left
-        word_left, count = Signal(range(depth + 1)), Signal(range(depth + 1))
-        patch_stops, beat_stops = Signal(), Signal()
+        word_left, count = Signal(range(depth + 1), name="word_left"), Signal(range(depth + 1), name="count")
+        patch_stops, beat_stops = Signal(name="patch_stops"), Signal(name="beat_stops")
         self._inner = self._k[: depth.bit_length() - 1]
         m.d.comb += [
             word_left.eq(depth - self._inner),
@@ -220,9 +235,9 @@ class PatchUnfolder(wiring.Component):
         next band continues."""
         fields = self._fields
         next_lane, next_tile, next_row = (
-            Signal.like(self._lane),
-            Signal.like(self._tile),
-            Signal.like(self._row_k),
+            Signal.like(self._lane, name="next_lane"),
+            Signal.like(self._tile, name="next_tile"),
+            Signal.like(self._row_k, name="next_row"),
         )
         m.d.comb += [
             next_lane.eq(self._lane + 1),
@@ -245,7 +260,11 @@ class PatchUnfolder(wiring.Component):
         depth, word = self._config.array.depth, self.o.payload
         taken = Signal(8 * depth)
         m.d.comb += taken.eq(self.i.payload >> (plan.byte << 3))
-        turned, filled, lane_mask = Signal(8 * depth), Signal(depth), Signal(depth)
+        turned, filled, lane_mask = (
+            Signal(8 * depth, name="turned"),
+            Signal(depth, name="filled"),
+            Signal(depth, name="lane_mask"),
+        )
         with m.Switch(plan.inner):
             for position in range(depth):
                 with m.Case(position):

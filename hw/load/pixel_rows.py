@@ -44,11 +44,14 @@ class PixelRows(wiring.Component):
         bands_left = Signal(_PATCHES["grid_rows"].shape, reset_less=True)
         y = Signal(_PATCHES["patch"].shape)
         channel = Signal(_PATCHES["channels"].shape)
-        plane, next_band = Signal(OFFSET_BITS, reset_less=True), Signal(OFFSET_BITS, reset_less=True)
+        plane, next_band = (
+            Signal(OFFSET_BITS, reset_less=True, name="plane"),
+            Signal(OFFSET_BITS, reset_less=True, name="next_band"),
+        )
         row = self.o.payload.offset
         below, beside = (
-            Signal(OFFSET_BITS),
-            Signal(OFFSET_BITS),
+            Signal(OFFSET_BITS, name="below"),
+            Signal(OFFSET_BITS, name="beside"),
         )  # the next row of this plane, the same band of the next plane
         m.d.comb += [
             self.i.ready.eq(~self.o.valid),

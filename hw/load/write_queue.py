@@ -16,8 +16,8 @@ DESTINATIONS = (Memory.X, Memory.W, Memory.R, Memory.P)
 
 
 class Write(data.StructLayout):
-    """A word on its way to a memory: ``to`` has a bit for each of ``DESTINATIONS``; ``mask``: its bytes, of a word of X;
-    ``last``, ``pc``: of its command."""
+    """A word on its way to a memory: ``to`` has a bit for each of ``DESTINATIONS``; ``mask``: its bytes, of a word of
+    X; ``last``, ``pc``: of its command."""
 
     def __init__(self, config: AcceleratorConfig) -> None:
         super().__init__(

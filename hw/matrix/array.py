@@ -66,7 +66,7 @@ class Array(wiring.Component):
         m = Module()
         match self.config.array.multiplier:
             case Multiplier.PLAIN:
-                self._build_plain(m)
+                self._build_plain(m, platform)
             case Multiplier.ACCUMULATE | Multiplier.PACKED:
                 m.submodules.skewed = skewed = SkewedArray(self.config, self.signature)
                 wiring.connect(m, wiring.flipped(self), skewed)
@@ -74,14 +74,17 @@ class Array(wiring.Component):
                 assert_never(self.config.array.multiplier)
         return m
 
-    def _build_plain(self, m: Module) -> None:
+    def _build_plain(self, m: Module, platform: object) -> None:
         """Each element sums in logic."""
         flags = self._build_flags(m)
         a = self._build_operands(m, self.a, "a")
         b = self._build_operands(m, self.b, "b")
         element = ProcessingElement(depth=self.depth)
         shadow = [
-            [element.build(m, a[i], b[j], flags, name=f"{i}_{j}") for j in range(self.lanes)]
+            [
+                element.build(m, a[i], b[j], flags, name=f"{i}_{j}", platform=platform)
+                for j in range(self.lanes)
+            ]
             for i in range(self.lanes)
         ]
         self._build_column(m, shadow)

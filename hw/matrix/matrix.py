@@ -245,7 +245,10 @@ class MatrixUnit(wiring.Component):
         faults: Faults,
     ) -> None:
         """The column's accumulators and its parameters, from P, from the lanes' registers or from the score rows."""
-        lane_valid, lane = Signal(), Signal.like(sequencer.p_lane, reset_less=True)
+        lane_valid, lane = (
+            Signal(name="lane_valid"),
+            Signal.like(sequencer.p_lane, reset_less=True, name="lane"),
+        )
         m.d.sync += [lane_valid.eq(sequencer.p_valid), lane.eq(sequencer.p_lane)]
         m.d.comb += [
             # The operand sequencer reads lane parameters only while the readout is idle.

@@ -170,7 +170,7 @@ class OperandSequencer(wiring.Component):
 
     def _build_spacing(self, m: Module, held: Held, current: Current) -> Spacing:
         """How long after the last word of a tile the next one may end, and parameters may be read."""
-        end, last_end = Signal(), Signal()
+        end, last_end = Signal(name="end"), Signal(name="last_end")
         single = current.score & current.instruction_last
         m.d.comb += [end.eq(self.word_valid & current.word_last), last_end.eq(end & single)]
         words = (held.short, current.short)

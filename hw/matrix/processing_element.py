@@ -16,6 +16,7 @@ from typing import NamedTuple
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 
 from vitreous.hw.checks import positive
+from vitreous.hw.matrix.mult18x18d import registered_product
 from vitreous.spec.numbers import ACCUMULATOR_BITS
 
 
@@ -58,18 +59,20 @@ class ProcessingElement:
         """Products in a cycle."""
         return self._depth
 
-    def build(self, m: Module, a: Sequence[Value], b: Sequence[Value], flags: Flags, *, name: str) -> Signal:
+    def build(
+        self, m: Module, a: Sequence[Value], b: Sequence[Value], flags: Flags, *, name: str, platform: object
+    ) -> Signal:
         """One element in ``m``, its registers named ``acc_name`` and so on, from V signed bytes each. Returns the
         shadow: the sum of the tile before; the caller proves that no sum needs more than 32 bits."""
         products = [
-            Signal(signed(16), name=f"product_{name}_{v}", reset_less=True) for v in range(self.depth)
+            registered_product(m, x, y, name=f"product_{name}_{v}", platform=platform)
+            for v, (x, y) in enumerate(zip(a, b, strict=True))
         ]
         dot = reduce(add, products)
         acc = Signal(signed(ACCUMULATOR_BITS), name=f"acc_{name}", reset_less=True)
         shadow = Signal(signed(ACCUMULATOR_BITS), name=f"shadow_{name}", reset_less=True)
         # Each choice inside its register's expression: one condition around all simulates 2.6 times slower.
         m.d.sync += [
-            *(product.eq(x * y) for product, x, y in zip(products, a, b, strict=True)),
             acc.eq(Mux(flags.take, dot + Mux(flags.load, 0, acc), acc)),
             shadow.eq(Mux(flags.copy, acc, shadow)),
         ]

@@ -5,7 +5,8 @@ contract in words.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from amaranth.hdl import Module, Shape, Value, ValueLike, signed, unsigned
+
+from amaranth.hdl import Module, Shape, ValueLike, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 

@@ -157,7 +157,10 @@ class OnePassNorm(NormUnit):
     def _build_variance(self, m: Module, statistics: RowStatistics, lane: Signal) -> Signal:
         constants = self.constants
         # Cycle 1
-        total, squares = Signal(signed(SUM_BITS), reset_less=True), Signal(SQUARES_BITS, reset_less=True)
+        total, squares = (
+            Signal(signed(SUM_BITS), reset_less=True, name="total"),
+            Signal(SQUARES_BITS, reset_less=True, name="squares"),
+        )
         with m.Switch(lane):
             for index in range(self.lanes):
                 with m.Case(index):

@@ -78,7 +78,12 @@ class StoreUnit(TransferUnit):
         m.submodules.gearbox = gearbox = WordsToBeats(config, memories=SOURCES)
         command = Signal(Command(), name="_command", reset_less=True)
         fields = data.View(_LAYOUT, command.word)
-        steps = Steps(stop=Signal(), measure=Signal(), start=Signal(), failed=Signal())
+        steps = Steps(
+            stop=Signal(name="stop"),
+            measure=Signal(name="measure"),
+            start=Signal(name="start"),
+            failed=Signal(name="failed"),
+        )
         stop = steps.stop
         self._build_stop(m, stop, steps.failed)
 
@@ -106,7 +111,7 @@ class StoreUnit(TransferUnit):
         causes = (
             (self.bus.bvalid & self.bus.bresp[1] & ~stop, ErrorCode.BUS_WRITE, pc),
             (words.bad_address & checked, ErrorCode.ADDRESS, pc),
-            (left_window & ~checked, ErrorCode.WINDOW, pc),
+            ((left_window & ~checked) | (bursts.strayed & ~stop), ErrorCode.WINDOW, pc),
             (misaligned, ErrorCode.ALIGNMENT, pc),
             (illegal, ErrorCode.ILLEGAL_FIELD, pc),
         )
@@ -216,7 +221,7 @@ class StoreUnit(TransferUnit):
         """Beats for the bursts in ``lengths``, in a register of their own; without strobes once stopped."""
         bus = self.bus
         sent = Signal(8)  # beats of the oldest burst that are in the register or gone
-        move, last = Signal(), Signal()
+        move, last = Signal(name="move"), Signal(name="last")
         m.d.comb += [
             move.eq((~bus.wvalid | bus.wready) & lengths.r_rdy & (gearbox.o.valid | stop)),
             last.eq(sent == lengths.r_data),

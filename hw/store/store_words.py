@@ -52,10 +52,24 @@ class WordReader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         fields = Signal(_STORE, reset_less=True)
-        address, next_row = Signal(WORD_ADDRESS_BITS), Signal(WORD_ADDRESS_BITS)
-        rows_left, words_left = Signal(isa.ADDRESS_BITS), Signal(isa.ADDRESS_BITS)
-        valid, ready, fault, granted = Signal(), Signal(), Signal(), Signal()
-        reading, reading_last = Signal(), Signal()  # the memory answers in this cycle
+        address, next_row = (
+            Signal(WORD_ADDRESS_BITS, name="address"),
+            Signal(WORD_ADDRESS_BITS, name="next_row"),
+        )
+        rows_left, words_left = (
+            Signal(isa.ADDRESS_BITS, name="rows_left"),
+            Signal(isa.ADDRESS_BITS, name="words_left"),
+        )
+        valid, ready, fault, granted = (
+            Signal(name="valid"),
+            Signal(name="ready"),
+            Signal(name="fault"),
+            Signal(name="granted"),
+        )
+        reading, reading_last = (
+            Signal(name="reading"),
+            Signal(name="reading_last"),
+        )  # the memory answers in this cycle
 
         m.submodules.queue = queue = fifo.SyncFIFO(width=Word(self._widest).size, depth=_QUEUE)
         m.d.comb += [

@@ -126,14 +126,14 @@ class VectorUnit(wiring.Component):
         m = Module()
         pipeline = NormPipeline(self.config)
         task = Signal(NormTask(), name="task", reset_less=True)
-        flow = Flow(stop=Signal(), room=Signal(), fire=Signal())
+        flow = Flow(stop=Signal(name="stop"), room=Signal(name="room"), fire=Signal(name="fire"))
         walk = Walk(
             address=Signal(WORD_ADDRESS_BITS, name="address", reset_less=True),
             base=Signal(WORD_ADDRESS_BITS, name="base", reset_less=True),
             column=Signal(range(NORM_CHANNELS + 1), name="_column", reset_less=True),
             tile=Signal(len(task.row_tiles), name="_tile", reset_less=True),
-            last_channel=Signal(),
-            last_tile=Signal(),
+            last_channel=Signal(name="last_channel"),
+            last_tile=Signal(name="last_tile"),
         )
         m.submodules.words = words = NormWords(self.config)
         m.submodules.shifts = shifts = ChannelShifts()

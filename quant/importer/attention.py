@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, fx
 
 from vitreous.quant.errors import module_path, refuse
-from vitreous.quant.importer.float_ir import Attention, Linear, Norm, Scores, Softmax
+from vitreous.quant.importer.float_ir import Attention, Linear, Norm
 from vitreous.quant.importer.layers import chosen, read_rows
+from vitreous.quant.importer.partial import Scores, Softmax
 from vitreous.quant.importer.view import View, uniform
 from vitreous.quant.importer.walk import Walk
 

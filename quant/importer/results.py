@@ -12,15 +12,13 @@ from torch.utils import _pytree as pytree
 from vitreous.quant.errors import QuantError, module_path, refuse
 from vitreous.quant.importer import heads, layers
 from vitreous.quant.importer.float_ir import (
-    Curve,
     Encoder,
-    Ending,
     HeadMean,
     HeadSum,
     Linear,
-    Unknown,
     collect,
 )
+from vitreous.quant.importer.partial import Curve, Ending, Unknown
 from vitreous.quant.importer.view import View, whole
 from vitreous.quant.importer.walk import Walk
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from vitreous.reports.errors import ReportError
 from vitreous.reports.json_file import check_format, structured
@@ -26,11 +26,19 @@ Origin = Literal["published", "modelled", "assumed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Factor:
-    """What a vendor's tools make of the model's period: ``clock = 1 / (factor * soft + hard)``."""
+    """What a vendor's tools make of the model: the period is ``factor * soft + hard`` of the worst path."""
 
     low: float
     typical: float
     high: float
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Of a table that is another one's times ``value``."""
+
+    value: float
     source: str
 
 
@@ -175,9 +183,39 @@ def load_delays(name: str, folder: Path = FOLDER) -> Delays:
     except StorageError as error:
         raise ReportError(str(error)) from None
     check_format(data, FORMAT, f"{path.name} has")
-    found = structured(Delays, {**data, "name": name}, path.name)
+    found = structured(Delays, {**_based(data, folder), "name": name}, path.name)
     _check(found, path.name)
     return found
+
+
+def _based(data: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """A file that names a ``base``: every delay of that one times ``scale.value``."""
+    if "base" not in data:
+        return data
+    base = asdict(load_delays(data["base"], folder))
+    own = {name: value for name, value in data.items() if name not in ("base", "scale")}
+    scale = structured(Scale, data.get("scale", {}), "scale")
+    sections = {
+        name: {key: _scaled(part, scale.value) for key, part in section.items()}
+        for name, section in base.items()
+        if isinstance(section, Mapping) and "how" in section
+    }
+    sources = {
+        name: f"{text}; times {scale.value:g}: {scale.source}" for name, text in base["sources"].items()
+    }
+    return {**base, **sections, "sources": sources, **own}
+
+
+def _scaled(value: Any, scale: float) -> Any:
+    match value:
+        case int() | float():
+            return round(value * scale, 1)
+        case Mapping():
+            return {key: _scaled(part, scale) for key, part in value.items()}
+        case list() | tuple():
+            return [_scaled(part, scale) for part in value]
+        case _:
+            return value
 
 
 def _check(delays: Delays, where: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -90,10 +90,14 @@ class Pins:
 
 
 class Graph:
-    """Made cell by cell. ``cells``: (name, connections) by index; ``fanout``: sinks of a bit, clock pins left out."""
+    """Made cell by cell. ``cells``: (name, connections) by index; ``fanout``: sinks of a bit, clock pins left out;
+    ``of_blocks``: bits that a memory or DSP block drives."""
 
-    def __init__(self, delays: Delays, fanout: Counter[int], first_node: int) -> None:
+    def __init__(
+        self, delays: Delays, fanout: Counter[int], first_node: int, of_blocks: Collection[int] = ()
+    ) -> None:
         self.delays = delays
+        self._of_blocks = of_blocks
         self.fanout = fanout
         self.cells: list[tuple[str, Pins]] = []
         self.arcs: list[Arc] = []
@@ -120,7 +124,8 @@ class Graph:
         """Delay of the net of a bit to a pin."""
         match wire:
             case Wire.ROUTED:
-                return self._routed[self.fanout[bit]]
+                far = self.delays.net.block if bit in self._of_blocks else 0.0
+                return self._routed[self.fanout[bit]] + far
             case Wire.BLOCK:
                 return self._routed[self.fanout[bit]] + self.delays.net.block
             case Wire.LOCAL:

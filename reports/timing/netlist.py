@@ -9,13 +9,21 @@ from typing import Any
 from vitreous.reports.errors import ReportError
 from vitreous.reports.timing.blocks import BLOCKS
 from vitreous.reports.timing.delays import Delays
+from vitreous.reports.timing.ecp5 import ECP5
 from vitreous.reports.timing.graph import OUTSIDE, End, Graph, Pins, Start, Wire
 from vitreous.reports.timing.slices import SLICES, Model
 
-MODELS: Mapping[str, Mapping[str, Model]] = {"xcup": {**SLICES, **BLOCKS}, "xc7": {**SLICES, **BLOCKS}}
+MODELS: Mapping[str, Mapping[str, Model]] = {
+    "xcup": {**SLICES, **BLOCKS},
+    "xc7": {**SLICES, **BLOCKS},
+    "ecp5": ECP5,
+}
 """The cells of each family."""
 _FREE = {"$scopeinfo", "GND", "VCC", "VLO", "VHI"}
-_CLOCKS = {"C", "CLK", "WCLK", "CLKARDCLK", "CLKBWRCLK"}
+_CLOCKS = {"CLK", "WCLK", "WCK", "CLKARDCLK", "CLKBWRCLK", "CLKA", "CLKB", "CLKR", "CLKW"}
+_CLOCKS |= {f"CLK{n}" for n in range(4)}
+_FAR = {*BLOCKS, "MULT18X18D", "DP16KD", "PDPW16KD"}
+"""Cells that stand in columns of their own."""
 
 
 def build(module: Mapping[str, Any], delays: Delays) -> Graph:
@@ -30,7 +38,7 @@ def build(module: Mapping[str, Any], delays: Delays) -> Graph:
         raise ReportError(
             f"The netlist has cells of which {delays.name} gives no delay: {', '.join(unknown)}"
         )
-    graph = Graph(delays, _fanout(module, cells), _first(module))
+    graph = Graph(delays, _fanout(module, cells), _first(module), _of_blocks(cells))
     for name, cell in cells.items():
         pins = Pins(cell)
         graph.add(name, pins)
@@ -45,12 +53,26 @@ def _fanout(module: Mapping[str, Any], cells: Mapping[str, Mapping[str, Any]]) -
     for cell in cells.values():
         directions = cell["port_directions"]
         for port, bits in cell["connections"].items():
-            if directions[port] == "input" and port not in _CLOCKS:
+            clock = port in _CLOCKS or (port == "C" and cell["type"].startswith("FD"))
+            if directions[port] == "input" and not clock:
                 sinks.update(bit for bit in bits if isinstance(bit, int))
     for port in module["ports"].values():
         if port["direction"] == "output":
             sinks.update(bit for bit in port["bits"] if isinstance(bit, int))
     return sinks
+
+
+def _of_blocks(cells: Mapping[str, Mapping[str, Any]]) -> frozenset[int]:
+    """The bits that memory and DSP blocks drive."""
+    return frozenset(
+        bit
+        for cell in cells.values()
+        if cell["type"] in _FAR
+        for port, bits in cell["connections"].items()
+        if cell["port_directions"][port] == "output"
+        for bit in bits
+        if isinstance(bit, int)
+    )
 
 
 def _first(module: Mapping[str, Any]) -> int:

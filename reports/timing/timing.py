@@ -4,91 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from vitreous.reports.errors import ReportError
 from vitreous.reports.timing import analysis
+from vitreous.reports.timing.budget import BUDGETS_MHZ
 from vitreous.reports.timing.delays import Delays
 from vitreous.reports.timing.graph import Arc, End, Graph, Start
 from vitreous.reports.timing.names import Names, alike, block, whole
 from vitreous.reports.timing.netlist import build
+from vitreous.reports.timing.result import Path, Step, Timing, Worst
 
 WORST = 20
 """Paths that a result keeps beside the worst of every block."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One cell of a path. cell : its type. name : what it is in the design, empty for logic. beside : the registers
-    that this logic reads too. fanout : sinks of the net before it. ns : when its output is there, typically.
-    """
-
-    cell: str
-    name: str
-    beside: tuple[str, ...]
-    fanout: int
-    ns: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Path:
-    """start, end : registers, memories or ports. pin : that the path ends at. block : of the end. ns : the period
-    that it needs, typically; model_ns : the sum of the stated delays. levels : of logic; fanout : the largest.
-    """
-
-    block: str
-    start: str
-    end: str
-    pin: str
-    ns: float
-    model_ns: float
-    levels: int
-    fanout: int
-    steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Worst:
-    """A block's worst path. endpoints : of the block; over : of these, those that miss the budget."""
-
-    path: Path
-    endpoints: int
-    over: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """clock_mhz : estimate, between low and high: with the factors low_factor (high clock) to high_factor.
-
-    model_ns : the largest sum of stated delays. budget_mhz : what the target asks for, 0 where nothing; over : end
-    points that miss it. paths : the worst, of different registers; blocks : by their worst path.
-    rtl, delays : digests of what was mapped and of the table. tool : its version.
-    """
-
-    target: str
-    title: str
-    tool: str
-    rtl: str
-    delays: str
-    clock_mhz: float
-    low: float
-    high: float
-    factor: float
-    low_factor: float
-    high_factor: float
-    model_ns: float
-    budget_mhz: float
-    endpoints: int
-    over: int
-    cells: int
-    paths: tuple[Path, ...]
-    blocks: tuple[Worst, ...]
-
-
-def timing(
-    module: Mapping[str, Any], delays: Delays, *, rtl: str = "", tool: str = "", budget_mhz: float = 0.0
-) -> Timing:
+def timing(module: Mapping[str, Any], delays: Delays, *, rtl: str = "", tool: str = "") -> Timing:
     """Analyse a flat module of a netlist as Yosys writes it. Raises ReportError where it has no path between registers,
     a combinational loop, or a cell without delays.
     """
@@ -103,7 +34,8 @@ def timing(
         )
     periods = [_period(graph, order, f) for f in (factor.low, factor.high, 1.0)]
     words = _Words(graph, Names(module, graph), by, factor.typical)
-    limit = 1e6 / budget_mhz if budget_mhz else 0.0
+    budget = BUDGETS_MHZ[delays.name]
+    limit = 1e6 / budget
     return Timing(
         target=delays.name,
         title=delays.title,
@@ -117,9 +49,9 @@ def timing(
         low_factor=factor.low,
         high_factor=factor.high,
         model_ns=round(periods[2] / 1000, 3),
-        budget_mhz=budget_mhz,
+        budget_mhz=budget,
         endpoints=len(needed),
-        over=sum(limit > 0 and ps > limit for ps, _ in needed),
+        over=sum(ps > limit for ps, _ in needed),
         cells=len(graph.cells),
         paths=tuple(itertools.islice(words.different(needed), WORST)),
         blocks=words.blocks(needed, limit),
@@ -160,7 +92,7 @@ class _Words:
             name = block(self._end(end))
             first.setdefault(name, (ps, end))
             points[name] = points.get(name, 0) + 1
-            over[name] = over.get(name, 0) + int(limit > 0 and ps > limit)
+            over[name] = over.get(name, 0) + int(ps > limit)
         return tuple(
             Worst(path=self.path(*found), endpoints=points[name], over=over[name])
             for name, found in first.items()

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from vitreous.sim.cycles.bursts import Burst, bursts_of
+from vitreous.sim.cycles.bursts import STEADY, Burst, bursts_of
 from vitreous.sim.cycles.bus import ReadBus
 from vitreous.sim.cycles.events import Clock
 from vitreous.sim.cycles.ports import Port
@@ -14,9 +14,6 @@ from vitreous.sim.cycles.timing import BEAT_QUEUE, ROW, UNFOLD, WRITE
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode, Queue, check_queue
 from vitreous.spec.limits import PENDING_LOADS
-
-STEADY = range(257)
-"""How much later than the first each beat of a burst comes, one a cycle."""
 
 
 class Command(NamedTuple):
@@ -50,7 +47,7 @@ class LoadModel:
         self._next = 0  # of the bursts, after the following one
         self._following: Burst | None = None
         self._rows_left = 0  # after the row of the last burst that was looked at
-        self._ahead: tuple[Command, int] | None = None  # whose first row is held by the generator, and since when
+        self._ahead: tuple[Command, int] | None = None  # the generator holds its first row, since when
         self._last_row = 0  # when the generator began with the last row of the command
         self._register: Burst | None = None  # of the generator
         self._row = self._moved = 0  # when it began with a row, when the last burst went to the register
@@ -68,12 +65,12 @@ class LoadModel:
         places, beats = config.bus.outstanding_reads, config.bus.burst_beats
         # Bursts come one by one where there are enough of them to hide the latency, else as many as there are places.
         self._lag = 1 if (places - 1) * beats > bus.latency else places
+        # The last bursts of streams.
         self._past: deque[tuple[Burst | None, int, int, int]] = deque(
             [(None, 0, 0, 0)] * self._lag, self._lag
-        )  # the last bursts of streams
-        self._streak = self._pace = (
-            0  # bursts that were like the previous ones, and the cycles of ``_lag`` of them
         )
+        # Bursts that were like the previous ones, and the cycles of ``_lag`` of them.
+        self._streak = self._pace = 0
         self.left = 0  # when the last beat of the burst that was looked at is taken
         self._settled = max(places, BEAT_QUEUE) + 1
 
@@ -278,7 +275,7 @@ class LoadModel:
         register, following, bursts, index = self._register, self._following, self._bursts, self._next
         step, row, moved, granted = self._step, self._row, self._moved, self._granted
         rows_left, certain, free, lag = self._rows_left, until + port.notice - 1 - WRITE, -1, self._lag
-        self.left, served = 0, False
+        self.left, served, hidden = 0, False, 1 + WRITE
         while flying and asked[0][0] < rival:
             burst, first = flying[0], asked[0][0] + latency
             late, steps = burst.late, burst.steps
@@ -320,8 +317,7 @@ class LoadModel:
             register, following = following, bursts[index]
             index += 1
             followed, ahead = register is following is burst, 0
-            unhindered = free - 1 - WRITE - end
-            room = (rival - left if rival - left < unhindered else unhindered) - 1
+            room = (rival - left if rival - left < free - hidden - end else free - hidden - end) - 1
             if 0 < pace <= room and followed and granted == moved == left + 1 and bursts[index] is burst:
                 index, ahead = self._flow(burst, left, end, pace, latency, room, index)
             if not ahead and lag > 1:

@@ -22,7 +22,7 @@ STATE = (
     Element(path="load.bursts.address", width=32),
     Element(path="queue_load.waiting.storage", width=272, words=8),
     Element(path="matrix.planes.hold", width=128, words=4),
-    Element(path="memory_x.cells", width=64, words=512),
+    Element(path="memory_x.ram_1r1w_512x64x8.array", width=64, words=512),
 )
 CLEAN = Upset(
     flip=Flip(index=0, path=STATE[0].path, word=None, bit=0, cycle=1),

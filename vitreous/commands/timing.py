@@ -14,7 +14,7 @@ from vitreous.commands.output import Output, with_output
 from vitreous.spec.folders import SYNTHESIS
 
 if TYPE_CHECKING:
-    from vitreous.reports.timing.timing import Timing
+    from vitreous.reports.timing.result import Timing
 
 FORMAT = "vitreous.timing-report/1"
 

@@ -85,7 +85,7 @@ def fit(
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """Without garbage collection: beside torch's objects each one looks at millions, and plans make none (ViT-B/16: the
-    search takes 3.8 s of a processor without and 15 s with it)."""
+    search takes 2.5 s of a processor without and many times that with it)."""
     before = gc.isenabled()
     gc.disable()
     try:
@@ -99,7 +99,7 @@ def _loaded(model: Any) -> LoadedModel:
     from vitreous.models import load
 
     with one_thread():
-        return load(model)
+        return load(model, shapes_only=True)
 
 
 def chosen(accelerator: Given, model: Any) -> AcceleratorConfig:

@@ -10,7 +10,8 @@ from vitreous.reports.synthesis import mapping
 from vitreous.reports.synthesis.kept import read_kept, write_kept
 from vitreous.reports.synthesis.synthesis import tool
 from vitreous.reports.timing.delays import Delays
-from vitreous.reports.timing.timing import Timing, timing
+from vitreous.reports.timing.result import Timing
+from vitreous.reports.timing.timing import timing
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import code_digest
 from vitreous.spec.folders import SYNTHESIS

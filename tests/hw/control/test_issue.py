@@ -95,16 +95,15 @@ def test_queue_issues_in_order_when_tokens_are_there(seed: int) -> None:
         ctx.set(dut.i.valid, 0)
 
     async def unit(ctx: Any) -> None:
-        waited = done = completes = False  # the unit is done; the instruction retires, one cycle later
+        waited = done = False
         while len(given) < len(program):
             available = rng.getrandbits(4)
             ctx.set(dut.available, available)
             ctx.set(dut.o.ready, rng.random() < 0.7)
             # Long stretches without a retirement fill what may be in flight.
             completes = done
-            done = len(given) + completes < len(issued) and rng.random() < (
-                0.8 if len(issued) % 32 > 20 else 0.05
-            )
+            often = 0.8 if len(issued) % 32 > 20 else 0.05
+            done = len(given) + completes < len(issued) and rng.random() < often
             ctx.set(dut.done, done)
             overflows = completes and rng.random() < 0.2
             ctx.set(dut.overflow, overflows)

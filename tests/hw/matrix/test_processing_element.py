@@ -27,7 +27,7 @@ class Element(wiring.Component):  # type: ignore[misc]  # Amaranth has no types
         m = Module()
         a, b = ([operand[v] for v in range(self._element.depth)] for operand in (self.a, self.b))
         flags = Flags(take=self.take, load=self.load, copy=self.copy)
-        m.d.comb += self.shadow.eq(self._element.build(m, a, b, flags, name="0"))
+        m.d.comb += self.shadow.eq(self._element.build(m, a, b, flags, name="0", platform=platform))
         return m
 
 

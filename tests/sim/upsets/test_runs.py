@@ -52,7 +52,9 @@ def test_each_flip_does_what_it_must(target: Subject, cycles: int, tmp_path: Pat
 def test_a_call_that_is_repeated_runs_only_what_is_missing(
     target: Subject, cycles: int, tmp_path: Path
 ) -> None:
-    flips = [Flip(index=i, path="memory_x.cells", word=i, bit=0, cycle=100) for i in range(3)]
+    state = elements((target.made.folder / "accelerator.v").read_text(), "accelerator")
+    (memory,) = (element for element in state if element.unit.startswith("memory_x.") and element.words)
+    flips = [Flip(index=i, path=memory.path, word=i, bit=0, cycle=100) for i in range(3)]
     first = run_flips(target, flips[:2], tmp_path, cycles=cycles)
     lines = tmp_path / "flips.jsonl"
     lines.write_text(lines.read_text() + '{"flip": {"index": 2, "pa')  # interrupted while it was written

@@ -9,18 +9,32 @@ from typing import Any
 import pytest
 
 from tests.support.compiler.graphs import random_vit_graph
+from tests.support.quant.zoo import Shape, Vit, images
 from vitreous.compiler import compile
+from vitreous.compiler.accesses import memory_words
 from vitreous.compiler.needs import DoesNotFitError
+from vitreous.compiler.planning import task
+from vitreous.compiler.tiling import MemoryBudget
 from vitreous.errors import RunError
 from vitreous.fitting.fit import fit
 from vitreous.flow.accelerator import as_toml
 from vitreous.models import VisionTransformer, ViTConfig
+from vitreous.quant import quantize, structure
 from vitreous.reports.area.area import area
 from vitreous.reports.area.devices import DEVICES
 from vitreous.sim.cycles import predict
 from vitreous.sim.dram import MemoryTiming
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
+from vitreous.spec.config import (
+    AcceleratorConfig,
+    ActivationConfig,
+    ArrayConfig,
+    MemoryConfig,
+    NormConfig,
+    SoftmaxConfig,
+    load_accelerator,
+)
 from vitreous.spec.graph import Graph
+from vitreous.spec.isa import Memory
 from vitreous.spec.layout import SHIFTS_PER_WORD
 
 STEPS = {
@@ -71,6 +85,37 @@ def test_the_result_compiles_and_a_step_less_of_any_memory_does_not(seed: int) -
             compile(graph, less)
         refused += 1
     assert refused >= 2
+
+
+@pytest.mark.alike(2)
+@pytest.mark.parametrize("seed", [1, 2, 6, 9, 13, 18])
+def test_the_length_of_a_program_is_counted_from_two_of_its_layers(seed: int) -> None:
+    graph, config = shaped(seed)
+    work = task(graph, dataclasses.replace(config, memory=MemoryConfig()), observe=bool(seed % 2))
+    words = {**memory_words(work.config), Memory.W: work.least[Memory.W] + 64, Memory.P: 128}
+    for budget in (MemoryBudget(), MemoryBudget(weight_parts=12, early_norm=False, blocks=2)):
+        whole = work.lowered(budget, words).emitter.steps
+        assert work.instructions(budget, words) == len(whole) + 1
+
+
+@pytest.mark.slow
+def test_weights_are_not_looked_at() -> None:
+    """Also where a factor or a norm is folded into them: the same shapes as with numbers."""
+    shape = Shape(depth=2, layer_scale=True, head="patch mean after norm", registers=2)
+    units: dict[str, Any] = {
+        "softmax": SoftmaxConfig(),
+        "activation": ActivationConfig(),
+        "norm": NormConfig(),
+    }
+    graph = structure(Vit(shape).eval(), shape.image, name="v", **units)
+    whole = quantize(Vit(shape), images(shape, 2), name="v")
+    for one, two in zip(graph.nodes, whole.nodes, strict=True):
+        assert (one.op, one.name, one.inputs) == (two.op, two.name, two.inputs)
+        assert {key: value.shape for key, value in one.constants.items()} == {
+            key: value.shape for key, value in two.constants.items()
+        }
+    weights = [node.constants["weight"] for node in graph.nodes if "weight" in node.constants]
+    assert all(not table.any() and table.strides[1] == 0 for table in weights)
 
 
 @pytest.mark.slow
