@@ -133,8 +133,8 @@ def test_a_dependency_that_points_forwards_passes_until_the_queue_is_full() -> N
 
 
 def test_the_matrix_unit_has_sixteen_instructions_in_flight() -> None:
-    """Chained products without tokens: each reads what the one before it writes, and is issued before that is written.
-    The seventeenth is issued when the first is complete."""
+    """Chained products without tokens: each reads what the one before it writes, and is issued before that is
+    written. The seventeenth is issued when the first is complete."""
     product = {"k_words": 1, "row_tiles": 1, "columns": 4, "scale": Scale.TENSOR, "destination": Memory.X}
     chain = [matmul(**product, a_base=n, o_base=n + 1) for n in range(16)]
     machine = Machine(config_of())
