@@ -37,14 +37,17 @@ class Tokens(wiring.Component):
         lost: dict[Queue, list[Signal]] = {queue: [] for queue in Queue}
         for source in Queue:
             for target in Queue:
-                count = Signal(isa.TOKEN_BITS, name=f"{source.name.lower()}_to_{target.name.lower()}")
+                name = f"{source.name.lower()}_to_{target.name.lower()}"
+                count = Signal(isa.TOKEN_BITS, name=name)
+                # Whether it is not 0, in a register of its own: the issue of an instruction hangs on it.
+                there = Signal(name=f"{name}_there")
                 give = getattr(self, f"give_{source.name.lower()}")[target]
                 take = getattr(self, f"take_{target.name.lower()}")[source]
-                m.d.comb += getattr(self, f"available_{target.name.lower()}")[source].eq(count != 0)
+                m.d.comb += getattr(self, f"available_{target.name.lower()}")[source].eq(there)
                 with m.If(give & ~take & (count != full)):
-                    m.d.sync += count.eq(count + 1)
+                    m.d.sync += [count.eq(count + 1), there.eq(1)]
                 with m.Elif(take & ~give):
-                    m.d.sync += count.eq(count - 1)
+                    m.d.sync += [count.eq(count - 1), there.eq(count != 1)]
                 lost[source].append(give & ~take & (count == full))
         for source, signals in lost.items():
             m.d.comb += getattr(self, f"overflow_{source.name.lower()}").eq(Cat(signals).any())

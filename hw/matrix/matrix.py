@@ -155,18 +155,21 @@ class MatrixUnit(wiring.Component):
         m.submodules.descriptors = descriptors = SyncFIFOBuffered(
             width=Descriptor().size, depth=ISSUED_INSTRUCTIONS
         )
+        # A cycle later: the sequencer still holds the instruction then, and its first column is further away.
+        started = Signal(name="started")
+        m.d.sync += started.eq(sequencer.start)
         m.d.comb += [
             self.i.ready.eq(sequencer.i.ready),
             sequencer.i.valid.eq(self.i.valid),
             sequencer.i.payload.eq(self.i.payload),
             sequencer.stop.eq(stop),
             sequencer.retire.eq(retire.done),
-            descriptors.w_en.eq(sequencer.start),
+            descriptors.w_en.eq(started),
             descriptors.w_data.eq(Cat(sequencer.descriptor, sequencer.descriptor_pc)),
             readout.descriptor.payload.eq(descriptors.r_data),
             readout.descriptor.valid.eq(descriptors.r_rdy),
             descriptors.r_en.eq(readout.descriptor.ready),
-            retire.start.eq(sequencer.start),
+            retire.start.eq(started),
             retire.start_score.eq(sequencer.descriptor.destination == Memory.S),
             self.done.eq(retire.done & ~stop),
             self.busy.eq(sequencer.busy),

@@ -244,7 +244,7 @@ class _Wanted:
         return all(
             (getattr(total, name) or 0) <= has
             for name, has in DEVICES[self.device].resources.items()
-            if memories or name != "bram"
+            if memories or name not in ("bram", "uram")
         )
 
     def _bound(self, config: AcceleratorConfig) -> float:

@@ -150,7 +150,7 @@ def test_the_matrix_unit_has_sixteen_instructions_in_flight() -> None:
 
 
 def test_a_token_that_is_missing_three_instructions_apart_shows() -> None:
-    """The third product reads what the first wrote; nothing but a token of their own queue keeps it from being early."""
+    """The third product reads what the first wrote; only a token of their own queue keeps it from being early."""
     product = {"k_words": 1, "row_tiles": 1, "columns": 4, "scale": Scale.TENSOR}
     first = matmul(**product, destination=Memory.W, o_base=8)
     other = matmul(**product, destination=Memory.R, o_base=32)
