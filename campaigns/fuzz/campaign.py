@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -89,11 +90,17 @@ def run_cases(
     return records
 
 
-def _batch(made: Build, name: str, seed: int, indices: Sequence[int]) -> list[Record]:
+@cache
+def _built(name: str, root: Path) -> Build:
+    """Once in each process: the Verilog is written again to see whether the build is still right."""
+    return build(name, root)
+
+
+def _batch(name: str, seed: int, indices: Sequence[int], root: Path) -> list[Record]:
     torch.set_num_threads(1)
     cases = {index: make_case(name, seed, index) for index in indices}
     with tempfile.TemporaryDirectory() as folder:
-        return run_cases(made, name, cases, timing_of(indices[0]), Path(folder) / "run")
+        return run_cases(_built(name, root), name, cases, timing_of(indices[0]), Path(folder) / "run")
 
 
 class Store:
@@ -139,19 +146,16 @@ def run(
     store, records = Store(folder, seed), []
     share = -(-programs // len(names))
     batches: list[tuple[str, list[int]]] = []
-    made: dict[str, Build] = {}
     for name in names:
         known = store.read(name)
         kept = [record for index, record in known.items() if index < share]
         records += kept
         done(len(kept))
         batches += [(name, indices) for indices in _batches(share, known)]
-        if len(kept) < share:
-            made[name] = build(name, root)
     # Fresh processes: torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        tasks = [pool.submit(_batch, made[name], name, seed, indices) for name, indices in _in_turn(batches)]
+        tasks = [pool.submit(_batch, name, seed, indices, root) for name, indices in batches]
         for task in as_completed(tasks):
             found = task.result()
             store.add(found)
@@ -166,11 +170,6 @@ def _batches(count: int, known: Mapping[int, Record]) -> Iterator[list[int]]:
         missing = [index for index in range(first, min(first + BATCH, count)) if index not in known]
         if missing:
             yield missing
-
-
-def _in_turn(batches: Sequence[tuple[str, list[int]]]) -> list[tuple[str, list[int]]]:
-    """All configurations from the start, so that an interrupted run has some of each."""
-    return sorted(batches, key=lambda batch: batch[1][0])
 
 
 def tally(records: Sequence[Record], *, by: Callable[[Record], str]) -> dict[str, Counter[Finding]]:
