@@ -36,7 +36,7 @@ TIMINGS = (
 """The batches take turns."""
 _DECIDING = (
     *("case.py", "configurations.py", "mutations.py", "written.py", "world.py"),
-    *("referee.py", "simulation.py", "session.py", "bench.sv"),
+    *("referee.py", "simulation.py", "session.py"),
 )
 
 
@@ -59,7 +59,7 @@ def timing_of(index: int) -> MemoryTiming:
 
 def digest(seed: int) -> str:
     """Changes with the seed and with everything that decides what a case is, does, or should do."""
-    sources = source_digest("hw", "spec", "golden", "compiler")
+    sources = source_digest("hw", "spec", "golden", "compiler", "sim/bench/fuzz.sv")
     state = hashlib.sha256(f"{seed} {sources} {BATCH} {TIMINGS}".encode())
     for name in _DECIDING:
         state.update((Path(__file__).parent / name).read_bytes())

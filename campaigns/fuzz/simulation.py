@@ -15,6 +15,7 @@ from campaigns.fuzz.configurations import CONFIGURATIONS
 from campaigns.fuzz.world import after, before
 from vitreous.golden.machine.observed import Event
 from vitreous.hw.verilog import emit
+from vitreous.sim.bench import checked
 from vitreous.sim.dram import MemoryTiming
 from vitreous.sim.errors import SimulationError
 from vitreous.sim.run.build import Build, build_bench
@@ -24,7 +25,7 @@ from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.isa import PC_BITS, Queue
 
 TOP = "fuzz_bench"
-BENCH = Path(__file__).absolute().parent / "bench.sv"
+BENCH = Path(checked.__file__).absolute().parent / "fuzz.sv"
 PORTS = (
     *("host_request", "host_write", "host_address", "host_data", "host_acknowledge", "host_result"),
     *("file_request", "file_command", "file_offset", "file_bytes", "file_acknowledge", "interrupt", "cycle"),
