@@ -15,7 +15,7 @@ SOURCES := $(wildcard spec golden quant compiler hw sim reports models vitreous 
 # make's own flags must not reach the nested make of a simulation build.
 unexport MAKEFLAGS
 
-.PHONY: help demo test quick check format lint types layers bench accuracy validate combinations axi mutants upsets prove vectors units area timing activity rtl bitstream torch-range docs setup preflight lock wheel clean distclean
+.PHONY: help demo test quick check format lint types layers bench accuracy validate combinations axi mutants upsets fuzz prove vectors units area timing activity rtl bitstream torch-range docs setup preflight lock wheel clean distclean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-11s %s\n' "$$n" "$$t"; done
@@ -66,6 +66,9 @@ axi: setup ## run 66 programs between a memory and a host that do all that AXI a
 
 mutants: setup ## break the RTL description in many places and count what the tests catch
 	$(BIN)/python -m campaigns.mutants
+
+fuzz: setup ## fuzzed programs through the RTL and the functional machine; resumes where it stopped
+	$(BIN)/python -m campaigns.fuzz --report docs/results/fuzz.md
 
 prove: setup ## prove the hardware units with SymbiYosys, and find a seeded bug with every proof (docs/proofs.md)
 	@$(BIN)/python -m campaigns.formal

@@ -42,7 +42,8 @@ class Fetch(wiring.Component):
     drained : Out(1), no burst is outstanding.
     events : Out({"beat"}).
 
-    Raises (as ``error``): WINDOW (pc: the first instruction that is not wholly in the window; 0 where ``wraps``), BUS_READ.
+    Raises (as ``error``): WINDOW (pc: the first instruction that is not wholly in the window; 0 where ``wraps``),
+    BUS_READ.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:

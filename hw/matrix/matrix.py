@@ -74,8 +74,8 @@ class MatrixUnit(wiring.Component):
     x, w, p, r : Out, read ports.
     xo, wo, ro : Out, write ports.
 
-    Raises (as ``error``): ILLEGAL_FIELD before an instruction starts, ADDRESS when a port faults; of all instructions in
-    flight the oldest with an error.
+    Raises (as ``error``): ILLEGAL_FIELD before an instruction starts, ADDRESS when a port faults; of all instructions
+    in flight the oldest with an error.
     """
 
     @staticmethod
@@ -324,7 +324,7 @@ class MatrixUnit(wiring.Component):
         faults: Faults,
         stop: Value,
     ) -> Value:
-        """Results to R, to the scores, and packed to X and W. Returns whether the column at the last stage has a fault."""
+        """Results to R, to the scores, and packed to X and W. Returns whether the last stage's column has a fault."""
         result, write = columns.result, columns.write
         coming = self._coming(m, columns.before_result, faults.before_result, self._result_stage)
         packed = self._coming(m, columns.before_write, faults.before_write, self._write_stage)
