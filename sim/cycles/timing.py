@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 from vitreous.hw.axi.bursts import BurstGenerator
+from vitreous.hw.control.fetch import Fetch
 from vitreous.hw.control.issue import IssueQueue
 from vitreous.hw.load import load
 from vitreous.hw.load.patches import PatchUnfolder
@@ -23,6 +24,7 @@ from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.softmax import limits
 
 BEAT_QUEUE = load.BEAT_QUEUE
+FITS = Fetch.FITS_LATENCY
 ROW = BurstGenerator.ROW_LATENCY
 UNFOLD = PatchUnfolder.START_LATENCY
 WRITE = WriteQueue.LATENCY
