@@ -15,7 +15,7 @@ SOURCES := $(wildcard spec golden quant compiler hw sim reports models vitreous 
 # make's own flags must not reach the nested make of a simulation build.
 unexport MAKEFLAGS
 
-.PHONY: help demo test quick check format lint types layers bench accuracy validate combinations mutants prove vectors units area timing activity rtl bitstream torch-range docs setup preflight lock wheel clean distclean
+.PHONY: help demo test quick check format lint types layers bench accuracy validate combinations axi mutants upsets prove vectors units area timing activity rtl bitstream torch-range docs setup preflight lock wheel clean distclean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-11s %s\n' "$$n" "$$t"; done
@@ -61,11 +61,17 @@ validate: setup ## compare the cycle model with RTL on programs, accelerators, b
 combinations: setup ## run a whole model on every combination of nonlinear variants, in simulation
 	$(BIN)/python -m campaigns.combinations --workers $(WORKERS)
 
+axi: setup ## run 66 programs between a memory and a host that do all that AXI allows (20 minutes in Icarus; docs/results/axi.md)
+	$(BIN)/python -m campaigns.axi --workers $(WORKERS) --build-dir build/sim
+
 mutants: setup ## break the RTL description in many places and count what the tests catch
 	$(BIN)/python -m campaigns.mutants
 
 prove: setup ## prove the hardware units with SymbiYosys, and find a seeded bug with every proof (docs/proofs.md)
 	@$(BIN)/python -m campaigns.formal
+
+upsets: setup ## turn over single bits of a running machine and count what follows (minutes; what is done is kept)
+	$(BIN)/python -m campaigns.upsets --workers $(WORKERS)
 
 torch-range: setup ## run the tests of import and calibration with the oldest and the newest torch of pyproject.toml
 	.ci/torch-range.sh $(VENV) build/torch $(PYTEST_ARGS)
@@ -91,7 +97,7 @@ activity: setup ## count toggles of the array, softmax and GELU on real and on r
 vectors: setup ## compare every arithmetic unit's RTL with golden: whole input spaces, or 10 million vectors each
 	$(BIN)/python -m campaigns.vectors --report docs/results/vectors.md
 
-rtl: setup ## write the Verilog and the FuseSoC core file of edge256 to build/rtl
+rtl: setup ## write the Verilog of edge256 as a FuseSoC core to build/rtl
 	$(BIN)/vitreous rtl --accelerator edge256 --out build/rtl
 
 bitstream: setup ## place and route the array of edge64 for an LFE5U-85F, write its bitstream (half an hour; kept)

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from vitreous.compiler import CompileError, compile
 from vitreous.flow import steps
-from vitreous.hw.verilog import write_core
 from vitreous.models import load
 from vitreous.spec.config import load_accelerator, named_accelerators
 from vitreous.spec.graph import save
@@ -33,7 +32,7 @@ def hardware(names: list[str]) -> Iterator[tuple[str, str]]:
     """Verilog, core file, ports and configuration of each named accelerator."""
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            for path in write_core(load_accelerator(name), folder):
+            for path in steps.write_rtl(load_accelerator(name), Path(folder)):
                 yield f"{name}/{path.name}", digest(path.read_bytes())
 
 

@@ -78,7 +78,7 @@ def _attention(program: Program) -> list[str]:
         bits, cycles, measured = entry["probability_bits"], entry["cycles"], entry["measured"].get("8")
         found = "not measured"
         if measured:
-            found = f"error {measured['error']:.4f}, row sums off by {measured['mass']:.2%} rms"
+            found = f"rounding {measured['rounding']:.4f}, row sums off by {measured['mass']:.2%} rms"
         lines.append(
             f"{entry['layer']:<28} {bits:>4} {cycles[str(bits)]:>14} {cycles['8']:>9} {cycles['16']:>9}  {found}"
         )

@@ -119,7 +119,7 @@ def least_words(lives: Sequence[LiveRange], config: AcceleratorConfig, step: int
 def _free_runs(used: np.ndarray, first: int) -> list[tuple[int, int]]:
     """(start, stop) of runs of words whose last use is before ``first``."""
     free = np.concatenate(([False], used < first, [False]))
-    edges = np.flatnonzero(free[1:] != free[:-1])
+    (edges,) = (free[1:] != free[:-1]).nonzero()
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
@@ -139,7 +139,7 @@ def _oldest(used: np.ndarray, start: int, stop: int, words: int) -> tuple[int, i
     from the previous word, and of both ends, the one whose words were used last the longest ago; the lowest of equals.
     """
     part = used[start:stop]
-    changes = np.flatnonzero(part[1:] != part[:-1]) + 1
+    changes = (part[1:] != part[:-1]).nonzero()[0] + 1
     edges = [0, *changes.tolist(), stop - start]
     values = part[edges[:-1]].tolist()
     last = stop - start - words

@@ -110,26 +110,36 @@ class Task:
         """With two of the layers that are alike."""
         return self.with_copies(2)
 
-    @cached_property
-    def one(self) -> Task:
-        """With one of the layers that are alike."""
-        return self.with_copies(1)
-
     def instructions(self, budget: MemoryBudget, words: Words, two: Plan | None = None) -> int:
-        """Of the program of this budget, END included: from the lengths with two (its plan, if there is one) and with
-        one of the layers that are alike.
+        """Of the program of this budget, END included: from the plan with two of the layers that are alike, where there
+        is one already, and from how many steps it has between the same place of one and of the other.
         """
-        longer = len((two or self.two.lowered(budget, words)).emitter.steps)
-        layer = longer - len(self.one.lowered(budget, words).emitter.steps)
-        return longer + max(0, self.repeat.times - 2) * layer + 1
+        made = two or self.two.lowered(budget, words)
+        start, length, times = self.repeat
+        if times < 2:
+            return len(made.emitter.steps) + 1
+        # A layer may begin within what belongs to the one before it: with a norm, for example.
+        place = next(at for at in made.starts if at >= start and at + length in made.starts)
+        layer = made.starts[place + length] - made.starts[place]
+        return len(made.emitter.steps) + (times - 2) * layer + 1
 
     def fits(self, words: Words) -> bool:
         """Whether ``plan`` finds a place for everything in memories of these sizes, and the program can be counted."""
-        try:
-            plan(self.two, words, lambda budget, two: self.instructions(budget, words, two) <= 1 << PC_BITS)
-        except MemoryFull:
-            return False
-        return True
+        key = tuple(words[memory] for memory in Memory)
+        if key not in self._known:
+            try:
+                plan(
+                    self.two, words, lambda budget, two: self.instructions(budget, words, two) <= 1 << PC_BITS
+                )
+                self._known[key] = True
+            except MemoryFull:
+                self._known[key] = False
+        return self._known[key]
+
+    @cached_property
+    def _known(self) -> dict[tuple[int, ...], bool]:
+        """What ``fits`` has found, by the words of each memory."""
+        return {}
 
     def lowered(self, budget: MemoryBudget, words: Words) -> Plan:
         """The steps of one budget, not placed yet."""

@@ -78,6 +78,11 @@ class Emitter:
     write_size: int = 0
     _deferred: tuple[Step, Address] | None = None
 
+    @property
+    def count(self) -> int:
+        """Steps so far, the deferred one included."""
+        return len(self.steps) + (self._deferred is not None)
+
     def emit(
         self,
         opcode: Opcode,
@@ -88,7 +93,7 @@ class Emitter:
         **fields: int,
     ) -> None:
         """Append an instruction; ``slot_of_scores`` is its ``Step.slot`` (``slot`` is a field of MATMUL)."""
-        step = Step(opcode, label, dict(fields), dict(addresses), slot_of_scores)
+        step = Step(opcode, label, fields, dict(addresses), slot_of_scores)
         if self._deferred is not None and opcode in (Opcode.MATMUL, Opcode.STORE):
             waiting, result = self._deferred
             self._deferred = None

@@ -10,9 +10,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw import checks
-from vitreous.hw.axi.axi import Axi4, Axi4Lite, ReadChannel
+from vitreous.hw.axi.axi import ADDRESS_BITS, Axi4, Axi4Lite, ReadChannel
 from vitreous.hw.control.control import Control
 from vitreous.hw.control.counters import Counters
+from vitreous.hw.control.cycle_limit import CycleLimit
 from vitreous.hw.control.dispatch import Dispatch
 from vitreous.hw.control.fetch import Fetch
 from vitreous.hw.control.issue import IssueQueue
@@ -21,6 +22,7 @@ from vitreous.hw.control.tokens import Tokens
 from vitreous.hw.load.load import LoadUnit
 from vitreous.hw.matrix.matrix import MatrixUnit
 from vitreous.hw.memory.scratchpad import Scratchpad
+from vitreous.hw.protect.alarm import Alarm
 from vitreous.hw.store.store import StoreUnit
 from vitreous.hw.vector.vector_unit import VectorUnit
 from vitreous.spec import isa
@@ -45,7 +47,8 @@ def top_members(config: AcceleratorConfig) -> dict[str, wiring.Member]:
 
 
 class Stop(NamedTuple):
-    """What control says to the others. ``halt``: nothing starts any more; ``flush``: back to the reset state."""
+    """What control says to the others. ``halt``: nothing starts any more, by a register of each part (``halted``), one
+    cycle later; ``flush``: back to the reset state."""
 
     halt: Signal
     flush: Signal
@@ -83,16 +86,18 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        stop = Stop(halt=Signal(), flush=Signal())
+        stop = Stop(halt=Signal(name="halt"), flush=Signal(name="flush"))
         m.submodules.registers = registers = Registers(config)
-        m.submodules.control = control = Control(sources=2 + 2 * len(Queue))
+        parity = config.protect.parity
+        m.submodules.control = control = Control(sources=3 + 2 * len(Queue), alarm=parity)
+        m.submodules.cycle_limit = limit = CycleLimit()
         m.submodules.counters = counters = Counters()
         fetch = self._part(m, stop, "fetch", Fetch(config))
         dispatch = self._part(m, stop, "dispatch", Dispatch())
-        tokens = Tokens()
+        tokens = Tokens(parity=parity)
         # A program's leftover tokens are the next one's: only a reset by the host takes them away.
         m.submodules.tokens = ResetInserter(stop.flush & ~control.clear)(tokens)
-        channel = self._part(m, stop, "channel", ReadChannel(data_bits=config.bus.data_bits))
+        channel = self._part(m, stop, "channel", ReadChannel(data_bits=config.bus.data_bits, parity=parity))
         load = self._part(m, stop, "load", LoadUnit(config))
         matrix = self._part(m, stop, "matrix", MatrixUnit(config))
         vector = self._part(m, stop, "vector", VectorUnit(config))
@@ -104,17 +109,27 @@ class Accelerator(wiring.Component):
             Queue.STORE: store,
         }
         lines = {
-            queue: self._part(m, stop, f"queue_{queue.name.lower()}", IssueQueue(config)) for queue in Queue
+            queue: self._part(m, stop, f"queue_{queue.name.lower()}", IssueQueue(config, queue=queue))
+            for queue in Queue
         }
         self._build_host(m, registers)
         self._build_bus(m, registers, channel, fetch, load, store)
         memories = self._build_memories(m, units)
         pipeline = Pipeline(fetch, dispatch, lines, units)
-        self._build_queues(m, pipeline, tokens, stop.halt)
-        self._build_idle(m, pipeline, stop.halt)
+        self._build_queues(m, pipeline, tokens)
+        self._build_idle(m, pipeline)
+        alarm = None
+        if parity:
+            guarded = (registers, tokens, channel, fetch, *lines.values(), *units.values())
+            alarm = self._build_alarm(m, stop, control, dispatch, [part.upset for part in guarded])
+        halted = self._build_halt(m, pipeline, stop.halt, alarm)
         self._build_commands(m, registers, control)
-        self._build_errors(m, control, stop.flush, [*units.values(), fetch, dispatch, *lines.values()])
-        drained = fetch.drained & load.drained & store.drained
+        self._build_limit(m, limit, registers, control, dispatch)
+        sources = [*units.values(), fetch, dispatch, *lines.values(), limit]
+        self._build_errors(m, control, stop.flush, sources)
+        moving = load.events.beat | fetch.events.beat | store.events.beat | store.bus.bvalid
+        m.d.comb += control.moving.eq(moving)
+        drained = halted & fetch.drained & load.drained & store.drained
         self._build_control(m, control, registers, counters, fetch, dispatch.finished, drained, stop)
         events = self._events(control, fetch, dispatch, load, matrix, vector, store, lines, memories)
         self._build_counters(m, counters, events)
@@ -146,6 +161,12 @@ class Accelerator(wiring.Component):
             owner = channel if name.startswith(("ar", "r")) else store
             port, inner = getattr(self, f"m_axi_{name}"), getattr(owner.bus, name)
             m.d.comb += port.eq(inner) if member.flow is Out else inner.eq(port)
+        wraps = Signal(2)  # registers do not change in a run, and a start is later than the last write
+        windows = (
+            (registers.read_base, registers.read_size),
+            (registers.write_base, registers.write_size),
+        )
+        m.d.sync += wraps.eq(Cat((base + size) > (1 << ADDRESS_BITS) for base, size in windows))
         wiring.connect(m, fetch.bus, channel.fetch)
         wiring.connect(m, load.bus, channel.load)
         m.d.comb += [
@@ -153,6 +174,7 @@ class Accelerator(wiring.Component):
             fetch.size.eq(registers.read_size),
             fetch.offset.eq(registers.program_offset),
             fetch.length.eq(registers.program_length),
+            fetch.wraps.eq(wraps.any()),
             load.base.eq(registers.read_base),
             load.size.eq(registers.read_size),
             store.base.eq(registers.write_base),
@@ -163,24 +185,35 @@ class Accelerator(wiring.Component):
         """The table of docs/machine.md: who reads and who writes, the first named first served."""
         config = self._config
         panel, residual = 8 * config.panel_word_bytes, 8 * config.residual_word_bytes
+        style = config.memory.style
         m.submodules.memory_x = x = Scratchpad(
             width=panel,
             depth=config.x_depth,
             reads=("matrix", "store"),
             writes=("matrix", "vector", "load"),
             masked=("load",),
+            style=style,
         )
         m.submodules.memory_w = w = Scratchpad(
-            width=panel, depth=config.w_depth, reads=("matrix", "store"), writes=("matrix", "load")
+            width=panel,
+            depth=config.w_depth,
+            reads=("matrix", "store"),
+            writes=("matrix", "load"),
+            style=style,
         )
         m.submodules.memory_r = r = Scratchpad(
             width=residual,
             depth=config.r_depth,
             reads=("matrix", "vector", "store"),
             writes=("matrix", "vector", "load"),
+            style=style,
         )
         m.submodules.memory_p = p = Scratchpad(
-            width=8 * isa.PARAMETER_BYTES, depth=config.p_depth, reads=("matrix", "vector"), writes=("load",)
+            width=8 * isa.PARAMETER_BYTES,
+            depth=config.p_depth,
+            reads=("matrix", "vector"),
+            writes=("load",),
+            style=style,
         )
         memories = {"x": x, "w": w, "r": r, "p": p}
         for name, memory in memories.items():
@@ -191,7 +224,39 @@ class Accelerator(wiring.Component):
                         wiring.connect(m, getattr(unit, port), getattr(memory, side))
         return memories
 
-    def _build_queues(self, m: Module, pipeline: Pipeline, tokens: Tokens, halt: Value) -> None:
+    def _build_alarm(
+        self, m: Module, stop: Stop, control: Control, dispatch: Dispatch, upsets: Sequence[Value]
+    ) -> Alarm:
+        """What hears of upsets of parts; its last source is for ``_build_halt``."""
+        alarm = self._part(m, stop, "alarm", Alarm(sources=len(upsets) + 1))
+        m.d.comb += [
+            alarm.upset[:-1].eq(Cat(upsets)),
+            alarm.running.eq(control.status.busy),
+            alarm.pc.eq(dispatch.oldest),
+            control.alarm.eq(alarm.error),
+        ]
+        return alarm
+
+    def _build_halt(self, m: Module, pipeline: Pipeline, halt: Value, alarm: Alarm | None) -> Signal:
+        """A register for each part, because much of it hangs on ``halt``; an ``alarm`` does not wait for it, and is one
+        if they differ. Returns whether all parts are told: a burst may begin in the cycle before."""
+        fetch, dispatch, lines, units = pipeline
+        parts: dict[str, Fetch | Dispatch | IssueQueue | Unit] = {"fetch": fetch, "dispatch": dispatch}
+        for queue in Queue:
+            name = queue.name.lower()
+            parts |= {f"queue_{name}": lines[queue], name: units[queue]}
+        told = Signal(name="halted", init=1)
+        m.d.sync += told.eq(halt)
+        # Kept apart: equal registers would become one again.
+        registers = {name: Signal(name=f"halt_{name}", init=1, attrs={"keep": "true"}) for name in parts}
+        for name, part in parts.items():
+            m.d.sync += registers[name].eq(halt)
+            m.d.comb += part.halt.eq(registers[name] if alarm is None else registers[name] | alarm.halt)
+        if alarm is not None:
+            m.d.comb += alarm.upset[-1].eq(Cat(register ^ told for register in registers.values()).any())
+        return told
+
+    def _build_queues(self, m: Module, pipeline: Pipeline, tokens: Tokens) -> None:
         """Fetch -> dispatch -> queue -> unit, and the tokens between the queues."""
         fetch, dispatch, lines, units = pipeline
         wiring.connect(m, fetch.o, dispatch.i)
@@ -201,8 +266,6 @@ class Accelerator(wiring.Component):
             wiring.connect(m, line.o, unit.i)
             m.d.comb += [
                 line.done.eq(unit.done),
-                line.halt.eq(halt),
-                unit.halt.eq(halt),
                 line.available.eq(getattr(tokens, f"available_{name}")),
                 line.overflow.eq(getattr(tokens, f"overflow_{name}")),
                 getattr(tokens, f"take_{name}").eq(line.take),
@@ -212,7 +275,7 @@ class Accelerator(wiring.Component):
                 self.trace_done[queue].eq(line.complete),
             ]
 
-    def _build_idle(self, m: Module, pipeline: Pipeline, halt: Value) -> None:
+    def _build_idle(self, m: Module, pipeline: Pipeline) -> None:
         """From what dispatch sees that the program is done, or that no queue will ever move again."""
         fetch, dispatch, lines, units = pipeline
         queues = lines.values()
@@ -224,20 +287,28 @@ class Accelerator(wiring.Component):
                 ~Cat(*(line.active for line in queues), *(unit.busy for unit in units.values())).any()
             ),
             dispatch.heads.eq(Cat(line.head_pc for line in queues)),
-            dispatch.halt.eq(halt),
-            fetch.halt.eq(halt),
         ]
 
     def _build_commands(self, m: Module, registers: Registers, control: Control) -> None:
         for name in ("start", "reset", "clear_interrupt", "interrupt_enable"):
             m.d.comb += getattr(control, name).eq(getattr(registers, name))
 
+    def _build_limit(
+        self, m: Module, limit: CycleLimit, registers: Registers, control: Control, dispatch: Dispatch
+    ) -> None:
+        m.d.comb += [
+            limit.limit.eq(registers.cycle_limit),
+            limit.clear.eq(control.clear),
+            limit.running.eq(control.running),
+            limit.pc.eq(dispatch.oldest),
+        ]
+
     def _build_errors(
         self,
         m: Module,
         control: Control,
         flush: Value,
-        sources: Sequence[Unit | Fetch | Dispatch | IssueQueue],
+        sources: Sequence[Unit | Fetch | Dispatch | IssueQueue | CycleLimit],
     ) -> None:
         """One cycle later: some reports come at the end of long paths, and a unit that met an error stops by itself."""
         for number, source in enumerate(sources):

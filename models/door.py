@@ -18,13 +18,14 @@ from torch.export import ExportedProgram
 from vitreous.models import synthetic
 from vitreous.models.catalog import CATALOG
 from vitreous.models.checkpoint import load_checkpoint
+from vitreous.models.classifier import Classifier, classes_of, classifier, precision_note
 from vitreous.models.dataset.checks import check_alike, check_classes, normalized
 from vitreous.models.dataset.image_set import ImageSet, spread
 from vitreous.models.dataset.read import read
 from vitreous.models.errors import ModelError
 from vitreous.models.foreign import Foreign, from_exported, from_factory, from_object
 from vitreous.models.loaded import LoadedModel
-from vitreous.models.logits import Shape, classes_of, classifier, precision_note
+from vitreous.models.logits import Shape
 from vitreous.models.names import NAMES
 from vitreous.spec.errors import near
 from vitreous.spec.images import ImageOrigin
@@ -52,6 +53,7 @@ def load(
     test: Any = None,
     calibration_images: int | None = None,
     test_images: int | None = None,
+    shapes_only: bool = False,
 ) -> LoadedModel:
     """The model with the data to calibrate and to judge it.
 
@@ -62,6 +64,7 @@ def load(
     checkpoint : a safetensors file whose tensors replace all parameters (not for exported programs).
     calibration, test : data in any form of ``dataset.read``; they take the place of what the model brought.
     calibration_images : at most so many of ``calibration`` (256 where None). test_images : so many test images (all).
+    shapes_only : nothing will be calibrated or judged: one synthetic image stands for those that are missing.
 
     A module's images may be floats of any width, which are taken as they are, or pixels as uint8, which are normalized
     as the module says. Test images that are missing are calibration's own; calibration images that are missing are
@@ -81,7 +84,7 @@ def load(
         )
         loaded = _with_data(found, *wanted.read())
     else:
-        loaded = _complete(found, _wanted(found, calibration, test, most))
+        loaded = _complete(found, _wanted(found, calibration, test, most), shapes_only)
     return loaded if test_images is None else _fewer(loaded, test_images)
 
 
@@ -235,7 +238,7 @@ def _with_data(base: LoadedModel, calibration: ImageSet | None, test: ImageSet |
     return base
 
 
-def _complete(foreign: Foreign, wanted: _Wanted) -> LoadedModel:
+def _complete(foreign: Foreign, wanted: _Wanted, shapes_only: bool) -> LoadedModel:
     """A user's model as a classifier, with synthetic images in the place of those that it did not bring."""
     label = foreign.label
     calibration, test = wanted.read()
@@ -247,23 +250,40 @@ def _complete(foreign: Foreign, wanted: _Wanted) -> LoadedModel:
             "or give calibration images with it"
         )
     if foreign.exported is None:
-        module, classes = classifier(foreign.module, label, shape)
-        note = precision_note(foreign.module)
+        known, note = classifier(foreign.module, label, shape), precision_note(foreign.module)
     else:
-        module, classes, note = foreign.module, classes_of(foreign.module, shape, label), ""
+        known, note = _program(foreign, shape), ""
+    without = f", without its {' of '.join(known.left_out)}" if known.left_out else ""
     centred = ((CENTERED_MEAN,) * shape[0], (CENTERED_STD,) * shape[0])
     made = synthetic.loaded(
-        module,
+        known.module,
         name=label,
         shape=shape,
-        classes=classes,
-        source=f"model and weights from {label}{f'; {note}' if note else ''}",
+        classes=known.classes,
+        source=f"model and weights from {label}{without}{f'; {note}' if note else ''}",
         normalization=foreign.normalization or centred,
+        counts=(
+            1 if shapes_only or calibration is not None else synthetic.CALIBRATION_IMAGES,
+            1 if shapes_only or images is not None else synthetic.TEST_IMAGES,
+        ),
     )
     base = dataclasses.replace(
-        made, pixels=foreign.normalization, crop=foreign.crop, exported=foreign.exported
+        made,
+        pixels=foreign.normalization,
+        crop=foreign.crop,
+        exported=known.exported,
+        left_out=known.left_out,
     )
     return _own_images(_with_data(base, calibration, None), calibration, test)
+
+
+def _program(foreign: Foreign, shape: Shape) -> Classifier:
+    return Classifier(
+        module=foreign.module,
+        classes=classes_of(foreign.module, shape, foreign.label),
+        exported=foreign.exported,
+        left_out=foreign.left_out,
+    )
 
 
 def _own_images(base: LoadedModel, calibration: ImageSet | None, test: ImageSet | None) -> LoadedModel:

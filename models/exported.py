@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,8 +13,9 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
+from vitreous.models.endings import before_the_choice
 from vitreous.models.errors import ModelError
-from vitreous.models.logits import Shape, logits_among, logits_of
+from vitreous.models.logits import Shape, chosen_classes, logits_among, logits_of
 
 # torch writes 2 as the lower bound of a size that may also be 1: it only says that 1 was not the example.
 _FREE_LOWER_BOUND = 2
@@ -67,12 +69,20 @@ def read_program(path: Path) -> ExportedProgram:
     """Read a ``.pt2`` file of ``torch.export.save``. Raises ``ModelError`` if it is missing or damaged."""
     if not path.is_file():
         raise ModelError(f"{path} does not exist")
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # the loader logs the traceback of every format that it tried
     try:
-        return torch.export.load(path)
+        with quiet_torch():
+            return torch.export.load(path)
     except Exception as error:  # the loader raises whatever the damaged part provokes
         raise ModelError(f"{path} cannot be read as an exported program: {_first_line(error)}") from error
+
+
+@contextlib.contextmanager
+def quiet_torch() -> Iterator[None]:
+    """Beside the exception that they raise, the loader and the exporter log warnings and tracebacks."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
     finally:
         logging.disable(before)
 
@@ -102,22 +112,31 @@ def program_of(module: nn.Module, label: str) -> ExportedProgram | None:
         ) from error
 
 
-def with_logits_alone(program: ExportedProgram, label: str) -> ExportedProgram:
-    """``program`` without the other tensors that it returns; itself where the logits are all that it returns.
+def logits_alone(program: ExportedProgram, label: str) -> tuple[ExportedProgram, tuple[str, ...]]:
+    """``program`` without what it returns beside the logits, and without what it makes of them where it returns
+    classes: the names of the operations that are left out. Itself where the logits are all that it returns.
 
-    Raises ``ModelError`` where none of several is called logits.
+    Raises ``ModelError`` where none of several is called logits, or what is returned is computed otherwise.
     """
     module = program.module()
     assert isinstance(module, fx.GraphModule)
     spec: Any = module._out_spec
-    if spec.num_leaves == 1:
-        return program
     (output,) = (node for node in module.graph.nodes if node.op == "output")
     # Meta tensors stand for the results: which one is meant is decided as in a module.
     nodes = list(output.args[0])
     results = [node.meta["val"] if isinstance(node, fx.Node) else None for node in nodes]
-    logits = logits_among(pytree.tree_unflatten(results, spec), label)
-    (chosen,) = (node for node, value in zip(nodes, results, strict=True) if value is logits)
+    found = pytree.tree_unflatten(results, spec)
+
+    def maker(result: Tensor) -> fx.Node:
+        (node,) = (node for node, value in zip(nodes, results, strict=True) if value is result)
+        return node
+
+    numbers = chosen_classes(found)
+    cut = None if numbers is None else before_the_choice(maker(numbers))
+    if cut is None and spec.num_leaves == 1:
+        logits_among(found, label)
+        return program, ()
+    chosen, left_out = (maker(logits_among(found, label)), ()) if cut is None else cut
     code: Any = module.graph._codegen
     code.pytree_info = code.pytree_info._replace(out_spec=pytree.tree_flatten(torch.zeros(1))[1])
     output.args = ((chosen,),)
@@ -125,7 +144,7 @@ def with_logits_alone(program: ExportedProgram, label: str) -> ExportedProgram:
     module.recompile()
     made = program_of(module, label)
     assert made is not None
-    return made
+    return made, left_out
 
 
 def _keyword(program: ExportedProgram) -> str | None:

@@ -12,7 +12,7 @@ from torch.export import ExportedProgram
 
 from vitreous.models.dataset.image_set import Normalization
 from vitreous.models.errors import ModelError
-from vitreous.models.exported import ExportedModule, program_of, read_program, with_logits_alone
+from vitreous.models.exported import ExportedModule, logits_alone, program_of, read_program
 from vitreous.models.logits import Shape
 from vitreous.models.named import current_folder_first, find
 
@@ -28,12 +28,13 @@ class Foreign:
 
     label : what errors call it. module : as it came, or an ``ExportedModule``. calibration, test : anything that
     ``dataset.read`` takes. declared : the input's shape that the module cannot differ from; usual : the one that it
-    was made for, which given images override.
+    was made for, which given images override. left_out : the operations of an exported program after its logits.
     """
 
     label: str
     module: nn.Module
     exported: ExportedProgram | None = None
+    left_out: tuple[str, ...] = ()
     calibration: Any = None
     test: Any = None
     declared: Shape | None = None
@@ -66,13 +67,17 @@ def from_object(made: Any, label: str) -> Foreign:
         raise ModelError(f"{label} must be or return {FORMS}, not {found or 'nothing'}")
     module, calibration, images, labels = parts + (None,) * (4 - len(parts))
     program = module if isinstance(module, ExportedProgram) else program_of(module, label)
+    left_out: tuple[str, ...] = ()
     if program is not None:
         module = ExportedModule(program, label)
-        program = with_logits_alone(program, label)
+        program, left_out = logits_alone(program, label)
+        if left_out:
+            module = ExportedModule(program, label)
     return Foreign(
         label=label,
         module=module,
         exported=program,
+        left_out=left_out,
         calibration=calibration,
         test=None if images is None else (images, labels),
         declared=_declared_shape(module, label),

@@ -22,7 +22,8 @@ class LoadedModel:
     wants pixels, where it says so, and ``crop`` how much of a picture (``dataset.pictures``).
     ``source`` tells a reader of a report where the weights come from, ``calibration_source`` and ``test_source`` whose
     images these are and how many, ``calibration_origin`` and ``test_origin`` of which kind. ``exported`` is the program
-    of ``torch.export`` that ``module`` runs, where the model came as one: what is quantized then.
+    of ``torch.export`` that ``module`` runs, where the model came as one: what is quantized then. ``left_out`` has
+    the names of the operations of the user's model that come after the logits, the last one first: argmax, for example.
     """
 
     name: str
@@ -42,6 +43,7 @@ class LoadedModel:
     pixels: Normalization | None = None
     crop: float = 1.0
     exported: ExportedProgram | None = None
+    left_out: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.input_shape))

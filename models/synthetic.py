@@ -56,16 +56,17 @@ def loaded(
     classes: int,
     source: str,
     normalization: Normalization,
+    counts: tuple[int, int] = (CALIBRATION_IMAGES, TEST_IMAGES),
 ) -> LoadedModel:
-    """A model without any images of its own, with images of ``shape``."""
+    """A model without any images of its own, with images of ``shape``: so many to calibrate, and to judge it."""
     mean, std = normalization
     return LoadedModel(
         name=name,
         module=module,
         input_shape=shape,
         classes=classes,
-        calibration=normalize(images(CALIBRATION_IMAGES, shape, _CALIBRATION_SEED), mean, std),
-        test_images=normalize(images(TEST_IMAGES, shape, _TEST_SEED), mean, std),
+        calibration=normalize(images(counts[0], shape, _CALIBRATION_SEED), mean, std),
+        test_images=normalize(images(counts[1], shape, _TEST_SEED), mean, std),
         test_labels=None,
         mean=mean,
         std=std,

@@ -26,7 +26,6 @@ from vitreous.quant.importer.float_ir import Attention, macs
 from vitreous.quant.scheme import QuantScheme
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph
-from vitreous.spec.images import quantize_images
 from vitreous.spec.variants import SoftmaxVariant
 
 Progress = Callable[[str, int, int], None]
@@ -114,9 +113,8 @@ def _with_widths(
             progress("attention", done, total)
 
     chosen = widths.chosen_images(len(calibration))
-    found = widths.measure(
-        graph, softmax, quantize_images(graph, calibration[chosen].detach().numpy()), report
-    )
+    with torch.no_grad():
+        found = widths.measure(graph, softmax, calibrated.exact, calibration[chosen].detach(), report)
     bits = {part.name: scheme.probability_bits or part.needed for part in found}
     if scheme.probability_bits is None and set(bits.values()) != {softmax.probability_bits}:
         graph = lower(

@@ -14,7 +14,8 @@ from vitreous.quant.calibrate.scales import Scales
 from vitreous.quant.emit.builder import Scale
 from vitreous.quant.emit.lowering import Lowering, Units
 from vitreous.quant.importer.float_ir import STREAM, Attention, Encoder, Linear, Norm, Start, macs
-from vitreous.quant.importer.importer import import_graph
+from vitreous.quant.importer.importer import import_graph, operator_name
+from vitreous.quant.importer.weights import nothing
 from vitreous.quant.pipeline import export
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph
@@ -42,6 +43,7 @@ def structure(
     exported, batch = export(module, torch.zeros(1, *shape))
     graph = exported.module(check_guards=False)
     assert isinstance(graph, fx.GraphModule)
+    _forget_tables(graph)
     encoder = import_graph(graph, torch.Size((batch, *shape)))
     _forget_numbers(encoder)
     steps = {
@@ -57,12 +59,22 @@ def structure(
     return Graph(name=name, nodes=tuple(lowering.nodes), tensors=lowering.tensors, macs=macs(encoder))
 
 
+def _forget_tables(graph: fx.GraphModule) -> None:
+    """One zero in the place of every parameter that is nothing but a linear layer's weights: before they are copied."""
+    for node in graph.graph.nodes:
+        if node.op == "get_attr" and all(
+            operator_name(user) == "linear" and user.args[1] is node for user in node.users
+        ):
+            *path, name = str(node.target).split(".")
+            owner: nn.Module = graph.get_submodule(".".join(path))
+            if isinstance(known := getattr(owner, name), nn.Parameter):
+                setattr(owner, name, nn.Parameter(nothing(known.shape), requires_grad=False))
+
+
 def _forget_numbers(encoder: Encoder) -> None:
     """Zeros that take no memory in the place of weights, biases and constants."""
-    zero = torch.zeros((), dtype=torch.float64)
     for source in encoder.sources:
         if isinstance(source, Linear):
-            source.weight = zero.expand_as(source.weight)
-            source.bias = zero.expand_as(source.bias)
+            source.weight, source.bias = nothing(source.weight.shape), nothing(source.bias.shape)
         elif isinstance(source, Start):
-            source.constant = zero.expand_as(source.constant)
+            source.constant = nothing(source.constant.shape)

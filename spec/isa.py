@@ -92,6 +92,12 @@ class ErrorCode(IntEnum):
     DEADLOCK = 8
     NO_END = 9
     TOKEN_OVERFLOW = 10
+    CYCLE_LIMIT = 11
+    """The run took more cycles than the host allowed (register CYCLE_LIMIT)."""
+    BUS_SILENT = 12
+    """The program ended, but the bus owes answers and has been silent for ``spec.limits.SILENT_CYCLES`` cycles."""
+    PARITY = 13
+    """A bit of the machine's own state changed by itself (``[protect] parity``)."""
 
 
 _HEADER = (Field("opcode", 4), Field("wait", 4), Field("signal", 4), Field("reserved", 4))
@@ -251,6 +257,8 @@ class Register(IntEnum):
     PROGRAM_LENGTH = 0x24
     """Number of instructions, END included."""
     INTERRUPT_ENABLE = 0x28
+    CYCLE_LIMIT = 0x2C
+    """The most cycles that a run may take; 0: no limit."""
     COUNTERS = 0x100
     """Counter ``i`` of ``COUNTERS``: low word at 0x100 + 8 i, high word (16 bits) 4 bytes later. Cleared by
     start.

@@ -20,6 +20,8 @@ PENDING_LOADS = 4
 """Instructions between the front and the back half of the load unit."""
 DEADLOCK_CYCLES = 16
 """Cycles without any way forward before DEADLOCK: longer than what any unit needs to show that it is busy or done."""
+SILENT_CYCLES = 1 << 16
+"""Cycles without a transfer on the bus after which a machine that stops no longer waits for outstanding answers."""
 
 AXI_PAGE_BYTES = 4096
 """No AXI burst crosses a multiple of this: a rule of AXI."""

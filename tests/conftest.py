@@ -1,9 +1,10 @@
-"""What all tests share: one thread each, because the workers are as many as the cores, the mark `quick`, and the
-count of skips.
+"""What all tests share: one thread each, because the workers are as many as the cores, the marks `quick` and
+`alike`, and the count of skips.
 """
 
 import gc
 import os
+from collections import Counter
 
 # Before torch or numpy is imported, and inherited by the processes that tests start.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -22,7 +23,14 @@ folders.PLACED = ROOT / "build" / "place"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    kept: Counter[str] = Counter()
     for item in items:
+        alike = item.get_closest_marker("alike")
+        if alike is not None and item.get_closest_marker("slow") is None:
+            test = item.nodeid.partition("[")[0]
+            kept[test] += 1
+            if kept[test] > alike.args[0]:
+                item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("slow") is None and item.get_closest_marker("quick") is None:
             item.add_marker(pytest.mark.quick)
 

@@ -18,8 +18,12 @@ class Skip(NamedTuple):
 
 
 ALLOWED = (
-    Skip("tests/hw/test_verilog.py::test_icarus_runs_a_program", "iverilog"),
+    Skip("tests/hw/verilog/test_verilog.py::test_icarus_runs_a_program*", "iverilog"),
+    Skip("tests/hw/verilog/test_fusesoc.py::test_icarus_runs_the_target_and_a_wrong_byte_fails", "iverilog"),
+    Skip("tests/hw/verilog/test_memories.py::test_others_take_their_place", "iverilog"),
     Skip("tests/sim/run/test_icarus.py::test_icarus_equals_the_functional_machine", "iverilog"),
+    # The random power-up of the same file runs in Verilator, which has two states.
+    Skip("tests/sim/bench/test_axi.py::test_nothing_unknown_at_power_up_reaches_*", "iverilog"),
     Skip("tests/reports/page/test_browser.py::*", "chromium, chromium-driver"),
     Skip("tests/reports/synthesis/test_cells.py::*", "qflow-tech-osu018"),
     Skip("tests/quant/importer/test_libraries.py::*", "transformers, timm"),

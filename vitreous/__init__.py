@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vitreous.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from vitreous.compiler import compile
     from vitreous.fitting.fit import Fit, fit
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from vitreous.spec.errors import VitreousError
     from vitreous.spec.graph import Graph
     from vitreous.spec.program import Program
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AcceleratorConfig",

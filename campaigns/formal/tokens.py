@@ -63,23 +63,25 @@ def _check_issue(m: Module, unit: Any, registers: dict[str, Signal], free: Any) 
 def _check_issue_order(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
     """Commands leave as they came; signal masks are given once each, on retirement, in the order of issue."""
     held = past(m, unit.available, name="available")
+    working, done = Signal(5, name="working"), past(m, unit.done, name="done")
+    m.d.sync += working.eq(working + (unit.o.valid & unit.o.ready) - unit.done)
     m.d.comb += [
         Assume(~unit.halt),
         Assume(
             unit.i.payload.word[32:] == 0
         ),  # operands are stored like the bits before them, and nothing else
-        # Tokens that are there stay until this queue takes them, and the unit retires only what it was given.
+        # Tokens that are there stay until this queue takes them, and the unit is done only with what it was given.
         Assume((held & ~past(m, unit.take, name="taken") & ~unit.available) == 0),
-        Assume(~unit.done | unit.active),
+        Assume(~unit.done | (working != 0)),
     ]
     assume_holds(m, unit.i, "i")
     assert_holds(m, unit.o, "o")
     taken, issued = unit.i.valid & unit.i.ready, unit.o.valid & unit.o.ready
     assert_in_order(m, taken, unit.i.payload, issued, unit.o.payload, free.chosen, "command")
     signal = _header(unit.o.payload).signal
-    puts, takes = assert_in_order(m, issued, signal, unit.done, unit.give, free.completed, "signal")
-    m.d.comb += [Assert(unit.complete == unit.done), Assert(unit.active == (puts != takes))]
-    with m.If(~unit.done):
+    puts, takes = assert_in_order(m, issued, signal, done, unit.give, free.completed, "signal")
+    m.d.comb += [Assert(unit.complete == done), Assert(unit.active == (puts != takes))]
+    with m.If(~done):
         m.d.comb += Assert(unit.give == 0)
 
 

@@ -15,6 +15,7 @@ from vitreous.hw.axi.bursts import BurstGenerator, RowWalker
 from vitreous.hw.axi.gearbox import BeatsToWords, WordsToBeats
 from vitreous.hw.load.patches import PatchUnfolder
 from vitreous.hw.load.pixel_rows import PixelRows
+from vitreous.hw.load.write_queue import WriteQueue
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, QueueConfig
 from vitreous.spec.isa import Memory
 from vitreous.spec.layout import word_bytes
@@ -56,43 +57,96 @@ def _check_rows(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -
 def _check_bursts(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
     """The bursts of a row follow each other, cover its bytes with whole beats and cross no page."""
     m.d.comb += [Assume(~unit.halt), Assume(unit.base[:3] == 0), Assume(unit.i.payload.offset[:3] == 0)]
+    m.d.comb += Assume(unit.i.payload.bytes != 0)
     assume_holds(m, unit.i, "i")
     assert_holds(m, unit.o, "o")
     left, address = Signal(22), Signal(32)
     move, beats = registers["move"], Signal(9)
-    taken = unit.i.valid & unit.i.ready & ~unit.outside
+    arrives = unit.i.valid & unit.i.ready
+    row = past_when(m, arrives, unit.i.payload, "row")
+    place = past_when(m, arrives, (unit.base + unit.i.payload.offset)[:32], "place")
+    begins, beyond = registers["take"], row.offset + row.bytes > unit.size
+    taken = begins & ~beyond
     m.d.comb += beats.eq(Mux(move, registers["beats"], 0))
     m.d.sync += [left.eq(left - beats), address.eq(address + (beats << 3))]
     with m.If(taken):
-        m.d.sync += [
-            left.eq((unit.i.payload.bytes + 7) >> 3),
-            address.eq(unit.base + unit.i.payload.offset),
-        ]
+        m.d.sync += [left.eq((row.bytes + 7) >> 3), address.eq(place)]
     moved = past(m, move, name="moved")
+    _check_next_burst(m, registers, left, address)
     length = Signal(10)
     m.d.comb += [
         length.eq(unit.o.payload.length + 1),
-        Assert((registers["left"] == left) & ((left == 0) | (registers["address"] == address))),
-        Assert((left == 0) | (address[:3] == 0)),
+        Assert(registers["active"] == (left != 0)),
+        Assert((left == 0) | ((registers["address"] == address) & (address[:3] == 0))),
+        Assert(begins == (registers["row_held"] & ((left == 0) | (move & (left == beats))))),
+        Assert(~registers["row_held"] | (registers["row_address"] == place)),
+        Assert(~registers["row_held"] | ((place[:3] == 0) & (row.bytes != 0))),
+        Assert(~registers["row_held"] | (registers["row_beats"] == (row.bytes + 7) >> 3)),
+        Assert(~registers["row_held"] | (registers["row_end"] == row.offset + row.bytes)),
         Assert(~move | ((beats != 0) & (beats <= left))),
-        Assert(~taken | (left == beats)),
-        Assert(~moved | unit.o.valid),
+        Assert(~moved | unit.o.valid | unit.strayed),
+        Assert(~(unit.o.valid & unit.strayed)),
         Assert(~moved | (unit.o.payload.address == past(m, address, name="address"))),
         Assert(~moved | (length == past(m, beats, name="beats"))),
         Assert(~unit.o.valid | (length <= BURST_BEATS)),
         Assert(~unit.o.valid | (unit.o.payload.address[:3] == 0)),
         Assert(~unit.o.valid | (unit.o.payload.address[:12] + (length << 3) <= AXI_PAGE_BYTES)),
-        Assert(
-            unit.outside
-            == (unit.i.valid & unit.i.ready & (unit.i.payload.offset + unit.i.payload.bytes > unit.size))
-        ),
+        Assert(unit.outside == (begins & beyond)),
     ]
+
+
+def _check_next_burst(m: Module, registers: dict[str, Signal], left: Signal, address: Signal) -> None:
+    """What the generator keeps of the burst after the next one: of a row of ``left`` beats from ``address`` on."""
+    beats, last = registers["beats"], registers["last"]
+    following, whole = Signal(32), Signal(10)
+    m.d.comb += [
+        following.eq(address + (beats << 3)),
+        whole.eq((AXI_PAGE_BYTES - following[:12]) >> 3),
+        Assert((left == 0) | (last == (left == beats))),
+        Assert((left == 0) | ((beats != 0) & (beats <= BURST_BEATS) & (beats <= left))),
+        Assert((left == 0) | (address[:12] + (beats << 3) <= AXI_PAGE_BYTES)),
+    ]
+    with m.If((left != 0) & ~last):
+        m.d.comb += [
+            Assert(registers["next_left"] == left - beats),
+            Assert(registers["next_place"] == following[3:7]),
+            Assert(registers["next_block"] == following[7:12]),
+            Assert(registers["next_longest"] == Mux(whole < BURST_BEATS, whole, BURST_BEATS)),
+        ]
 
 
 def _check_hold(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
     """The output holds until it is taken."""
     assume_holds(m, unit.i, "i")
     assert_holds(m, unit.o, "o")
+
+
+def _check_queue(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """Two words in order, of which the older one is offered and held."""
+    assume_holds(m, unit.i, "i")
+    assert_holds(m, unit.o, "o")
+    taken, given = unit.i.valid & unit.i.ready, unit.o.valid & unit.o.ready
+    level = Signal(2)
+    older, newer = Signal.like(unit.i.payload, name="older"), Signal.like(unit.i.payload, name="newer")
+    m.d.sync += level.eq(level + taken - given)
+    with m.If(given):
+        m.d.sync += older.eq(newer)
+    with m.If(taken & (level == given)):
+        m.d.sync += older.eq(unit.i.payload)
+    with m.If(taken & (level != given)):
+        m.d.sync += newer.eq(unit.i.payload)
+    get, put = registers["get"], registers["put"]
+    words = [registers[f"word_{n}"] for n in range(2)]
+    m.d.comb += [
+        Assert(level <= 2),
+        Assert(registers["valid_0"] + registers["valid_1"] == level),
+        Assert((level != 1) | (Mux(get, registers["valid_1"], registers["valid_0"]))),
+        Assert((put ^ get) == level[0]),
+        Assert(unit.i.ready == (level != 2)),
+        Assert(unit.o.valid == (level != 0)),
+        Assert(~unit.o.valid | (unit.o.payload == older)),
+        Assert((level != 2) | (Mux(get, words[0], words[1]) == newer.as_value())),
+    ]
 
 
 def _check_channel(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
@@ -119,8 +173,8 @@ def _check_channel(m: Module, unit: Any, registers: dict[str, Signal], free: Any
     for client, number in ((unit.fetch, 0), (unit.load, 1)):
         beat = client.beat
         m.d.comb += [
-            Assert(beat.valid == (bus.rvalid & (bus.rid == number))),
-            Assert((bus.rid != number) | (bus.rready == beat.ready)),
+            Assert((beat.valid & beat.ready) == (bus.rvalid & bus.rready & (bus.rid == number))),
+            Assert(bus.rready == (unit.fetch.beat.ready & unit.load.beat.ready)),
             Assert(~beat.valid | ((beat.payload.data == bus.rdata) & (beat.payload.last == bus.rlast))),
             Assert(~beat.valid | (beat.payload.error == bus.rresp[1])),
         ]
@@ -251,6 +305,18 @@ PROOFS = (
         ),
         Mutation("protocol", "load/patches.py", "with m.If(self.o.ready):", "with m.If(1):"),
         bug_depth=7,
+    ),
+    _stream(
+        "write_queue",
+        "hw.load.write_queue.WriteQueue",
+        "words leave in the order in which they came, none dropped, duplicated or changed; `o` holds",
+        lambda: UnitTop(WriteQueue(small(4)), _check_queue),
+        Mutation(
+            "protocol",
+            "load/write_queue.py",
+            "self.o.valid & self.o.ready",
+            "self.o.valid",
+        ),
     ),
     _stream(
         "read_channel",

@@ -164,9 +164,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(SHIFT, "vector/shifts.py", "word.eq(word >> CHANNEL_SHIFT_BITS)", "word.eq(word >> 1)"),
     Mutation(CONDITION, "vector/shifts.py", "reading & room & ~arrives", "reading & ~arrives"),
     Mutation(CONDITION, "vector/vector_unit.py", "place.all() | walk.last_channel", "walk.last_channel"),
-    Mutation(OFF, "vector/vector_unit.py", "begin_tile.eq(~walk.last_tile)", "begin_tile.eq(1)"),
+    Mutation(OFF, "vector/sequence.py", "begin_tile.eq(~self.last_tile)", "begin_tile.eq(1)"),
     Mutation(SHIFT, "load/patches.py", "taken.rotate_left(8 * position)", "taken"),
-    Mutation(MASK, "load/patches.py", "((1 << count) - 1) << self._inner", "(1 << count) - 1"),
+    Mutation(MASK, "load/patches.py", "((1 << plan.count) - 1) << plan.inner", "(1 << plan.count) - 1"),
     Mutation(OPERAND, "load/pixel_rows.py", "Mux(channel == 0, below, next_band)", "below"),
     Mutation(
         MASK,
@@ -174,6 +174,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "port.mask if name in self._masked else Const(-1, len(mask))",
         "Const(-1, len(mask))",
     ),
+    Mutation(OPERAND, "memory/ram.py", "addr=self.read_addr", "addr=self.write_addr"),
     Mutation(
         CONSTANT,
         "axi/bursts.py",
@@ -192,6 +193,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         OFF, "load/load_back.py", "place.address.eq(place.address + 1)", "place.address.eq(place.address + 2)"
+    ),
+    Mutation(
+        OPERAND,
+        "load/write_queue.py",
+        "Mux(get, words[1].as_value(), words[0].as_value())",
+        "words[0].as_value()",
     ),
     Mutation(TOKEN, "control/issue.py", "header.wait & ~self.available", "header.wait & self.available"),
     Mutation(TOKEN, "control/retire.py", "kinds.bit_select(head, 1)", "kinds.bit_select(tail, 1)"),

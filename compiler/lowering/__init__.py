@@ -39,6 +39,7 @@ def lower(
     plan = Plan(config, budget, words or memory_words(config), Emitter(config, image, observe), input_offset)
     index = 0
     while index < len(operations):
+        plan.starts[index] = plan.emitter.count
         index += _lower_at(plan, operations, index)
     plan.emitter.flush()
     return plan

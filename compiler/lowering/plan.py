@@ -57,7 +57,8 @@ class Spill(NamedTuple):
 class Plan:
     """The state of one lowering. ``panels``: where each tensor that still exists lies; ``held_words``: of W
     by keys and values; ``spills``: what stands in for spilled scores, by the number of keys; ``words``: of each
-    memory, the configuration's or those of a search for the fewest."""
+    memory, the configuration's or those of a search for the fewest; ``starts``: steps before each operation that
+    begins something, by its position."""
 
     config: AcceleratorConfig
     budget: MemoryBudget
@@ -67,6 +68,7 @@ class Plan:
     panels: dict[str, Panel] = field(default_factory=dict)
     held_words: int = 0
     spills: dict[int, Spill] = field(default_factory=dict)
+    starts: dict[int, int] = field(default_factory=dict)
 
     @property
     def lanes(self) -> int:

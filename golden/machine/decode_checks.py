@@ -10,14 +10,17 @@ from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, ErrorCode, Instruction, Memory, Opcode, Operands, Scale
 from vitreous.spec.layout import ceil_div
 from vitreous.spec.limits import NORM_CHANNELS, POOL_TOKENS
+from vitreous.spec.numbers import MULTIPLIER_BITS
 
+_NORMALIZED = 1 << MULTIPLIER_BITS - 1
+"""The least multiplier with all its bits: what rows are scaled by."""
 _PANELS = (Memory.X, Memory.W)
 _STREAMS = (Memory.X, Memory.W, Memory.R)
 
 
-def _scale_constants(i: Instruction) -> Iterator[str]:
-    if not i["multiplier"]:
-        yield "multiplier 0"
+def _scale_constants(i: Instruction, least: int = 1) -> Iterator[str]:
+    if i["multiplier"] < least:
+        yield f"multiplier {i['multiplier']}, less than {least}"
     if not i["shift"]:
         yield "shift 0"
 
@@ -50,13 +53,13 @@ def _matmul(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:
     if i["extra_planes"] and config.softmax.probability_bits == 8:
         yield "extra planes on an accelerator whose probabilities have 8 bits"
     if to_scores or i["activation"] == Activation.SMOOTH:
-        yield from _scale_constants(i)
+        yield from _scale_constants(i, _NORMALIZED if to_scores else 1)
 
 
 def _norm(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:
     if not 0 < i["channels"] <= NORM_CHANNELS or not i["row_tiles"] or not i["epsilon"]:
         yield f"channels {i['channels']}, row_tiles {i['row_tiles']}, epsilon {i['epsilon']}"
-    yield from _scale_constants(i)
+    yield from _scale_constants(i, _NORMALIZED)
 
 
 def _pool(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:

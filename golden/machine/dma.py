@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,25 +64,29 @@ def start_fill(i: Instruction, memories: Memories, pc: int) -> Finish:
 
 
 def start_load_patches(i: Instruction, memories: Memories, dram: Dram, pc: int) -> Finish:
-    """Read the image's rows, one for each (gy, c, y); the returned call scatters their bytes into the panel of X."""
+    """Read the image's rows, one for each (gy, c, y); the returned call scatters their bytes into the panel of X, and
+    zeros into what is left of a token's last word."""
     patch, across, down, channels = i["patch"], i["grid_columns"], i["grid_rows"], i["channels"]
     dram.check_alignment(
         pc, dram_offset=i["dram_offset"], row_stride=i["row_stride"], channel_stride=i["channel_stride"]
     )
-    shape: tuple[Any, ...] = np.ix_(range(down), range(channels), range(patch))
-    gy, c, y = shape
+    gy, c, y = np.ix_(range(down), range(channels), range(patch))
     starts = i["dram_offset"] + (gy * patch + y) * i["row_stride"] + c * i["channel_stride"]
     dram.check_window(dram.read, starts, across * patch, pc)
     data = dram.read[starts[..., None] + np.arange(across * patch)]
-    gy, c, y, gx, x = np.ix_(range(down), range(channels), range(patch), range(across), range(patch))
     lanes, depth = memories.config.array.lanes, memories.config.array.depth
-    token = i["first_token"] + gy * across + gx
-    k = (c * patch + y) * patch + x
+    padding = -(channels * patch * patch) % depth
+    shape = (down, channels, patch, across, patch + padding)
+    gy, c, y, gx, x = np.ix_(*(range(size) for size in shape))
+    written = np.broadcast_to((x < patch) | ((c == channels - 1) & (y == patch - 1)), shape)
+    values = np.zeros(shape, np.int8)
+    values[..., :patch] = data.reshape(*shape[:-1], patch).view(np.int8)
+    token = np.broadcast_to(i["first_token"] + gy * across + gx, shape)[written]
+    k = np.broadcast_to((c * patch + y) * patch + x, shape)[written]
     words = i["base"] + token // lanes * i["stride"] + k // depth
     memories.check(Memory.X, words, pc)
-    values = data.reshape(words.shape).view(np.int8)
 
     def finish() -> None:
-        memories.x[words, token % lanes, k % depth] = values
+        memories.x[words, token % lanes, k % depth] = values[written]
 
     return finish

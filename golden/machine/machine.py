@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from vitreous.golden.errors import GoldenError
 from vitreous.golden.machine import dma, matmul
 from vitreous.golden.machine import vector_unit as row
-from vitreous.golden.machine.decode_checks import check_fields
 from vitreous.golden.machine.errors import MachineError
+from vitreous.golden.machine.faults import Windows, first_fault
 from vitreous.golden.machine.memories import Dram, Memories
 from vitreous.golden.machine.queues import Finish, Sequencer, Tokens
 from vitreous.spec.config import AcceleratorConfig
@@ -123,7 +123,7 @@ class Machine:
                 raise MachineError(
                     ErrorCode.WINDOW, pc, f"fetch of byte {start} of a window of {memory.size}"
                 )
-            code.append(_decode(memory[start : start + INSTRUCTION_BYTES].tobytes()))
+            code.append(decode_word(memory[start : start + INSTRUCTION_BYTES].tobytes()))
         return code
 
     def _sequence(
@@ -138,7 +138,7 @@ class Machine:
         dram = Dram(memory, write_size, self.config.bus.beat_bytes)
         depth = self.config.queue.depth
         sequencer = Sequencer(
-            code, lambda i, pc: self._start(i, pc, dram), self.tokens, depth=depth, order=order, seed=seed
+            code, lambda i, pc: self.start(i, pc, dram), self.tokens, depth=depth, order=order, seed=seed
         )
         try:
             sequencer.run()
@@ -147,8 +147,14 @@ class Machine:
             raise
         return dram.write
 
-    def _start(self, i: Instruction, pc: int, dram: Dram) -> Finish:
-        check_fields(i, self.config, pc)
+    def start(self, i: Instruction, pc: int, dram: Dram) -> Finish:
+        """Read what one instruction reads; the returned call writes what it writes.
+
+        Raises MachineError where the machine stops at it, and GoldenError where its result is not defined.
+        """
+        fault = first_fault(i, pc, self.config, Windows(dram.read.size, dram.write.size))
+        if fault is not None:
+            raise fault
         memories = self.memories
         with _naming(i, pc):
             match i.opcode:
@@ -184,7 +190,9 @@ def _naming(i: Instruction, pc: int) -> Iterator[None]:
         raise GoldenError(f"Instruction {pc} ({i.opcode.name} {i.label}): {error}") from None
 
 
-def _decode(data: bytes) -> Instruction | None:
+def decode_word(data: bytes) -> Instruction | None:
+    """What the machine makes of the 32 bytes of an instruction: bits beyond the fields are ignored; None where the
+    opcode does not exist."""
     word = int.from_bytes(data, "little")
     try:
         fields = layout(Opcode(word & 0xF))

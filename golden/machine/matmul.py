@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from vitreous.golden.activation.activation import activation
 from vitreous.golden.arith.integers import product
-from vitreous.golden.errors import GoldenError
-from vitreous.golden.machine.memories import Ints, Memories, rows_of_words
+from vitreous.golden.machine.memories import Ints, Memories, refuse_overlap, rows_of_words
 from vitreous.golden.ops.add import add
 from vitreous.golden.ops.context import combine, planes
 from vitreous.golden.ops.relu import relu
@@ -50,7 +49,7 @@ def _operands(i: Instruction, memories: Memories, pc: int) -> tuple[torch.Tensor
     a_words = rows_of_words(i["a_base"], i["a_stride"], i["row_tiles"], i["k_words"])
     for source, words in ((source_a, a_words), (source_b, b_words)):
         if source == i["destination"]:
-            _refuse_overlap(words, _written(i, memories))
+            refuse_overlap(words, _written(i, memories))
     return _panel(memories, source_a, a_words, pc), _panel(memories, source_b, b_words, pc)
 
 
@@ -74,12 +73,6 @@ def _written(i: Instruction, memories: Memories) -> Ints:
         i["columns"] if i["destination"] == Memory.R else ceil_div(i["columns"], memories.config.array.depth)
     )
     return rows_of_words(i["o_base"], i["o_stride"], i["row_tiles"], per_row)
-
-
-def _refuse_overlap(read: Ints, written: Ints) -> None:
-    """The readout of a tile runs beside the reads of the next: what a shared word holds is a matter of timing."""
-    if read.min() <= written.max() and written.min() <= read.max() and np.intersect1d(read, written).size:
-        raise GoldenError("it reads words that it writes")
 
 
 def _scale(i: Instruction, memories: Memories, pc: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -151,7 +144,7 @@ def _to_scores(i: Instruction, t: torch.Tensor, memories: Memories) -> None:
     found = statistics(t, config.softmax)
     codes = _pack(found.codes, MASKED_CODE, config.array.lanes, config.array.depth)[0]
     memories.s[i["slot"], : len(codes)] = codes
-    multiplier, shift = row_scale(found.total, i["multiplier"], i["shift"], config.softmax)
+    multiplier, shift = row_scale(found.total, i["multiplier"], i["shift"], config.softmax, strict=False)
     slot = memories.slots[i["slot"]]
     slot.maximum, slot.total = found.maximum.numpy(), found.total.numpy()
     slot.multiplier, slot.shift = multiplier.numpy(), shift.numpy()

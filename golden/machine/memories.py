@@ -96,6 +96,15 @@ def rows_of_words(base: int, stride: int, rows: int, words: int) -> Ints:
     return base + stride * np.arange(rows)[:, None] + np.arange(words)
 
 
+def refuse_overlap(read: Ints, written: Ints) -> None:
+    """Of an instruction that writes while it still reads: what a shared word holds is a matter of timing.
+
+    Raises GoldenError.
+    """
+    if read.min() <= written.max() and written.min() <= read.max() and np.intersect1d(read, written).size:
+        raise GoldenError("it reads words that it writes")
+
+
 class Dram:
     """The read window and the write window, as bytes, with the checks of the bus."""
 

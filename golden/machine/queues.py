@@ -16,12 +16,19 @@ from typing import Literal, NamedTuple
 from vitreous.golden.errors import GoldenError
 from vitreous.golden.machine.errors import MachineError
 from vitreous.spec.isa import TOKEN_BITS, ErrorCode, Instruction, Opcode, Queue
+from vitreous.spec.limits import ISSUED_INSTRUCTIONS, PENDING_LOADS
 
 Finish = Callable[[], None]
 Start = Callable[[Instruction, int], Finish]
 
-IN_FLIGHT = {Queue.LOAD: 1, Queue.MATRIX: 2, Queue.VECTOR: 1, Queue.STORE: 1}
-"""The matrix unit issues one instruction while the previous one is still being read out."""
+IN_FLIGHT = {
+    Queue.LOAD: PENDING_LOADS + 2,
+    Queue.MATRIX: ISSUED_INSTRUCTIONS,
+    Queue.VECTOR: 1,
+    Queue.STORE: 1,
+}
+"""Instructions that may be issued and not complete: as many as the unit takes. The load unit has one in each half and
+the queue between them full."""
 
 ORDERS = (
     "program",
@@ -126,7 +133,8 @@ class Sequencer:
     """Runs one program: dispatches, issues and completes until END.
 
     program : None represents an opcode that does not exist.
-    start : reads an instruction's operands and returns the call that writes its results.
+    start : reads an instruction's operands and returns the call that writes its results. An error that it raises stops
+        the machine when the instruction is the oldest of its queue, as the units do.
     """
 
     def __init__(
@@ -155,7 +163,9 @@ class Sequencer:
         while True:
             idle = not any(self._waiting.values()) and not any(self._active.values())
             if self._next == len(self._program) and idle:
-                raise MachineError(ErrorCode.NO_END, self._next - 1, "the last instruction is not END")
+                raise MachineError(
+                    ErrorCode.NO_END, max(0, self._next - 1), "the last instruction is not END"
+                )
             if idle and self._at_end():
                 return
             steps = self._possible()
@@ -196,8 +206,19 @@ class Sequencer:
         elif step.kind == "issue":
             pc, i = self._waiting[queue].popleft()
             self._tokens.take(i, queue)
-            self._active[queue].append(Active(pc, i, self._start(i, pc)))
+            self._active[queue].append(Active(pc, i, self._started(i, pc)))
         else:
             done = self._active[queue].popleft()
             done.finish()
             self._tokens.give(done.instruction, queue, done.pc)
+
+    def _started(self, i: Instruction, pc: int) -> Finish:
+        try:
+            return self._start(i, pc)
+        except MachineError as error:
+            kept = error
+
+        def stop() -> None:
+            raise kept
+
+        return stop

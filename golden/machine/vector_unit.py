@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from vitreous.golden.machine.matmul import Finish
-from vitreous.golden.machine.memories import Memories, rows_of_words
+from vitreous.golden.machine.memories import Memories, refuse_overlap, rows_of_words
 from vitreous.golden.norm.constants import NormConstants
 from vitreous.golden.norm.norm import norm
-from vitreous.golden.ops.mean_tokens import mean_tokens
+from vitreous.golden.ops.requantize import requantize_any
 from vitreous.spec.isa import Instruction, Memory
 from vitreous.spec.layout import ceil_div, pack_panel
 
@@ -30,7 +30,9 @@ def start_norm(i: Instruction, memories: Memories, pc: int) -> Finish:
     constants = NormConstants(
         i["multiplier"], i["shift"], i["epsilon"], i["zero_point"], torch.from_numpy(shifts)
     )
-    y = norm(_rows(i, memories, pc), memories.config.norm, constants, centred=bool(i["centred"]))
+    y = norm(
+        _rows(i, memories, pc), memories.config.norm, constants, centred=bool(i["centred"]), strict=False
+    )
     words = rows_of_words(i["x_base"], i["x_stride"], i["row_tiles"], ceil_div(channels, array.depth))
     memories.check(Memory.X, words, pc)
     panel = pack_panel(y.numpy(), array.lanes, array.depth)
@@ -43,8 +45,13 @@ def start_norm(i: Instruction, memories: Memories, pc: int) -> Finish:
 
 def start_pool(i: Instruction, memories: Memories, pc: int) -> Finish:
     """Read the tokens and average them. The returned call writes lane 0 of words of R, and zero in the other lanes."""
+    refuse_overlap(
+        rows_of_words(i["r_base"], i["r_stride"], i["row_tiles"], i["channels"]),
+        i["o_base"] + np.arange(i["channels"]),
+    )
     rows = _rows(i, memories, pc)[: i["tokens"]]
-    y = mean_tokens(rows, i["multiplier"], i["shift"], first=i["first"])
+    total = rows[i["first"] :].to(torch.int64).sum(dim=0, keepdim=True)
+    y = requantize_any(total, torch.tensor(i["multiplier"]), torch.tensor(i["shift"]), 0, 16)
     words = i["o_base"] + np.arange(i["channels"])
     memories.check(Memory.R, words, pc)
 

@@ -28,11 +28,14 @@ VARIANTS: Mapping[NormVariant, Callable[[Tensor, int, bool], tuple[Tensor, Tenso
 """What is normalized and its variance, from x, epsilon and whether there is a mean to take off."""
 
 
-def norm(x: Tensor, config: NormConfig, constants: NormConstants, *, centred: bool) -> Tensor:
+def norm(
+    x: Tensor, config: NormConfig, constants: NormConstants, *, centred: bool, strict: bool = True
+) -> Tensor:
     """``y = clamp8(round_shift(u * Q, s + h) + zero_point)``, ``Q / 2**s ~ m_o / 2**s_o / sqrt(V)``.
 
     x : int16 [..., D], ``1 <= D <= 4096`` -> int8 of the same shape. centred : layer norm, or else RMS norm.
-    Raises GoldenError when D or a constant is outside its range or a row's shift s leaves 1..47.
+    Raises GoldenError when D or a constant is outside its range or a row's shift s leaves 1..47; where not ``strict`` a
+    shift above 47 counts as 48, as in the machine, and every value of the row becomes the zero point.
     """
     multiplier, shift, epsilon, zero_point, channel_shifts = constants
     channels = x.shape[-1]
@@ -50,6 +53,8 @@ def norm(x: Tensor, config: NormConfig, constants: NormConstants, *, centred: bo
     u, variance = VARIANTS[config.variant](wide, epsilon, centred)
     root, e = reciprocal_root(variance)
     scale, row_shift = normalize_multiplier((root * multiplier) >> 15, shift + e // 2 + 1)
-    if bool(((row_shift < SHIFT_MIN) | (row_shift > SHIFT_MAX)).any()):
+    if not strict:
+        row_shift = row_shift.clamp(max=SHIFT_MAX + 1)
+    elif bool(((row_shift < SHIFT_MIN) | (row_shift > SHIFT_MAX)).any()):
         raise GoldenError(f"A row of a norm needs a shift outside {SHIFT_MIN}..{SHIFT_MAX}")
     return saturate_(round_shift_(u.mul_(scale), row_shift + h).add_(zero_point), 8).to(torch.int8)

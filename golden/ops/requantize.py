@@ -30,12 +30,13 @@ def requantize(acc: Tensor, multiplier: Tensor, shift: Tensor, zero_point: int, 
 
 
 def requantize_any(acc: Tensor, multiplier: Tensor, shift: Tensor, zero_point: int, bits: int) -> Tensor:
-    """``requantize`` without the range checks: multiplier 0 gives the zero point, shift 0 does not round.
+    """``requantize`` without the range checks: multiplier 0, shift 0 and every shift above 47 give the zero point.
 
     The machine's readout needs it for lanes that hold no data, whose parameters may be zero.
     """
     value = acc.to(torch.int64) * multiplier.to(torch.int64)
-    round_shift_(value, shift.to(torch.int64).clamp(max=62))  # every shift above 47 gives 0
+    wide = shift.to(torch.int64)
+    round_shift_(value, torch.where(wide == 0, 62, wide).clamp(max=62))
     if zero_point:
         value.add_(zero_point)
     return saturate_(value, bits).to(RESULT_TYPES[bits])

@@ -81,11 +81,14 @@ def probabilities(found: Statistics, config: SoftmaxConfig, *, wide: bool) -> Te
     return wide_probabilities(level) if wide else narrow_probabilities(level)
 
 
-def row_scale(total: Tensor, multiplier: int, shift: int, config: SoftmaxConfig) -> tuple[Tensor, Tensor]:
+def row_scale(
+    total: Tensor, multiplier: int, shift: int, config: SoftmaxConfig, *, strict: bool = True
+) -> tuple[Tensor, Tensor]:
     """``m / 2**s ~ m_o / 2**s_o * 2**C / S``, ``2**14 <= m < 2**15``: total int64 [...] -> m, s int64 [...].
 
     Where probabilities are divided already (``ita``, ``exact``), ``m = m_o`` and ``s - s_o`` is a constant.
-    Raises GoldenError unless ``2**14 <= m_o < 2**15`` and every ``s`` is in 1..47.
+    Raises GoldenError unless ``2**14 <= m_o < 2**15`` and every ``s`` is in 1..47; where not ``strict``, ``s`` is taken
+    modulo 64, as in the machine.
     """
     if not 1 << 14 <= multiplier < 1 << 15:
         raise GoldenError(f"Softmax needs 2**14 <= multiplier < 2**15, not {multiplier}")
@@ -95,6 +98,8 @@ def row_scale(total: Tensor, multiplier: int, shift: int, config: SoftmaxConfig)
     else:
         quotient, e = reciprocal(multiplier, total)
         m, s = normalize_multiplier(quotient, shift + e + 1 - known.row_exponent)
+    if not strict:
+        return m, s & 63
     if bool(((s < 1) | (s > 47)).any()):
         raise GoldenError("A softmax row needs a shift outside 1..47")
     return m, s

@@ -79,7 +79,7 @@ class ShiftActivation(EvenActivation):
 
     def _build_division(self, m: Module, lane: int, power: Signal) -> Signal:
         """Cycles 5 to 19: ``quotient * (2**15 + e) + remainder = e * 2**step``, the remainder below the divisor."""
-        remainder, quotient = power, Signal(0)
+        remainder, quotient = power, Signal(0, name="quotient")
         for step in range(1, QUOTIENT_BITS + 1):
             doubled = Cat(Const(0, 1), remainder)
             divisor = Signal(_ONE_BITS + 2, name=f"divisor_{lane}_{step}")

@@ -9,16 +9,18 @@ from amaranth.hdl import EnableInserter, Module, Mux, Signal, ValueLike
 T = TypeVar("T")
 
 
-def gated(m: Module, pipeline: T, *, valid: ValueLike, cycles: int, name: str) -> T:
-    """Adds ``pipeline`` to ``m`` with its registers enabled from a cycle with ``valid`` to ``cycles`` cycles after it.
+def gated(m: Module, pipeline: T, *, coming: ValueLike, cycles: int, name: str) -> T:
+    """Adds ``pipeline`` to ``m`` with its registers enabled from the cycle after one with ``coming`` to ``cycles``
+    cycles after that one.
 
-    ``cycles`` is at least the pipeline's latency, so that nothing stops on its way and no output pulse is held.
+    ``coming``: the pipeline's input is valid in the next cycle. So the enable is a register, which tools can copy for
+    the thousands of registers that hang on it. ``cycles`` is at least the pipeline's latency, so that nothing stops on
+    its way and no output pulse is held.
     Measured on the 8 x 8 x 4 matrix unit at full load: 2.37 instead of 1.59 million simulated cycles a second.
     """
     left = Signal(range(cycles + 1), name=f"{name}_left")
-    m.d.sync += left.eq(Mux(valid, cycles, left - (left != 0)))
     active = Signal(name=f"{name}_active")
-    m.d.comb += active.eq(valid | (left != 0))
+    m.d.sync += [left.eq(Mux(coming, cycles, left - (left != 0))), active.eq(coming | (left != 0))]
     wrapped: Any = EnableInserter(active)(pipeline)
     m.submodules[name] = wrapped
     return pipeline

@@ -106,7 +106,12 @@ class BeatsToWords(Gearbox):
         ratios = _Ratios(m, self._config, self._memories, self.memory)
         position = ratios.position
         count = Signal(isa.ADDRESS_BITS)
-        row_ends, word_ends, beat_ends, step = Signal(), Signal(), Signal(), Signal()
+        row_ends, word_ends, beat_ends, step = (
+            Signal(name="row_ends"),
+            Signal(name="word_ends"),
+            Signal(name="beat_ends"),
+            Signal(name="step"),
+        )
         m.d.comb += [
             step.eq(self.i.valid & (~self.o.valid | self.o.ready)),
             row_ends.eq(count + 1 == self.words),
@@ -166,7 +171,7 @@ class WordsToBeats(Gearbox):
         m = Module()
         ratios = _Ratios(m, self._config, self._memories, self.memory)
         position = ratios.position
-        word_ends, beat_ends, step = Signal(), Signal(), Signal()
+        word_ends, beat_ends, step = Signal(name="word_ends"), Signal(name="beat_ends"), Signal(name="step")
         m.d.comb += [
             step.eq(self.i.valid & (~self.o.valid | self.o.ready)),
             word_ends.eq(~ratios.gathers | (position == ratios.final)),

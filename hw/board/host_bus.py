@@ -62,7 +62,7 @@ class HostSplit(wiring.Component):
 class RegisterBridge(wiring.Component):
     """Requests as AXI4-Lite transfers, one at a time; the response code is ignored (always OKAY here).
 
-    Latency: 3 cycles with a register file that answers in one. Throughput: one request in that time.
+    Latency: 4 cycles with a register file that answers in two. Throughput: one request in that time.
 
     Members
     -------

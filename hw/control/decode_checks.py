@@ -31,6 +31,7 @@ def illegal(fields: data.View[data.StructLayout], config: AcceleratorConfig) -> 
         to_scores & ((fields.scale == Scale.SOFTMAX) | (fields.scale == Scale.LANE)),
         (fields.scale == Scale.SOFTMAX) & ~from_scores,
         (to_scores | activation) & ((fields.multiplier == 0) | (fields.shift == 0)),
+        to_scores & ~fields.multiplier[-1],  # the row scale divides a normalized one
         from_scores & to_scores,
         fields.extra_planes & ~from_scores,
         fields.extra_planes & (config.softmax.probability_bits == 8),

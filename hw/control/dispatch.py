@@ -28,6 +28,7 @@ class Dispatch(wiring.Component):
     halt : In(1), nothing is dispatched.
     finished : Out(1), END is reached and all previous instructions have retired.
     dispatched : Out(1), an instruction leaves in this cycle (for END: the cycle in which it is finished).
+    oldest : Out, the lowest program counter that waits in a queue; none does: that of the last instruction dispatched.
     error : Out(ErrorReport()), UNKNOWN_OPCODE, NO_END (pc: the last instruction) or DEADLOCK (pc: the lowest
         that waits).
     """
@@ -45,6 +46,7 @@ class Dispatch(wiring.Component):
                 "halt": In(1),
                 "finished": Out(1),
                 "dispatched": Out(1),
+                "oldest": Out(isa.PC_BITS),
                 "error": Out(ErrorReport()),
             }
         )
@@ -53,7 +55,7 @@ class Dispatch(wiring.Component):
         m = Module()
         opcode = data.View(instruction_layout(Opcode.END), self.i.payload.word).opcode
         live = self.i.valid & ~self.halt
-        unknown, stuck = Signal(), Signal()
+        unknown, stuck = Signal(name="unknown"), Signal(name="stuck")
         last_pc = Signal(isa.PC_BITS)
         with m.Switch(opcode):
             for operation, queue in QUEUE_OF.items():
@@ -86,12 +88,14 @@ class Dispatch(wiring.Component):
         m.d.sync += still.eq(0)
         with m.If(dead & (still != DEADLOCK_CYCLES - 1)):
             m.d.sync += still.eq(still + 1)
+        lowest = self._lowest_head()
+        m.d.comb += self.oldest.eq(Mux(self.queued.any(), lowest, last_pc))
         with m.If(unknown):
             self._build_error(m, ErrorCode.UNKNOWN_OPCODE, self.i.payload.pc)
         with m.Elif(ended & self.idle & ~self.queued.any()):
             self._build_error(m, ErrorCode.NO_END, last_pc)
         with m.Elif(dead & (still == DEADLOCK_CYCLES - 1)):
-            self._build_error(m, ErrorCode.DEADLOCK, self._lowest_head())
+            self._build_error(m, ErrorCode.DEADLOCK, lowest)
         return m
 
     def _lowest_head(self) -> Value:

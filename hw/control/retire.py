@@ -37,7 +37,10 @@ class Retire(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         kinds = Signal(self.in_flight)  # bit i: instruction i, modulo in_flight, ends with its row scale
-        head, tail = Signal(exact_log2(self.in_flight)), Signal(exact_log2(self.in_flight))
+        head, tail = (
+            Signal(exact_log2(self.in_flight), name="head"),
+            Signal(exact_log2(self.in_flight), name="tail"),
+        )
         with m.If(self.start):
             m.d.sync += [kinds.bit_select(tail, 1).eq(self.start_score), tail.eq(tail + 1)]
         is_score = Signal()

@@ -2,9 +2,9 @@
 
 Stages (cycle 0 has the words at ``a`` and ``b``):
     1  operand registers
-    2  dot products
-    3  accumulators: ``first`` loads, the other words add
-    4  the shadow holds the tile, if cycle 0 had its ``last`` word
+    2  products
+    3  their sums
+    4  accumulators: ``first`` loads, the other words add; the shadow holds the tile, if cycle 0 had its ``last`` word
 Beside them ``select`` picks a column of the shadow, registered in ``column`` one cycle later.
 """
 
@@ -66,7 +66,7 @@ class Array(wiring.Component):
         m = Module()
         match self.config.array.multiplier:
             case Multiplier.PLAIN:
-                self._build_plain(m)
+                self._build_plain(m, platform)
             case Multiplier.ACCUMULATE | Multiplier.PACKED:
                 m.submodules.skewed = skewed = SkewedArray(self.config, self.signature)
                 wiring.connect(m, wiring.flipped(self), skewed)
@@ -74,14 +74,17 @@ class Array(wiring.Component):
                 assert_never(self.config.array.multiplier)
         return m
 
-    def _build_plain(self, m: Module) -> None:
+    def _build_plain(self, m: Module, platform: object) -> None:
         """Each element sums in logic."""
         flags = self._build_flags(m)
         a = self._build_operands(m, self.a, "a")
         b = self._build_operands(m, self.b, "b")
         element = ProcessingElement(depth=self.depth)
         shadow = [
-            [element.build(m, a[i], b[j], flags, name=f"{i}_{j}") for j in range(self.lanes)]
+            [
+                element.build(m, a[i], b[j], flags, name=f"{i}_{j}", platform=platform)
+                for j in range(self.lanes)
+            ]
             for i in range(self.lanes)
         ]
         self._build_column(m, shadow)
@@ -90,7 +93,7 @@ class Array(wiring.Component):
         """Cycles 1 to 3: the flags of a word come to the elements with what they are about."""
         flags = Cat(self.valid & self.first, self.valid, self.valid & self.last)
         stages = delay_line(m, flags, ProcessingElement.LATENCY, name="flags")
-        return Flags(load=stages[2][0], take=stages[2][1], copy=stages[3][2])
+        return Flags(load=stages[3][0], take=stages[3][1], copy=stages[3][2])
 
     def _build_operands(self, m: Module, word: Value, name: str) -> list[list[Signal]]:
         """Cycle 1: one register for each byte of a word."""

@@ -74,8 +74,11 @@ class WrapCounter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        before, count = Signal(2, reset_less=True), Signal(signed(self.bits), reset_less=True)
-        up, down, was = Signal(), Signal(), Signal(2)
+        before, count = (
+            Signal(2, reset_less=True, name="before"),
+            Signal(signed(self.bits), reset_less=True, name="count"),
+        )
+        up, down, was = Signal(name="up"), Signal(name="down"), Signal(2, name="was")
         m.d.comb += [
             was.eq(Mux(self.load, 0, before)),
             up.eq((was == 3) & (self.top == 0)),

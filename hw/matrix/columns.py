@@ -13,10 +13,10 @@ from vitreous.spec.config import AcceleratorConfig
 
 class ColumnFlags(data.StructLayout):
     """``valid``: a column; ``emit``: it completes a word; ``done``: it is the last of its instruction; ``hold``: a
-    column of a high plane, and nothing else."""
+    column of a high plane, and nothing else; ``bad``: words or lane parameters behind it were not there."""
 
     def __init__(self) -> None:
-        super().__init__({"valid": 1, "emit": 1, "done": 1, "hold": 1})
+        super().__init__({"valid": 1, "emit": 1, "done": 1, "hold": 1, "bad": 1})
 
 
 class ColumnTag(data.StructLayout):
@@ -57,6 +57,7 @@ class Columns(NamedTuple):
 
     read: Column
     select: Column
+    before_epilogue: Column
     epilogue: Column
     residual: Column
     before_result: Column

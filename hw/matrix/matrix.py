@@ -14,11 +14,8 @@ Stages of a column (cycle 0: the readout's output, P + 4 cycles after the word t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Out
 
 from vitreous.hw import checks
@@ -30,12 +27,15 @@ from vitreous.hw.matrix.array import Array
 from vitreous.hw.matrix.byte_planes import PlaneSum
 from vitreous.hw.matrix.columns import Column, Columns
 from vitreous.hw.matrix.epilogue import Epilogue
+from vitreous.hw.matrix.faults import Faults
 from vitreous.hw.matrix.operand_sequencer import FeedWord, OperandSequencer
 from vitreous.hw.matrix.packer import Packer
 from vitreous.hw.matrix.parameters import Parameters
 from vitreous.hw.matrix.readout import Descriptor, Readout
 from vitreous.hw.matrix.scores import Scores
-from vitreous.hw.memory.ports import Fault, ReadPort, WritePort, report_first, unit_members
+from vitreous.hw.memory.ports import ReadPort, WritePort, unit_members
+from vitreous.hw.protect.guard import Guard, upset_member
+from vitreous.hw.protect.parity_queue import queue
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, ErrorCode, Memory, Opcode, Operands, Queue
@@ -66,7 +66,7 @@ class MatrixUnit(wiring.Component):
 
     Parameters
     ----------
-    config : the accelerator.
+    config : the accelerator; with ``protect.parity`` there is a member ``upset``.
 
     Members
     -------
@@ -74,7 +74,8 @@ class MatrixUnit(wiring.Component):
     x, w, p, r : Out, read ports.
     xo, wo, ro : Out, write ports.
 
-    Raises (as ``error``): ILLEGAL_FIELD before an instruction starts, ADDRESS when a port faults.
+    Raises (as ``error``): ILLEGAL_FIELD before an instruction starts, ADDRESS when a port faults; of all instructions in
+    flight the oldest with an error.
     """
 
     @staticmethod
@@ -107,6 +108,7 @@ class MatrixUnit(wiring.Component):
         panel, residual = 8 * config.panel_word_bytes, 8 * config.residual_word_bytes
         super().__init__(
             unit_members(_EVENTS)
+            | upset_member(config.protect.parity)
             | {
                 "x": Out(ReadPort(panel)),
                 "w": Out(ReadPort(panel)),
@@ -132,15 +134,19 @@ class MatrixUnit(wiring.Component):
         m.submodules.packer = packer = Packer(config)
         m.submodules.scores = scores = Scores(config)
         m.submodules.retirement = retire = Retire(in_flight=ISSUED_INSTRUCTIONS)
+        m.submodules.faults = faults = Faults(
+            word_stages=self._start_stage - self._operand_stage + 1,
+            residual_stage=self.residual_latency(config),
+            result_stage=self._result_stage,
+        )
         stop = Signal(name="_stop")
         self._build_commands(m, sequencer, readout, retire, stop)
-        word = self._build_words(m, sequencer, scores, array, readout)
+        self._build_words(m, sequencer, scores, array, readout, faults)
         columns = self._build_columns(m, readout)
-        parameter = self._build_parameters(m, columns, sequencer, readout, parameters, scores, array)
-        residual = self._build_epilogue(m, columns, array, planes, parameters, epilogue)
-        written = self._build_results(m, columns, epilogue, packer, scores, retire, stop)
-        faults = (*written, residual, parameter, word)
-        self._build_errors(m, sequencer, faults, stop)
+        self._build_parameters(m, columns, sequencer, readout, parameters, scores, array, faults)
+        self._build_epilogue(m, columns, array, planes, parameters, epilogue, faults)
+        refused = self._build_results(m, columns, epilogue, packer, scores, retire, faults, stop)
+        self._build_errors(m, sequencer, columns.write, refused, stop)
         self._build_events(m, columns.read, sequencer, scores)
         return m
 
@@ -148,29 +154,41 @@ class MatrixUnit(wiring.Component):
         self, m: Module, sequencer: OperandSequencer, readout: Readout, retire: Retire, stop: Value
     ) -> None:
         """The operand sequencer starts instructions, the readout takes them over in order, completion retires them."""
-        m.submodules.descriptors = descriptors = SyncFIFOBuffered(
-            width=Descriptor().size, depth=ISSUED_INSTRUCTIONS
+        guard = Guard(m, on=self.config.protect.parity)
+        m.submodules.descriptors = descriptors = queue(
+            width=Descriptor().size, depth=ISSUED_INSTRUCTIONS, parity=guard.on, buffered=True
         )
+        guard.parts(sequencer, descriptors)
+        guard.report(self)
+        # A cycle later: the sequencer still holds the instruction then, and its first column is further away.
+        started = Signal(name="started")
+        m.d.sync += started.eq(sequencer.start)
         m.d.comb += [
             self.i.ready.eq(sequencer.i.ready),
             sequencer.i.valid.eq(self.i.valid),
             sequencer.i.payload.eq(self.i.payload),
             sequencer.stop.eq(stop),
             sequencer.retire.eq(retire.done),
-            descriptors.w_en.eq(sequencer.start),
+            descriptors.w_en.eq(started),
             descriptors.w_data.eq(Cat(sequencer.descriptor, sequencer.descriptor_pc)),
             readout.descriptor.payload.eq(descriptors.r_data),
             readout.descriptor.valid.eq(descriptors.r_rdy),
             descriptors.r_en.eq(readout.descriptor.ready),
-            retire.start.eq(sequencer.start),
+            retire.start.eq(started),
             retire.start_score.eq(sequencer.descriptor.destination == Memory.S),
             self.done.eq(retire.done & ~stop),
             self.busy.eq(sequencer.busy),
         ]
 
     def _build_words(
-        self, m: Module, sequencer: OperandSequencer, scores: Scores, array: Array, readout: Readout
-    ) -> Fault:
+        self,
+        m: Module,
+        sequencer: OperandSequencer,
+        scores: Scores,
+        array: Array,
+        readout: Readout,
+        faults: Faults,
+    ) -> None:
         """Word pairs from the memories and the scores to the array; the last one of a tile starts its readout."""
         word = Signal(FeedWord())
         m.d.comb += [
@@ -202,8 +220,9 @@ class MatrixUnit(wiring.Component):
             array.b.eq(Mux(operand.operands[0], self.x.data, self.w.data)),
             readout.start.eq(valids[self._start_stage] & start.last),
             readout.tile.eq(start.tile),
+            faults.word.eq((self.x.valid & self.x.fault) | (self.w.valid & self.w.fault)),
+            readout.bad.eq(faults.tile),
         ]
-        return Fault((self.x.valid & self.x.fault) | (self.w.valid & self.w.fault), address.pc)
 
     def _build_columns(self, m: Module, readout: Readout) -> Columns:
         """Flags and tags of columns, down the whole pipeline."""
@@ -213,6 +232,7 @@ class MatrixUnit(wiring.Component):
         return Columns(
             read=stages[0],
             select=stages[1],
+            before_epilogue=stages[_EPILOGUE_STAGE - 1],
             epilogue=stages[_EPILOGUE_STAGE],
             residual=stages[self.residual_latency(self.config)],
             before_result=stages[self._result_stage - 1],
@@ -230,9 +250,13 @@ class MatrixUnit(wiring.Component):
         parameters: Parameters,
         scores: Scores,
         array: Array,
-    ) -> Fault:
+        faults: Faults,
+    ) -> None:
         """The column's accumulators and its parameters, from P, from the lanes' registers or from the score rows."""
-        lane_valid, lane = Signal(), Signal.like(sequencer.p_lane, reset_less=True)
+        lane_valid, lane = (
+            Signal(name="lane_valid"),
+            Signal.like(sequencer.p_lane, reset_less=True, name="lane"),
+        )
         m.d.sync += [lane_valid.eq(sequencer.p_valid), lane.eq(sequencer.p_lane)]
         m.d.comb += [
             # The operand sequencer reads lane parameters only while the readout is idle.
@@ -246,9 +270,9 @@ class MatrixUnit(wiring.Component):
             scores.scale_slot.eq(columns.epilogue.tag.slot),
             parameters.row_multiplier.eq(scores.row_multiplier),
             parameters.row_shift.eq(scores.row_shift),
+            faults.lane.eq(sequencer.p_valid & self.p.fault),
+            faults.column.eq(columns.read.flags.bad | (readout.p_valid & self.p.fault)),
         ]
-        pc = Mux(sequencer.p_valid, sequencer.p_pc, columns.read.tag.pc)
-        return Fault(self.p.valid & self.p.fault, pc)
 
     def _build_epilogue(
         self,
@@ -258,9 +282,11 @@ class MatrixUnit(wiring.Component):
         planes: PlaneSum,
         parameters: Parameters,
         epilogue: Epilogue,
-    ) -> Fault:
+        faults: Faults,
+    ) -> None:
         """Planes are added, the column goes through the epilogue and on its way meets its old residual stream."""
-        gated(m, epilogue, valid=epilogue.valid, cycles=Epilogue.latency(self.config), name="epilogue")
+        coming, cycles = columns.before_epilogue.flags.valid, Epilogue.latency(self.config)
+        gated(m, epilogue, coming=coming, cycles=cycles, name="epilogue")
         flags, tag = columns.epilogue
         control = epilogue.control
         m.d.comb += [
@@ -284,8 +310,8 @@ class MatrixUnit(wiring.Component):
             epilogue.residual.eq(self.r.data),
             self.r.valid.eq(columns.residual.flags.valid & columns.residual.tag.residual),
             self.r.addr.eq(columns.residual.tag.addr),
+            faults.residual.eq(self.r.valid & self.r.fault),
         ]
-        return Fault(self.r.valid & self.r.fault, columns.residual.tag.pc)
 
     def _build_results(
         self,
@@ -295,19 +321,22 @@ class MatrixUnit(wiring.Component):
         packer: Packer,
         scores: Scores,
         retire: Retire,
+        faults: Faults,
         stop: Value,
-    ) -> tuple[Fault, Fault]:
-        """Results to R, to the scores, and packed to X and W. Returns the faults there, the later stage's first."""
+    ) -> Value:
+        """Results to R, to the scores, and packed to X and W. Returns whether the column at the last stage has a fault."""
         result, write = columns.result, columns.write
-        coming = self._coming(m, columns.before_result, self._result_stage)
-        packed = self._coming(m, columns.before_write, self._write_stage)
-        refused = (self.xo.valid & self.xo.fault) | (self.wo.valid & self.wo.fault)
+        coming = self._coming(m, columns.before_result, faults.before_result, self._result_stage)
+        packed = self._coming(m, columns.before_write, faults.before_write, self._write_stage)
+        refused = faults.write | (self.xo.valid & self.xo.fault) | (self.wo.valid & self.wo.fault)
         m.d.comb += [
             packer.valid.eq(result.flags.valid),
             packer.index.eq(result.tag.index),
             self.ro.valid.eq(coming[Memory.R] & ~stop),
             self.ro.addr.eq(result.tag.addr),
             self.ro.data.eq(Cat(o[: INT16.width] for o in epilogue.o)),
+            faults.result.eq(self.ro.valid & self.ro.fault),
+            scores.coming.eq(self._goes_to(columns.before_result, Memory.S)),
             scores.valid.eq(coming[Memory.S] & ~stop),
             scores.tag.emit.eq(result.flags.emit),
             scores.tag.word.eq(result.tag.addr),
@@ -329,29 +358,35 @@ class MatrixUnit(wiring.Component):
                 port.addr.eq(write.tag.addr),
                 port.data.eq(packer.o),
             ]
-        return Fault(refused, write.tag.pc), Fault(self.ro.valid & self.ro.fault, result.tag.pc)
+        return refused
 
-    def _coming(self, m: Module, before: Column, stage: int) -> dict[Memory, Signal]:
+    def _coming(self, m: Module, before: Column, bad: Value, stage: int) -> dict[Memory, Signal]:
         """For each destination whether it is that of the column at ``stage``, from registers: other units' ports wait
-        for the answer. ``before``: the stage one cycle earlier."""
+        for the answer. ``before``: the stage one cycle earlier; a column that is ``bad`` there is not written."""
         found = {}
         for memory in (Memory.X, Memory.W, Memory.R, Memory.S):
             found[memory] = Signal(name=f"to_{memory.name.lower()}_{stage}")
-            m.d.sync += found[memory].eq(before.flags.valid & (before.tag.destination == memory))
+            m.d.sync += found[memory].eq(self._goes_to(before, memory) & ~bad)
         return found
 
+    def _goes_to(self, column: Column, memory: Memory) -> Value:
+        """Whether this is a column, and for ``memory``."""
+        return column.flags.valid & (column.tag.destination == memory)
+
     def _build_errors(
-        self, m: Module, sequencer: OperandSequencer, faults: Sequence[Fault], stop: Signal
+        self, m: Module, sequencer: OperandSequencer, last: Column, refused: Value, stop: Signal
     ) -> None:
-        """The first fault stops the unit; of several in one cycle, that of the oldest instruction is reported, which
-        is the first of ``faults``."""
+        """The first fault at the last stage stops the unit. A wrong instruction waits there until no other is left."""
         stopped = Signal()
         m.d.comb += stop.eq(stopped | self.halt)
         with m.If(sequencer.error.valid & ~stop):
             m.d.comb += self.error.eq(sequencer.error)
-        report_first(
-            m, self.error, ((fault.condition & ~stop, ErrorCode.ADDRESS, fault.pc) for fault in faults)
-        )
+        with m.If(refused & ~stop):
+            m.d.comb += [
+                self.error.valid.eq(1),
+                self.error.code.eq(ErrorCode.ADDRESS),
+                self.error.pc.eq(last.tag.pc),
+            ]
         with m.If(self.error.valid):
             m.d.sync += stopped.eq(1)
 

@@ -11,7 +11,8 @@ from amaranth.lib.wiring import In, Out
 from vitreous.hw.checks import positive
 from vitreous.hw.control.decode_checks import illegal
 from vitreous.hw.matrix.tile_walk import Addresses, Current, Held, current_instruction, short, walk
-from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, Command, ErrorReport, instruction_layout
+from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, Command, ErrorReport, instruction_layout, used_bits
+from vitreous.hw.protect.guard import Guard, upset_member
 from vitreous.hw.softmax.prologue import Plane
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
@@ -39,7 +40,6 @@ class FeedWord(data.StructLayout):
                 "slot": 1,
                 "a_addr": WORD_ADDRESS_BITS,
                 "b_addr": WORD_ADDRESS_BITS,
-                "pc": isa.PC_BITS,
             }
         )
 
@@ -66,7 +66,7 @@ class OperandSequencer(wiring.Component):
 
     Parameters
     ----------
-    config : gives N, V, ``s_depth`` and the softmax.
+    config : gives N, V, ``s_depth`` and the softmax; with ``protect.parity`` there is a member ``upset``.
     readout_latency : cycles from a word that ends a tile to the parameter address of the tile's first column.
     in_flight : instructions that may be started and not retired.
 
@@ -77,7 +77,7 @@ class OperandSequencer(wiring.Component):
     retire : In, an instruction retires.
     start, descriptor, descriptor_pc : Out, an instruction starts: the whole of it, for the readout.
     word_valid, word : Out, a word pair to read now.
-    p_valid, p_addr, p_lane, p_pc : Out, a lane parameter to read now.
+    p_valid, p_addr, p_lane : Out, a lane parameter to read now.
     busy : Out, an instruction is held, sequenced or not retired.
     error : Out, level: the next instruction is illegal and all previous ones have retired.
     stall_readout, stall_parameters : Out, no word in this cycle because of the readout, of the parameters.
@@ -103,12 +103,12 @@ class OperandSequencer(wiring.Component):
                 "p_valid": Out(1),
                 "p_addr": Out(WORD_ADDRESS_BITS),
                 "p_lane": Out(range(self.lanes)),
-                "p_pc": Out(isa.PC_BITS),
                 "busy": Out(1),
                 "error": Out(ErrorReport()),
                 "stall_readout": Out(1),
                 "stall_parameters": Out(1),
             }
+            | upset_member(config.protect.parity)
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -125,18 +125,23 @@ class OperandSequencer(wiring.Component):
 
     def _build_held(self, m: Module) -> Held:
         """The instruction after the current one, checked when it comes in."""
-        command = Signal(Command(), name="_next", reset_less=True)
+        guard = Guard(m, on=self.config.protect.parity)
+        command, next_command = guard.register(
+            Signal(Command(), name="_next", reset_less=not guard.on), covered=used_bits(isa.Queue.MATRIX)
+        )
+        valid, next_valid = guard.register(Signal(name="_held"))
+        guard.report(self)
         held = Held(
-            valid=Signal(name="_held"),
+            valid=valid,
             wrong=Signal(name="_wrong"),
             fields=self.descriptor,
             pc=command.pc,
             short=short(self.lanes, name="held_short"),
         )
         with m.If(self.start):
-            m.d.sync += held.valid.eq(0)
+            m.d[guard.domain] += next_valid.eq(0)
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [command.eq(self.i.payload), held.valid.eq(1)]
+            m.d[guard.domain] += [next_command.eq(self.i.payload), next_valid.eq(1)]
             arriving = data.View(self.layout, self.i.payload.word)
             longest = 2 * self.lanes
             m.d.sync += [
@@ -172,7 +177,7 @@ class OperandSequencer(wiring.Component):
 
     def _build_spacing(self, m: Module, held: Held, current: Current) -> Spacing:
         """How long after the last word of a tile the next one may end, and parameters may be read."""
-        end, last_end = Signal(), Signal()
+        end, last_end = Signal(name="end"), Signal(name="last_end")
         single = current.score & current.instruction_last
         m.d.comb += [end.eq(self.word_valid & current.word_last), last_end.eq(end & single)]
         words = (held.short, current.short)
@@ -213,9 +218,7 @@ class OperandSequencer(wiring.Component):
             self.word.slot.eq(current.fields.slot),
             self.word.a_addr.eq(at.a),
             self.word.b_addr.eq(at.b),
-            self.word.pc.eq(current.pc),
             self.p_addr.eq(at.p_row + self.p_lane),
-            self.p_pc.eq(current.pc),
         ]
 
     def _build_control(self, m: Module, held: Held, room: Value, current: Current, spacing: Spacing) -> None:

@@ -64,7 +64,7 @@ class Parameters(wiring.Component):
         m = Module()
         # The choice is not registered: it is one LUT with the addition of the bias that follows.
         word = Signal(ParameterWord(), name="column_word", reset_less=True)
-        by_lane, by_row = Signal(reset_less=True), Signal(reset_less=True)
+        by_lane, by_row = Signal(reset_less=True, name="by_lane"), Signal(reset_less=True, name="by_row")
         m.d.sync += [
             word.eq(self.word),
             by_lane.eq(self.scale == isa.Scale.LANE),

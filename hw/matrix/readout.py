@@ -27,7 +27,7 @@ class Position(NamedTuple):
     """Registers of the tile in the shadow, and the column of it that is read.
 
     current : its instruction. row : word address of its row of tiles. tile : where it stands there.
-    column : of the row of tiles. active : one is read.
+    column : of the row of tiles. active : one is read. bad : not all that it was made of was there.
     """
 
     current: data.View[Descriptor]
@@ -35,6 +35,7 @@ class Position(NamedTuple):
     column: Value
     tile: data.View[TileFlags]
     active: Signal
+    bad: Signal
 
 
 class Readout(wiring.Component):
@@ -53,7 +54,8 @@ class Readout(wiring.Component):
 
     Members
     -------
-    start, tile : In, a tile will be in the shadow in two cycles.
+    start, tile : In, a tile will be in the shadow in two cycles. bad : In, with it: a word or a lane parameter of this
+        tile or of one before was beyond the end of its memory.
     descriptor : In, the oldest instruction whose readout has not begun.
     flags, tag : Out, the column.
     p_valid, p_addr : Out, the parameter word to read now for it.
@@ -67,6 +69,7 @@ class Readout(wiring.Component):
             {
                 "start": In(1),
                 "tile": In(TileFlags()),
+                "bad": In(1),
                 "descriptor": In(stream.Signature(Descriptor())),
                 "flags": Out(ColumnFlags()),
                 "tag": Out(ColumnTag(config)),
@@ -92,6 +95,7 @@ class Readout(wiring.Component):
             column=Cat(place, tiles),
             tile=Signal(TileFlags(), name="_tile", reset_less=True),
             active=Signal(name="_active"),
+            bad=Signal(name="_bad"),
         )
         following = self.descriptor.payload.fields
         m.d.comb += self.tag.select.eq(place)
@@ -100,7 +104,7 @@ class Readout(wiring.Component):
             with m.If(place == self.config.array.lanes - 1):
                 m.d.sync += [at.active.eq(0), tiles.eq(tiles + ~at.tile.plane.high)]
         with m.If(self.start):
-            m.d.sync += [at.active.eq(1), at.tile.eq(self.tile)]
+            m.d.sync += [at.active.eq(1), at.tile.eq(self.tile), at.bad.eq(self.bad)]
             with m.If(self.tile.row_first):
                 m.d.sync += [tiles.eq(0), at.row.eq(at.row + at.current.fields.o_stride)]
             with m.If(self.tile.instruction_first):
@@ -117,6 +121,7 @@ class Readout(wiring.Component):
         m.d.comb += [
             flags.valid.eq(at.active & (at.column < fields.columns) & ~at.tile.plane.high),
             flags.hold.eq(at.active & at.tile.plane.high),
+            flags.bad.eq(flags.valid & at.bad),
             tag.low.eq(at.tile.plane.low),
             flags.emit.eq(
                 flags.valid

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.arith.gating import gated
+from vitreous.hw.memory.ram import Ram
 from vitreous.hw.softmax.prologue import Plane
 from vitreous.hw.softmax.recurrence import RowConstants
 from vitreous.hw.softmax.softmax import VARIANTS, SoftmaxStatistics, prologue
@@ -55,7 +55,8 @@ class Scores(wiring.Component):
 
     Members
     -------
-    valid, tag, score : In, a score column.
+    coming : In, a score column comes in the next cycle.
+    valid, tag, score : In, it is here.
     read_valid, read_slot, read_word, plane : In, a word to read, and which byte plane of its probabilities.
     o : Out, these.
     scale_slot : In, selects ``row_multiplier`` and ``row_shift``, combinational.
@@ -81,6 +82,7 @@ class Scores(wiring.Component):
         self.lanes, self.depth = config.array.lanes, config.array.depth
         super().__init__(
             {
+                "coming": In(1),
                 "valid": In(1),
                 "tag": In(ScoreTag(config)),
                 "score": In(data.ArrayLayout(signed(SCORE.width), self.lanes)),
@@ -101,10 +103,13 @@ class Scores(wiring.Component):
         m = Module()
         statistics = SoftmaxStatistics(self.config)
         span = self.done_latency(self.config, self.config.memory.score_keys)
-        gated(m, statistics, valid=self.valid, cycles=span, name="statistics")
-        m.submodules.memory = memory = Memory(
-            shape=word_bits(self.config, isa.Memory.S), depth=memory_words(self.config, isa.Memory.S), init=[]
+        gated(m, statistics, coming=self.coming, cycles=span, name="statistics")
+        memory = Ram(
+            words=memory_words(self.config, isa.Memory.S),
+            bits=word_bits(self.config, isa.Memory.S),
+            mask_bits=CODE.width,
         )
+        m.submodules[memory.module_name] = memory
         m.d.comb += [
             statistics.scale_slot.eq(self.scale_slot),
             self.row_multiplier.eq(statistics.row_multiplier),
@@ -114,23 +119,23 @@ class Scores(wiring.Component):
         self._build_read(m, statistics, memory)
         return m
 
-    def _build_write(self, m: Module, statistics: SoftmaxStatistics, memory: Memory) -> None:
+    def _build_write(self, m: Module, statistics: SoftmaxStatistics, memory: Ram) -> None:
         tag = delay_line(m, self.tag, self.WRITE_LATENCY, name="tag", reset_less=True)[-1]
         emit = delay_line(m, self.valid & self.tag.emit, self.WRITE_LATENCY, name="emit")[-1]
-        port = memory.write_port(granularity=CODE.width)
-        elements = Signal(self.depth)
         first = tag.index == 0
-        m.d.comb += elements.eq(Mux(first, -1, 1 << tag.index) & statistics.o_valid.replicate(self.depth))
+        elements = Signal(self.depth)
+        m.d.comb += elements.eq(Mux(first, -1, 1 << tag.index))
+        with m.If(statistics.o_valid):
+            m.d.comb += memory.write_en.eq(elements.replicate(self.lanes))
         for lane in range(self.lanes):
             code = statistics.code[lane]
             for v in range(self.depth):
                 data = Mux(first, MASKED_CODE, code) if v else code
-                m.d.comb += port.data.word_select(lane * self.depth + v, CODE.width).eq(data)
+                m.d.comb += memory.write_data.word_select(lane * self.depth + v, CODE.width).eq(data)
         m.d.comb += [
             statistics.valid.eq(self.valid),
             statistics.score.eq(self.score),
-            port.en.eq(elements.replicate(self.lanes)),
-            port.addr.eq(self._address(tag.row.slot, tag.word)),
+            memory.write_addr.eq(self._address(tag.row.slot, tag.word)),
             self.written.eq(emit),
             self.done.eq(statistics.done),
         ]
@@ -140,17 +145,16 @@ class Scores(wiring.Component):
             statistics.constants.eq(self.tag.row),
         ]
 
-    def _build_read(self, m: Module, statistics: SoftmaxStatistics, memory: Memory) -> None:
+    def _build_read(self, m: Module, statistics: SoftmaxStatistics, memory: Ram) -> None:
         levels = prologue(self.config)
-        gated(m, levels, valid=self.read_valid, cycles=self.read_latency(self.config), name="prologue")
-        port = memory.read_port()
+        gated(m, levels, coming=self.read_valid, cycles=self.read_latency(self.config) - 1, name="prologue")
         slot = Signal(reset_less=True)
         plane = Signal(Plane(), reset_less=True)
         m.d.sync += [slot.eq(self.read_slot), plane.eq(self.plane)]
         m.d.comb += [
-            port.en.eq(self.read_valid),
-            port.addr.eq(self._address(self.read_slot, self.read_word)),
-            levels.code.eq(port.data),
+            memory.read_en.eq(self.read_valid),
+            memory.read_addr.eq(self._address(self.read_slot, self.read_word)),
+            levels.code.eq(memory.read_data),
             statistics.level_slot.eq(slot),
             levels.maximum.eq(statistics.maximum),
             levels.factor.eq(statistics.factor),

@@ -32,7 +32,7 @@ class Held(NamedTuple):
 class Current(NamedTuple):
     """The instruction that feeds: registers that ``walk`` steps, and what follows from them.
 
-    fields, pc, short, score : it, its program counter, ``Held.short`` of it, and whether it writes S.
+    fields, short, score : it, ``Held.short`` of it, and whether it writes S.
     left : words of the tile that are not out. columns : left in this row of tiles. rows : left, this one included.
     first, word_last : the next word begins its tile, ends it. row_last : its tile ends a row of tiles. rows_last : its
         row of tiles ends the instruction. From registers, because a whole instruction may start with it.
@@ -42,7 +42,6 @@ class Current(NamedTuple):
     """
 
     fields: data.View[data.StructLayout]
-    pc: Signal
     short: Signal
     score: Signal
     left: Signal
@@ -86,7 +85,6 @@ def current_instruction(config: AcceleratorConfig) -> Current:
     low = register(1, "_low")
     return Current(
         fields=fields,
-        pc=register(isa.PC_BITS, "_pc"),
         short=short(config.array.lanes, name="k_short"),
         score=register(1, "_score"),
         left=register(isa.ADDRESS_BITS, "_left"),
@@ -187,7 +185,6 @@ def _build_start(m: Module, held: Held, current: Current, at: Addresses, lanes: 
         current.rows.eq(following.row_tiles),
         current.rows_last.eq(following.row_tiles == 1),
         current.fields.eq(following),
-        current.pc.eq(held.pc),
         current.low.eq(0),
         Cat(current.instruction_first, current.row_first).eq(3),
     ]

@@ -5,9 +5,8 @@ contract in words.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
-from amaranth.hdl import Module, Shape, Value, ValueLike, signed, unsigned
+from amaranth.hdl import Module, Shape, ValueLike, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -31,6 +30,12 @@ def instruction_layout(opcode: isa.Opcode) -> data.StructLayout:
     used = sum(f.width for f in isa.layout(opcode))
     members["padding"] = unsigned(8 * isa.INSTRUCTION_BYTES - used)
     return data.StructLayout(members)
+
+
+def used_bits(queue: isa.Queue) -> int:
+    """Bits of a ``Command``, from bit 0 on, beyond which no instruction of this queue has a field."""
+    opcodes = (opcode for opcode, its in isa.QUEUE_OF.items() if its is queue)
+    return isa.PC_BITS + max(sum(f.width for f in isa.layout(opcode)) for opcode in opcodes)
 
 
 def _shape(f: isa.Field) -> Shape:
@@ -64,13 +69,6 @@ def unit_members(events: Iterable[str]) -> dict[str, wiring.Member]:
     }
 
 
-class Fault(NamedTuple):
-    """An access beyond the end of a memory, and the program counter of its instruction."""
-
-    condition: Value
-    pc: Value
-
-
 def report_first(
     m: Module, report: data.View, causes: Iterable[tuple[ValueLike, isa.ErrorCode, ValueLike]]
 ) -> None:
@@ -102,8 +100,8 @@ class ReadPort(wiring.Signature):
 
 
 class WritePort(wiring.Signature):
-    """A client's write port. The word is written at the clock edge that ends a cycle with ``valid & ready &
-    ~fault``.
+    """A client's write port. The word is written one cycle after the clock edge that ends a cycle with ``valid &
+    ready & ~fault``.
 
     ``mask`` (where ``masked``) has one bit for each byte.
     """

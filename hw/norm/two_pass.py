@@ -165,7 +165,7 @@ class RowMean(wiring.Component):
     def _build_start(self, m: Module) -> Signal:
         """``start``, or the end of the division where that is later."""
         remaining = Signal(range(Reciprocal.LATENCY))
-        waits, starts = Signal(), Signal()
+        waits, starts = Signal(name="waits"), Signal(name="starts")
         with m.If(self.begin):
             m.d.sync += remaining.eq(Reciprocal.LATENCY - 1)
         with m.Elif(remaining != 0):

@@ -162,8 +162,11 @@ class IbertRecurrence(SoftmaxRecurrence):
 
     def _build_second(self, m: Module, port: Any) -> None:
         """From the cycle after the last column on, one column a cycle."""
-        active, half = Signal(), Signal()
-        key, keys = Signal.like(self._key), Signal.like(self._key, name="keys")  # keys: the row's last key
+        active, half = Signal(name="active"), Signal(name="half")
+        key, keys = (
+            Signal.like(self._key, name="key"),
+            Signal.like(self._key, name="keys"),
+        )  # keys: the row's last key
         constants = [Signal(RowConstants(), name=f"constants_{i}", reset_less=True) for i in range(2)]
         with m.If(self.valid & self.last):
             m.d.sync += [
@@ -186,7 +189,7 @@ class IbertRecurrence(SoftmaxRecurrence):
             self.o_last.eq(lasts[-1]),
             self.o_constants.eq(constants[1]),
         ]
-        valid, first = Signal(), Signal(reset_less=True)
+        valid, first = Signal(name="valid"), Signal(reset_less=True, name="first")
         m.d.sync += [valid.eq(active), first.eq(key == 0)]
         m.submodules.sums = sums = IbertSum(lanes=self.lanes, softmax=self.softmax)
         m.d.comb += [sums.valid.eq(valid), sums.first.eq(first), self.sum.eq(sums.sum)]

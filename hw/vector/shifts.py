@@ -58,7 +58,7 @@ class ChannelShifts(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        held, there = Signal(), Signal()
+        held, there = Signal(name="held"), Signal(name="there")
         arrives = self._build_reads(m, ~held)
         ahead, word = (Signal(WORD_BITS, name=name, reset_less=True) for name in ("ahead", "word"))
         used = Signal()
@@ -80,7 +80,7 @@ class ChannelShifts(wiring.Component):
     def _build_reads(self, m: Module, room: Value) -> Signal:
         """The tile's words in ascending order, one at a time and only where there is room. Returns whether the data of
         one is there."""
-        reading, arrives = Signal(), Signal()
+        reading, arrives = Signal(name="reading"), Signal(name="arrives")
         index = Signal(range(_WORDS), reset_less=True)
         granted = self.p.valid & self.p.ready
         m.d.comb += [

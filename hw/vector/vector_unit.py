@@ -17,7 +17,9 @@ from amaranth.utils import exact_log2
 from vitreous.hw import checks
 from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, ReadPort, WritePort, instruction_layout, unit_members
 from vitreous.hw.norm.interface import NormPass
+from vitreous.hw.protect.guard import Guard, upset_member
 from vitreous.hw.vector.pipeline import VARIANTS, NormPipeline, NormTag, NormTask, norm_latency
+from vitreous.hw.vector.sequence import VectorSequence
 from vitreous.hw.vector.shifts import WORD_BITS, ChannelShifts
 from vitreous.hw.vector.words import NormWords
 from vitreous.spec.config import AcceleratorConfig
@@ -82,20 +84,6 @@ class Flow(NamedTuple):
     fire: Signal
 
 
-class Sequence(NamedTuple):
-    """What the state machine says.
-
-    passes : the pass that is on. begin : an instruction begins, and is checked. begin_tile : the first pass of a tile
-    begins in the next cycle. illegal : it must not be executed. active : there is one.
-    """
-
-    passes: data.View[NormPass]
-    begin: Signal
-    begin_tile: Signal
-    illegal: Signal
-    active: Signal
-
-
 class VectorUnit(wiring.Component):
     """Layer norm and RMS norm of tiles (R to X) and the mean over tokens (R to R).
 
@@ -109,7 +97,8 @@ class VectorUnit(wiring.Component):
 
     Parameters
     ----------
-    config : gives ``array.lanes`` (N), ``array.depth`` (V) and ``norm.variant``.
+    config : gives ``array.lanes`` (N), ``array.depth`` (V) and ``norm.variant``; with ``protect.parity`` there is a
+        member ``upset``.
 
     Members
     -------
@@ -127,6 +116,7 @@ class VectorUnit(wiring.Component):
         self._has_mean = VARIANTS[config.norm.variant].MEAN
         super().__init__(
             unit_members(["norm_column"])
+            | upset_member(config.protect.parity)
             | {
                 "r": Out(ReadPort(8 * config.residual_word_bytes)),
                 "p": Out(ReadPort(WORD_BITS)),
@@ -138,24 +128,28 @@ class VectorUnit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         pipeline = NormPipeline(self.config)
-        task = Signal(NormTask(), name="task", reset_less=True)
-        flow = Flow(stop=Signal(), room=Signal(), fire=Signal())
+        guard = Guard(m, on=self.config.protect.parity)
+        task, next_task = guard.register(Signal(NormTask(), name="task", reset_less=not guard.on))
+        guard.report(self)
+        flow = Flow(stop=Signal(name="stop"), room=Signal(name="room"), fire=Signal(name="fire"))
         walk = Walk(
             address=Signal(WORD_ADDRESS_BITS, name="address", reset_less=True),
             base=Signal(WORD_ADDRESS_BITS, name="base", reset_less=True),
             column=Signal(range(NORM_CHANNELS + 1), name="_column", reset_less=True),
             tile=Signal(len(task.row_tiles), name="_tile", reset_less=True),
-            last_channel=Signal(),
-            last_tile=Signal(),
+            last_channel=Signal(name="last_channel"),
+            last_tile=Signal(name="last_tile"),
         )
         m.submodules.words = words = NormWords(self.config)
         m.submodules.shifts = shifts = ChannelShifts()
-        sequence = self._build_sequence(m, task, walk, flow, pipeline, words)
+        sequence = self._build_sequence(m, task, walk, flow, pipeline.done, words.empty)
+        with m.If(self.i.valid & self.i.ready):
+            self._accept(m, guard, next_task, walk)
         tag = self._build_reads(m, task, walk, sequence.passes, flow)
         self._build_shifts(m, shifts, task, walk, sequence, tag, flow)
         self._build_pipeline(m, pipeline, words, task, sequence, tag, flow.fire)
         self._build_words(m, words, task, sequence.passes, tag, flow, ~task.shifted | shifts.ready)
-        self._build_error(m, task, sequence.illegal, shifts.fault | words.fault, flow.stop)
+        self._build_error(m, task, sequence.refused, shifts.fault | words.fault, flow.stop)
         return m
 
     def _build_sequence(
@@ -164,75 +158,38 @@ class VectorUnit(wiring.Component):
         task: data.View[NormTask],
         walk: Walk,
         flow: Flow,
-        pipeline: NormPipeline,
-        words: NormWords,
-    ) -> Sequence:
-        """Which pass is on; a pass ends with the read of its last column."""
-        passes = Signal(NormPass(mean=self._has_mean), name="pass")
-        sequence = Sequence(
-            passes=passes, begin=Signal(), begin_tile=Signal(), illegal=Signal(), active=Signal()
-        )
-        illegal, stop, room = sequence.illegal, flow.stop, flow.room
-        with m.FSM() as states:
-            with m.State("IDLE"):
-                m.d.comb += self.i.ready.eq(~stop)
-                with m.If(self.i.valid & ~stop):
-                    self._accept(m, task, walk)
-                    m.next = "CHECK"
-            with m.State("CHECK"):
-                m.d.comb += illegal.eq(self._wrong(task))
-                m.d.comb += sequence.begin.eq(1)
-                with m.If(~illegal):
-                    m.d.comb += sequence.begin_tile.eq(1)
-                    self._begin_tile(m, task)
-                    with m.If(task.pool):
-                        m.next = "POOL"
-            if self._has_mean:
-                with m.State("MEAN"):
-                    m.d.comb += [passes.mean.eq(1), self.r.valid.eq(~stop)]
-                    with m.If(flow.fire & walk.last_channel):
-                        m.next = "CENTRE"
-                with m.State("CENTRE"), m.If(pipeline.done):
-                    m.next = "STATISTICS"
-            with m.State("STATISTICS"):
-                m.d.comb += [passes.statistics.eq(1), self.r.valid.eq(~stop)]
-                with m.If(flow.fire & walk.last_channel):
-                    m.next = "SCALE"
-            with m.State("SCALE"), m.If(pipeline.done):
-                m.next = "NORMALIZE"
-            with m.State("NORMALIZE"):
-                m.d.comb += [passes.normalize.eq(1), self.r.valid.eq(room & ~stop)]
-                with m.If(flow.fire & walk.last_channel):
-                    m.d.comb += sequence.begin_tile.eq(~walk.last_tile)
-                    self._begin_tile(m, task)
-                    with m.If(walk.last_tile):
-                        m.next = "FLUSH"
-            with m.State("POOL"):
-                m.d.comb += [passes.pool.eq(1), self.r.valid.eq(room & ~stop)]
-                with m.If(flow.fire & walk.last_channel & walk.last_tile):
-                    m.next = "FLUSH"
-            with m.State("FLUSH"):
-                m.d.comb += self.done.eq(words.empty & ~stop)
-                with m.If(self.done):
-                    m.next = "IDLE"
-        active = sequence.active
-        m.d.comb += [active.eq(~states.ongoing("IDLE")), self.busy.eq(active & ~stop)]
+        finished: Value,
+        empty: Value,
+    ) -> VectorSequence:
+        """Which pass is on."""
+        m.submodules.sequence = sequence = VectorSequence(has_mean=self._has_mean)
+        m.d.comb += [
+            sequence.valid.eq(self.i.valid),
+            sequence.pool.eq(task.pool),
+            sequence.centred.eq(task.centred),
+            sequence.illegal.eq(self._wrong(task)),
+            sequence.stop.eq(flow.stop),
+            sequence.room.eq(flow.room),
+            sequence.fire.eq(flow.fire),
+            sequence.last_channel.eq(walk.last_channel),
+            sequence.last_tile.eq(walk.last_tile),
+            sequence.finished.eq(finished),
+            sequence.empty.eq(empty),
+            self.i.ready.eq(sequence.accept),
+            self.r.valid.eq(sequence.read),
+            self.busy.eq(sequence.active & ~flow.stop),
+            self.done.eq(sequence.done),
+        ]
         return sequence
 
-    def _begin_tile(self, m: Module, task: data.View[NormTask]) -> None:
-        """The first pass of a tile is that for the mean where the variant has one and the norm is centred."""
-        m.next = "STATISTICS"
-        if self._has_mean:
-            with m.If(task.centred):
-                m.next = "MEAN"
-
-    def _accept(self, m: Module, task: data.View[NormTask], walk: Walk) -> None:
-        """Keep what is needed of the instruction; its two forms agree up to ``row_tiles``."""
+    def _accept(self, m: Module, guard: Guard, task: data.View[NormTask], walk: Walk) -> None:
+        """Keep what is needed of the instruction in the cycle in which it is taken; its two forms agree up to
+        ``row_tiles``."""
         word = self.i.payload.word
         norm = data.View(instruction_layout(Opcode.NORM), word)
         pool = data.View(instruction_layout(Opcode.POOL), word)
         is_pool = norm.opcode == Opcode.POOL
-        m.d.sync += [
+        m.d[guard.domain] += [
             task.pc.eq(self.i.payload.pc),
             task.pool.eq(is_pool),
             task.zero_point.eq(Mux(is_pool, 0, norm.zero_point)),
@@ -248,6 +205,8 @@ class VectorUnit(wiring.Component):
             ),
             task.tokens.eq(pool.tokens),
             task.first.eq(pool.first),
+        ]
+        m.d.sync += [
             walk.base.eq(norm.r_base),
             walk.address.eq(norm.r_base),
             walk.column.eq(0),
@@ -264,7 +223,7 @@ class VectorUnit(wiring.Component):
             (task.channels == 0)
             | (task.channels > NORM_CHANNELS)
             | (task.row_tiles == 0)
-            | (task.multiplier == 0)
+            | Mux(task.pool, task.multiplier == 0, ~task.multiplier[-1])  # NORM multiplies a normalized one
             | (task.shift == 0)
             | Mux(task.pool, wrong_tokens, task.epsilon == 0)
         )
@@ -313,7 +272,7 @@ class VectorUnit(wiring.Component):
         shifts: ChannelShifts,
         task: data.View[NormTask],
         walk: Walk,
-        sequence: Sequence,
+        sequence: VectorSequence,
         tag: data.View[NormTag],
         flow: Flow,
     ) -> None:
@@ -336,7 +295,7 @@ class VectorUnit(wiring.Component):
         pipeline: NormPipeline,
         words: NormWords,
         task: data.View[NormTask],
-        sequence: Sequence,
+        sequence: VectorSequence,
         tag: data.View[NormTag],
         fire: Value,
     ) -> None:

@@ -13,6 +13,7 @@ from vitreous.quant.calibrate.formats import Format
 from vitreous.quant.calibrate.forward import Forward
 from vitreous.quant.calibrate.observers import RangeObserver
 from vitreous.quant.calibrate.points import Point, points
+from vitreous.quant.calibrate.rounding import RoundedWeight
 from vitreous.quant.calibrate.saturation import Saturation
 from vitreous.quant.importer import float_ir as ir
 from vitreous.quant.scheme import QuantScheme
@@ -39,7 +40,7 @@ class Calibrated:
 
     encoder : what is lowered. exact : what it stands for; another one only where hidden units had to be squeezed.
     seen : over all images. held : the images that ranges were judged on. formats : of every int8 tensor, by serial.
-    weights : how the scales of a linear layer's weights are found, by serial. saturation : what fixed ranges cut off.
+    weights : of every linear layer as integers, by serial. saturation : what fixed ranges cut off.
     squeezed : sources whose channels ``encoder`` scales, by serial. losses : relative error of the output by rounded
     operation. notes : for the graph's.
     """
@@ -49,7 +50,7 @@ class Calibrated:
     seen: Seen
     held: Tensor
     formats: dict[int, Format]
-    weights: dict[int, str]
+    weights: dict[int, RoundedWeight]
     saturation: Saturation
     squeezed: frozenset[int] = frozenset()
     losses: dict[str, float] = field(default_factory=dict)

@@ -7,8 +7,10 @@ float64 and nothing that the network computes; none costs an operation:
   mean over calibration is taken off. Most of what large networks' scores have beyond their range is such a constant.
 - ``centre_values``: probabilities add up to 1, so a constant in all values is a constant in the context, and moves on
   into the bias that follows. What a rounded row of probabilities loses of its sum then scales less.
-- ``balance``: a channel of q may be multiplied and that of k divided by the same number; of v against the columns that
-  read the context; of ReLU's input against those that read its output. Both get the geometric mean of their sizes.
+- ``balance``: a channel of q may be multiplied and that of k divided by the same number; of v, and with it of the
+  context, against the columns that read the context; of ReLU's input against those that read its output. Two get the
+  geometric mean of their sizes. A context is a mean of values, and in a head that looks at many tokens far smaller than
+  they are: with its reach in the balance, its small channels do not vanish in the step of the large ones.
 - ``centre_stream``: layer norm takes the mean of a row off, so it can be taken off what is written.
 - ``rotate_stream``: layer norm of a row turned by an orthogonal matrix that keeps the row of ones is the turned layer
   norm (RMS norm: by any). Turned by a random one, the few channels and tokens that are massive in a trained network
@@ -19,7 +21,7 @@ A network that differs from another by a change of this kind gets the same integ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -27,14 +29,10 @@ import torch
 from torch import Tensor
 
 from vitreous.quant.calibrate.forward import Forward
-from vitreous.quant.calibrate.reference import compute
 from vitreous.quant.importer import float_ir as ir
-from vitreous.spec.numbers import ACTIVATION_INPUT
 
 _SEED = 20240229
 """Of the rotation: any would do."""
-_SQUEEZE_MARGIN = 1.1
-"""Between the largest activation input that calibration saw and what a squeezed channel is made for."""
 
 
 @dataclass(eq=False)
@@ -77,8 +75,8 @@ def copied(encoder: ir.Encoder) -> ir.Encoder:
 
 
 def observe_channels(encoder: ir.Encoder, batches: Iterator[Tensor]) -> dict[int, Channels]:
-    """Of q, k, v, of ReLU's outputs and of the inputs of other activations, by serial, over ``batches`` of images."""
-    wanted = {part.serial for source in encoder.each(ir.Attention) for part in source.inputs}
+    """Of q, k, v, contexts, ReLU's outputs and inputs of other activations, by serial, over ``batches`` of images."""
+    wanted = {part.serial for s in encoder.each(ir.Attention) for part in (*s.inputs, s)}
     for activation in encoder.each(ir.Activation):
         wanted.add(activation.serial if activation.function == "relu" else activation.input.serial)
     found: dict[int, Channels] = {}
@@ -111,77 +109,27 @@ class Canonical:
         """Keys, values, and the pairs of scales."""
         for attention in self.encoder.each(ir.Attention):
             q, k, v = (self.channels[part.serial] for part in attention.inputs)
+            context = self.channels[attention.serial]
             attention.k.bias = attention.k.bias - k.mean
-            factor = _balance(q.reach(), k.reach(k.mean))
-            _scale_rows(attention.q, 1 / factor)
-            _scale_rows(attention.k, factor)
+            factor = _balance(k.reach(k.mean), q.reach())
+            scale_rows(attention.q, 1 / factor)
+            scale_rows(attention.k, factor)
             after = self._linear_readers(attention)
             if after is not None:
                 for reader in after:
                     reader.bias = reader.bias + reader.weight @ v.mean
                 attention.v.bias = attention.v.bias - v.mean
-                self._balance_columns(attention.v, v.reach(v.mean), after)
+                self._balance_columns(attention.v, after, v.reach(v.mean), context.reach(v.mean))
         for activation in self.encoder.each(ir.Activation):
             after = self._linear_readers(activation)
             if activation.function == "relu" and after is not None:
-                self._balance_columns(activation.input, self.channels[activation.serial].reach(), after)
+                self._balance_columns(activation.input, after, self.channels[activation.serial].reach())
 
-    def squeeze(self, parts: Iterable[Tensor]) -> dict[str, int]:
-        """Bring the inputs of smooth activations into Q6.10: how many channels of each activation were scaled.
-
-        The one change that is not exact: a channel of the layer before is divided by ``c`` and a column of those after
-        multiplied by it. For what is zero on the left and the identity on the right, ``c * f(x / c)`` is off by at most
-        ``c`` times what ``f`` is from ReLU (0.17 for GELU), where ``x`` reaches ``32 * c``; the mean of that over
-        ``parts`` of the calibration images goes into the bias after.
-        """
-        limit = ACTIVATION_INPUT.maximum / 2.0**ACTIVATION_INPUT.fraction
-        factors: dict[int, Tensor] = {}
-        for activation in self.encoder.each(ir.Activation):
-            if activation.function != "relu" and self._linear_readers(activation) is not None:
-                reach = self.channels[activation.input.serial].reach() * _SQUEEZE_MARGIN / limit
-                if bool((reach > 1).any()):
-                    factors[activation.serial] = reach.clamp(min=1)
-        if factors:
-            self._apply(factors, self._lost(factors, parts))
-        return {
-            self.encoder.name(source): int((factors[source.serial] > 1).sum())
-            for source in self.encoder.sources
-            if source.serial in factors
-        }
-
-    def _lost(self, factors: dict[int, Tensor], parts: Iterable[Tensor]) -> dict[int, Tensor]:
-        """The mean over ``parts`` of ``f(x) - c * f(x / c)``, by channel."""
-        sums = {serial: torch.zeros_like(factor) for serial, factor in factors.items()}
-        rows = dict.fromkeys(factors, 0)
-        activations = {a.input.serial: a for a in self.encoder.each(ir.Activation) if a.serial in factors}
-
-        def look(source: ir.Source, value: Tensor) -> Tensor:
-            activation = activations.get(source.serial)
-            if activation is not None:
-                x, factor = value.flatten(0, 1).double(), factors[activation.serial]
-                lost = compute(activation, [x]) - factor * compute(activation, [x / factor])
-                sums[activation.serial] += lost.sum(0)
-                rows[activation.serial] += len(x)
-            return value
-
-        forward = Forward(self.encoder)
-        for images in parts:
-            forward(images, look)
-        return {serial: total / rows[serial] for serial, total in sums.items()}
-
-    def _apply(self, factors: dict[int, Tensor], lost: dict[int, Tensor]) -> None:
-        for activation in self.encoder.each(ir.Activation):
-            factor = factors.get(activation.serial)
-            if factor is not None:
-                _scale_rows(activation.input, 1 / factor)
-                for reader in self._linear_readers(activation) or ():
-                    reader.bias = reader.bias + reader.weight @ lost[activation.serial]
-                    reader.weight = reader.weight * factor
-
-    def _balance_columns(self, before: ir.Linear, reach: Tensor, after: list[ir.Linear]) -> None:
+    def _balance_columns(self, before: ir.Linear, after: list[ir.Linear], *reaches: Tensor) -> None:
+        """Between ``before`` and the columns of ``after``; ``reaches`` of the tensors that shrink with ``before``."""
         columns = torch.stack([reader.weight.abs().amax(0) for reader in after]).amax(0)
-        factor = _balance(reach, columns)
-        _scale_rows(before, 1 / factor)
+        factor = _balance(columns, *reaches)
+        scale_rows(before, 1 / factor)
         for reader in after:
             reader.weight = reader.weight * factor
 
@@ -251,11 +199,20 @@ def _orthogonal(matrix: Tensor) -> Tensor:
     return turned
 
 
-def _balance(left: Tensor, right: Tensor) -> Tensor:
-    """What to divide ``left`` by and multiply ``right`` with so that both are their geometric mean; 1 beside a 0."""
-    usable = (left > 0) & (right > 0)
-    return torch.where(usable, (left / right.clamp(min=1e-300)).sqrt(), torch.ones_like(left))
+def _balance(right: Tensor, *left: Tensor) -> Tensor:
+    """What to divide all ``left`` by and multiply ``right`` with, by channel; 1 beside a 0.
+
+    Of one left both become their geometric mean. Of several, the factor's logarithm is the mean of what each of them
+    and, for the right, no factor at all would have: with ``n`` on the left, ``(product of left / right)**(1/(n + 1))``.
+    """
+    usable = right > 0
+    product = 1 / right.clamp(min=1e-300)
+    for each in left:
+        usable = usable & (each > 0)
+        product = product * each
+    return torch.where(usable, product ** (1 / (len(left) + 1)), torch.ones_like(right))
 
 
-def _scale_rows(linear: ir.Linear, factor: Tensor) -> None:
+def scale_rows(linear: ir.Linear, factor: Tensor) -> None:
+    """Multiply what a linear layer gives by ``factor [O]``."""
     linear.weight, linear.bias = linear.weight * factor[:, None], linear.bias * factor

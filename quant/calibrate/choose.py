@@ -11,15 +11,18 @@ from torch import Tensor
 from vitreous.quant.calibrate.calibration import Calibrated, Seen, batches, observe
 from vitreous.quant.calibrate.canonical import Canonical, Channels, copied, observe_channels
 from vitreous.quant.calibrate.formats import Format
+from vitreous.quant.calibrate.rounding import COMPENSATED, RoundedWeight, moments, round_weight
 from vitreous.quant.calibrate.saturation import Saturation
-from vitreous.quant.calibrate.search import MINMAX, Choice, Plan, Search, format_of
+from vitreous.quant.calibrate.search import MINMAX, Choice, Plan, Search, format_of, shifts_of
+from vitreous.quant.calibrate.squeeze import squeezed
 from vitreous.quant.importer import float_ir as ir
 from vitreous.quant.scheme import QuantScheme
 from vitreous.spec.numbers import CHANNEL_SHIFT_MAX
 
 Progress = Callable[[str, int, int], None]
-_HELD = 3
-"""One image of so many is kept from the search for ranges, to judge them."""
+_HELD, _FEW = 3, 12
+"""One image of so many is kept from the search for ranges, to judge them; of few, every other one: two or three images
+prefer a choice by chance."""
 _TURN_GAIN = 0.5
 """Of the squared error, by which a turned stream must be better."""
 _TRIAL = 8
@@ -45,18 +48,26 @@ def calibrate(
     turned = _turned(exact, encoder, channels, parts, scheme) if scheme.observer == "output" else None
     exact = turned or exact
     # The changes before have moved no activation's input: what was seen of the channels is still true.
-    squeezing = Canonical(copied(exact), channels)
-    squeezed = squeezing.squeeze(batches(exact, images[: 2 * _TRIAL]))
-    made = squeezing.encoder if squeezed else exact
+    some = images[:: max(1, len(images) // _TRIAL)]
+    made, counts = squeezed(
+        exact,
+        channels,
+        lambda: batches(exact, some),
+        symmetric=scheme.symmetric_activations,
+        choose=scheme.observer == "output",
+    )
     saturation = Saturation.of(made)
     seen = observe(made, parts, scheme, saturation, report)
     plan = None
     notes: dict[str, Any] = {
         "observer": scheme.observer,
         "turned_stream": turned is not None,
-        "squeezed": squeezed,
+        "squeezed": counts,
     }
-    search = Search(made, seen["fit"], parts["held"])
+    inputs: dict[int, Tensor] = {}
+    if scheme.observer == "output":
+        inputs = moments(made, batches(made, parts["fit"]), len(parts["fit"]))
+    search = Search(made, seen["fit"], parts["held"], moments=inputs)
     if scheme.observer == "output":
         plan = search.run()
         notes |= {
@@ -64,7 +75,11 @@ def calibrate(
             "error": search.error(plan) ** 0.5,
             "error_minmax": search.error(search.minmax()) ** 0.5,
         }
-    formats, weights = _formats(made, seen["all"], plan, scheme)
+    if plan is not None and any(choice.method == COMPENSATED for choice in plan.values()):
+        for serial, more in moments(made, batches(made, parts["held"]), len(parts["held"])).items():
+            inputs[serial].add_(more)
+    formats = _formats(made, seen["all"], plan)
+    weights = _weights(made, formats, plan, scheme, inputs)
     return Calibrated(
         encoder=made,
         exact=exact,
@@ -73,7 +88,7 @@ def calibrate(
         formats=formats,
         weights=weights,
         saturation=saturation,
-        squeezed=_scaled(made, squeezed),
+        squeezed=_scaled(made, counts),
         losses=search.losses(formats, weights),
         notes=notes,
     )
@@ -89,10 +104,10 @@ def split(images: Tensor) -> dict[str, Tensor]:
     """``fit`` and ``held`` images; with fewer than three both are all of them, once."""
     if len(images) < _HELD:
         return {"fit": images, "held": images}
-    every = range(len(images))
+    every, held = range(len(images)), _HELD if len(images) > _FEW else 2
     return {
-        "fit": images[[number for number in every if number % _HELD != _HELD - 1]],
-        "held": images[_HELD - 1 :: _HELD],
+        "fit": images[[number for number in every if number % held != held - 1]],
+        "held": images[held - 1 :: held],
     }
 
 
@@ -132,12 +147,9 @@ def _with_shifts(search: Search) -> float:
     return min(search.error({**plan, **dict.fromkeys(norms, Choice(shift=bits))}) for bits in shifts)
 
 
-def _formats(
-    encoder: ir.Encoder, seen: Seen, plan: Plan | None, scheme: QuantScheme
-) -> tuple[dict[int, Format], dict[int, str]]:
-    """Of int8 tensors their formats, of weights how scales are found: by ``plan``, or as the scheme's observer says."""
+def _formats(encoder: ir.Encoder, seen: Seen, plan: Plan | None) -> dict[int, Format]:
+    """Of int8 tensors their formats: by ``plan``, or as the scheme's observer says, whose are ``seen``."""
     formats: dict[int, Format] = {}
-    weights: dict[int, str] = {}
     for source in encoder.sources:
         observer = seen.observers.get(source.serial)
         if observer is not None and observer.dtype == torch.int8:
@@ -145,8 +157,20 @@ def _formats(
                 formats[source.serial] = Format(*observer.interval(), observer.symmetric)
             else:
                 formats[source.serial] = format_of(source, plan[source.serial], seen)
-        if isinstance(source, ir.Linear):
-            weights[source.serial] = (
-                scheme.observer if plan is None else plan.get(~source.serial, MINMAX).method
-            )
-    return formats, weights
+    return formats
+
+
+def _weights(
+    encoder: ir.Encoder,
+    formats: dict[int, Format],
+    plan: Plan | None,
+    scheme: QuantScheme,
+    inputs: dict[int, Tensor],
+) -> dict[int, RoundedWeight]:
+    """Of linear layers their weights as integers; ``inputs``: the moments of what they read."""
+    found = {}
+    for line in encoder.each(ir.Linear):
+        method = scheme.observer if plan is None else plan.get(~line.serial, MINMAX).method
+        shifts = shifts_of(line, formats)
+        found[line.serial] = round_weight(line.weight, method, shifts, inputs.get(line.input.serial))
+    return found

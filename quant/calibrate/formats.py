@@ -1,4 +1,4 @@
-"""Eight-bit formats in floats: what rounding to integers does to a tensor or to a layer's weights."""
+"""Eight-bit formats in floats: what rounding to integers does to a tensor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vitreous.quant.calibrate.observers import scale_of, weight_scales
+from vitreous.quant.calibrate.observers import scale_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +40,6 @@ class Format:
         steps: Tensor | float = step if self.shifts is None else step * 2.0 ** self.shifts.to(values.dtype)
         integers = (values / steps + 0.5).floor() + zero_point
         return int(((integers < -128) | (integers > 127)).sum())
-
-
-def rounded_weight(weight: Tensor, method: str, shifts: Tensor | None = None) -> Tensor:
-    """``weight [O, K]`` after a trip through int8; ``shifts [K]`` of its input are folded in for the trip."""
-    folded = weight if shifts is None else weight * 2.0 ** shifts.to(weight.dtype)
-    steps = weight_scales(folded, method).clamp(min=torch.finfo(weight.dtype).tiny)[:, None]
-    integers = (folded / steps + 0.5).floor().clamp(-127, 127) * steps
-    return integers if shifts is None else integers / 2.0 ** shifts.to(weight.dtype)
 
 
 def channel_shifts(reach: Tensor, covered: float, margin: float, most: int) -> Tensor:

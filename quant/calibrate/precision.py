@@ -1,11 +1,12 @@
 """The precision that each attention's probabilities need: 8 bits are one pass over the values, 16 bits are two.
 
 Measured, not guessed: the integer graph runs on calibration images; for every attention the probabilities of both
-widths, as the accelerator's softmax gives them for the graph's own integer scores, are compared with the float64
-softmax of the accumulators, that is of the scores before anything was rounded or cut off. 8 bits are kept where they
-stay within two limits:
+widths, as the accelerator's softmax gives them for the graph's own integer scores, are compared twice. ``error`` is
+against the float network's probabilities for the same image: it holds what q, k and all before them have lost.
+``rounding`` is against the float64 softmax of the accumulators, that is of the scores before they were rounded or cut
+off: what softmax alone adds, and all that the width can change. 8 bits are kept where they stay within two limits:
 
-    error <= 1/128    the largest error of a probability: no more than the step of a 7-bit probability
+    rounding <= 1/128 the largest error of a probability: no more than the step of a 7-bit probability
     mass  <= 1/100    root mean square, over all rows, of 1 - (sum of the row): what is lost of a row scales the
                       context; 1 % of it is what rounding the context to int8 costs anyway (a step of 1/127 of the
                       largest value, four times the root mean square: 4 / 127 / sqrt(12) = 0.9 %)
@@ -20,18 +21,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from vitreous.golden.interpreter import watch
 from vitreous.golden.softmax.softmax import softmax
+from vitreous.quant.calibrate.forward import Forward, Live
+from vitreous.quant.importer import float_ir as ir
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op
+from vitreous.spec.images import quantize_images
 from vitreous.spec.softmax import limits
 
-LARGEST_ERROR = 1 / 128
-"""Largest error of one probability that 8 bits may have."""
+LARGEST_ROUNDING = 1 / 128
+"""Largest error of one probability that 8 bits may add."""
 LARGEST_MASS = 1 / 100
 """Largest root mean square of ``1 - sum`` over all rows that 8 bits may have."""
 IMAGES = 8
@@ -42,10 +45,12 @@ IMAGES = 8
 class Tally:
     """Errors of the probabilities of one width, over any number of rows.
 
-    error : the largest of a probability. worst : the largest ``|1 - sum|``. mass : its root mean square.
+    error : the largest of a probability, against the float network. rounding : against the softmax of the graph's own
+    scores. worst : the largest ``|1 - sum|``. mass : its root mean square.
     """
 
     error: float = 0.0
+    rounding: float = 0.0
     worst: float = 0.0
     rows: int = 0
     squares: float = 0.0
@@ -57,19 +62,25 @@ class Tally:
     @property
     def excess(self) -> float:
         """Above 1 where a limit is exceeded."""
-        return max(self.error / LARGEST_ERROR, self.mass / LARGEST_MASS)
+        return max(self.rounding / LARGEST_ROUNDING, self.mass / LARGEST_MASS)
 
-    def add(self, found: Tensor, exact: Tensor) -> None:
-        """Both float64 ``[..., rows, keys]``."""
+    def add(self, found: Tensor, own: Tensor, network: Tensor) -> None:
+        """``[..., rows, keys]``: probabilities, the exact ones of the graph's ``own`` scores, the ``network``'s."""
         lost = 1 - found.sum(-1)
-        self.error = max(self.error, float((found - exact).abs().max()))
+        self.error = max(self.error, float((found - network).abs().max()))
+        self.rounding = max(self.rounding, float((found - own).abs().max()))
         self.worst = max(self.worst, float(lost.abs().max()))
         self.rows += lost.numel()
         self.squares += float(lost.square().sum())
 
     def as_dict(self) -> dict[str, float]:
         """For a graph's notes, to four digits."""
-        values = {"error": self.error, "mass": self.mass, "worst": self.worst}
+        values = {
+            "error": self.error,
+            "rounding": self.rounding,
+            "mass": self.mass,
+            "worst": self.worst,
+        }
         return {name: float(f"{value:.4g}") for name, value in values.items()}
 
 
@@ -113,13 +124,44 @@ def real_probabilities(t: Tensor, config: SoftmaxConfig) -> Tensor:
     return p.double() / (256 if config.probability_bits == 16 else 1) * row[..., None]
 
 
+class Network:
+    """The float network's probabilities for one image ``[1, C, H, W]``, attention by attention in their order.
+
+    It runs no further than it is asked, so that one layer's scores are in memory, not all of them.
+    """
+
+    def __init__(self, forward: Forward, image: Tensor) -> None:
+        self._forward, self._image = forward, image
+        self._live: Live = {}
+        self._at = 0
+
+    def probabilities(self, name: str) -> Tensor:
+        """Of the attention ``name``, which comes after those asked for before: float64 ``[heads, rows, keys]``."""
+        encoder = self._forward.encoder
+        found: dict[str, Tensor] = {}
+
+        def keep(source: ir.Attention, scores: Tensor) -> None:
+            found.clear()
+            found[encoder.name(source)] = scores[0]
+
+        while name not in found:
+            value = self._forward.step(self._live, self._at, self._image, keep)
+            self._live[encoder.sources[self._at].serial] = value
+            self._at += 1
+        return torch.softmax(found[name].double() * math.log(2), -1)
+
+
 def measure(
     graph: Graph,
     config: SoftmaxConfig,
-    images: np.ndarray[Any, np.dtype[np.int8]],
+    encoder: ir.Encoder,
+    images: Tensor,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Measured]:
-    """Every softmax of ``graph`` on int8 ``images [n, C, H, W]``, with each width that ``config`` has."""
+    """Every softmax of ``graph`` on ``images [n, C, H, W]``, with each width that ``config`` has.
+
+    encoder : the float network that ``graph`` stands for.
+    """
     widths = [bits for bits in (8, 16) if bits <= config.probability_bits]
     nodes = [node for node in graph if node.op is Op.SOFTMAX]
     found = [_empty(graph, node, widths) for node in nodes]
@@ -127,16 +169,19 @@ def measure(
     for node, measured in zip(nodes, found, strict=True):
         by_scores.setdefault(node.inputs[0], []).append(measured)
     before = {graph.producer(name).inputs[0]: graph.producer(name) for name in by_scores}
-    for number, image in enumerate(images):
+    forward = Forward(encoder)
+    for number, image in enumerate(quantize_images(graph, images.numpy())):
         exact: dict[str, Tensor] = {}
+        truth = Network(forward, images[number : number + 1])
 
-        def see(name: str, value: Tensor, exact: dict[str, Tensor] = exact) -> None:
+        def see(name: str, value: Tensor, exact: dict[str, Tensor] = exact, truth: Network = truth) -> None:
             if name in before:
                 exact[before[name].outputs[0]] = torch.softmax(_natural(before[name], value, config), -1)
             for measured in by_scores.get(name, ()):
+                network = truth.probabilities(measured.name)
                 for bits in widths:
                     real = real_probabilities(value, replace(config, probability_bits=bits))
-                    measured.tallies[bits].add(real, exact[name])
+                    measured.tallies[bits].add(real, exact[name], network)
             exact.pop(name, None)
 
         watch(graph, image, see)
@@ -168,7 +213,7 @@ def chosen_images(count: int) -> list[int]:
 def notes(found: list[Measured], widths: Mapping[str, int], images: int) -> dict[str, Any]:
     """What a graph remembers of the choice."""
     return {
-        "limits": {"error": LARGEST_ERROR, "mass": LARGEST_MASS},
+        "limits": {"rounding": LARGEST_ROUNDING, "mass": LARGEST_MASS},
         "images": images,
         "layers": [measured.as_dict(widths[measured.name]) for measured in found],
     }

@@ -24,11 +24,14 @@ from vitreous.quant.importer import float_ir as ir
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.graph import Graph, Op
 from vitreous.spec.images import quantize_images, real_values
+from vitreous.spec.numbers import INT16
 
 WARNED_ERROR = 0.1
 """From this relative error of the output on a warning says so."""
 WARNED_CHOSEN = 0.01
-"""From this share of values beyond a range that was chosen so on a warning says so."""
+"""From this share of values beyond a range that was chosen so on a warning says so ..."""
+WARNED_LOSS = WARNED_ERROR / 2
+"""... where the output was seen to gain from the range: only if the tensor alone still costs the output so much."""
 _CHOSEN = "int8 values"
 IMAGES = 4
 """Images that are compared, at most."""
@@ -36,11 +39,16 @@ IMAGES = 4
 
 @dataclass(kw_only=True)
 class Quality:
-    """Relative errors ``sqrt(sum (integer - float)**2 / sum float**2)`` by tensor, over ``images`` images."""
+    """Relative errors ``sqrt(sum (integer - float)**2 / sum float**2)`` by tensor, over ``images`` images.
+
+    ends : the share of values at the ends of int16, by tensor, of those whose range calibration has chosen: streams,
+    what is added to them, and logits.
+    """
 
     images: int
     output: float
     tensors: dict[str, float] = field(default_factory=dict)
+    ends: dict[str, float] = field(default_factory=dict)
 
 
 def measure(
@@ -50,6 +58,7 @@ def measure(
     encoder = calibrated.exact
     names = {encoder.name(source) for source in encoder.sources if source.serial not in calibrated.squeezed}
     scales = _scales(graph, names)
+    ends = dict.fromkeys(_sixteen_bits(graph), 0)
     held = calibrated.held
     count = min(IMAGES, len(held))
     chosen = held[[number * len(held) // count for number in range(count)]]
@@ -62,6 +71,8 @@ def measure(
         def keep(name: str, value: Tensor, found: dict[str, Tensor] = found) -> None:
             if name in scales:
                 found[name] = value
+            if name in ends:
+                ends[name] += int(((value <= INT16.minimum) | (value >= INT16.maximum)).sum())
 
         def compare(source: ir.Source, value: Tensor, found: dict[str, Tensor] = found) -> Tensor:
             name = encoder.name(source)
@@ -77,7 +88,19 @@ def measure(
         if report is not None:
             report(number + 1, count)
     errors = {name: math.sqrt(pair[0] / max(pair[1], 1e-30)) for name, pair in sums.items()}
-    return Quality(images=count, output=errors[encoder.name(encoder.logits)], tensors=errors)
+    return Quality(
+        images=count,
+        output=errors[encoder.name(encoder.logits)],
+        tensors=errors,
+        ends={name: number / (count * math.prod(graph.tensors[name].shape)) for name, number in ends.items()},
+    )
+
+
+def _sixteen_bits(graph: Graph) -> list[str]:
+    """The int16 tensors whose range is no unit's: all but the inputs of smooth activations."""
+    inputs = {name for node in graph if node.op is Op.ACTIVATION for name in node.inputs}
+    computed = [name for node in graph for name in node.outputs if node.op is not Op.OUTPUT]
+    return [name for name in computed if graph.tensors[name].dtype == "int16" and name not in inputs]
 
 
 def _scales(graph: Graph, names: set[str]) -> dict[str, np.ndarray]:
@@ -105,11 +128,9 @@ def notes(graph: Graph, calibrated: Calibrated, quality: Quality, softmax: Softm
         layer = graph.producer(name).layer
         layers[layer] = max(layers.get(layer, 0.0), error)
     losses = sorted(calibrated.losses.items(), key=lambda entry: -entry[1])
-    saturated = _saturated(calibrated, softmax)
+    saturated = _saturated(calibrated, quality, softmax)
     for entry in saturated:
-        # A range that the output was seen to gain from is no reason to warn.
-        judged = entry["what"] == _CHOSEN and calibrated.notes["observer"] == "output"
-        if not judged and entry["share"] >= (WARNED_CHOSEN if entry["what"] == _CHOSEN else WARNED_SHARE):
+        if entry["what"] != _CHOSEN and entry["share"] >= WARNED_SHARE:
             message = "{name}: {share:.2%} of the {what} saturate in calibration; {remedy}".format(**entry)
             warnings.warn(message, SaturationWarning, stacklevel=4)
     if not quality.output < WARNED_ERROR:
@@ -133,8 +154,12 @@ def _digits(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def _saturated(calibrated: Calibrated, softmax: SoftmaxConfig) -> list[dict[str, Any]]:
-    """Every tensor of which calibration saw something beyond its range: name, what, share, remedy."""
+def _saturated(calibrated: Calibrated, quality: Quality, softmax: SoftmaxConfig) -> list[dict[str, Any]]:
+    """Every tensor of which calibration saw something beyond its range: name, what, share, remedy.
+
+    Fixed ranges and chosen int8 ones are counted in float arithmetic over all calibration images, those of int16 in the
+    integer graph on the compared ones.
+    """
     encoder, saturation = calibrated.encoder, calibrated.saturation
     found = []
     for source in encoder.sources:
@@ -153,12 +178,32 @@ def _saturated(calibrated: Calibrated, softmax: SoftmaxConfig) -> list[dict[str,
         if source.serial in calibrated.formats:
             share = _clipped(calibrated, source)
             remedy = "the observer chose the range so; with the observer minmax nothing is cut off"
-            found.append((name, _CHOSEN, share, remedy))
+            found.append((name, _chosen(calibrated, name, share), share, remedy))
+    logits = {encoder.name(encoder.logits)}
+    for name, share in quality.ends.items():
+        what = "logits" if name in logits else "values of the stream"
+        remedy = "calibrate with images that reach as far"
+        if name not in logits:
+            remedy += ", or with more residual_headroom than the scheme has"
+        found.append((name, what, share, remedy))
     return [
         {"name": name, "what": what, "share": _digits(share), "remedy": remedy}
         for name, what, share, remedy in found
         if share > 0
     ]
+
+
+def _chosen(calibrated: Calibrated, name: str, share: float) -> str:
+    """What is cut off by a chosen range: with a reason where there is one to warn of it."""
+    if share < WARNED_CHOSEN:
+        return _CHOSEN
+    if calibrated.notes["observer"] != "output":
+        return f"{_CHOSEN}, which the network's output was not asked about,"
+    kind = f"all {name.rpartition('.')[2]}"
+    loss = calibrated.losses.get(name, calibrated.losses.get(kind, 0.0))
+    return (
+        f"{_CHOSEN}, whose rounding alone moves the output by {loss:.2g}," if loss >= WARNED_LOSS else _CHOSEN
+    )
 
 
 def _clipped(calibrated: Calibrated, source: ir.Source) -> float:

@@ -9,6 +9,7 @@ import torch
 
 from vitreous.quant.calibrate.calibration import Calibrated
 from vitreous.quant.calibrate.observers import scale_of
+from vitreous.quant.calibrate.rounding import RoundedWeight
 from vitreous.quant.emit.builder import Scale
 from vitreous.quant.errors import QuantError
 from vitreous.quant.importer.float_ir import (
@@ -37,13 +38,13 @@ _LEAST_CONTEXT = 2.0**-12
 class Scales:
     """``of(source)``: what its int8 tensor, the stream's int16 tensor or the int16 logits count in.
 
-    shifts : of the channels of norms' outputs, int64 ``[width]``, where there are any. weights : the method by which
-    scales of a linear layer's weights are found, ``minmax`` where nothing is said. All by serial.
+    shifts : of the channels of norms' outputs, int64 ``[width]``, where there are any. weights : a linear layer's
+    weights as integers; the nearest ones where nothing is said. All by serial.
     """
 
     chosen: dict[int, Scale]
     shifts: dict[int, torch.Tensor] = field(default_factory=dict)
-    weights: dict[int, str] = field(default_factory=dict)
+    weights: dict[int, RoundedWeight] = field(default_factory=dict)
 
     def of(self, source: Source) -> Scale:
         """Scale and zero point. Not of a linear layer that something else is made of: its reader decides."""

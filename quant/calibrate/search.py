@@ -3,7 +3,8 @@
 A tensor's own squared error says little: a few large values may carry a network, or be noise. So every choice is tried
 in floats, alone, with everything else exact, and the logits are compared with the float network's:
 
-1. by kind: all norms, all q, all contexts ... take the same choice together (a few runs of the network in all);
+1. by kind: all norms, all q, all contexts ... take the same choice together (a few runs of the network in all), then
+   all weights: two ways of finding steps, or rounding with compensation (``rounding``);
 2. tensor by tensor, where the whole network is cheap enough, those first that cost the output most.
 
 A choice other than min-max is taken only where it lowers the squared error by ``_GAIN`` at least; and where all choices
@@ -18,8 +19,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from vitreous.quant.calibrate.calibration import Seen, batches
-from vitreous.quant.calibrate.formats import Format, channel_shifts, rounded_weight
+from vitreous.quant.calibrate.formats import Format, channel_shifts
 from vitreous.quant.calibrate.forward import Forward, Live
+from vitreous.quant.calibrate.rounding import COMPENSATED, RoundedWeight, round_weight
 from vitreous.quant.importer import float_ir as ir
 from vitreous.spec.numbers import CHANNEL_SHIFT_MAX
 
@@ -46,8 +48,11 @@ class Choice:
 
 MINMAX = Choice()
 _RANGES = (MINMAX, *(Choice(factor=f) for f in (1.25, 0.85, 0.7, 0.5)), Choice(method="mse"))
-_SHIFTS = tuple(Choice(shift=bits) for bits in range(1, CHANNEL_SHIFT_MAX + 1))
-_WEIGHTS = (MINMAX, Choice(method="mse"))
+_SHIFTS = (
+    *(Choice(shift=bits) for bits in range(1, CHANNEL_SHIFT_MAX + 1)),
+    *(Choice(factor=f, shift=CHANNEL_SHIFT_MAX) for f in (0.7, 0.5)),
+)
+_WEIGHTS = (MINMAX, Choice(method="mse"), Choice(method=COMPENSATED))
 
 
 def format_of(source: ir.Source, choice: Choice, seen: Seen) -> Format:
@@ -68,11 +73,21 @@ Plan = dict[int, Choice]
 class Search:
     """Tries choices for ``encoder`` on ``held`` images; formats come from what was ``seen`` on others.
 
-    shifts : whether the channels of norms may have shifts.
+    shifts : whether the channels of norms may have shifts. moments : of linear layers' inputs, by the input's serial;
+    without them weights cannot be compensated.
     """
 
-    def __init__(self, encoder: ir.Encoder, seen: Seen, held: Tensor, *, shifts: bool = True) -> None:
-        self.encoder, self.seen, self.shifting = encoder, seen, shifts
+    def __init__(
+        self,
+        encoder: ir.Encoder,
+        seen: Seen,
+        held: Tensor,
+        *,
+        shifts: bool = True,
+        moments: Mapping[int, Tensor] | None = None,
+    ) -> None:
+        self.encoder, self.seen, self.shifting, self.moments = encoder, seen, shifts, moments
+        self._rounded: dict[tuple[int, str, Choice | None], RoundedWeight] = {}
         self.forward = Forward(encoder)
         self.index = {source.serial: number for number, source in enumerate(encoder.sources)}
         self.by_serial = {source.serial: source for source in encoder.sources}
@@ -114,14 +129,16 @@ class Search:
         """The squared error of the logits over their squared size with all of ``plan``."""
         return self._effect(plan, [s.serial for s in self.tensors], self.linears)
 
-    def losses(self, formats: Mapping[int, Format], weights: Mapping[int, str]) -> dict[str, float]:
+    def losses(self, formats: Mapping[int, Format], weights: Mapping[int, RoundedWeight]) -> dict[str, float]:
         """The output's relative error by what alone is rounded: each tensor and all weights, or kinds of tensors.
 
-        ``formats`` of tensors and how scales of ``weights`` are found, by serial. Kinds where the network is too large
-        to be run for each tensor.
+        ``formats`` of tensors and ``weights`` by serial. Kinds where a network is too large to be run for each tensor.
         """
         name = self.encoder.name
-        rounded = {line.serial: self._rounded(line, formats, weights[line.serial]) for line in self.linears}
+        rounded = {
+            line.serial: weights[line.serial].values(shifts_of(line, formats)).float()
+            for line in self.linears
+        }
         groups = {name(source): [source] for source in self.tensors}
         if sum(map(self._cost, self.tensors)) * len(self.held) > _STAGE:
             groups = {f"all {name(group[0]).rpartition('.')[2]}": group for group in self._groups()}
@@ -132,10 +149,6 @@ class Search:
         return {
             label: error**0.5 for label, error in {**found, "all weights": self.effect({}, rounded)}.items()
         }
-
-    def _rounded(self, line: ir.Linear, formats: Mapping[int, Format], method: str) -> Tensor:
-        shifts = formats[line.input.serial].shifts if isinstance(line.input, ir.Norm) else None
-        return rounded_weight(line.weight, method, shifts).float()
 
     def _groups(self) -> list[list[ir.Source]]:
         roles = {
@@ -151,8 +164,13 @@ class Search:
     def _choose(self, plan: Plan, group: list[ir.Source], choices: Iterable[Choice]) -> None:
         """Give all of ``group`` the best of ``choices``."""
         serials = [source.serial for source in group]
+        # A norm's shifts change what its readers' weights lose; next to nothing where those are compensated.
         readers = [
-            line for line in self.linears if line.input.serial in serials and isinstance(line.input, ir.Norm)
+            line
+            for line in self.linears
+            if line.input.serial in serials
+            and isinstance(line.input, ir.Norm)
+            and plan[~line.serial].method != COMPENSATED
         ]
         tried = {
             choice: self._effect({**plan, **dict.fromkeys(serials, choice)}, serials, readers)
@@ -162,8 +180,9 @@ class Search:
 
     def _choose_weights(self, plan: Plan, linears: list[ir.Linear]) -> None:
         keys = [~line.serial for line in linears]
+        choices = [c for c in _WEIGHTS if c.method != COMPENSATED or self.moments is not None]
         tried = {
-            choice: self._effect({**plan, **dict.fromkeys(keys, choice)}, [], linears) for choice in _WEIGHTS
+            choice: self._effect({**plan, **dict.fromkeys(keys, choice)}, [], linears) for choice in choices
         }
         plan.update(dict.fromkeys(keys, _best(tried, plan[keys[0]])))
 
@@ -210,7 +229,14 @@ class Search:
 
     def weight(self, line: ir.Linear, plan: Mapping[int, Choice]) -> Tensor:
         """The layer's weights, rounded as ``plan`` says, in float64."""
-        return rounded_weight(line.weight, plan[~line.serial].method, self.shifts(line, plan))
+        method, shifts = plan[~line.serial].method, self.shifts(line, plan)
+        if method != COMPENSATED:
+            return round_weight(line.weight, method, shifts).values(shifts)
+        key = (line.serial, method, plan[line.input.serial] if isinstance(line.input, ir.Norm) else None)
+        if key not in self._rounded:
+            assert self.moments is not None
+            self._rounded[key] = round_weight(line.weight, method, shifts, self.moments[line.input.serial])
+        return self._rounded[key].values(shifts)
 
     def shifts(self, line: ir.Linear, plan: Mapping[int, Choice]) -> Tensor | None:
         """The channel shifts of a layer's input."""
@@ -230,6 +256,11 @@ class Search:
                 live[self.encoder.sources[index].serial] = self.forward.step(live, index, images)
         self._at = start
         yield from zip(self._live, self._parts, self._logits, strict=True)
+
+
+def shifts_of(line: ir.Linear, formats: Mapping[int, Format]) -> Tensor | None:
+    """The channel shifts of a layer's input, whose format is in ``formats`` where it is a norm."""
+    return formats[line.input.serial].shifts if isinstance(line.input, ir.Norm) else None
 
 
 def _best(tried: dict[Choice, float], now: Choice) -> Choice:

@@ -16,11 +16,13 @@ import numpy as np
 import torch
 
 from vitreous.quant.calibrate.observers import weight_scales
+from vitreous.quant.calibrate.rounding import nearest
 from vitreous.quant.calibrate.scales import Scales
 from vitreous.quant.emit.builder import Builder, Scale
 from vitreous.quant.emit.constants import check_keys, norm_constants, row_constants
 from vitreous.quant.errors import QuantError
 from vitreous.quant.importer import float_ir as ir
+from vitreous.quant.importer.weights import is_nothing
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Op
 from vitreous.spec.graph.infer import probability_dtype
@@ -97,20 +99,25 @@ class Lowering(Builder):
     def _linear(self, source: ir.Linear, name: str) -> str:
         given = self.format(self.encoder.name(source.input))
         bits, scale = self._output_of(source)
-        folded = source.weight
-        if isinstance(source.input, ir.Norm):
+        folded, alike = source.weight, is_nothing(source.weight)
+        if alike:
+            folded = folded[:, :1]  # one column says it all
+        elif isinstance(source.input, ir.Norm):
             folded = folded * 2.0 ** self._shifts(source.input)
-        steps = self._weight_steps(source, folded, given.step, scale.step)
-        weight = (folded / steps[:, None] + 0.5).floor().clamp(-127, 127)
+        steps, weight = self._weight(source, folded, given.step, scale.step)
         bias = (source.bias / (steps * given.step) + 0.5).floor()
         check_accumulator(name, weight, bias, given.zero_point)
+        integers = weight.numpy().astype(np.int8)
         self.node(
             Op.LINEAR,
             f"{name}.acc",
             source.layer,
             (self.encoder.name(source.input),),
             (self.tensor(f"{name}.acc", "int32", (source.tokens, source.width)),),
-            {"weight": weight.numpy().astype(np.int8), "bias": bias.numpy().astype(np.int32)},
+            {
+                "weight": np.broadcast_to(integers, source.weight.shape) if alike else integers,
+                "bias": bias.numpy().astype(np.int32),
+            },
             input_zero_point=given.zero_point,
         )
         factors = (steps * given.step / scale.step).tolist()
@@ -135,12 +142,18 @@ class Lowering(Builder):
         """The shift of each channel of a norm's output, int64 ``[width]``."""
         return self.scales.shifts.get(source.serial, torch.zeros(source.width, dtype=torch.int64))
 
-    def _weight_steps(
+    def _weight(
         self, source: ir.Linear, folded: torch.Tensor, given: float, output: float
-    ) -> torch.Tensor:
-        steps = weight_scales(folded, self.scales.weights.get(source.serial, "minmax"))
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Steps ``[O]`` and integers ``[O, K]``: those that calibration chose, but where a bias needs a larger step."""
+        chosen = self.scales.weights.get(source.serial)
+        steps = weight_scales(folded, "minmax") if chosen is None else chosen.steps
         for_bias = source.bias.abs() / (given * _LARGEST_BIAS)
-        return torch.maximum(steps, for_bias).clamp(min=_LEAST_FACTOR * output / given)
+        raised = torch.maximum(steps, for_bias).clamp(min=_LEAST_FACTOR * output / given)
+        integers = nearest(folded, raised)
+        if chosen is not None:
+            integers = torch.where((raised == steps)[:, None], chosen.integers.double(), integers)
+        return raised, integers
 
     def _start(self, source: ir.Start, name: str) -> str:
         shape, patches = (source.tokens, source.width), self.encoder.name(source.embedding)

@@ -18,7 +18,7 @@ from torch import fx
 
 from vitreous.quant.errors import module_path, refuse
 from vitreous.quant.importer import layers
-from vitreous.quant.importer.float_ir import Curve, Polynomial, Square
+from vitreous.quant.importer.partial import Curve, Polynomial, Square
 from vitreous.quant.importer.view import View, identical, uniform
 from vitreous.quant.importer.walk import Walk
 from vitreous.spec.variants import ActivationFunction

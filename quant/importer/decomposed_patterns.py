@@ -16,8 +16,9 @@ from torch import fx
 from vitreous.quant.errors import module_path, refuse
 from vitreous.quant.importer import activation_patterns as activations
 from vitreous.quant.importer import stream
-from vitreous.quant.importer.float_ir import Linear, MeanSquare, Patches, Root, Square
+from vitreous.quant.importer.float_ir import Linear, Patches
 from vitreous.quant.importer.layers import size
+from vitreous.quant.importer.partial import MeanSquare, Root, Square
 from vitreous.quant.importer.view import View, identical, uniform
 from vitreous.quant.importer.walk import Walk
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from torch import Tensor, fx
 
@@ -136,87 +136,6 @@ class Activation(Source):
 
 
 @dataclass(eq=False, kw_only=True)
-class Scores(Source):
-    """``[heads * T, T]``: the products of q and k before softmax; ``Attention`` holds what is needed of it."""
-
-    q: Linear
-    k: Linear
-    heads: int
-
-    @property
-    def inputs(self) -> tuple[Source, ...]:
-        """The queries and keys."""
-        return (self.q, self.k)
-
-
-@dataclass(eq=False, kw_only=True)
-class Softmax(Source):
-    """``softmax(gain * scores)`` over the keys."""
-
-    scores: Scores
-    gain: float
-
-    @property
-    def inputs(self) -> tuple[Source, ...]:
-        """The scores."""
-        return (self.scores,)
-
-
-@dataclass(eq=False, kw_only=True)
-class Part(Source):
-    """A part of a decomposed function (``decomposed``), taken from the view ``argument``."""
-
-    argument: Any
-
-
-@dataclass(eq=False, kw_only=True)
-class Ending(Source):
-    """``function`` (softmax, log_softmax, argmax) of ``operand``, the logits: dropped where it is the output."""
-
-    operand: Any
-    function: str
-
-
-@dataclass(eq=False, kw_only=True)
-class Unknown(Source):
-    """What stands for the result of an operation that was refused, so that the rest of the model is looked at too."""
-
-
-@dataclass(eq=False, kw_only=True)
-class Polynomial(Part):
-    """``sum_i coefficients[i] * x**i``."""
-
-    coefficients: tuple[float, ...]
-
-
-@dataclass(eq=False, kw_only=True)
-class Curve(Part):
-    """``function`` (erf, tanh, sigmoid) of ``operand``, which is ``sum_i coefficients[i] * x**i``."""
-
-    operand: Any
-    function: str
-    coefficients: tuple[float, ...]
-
-
-@dataclass(eq=False, kw_only=True)
-class Square(Part):
-    """``x * x``."""
-
-
-@dataclass(eq=False, kw_only=True)
-class MeanSquare(Part):
-    """``mean(x * x)`` over the channels."""
-
-
-@dataclass(eq=False, kw_only=True)
-class Root(Part):
-    """``sqrt(mean(x * x) + eps)``, or 1 by it when ``inverse``."""
-
-    eps: float
-    inverse: bool
-
-
-@dataclass(eq=False, kw_only=True)
 class Attention(Source):
     """``context[i, h*d + c] = sum_j softmax_j(gain * sum_e q[i, h*d + e] * k[j, h*d + e]) * v[j, h*d + c]``."""
 
@@ -256,21 +175,6 @@ class Mean(Source):
     def inputs(self) -> tuple[Source, ...]:
         """The stream."""
         return (self.input,)
-
-
-@dataclass(eq=False, kw_only=True)
-class Pooled(Source):
-    """The mean over the rows of a norm's output from ``first`` on, until a linear layer takes it: ``HeadMean``."""
-
-    input: Norm
-    first: int
-
-
-@dataclass(eq=False, kw_only=True)
-class Joined(Source):
-    """Views of one row each, side by side, until a linear layer takes them."""
-
-    parts: tuple[Any, ...]
 
 
 @dataclass(eq=False, kw_only=True)

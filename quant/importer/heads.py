@@ -17,20 +17,20 @@ import torch
 from torch import Tensor, fx
 
 from vitreous.quant.errors import module_path, refuse
-from vitreous.quant.importer import layers
+from vitreous.quant.importer import layers, weights
 from vitreous.quant.importer.float_ir import (
     HeadMean,
     HeadSum,
-    Joined,
     Linear,
     Norm,
     Patches,
-    Pooled,
     Select,
     Source,
 )
+from vitreous.quant.importer.partial import Joined, Pooled
 from vitreous.quant.importer.view import View
 from vitreous.quant.importer.walk import Walk
+from vitreous.quant.importer.weights import columns_of, rows_of
 
 _SUPPORTED = "a head of the first token, of another token or of a mean over tokens, or the first and one of those added"
 _PARTS = Norm | Pooled | Joined
@@ -77,9 +77,8 @@ def linear(walk: Walk, node: fx.Node, view: View, weight: Tensor, bias: Tensor |
         return _of_mean(walk, node, view, weight, bias)
     assert isinstance(source, Joined)
     read = layers.read_rows(node, view, "a linear layer")
-    table = torch.zeros(len(weight), source.width, dtype=torch.float64)
-    table.index_add_(1, read.channel, weight.double() * read.gain)
-    constant = weight.double() @ read.offset + (0 if bias is None else bias.double())
+    table = columns_of(weight, read.channel, read.gain, source.width)
+    constant = weights.product(weight, read.offset) + (0 if bias is None else bias.double())
     terms: list[Source] = []
     start = 0
     for part in source.parts:
@@ -94,9 +93,8 @@ def _of_mean(walk: Walk, node: fx.Node, view: View, weight: Tensor, bias: Tensor
     source = view.source
     assert isinstance(source, Pooled)
     read = layers.read_rows(node, view, "a linear layer")
-    columns = torch.zeros(len(weight), source.width, dtype=torch.float64)
-    columns.index_add_(1, read.channel, weight.double() * read.gain)
-    constant = weight.double() @ read.offset + (0 if bias is None else bias.double())
+    columns = columns_of(weight, read.channel, read.gain, source.width)
+    constant = weights.product(weight, read.offset) + (0 if bias is None else bias.double())
     made = _mean_of(module_path(node), source.input, columns, constant, source.first)
     return View(made, torch.arange(walk.batch * made.width).reshape(*view.shape[:-1], made.width))
 
@@ -138,7 +136,7 @@ def _terms(node: fx.Node, view: View) -> list[Source]:
             linear,
             serial=_serial(),
             width=len(read.channel),
-            weight=linear.weight[read.channel] * read.gain[:, None],
+            weight=rows_of(linear.weight, read.channel, read.gain),
             bias=linear.bias[read.channel] * read.gain + offset,
             observe=None,
         )

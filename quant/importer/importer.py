@@ -20,7 +20,8 @@ from vitreous.quant.importer import activation_patterns as activations
 from vitreous.quant.importer import attention, elementwise, heads, layers, patches, results, stream
 from vitreous.quant.importer import decomposed_patterns as decomposed
 from vitreous.quant.importer.elementwise import SUPPORTED
-from vitreous.quant.importer.float_ir import Encoder, Image, Joined, Linear, Pooled, Square
+from vitreous.quant.importer.float_ir import Encoder, Image, Linear
+from vitreous.quant.importer.partial import Joined, Pooled, Square
 from vitreous.quant.importer.view import View, whole
 from vitreous.quant.importer.walk import Walk
 from vitreous.spec.variants import ActivationFunction
@@ -286,6 +287,8 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "log_softmax": results.log_softmax,
     "_log_softmax": results.log_softmax,
     "argmax": results.argmax,
+    "max": results.maximum,
+    "topk": results.topk,
     "scaled_dot_product_attention": _attention,
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
     "gelu": _gelu,

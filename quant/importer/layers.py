@@ -16,7 +16,6 @@ from vitreous.quant.importer.float_ir import (
     STREAM,
     Activation,
     Attention,
-    Curve,
     Image,
     Linear,
     Norm,
@@ -24,8 +23,10 @@ from vitreous.quant.importer.float_ir import (
     Select,
     Source,
 )
+from vitreous.quant.importer.partial import Curve, described
 from vitreous.quant.importer.view import Rows, View, rows, same
 from vitreous.quant.importer.walk import Walk
+from vitreous.quant.importer.weights import columns_of, product, rows_of
 
 ROWS = "operations on whole tokens"
 
@@ -65,8 +66,7 @@ def absorbed(node: fx.Node, view: View, what: str, part: str = "") -> tuple[Line
     """The linear layer that gives exactly ``view``: channels chosen, gain and offset folded in."""
     source, read = view.source, read_rows(node, view, what)
     if not isinstance(source, Linear):
-        kind = type(source).__name__.lower()
-        raise refuse(node, f"The values for {what} come from a {kind}", "a linear layer before it")
+        raise refuse(node, f"The values for {what} come from {described(source)}", "a linear layer before it")
     return chosen(view, read.channel, read.gain, read.offset, part), read
 
 
@@ -78,7 +78,7 @@ def chosen(view: View, channel: Tensor, gain: Tensor, offset: Tensor, part: str 
         source,
         serial=Source(tokens=1, width=1).serial,
         width=len(channel),
-        weight=source.weight[channel] * gain[:, None],
+        weight=rows_of(source.weight, channel, gain),
         bias=source.bias[channel] * gain + offset,
         part=part if len(channel) < source.width else source.part,
         observe=view.node,
@@ -89,19 +89,17 @@ def linear(walk: Walk, node: fx.Node, view: View, weight: Tensor, bias: Tensor |
     """``y = x @ weight.T + bias`` with ``weight [O, K]``."""
     source = view.source
     if not isinstance(source, Norm | Activation | Attention):
-        supported = "linear layers after a layer norm, an activation or attention"
+        supported = "linear layers after a layer norm, an activation or attention, and of the image's patches"
         raise refuse(node, f"A linear layer reads {_describe(source)}", supported)
     read = read_rows(node, view, "a linear layer")
-    table = weight.double()
-    columns = torch.zeros(table.shape[0], source.width, dtype=torch.float64)
-    columns.index_add_(1, read.channel, table * read.gain)
-    constant = table @ read.offset
+    columns = columns_of(weight, read.channel, read.gain, source.width)
+    constant = product(weight, read.offset)
     if bias is not None:
         constant = constant + bias.double().reshape(-1)
     source = taken(node, source, read, walk.batch)
     made = Linear(
         tokens=source.tokens,
-        width=int(table.shape[0]),
+        width=len(weight),
         layer=module_path(node),
         input=source,
         weight=columns,
@@ -119,7 +117,7 @@ def _describe(source: Source) -> str:
         return "another linear layer's output directly"
     if isinstance(source, Curve):
         return f"the {source.function} of another one's output"
-    return f"a {type(source).__name__.lower()}"
+    return described(source)
 
 
 def taken(node: fx.Node, source: Source, read: Rows, batch: int) -> Source:

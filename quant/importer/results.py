@@ -12,15 +12,13 @@ from torch.utils import _pytree as pytree
 from vitreous.quant.errors import QuantError, module_path, refuse
 from vitreous.quant.importer import heads, layers
 from vitreous.quant.importer.float_ir import (
-    Curve,
     Encoder,
-    Ending,
     HeadMean,
     HeadSum,
     Linear,
-    Unknown,
     collect,
 )
+from vitreous.quant.importer.partial import Curve, Ending, Unknown, described
 from vitreous.quant.importer.view import View, whole
 from vitreous.quant.importer.walk import Walk
 
@@ -28,19 +26,48 @@ _LINEARS = ("linear", "addmm")
 
 
 def ending(walk: Walk, node: fx.Node, view: View, function: str) -> View:
-    """Softmax, its logarithm or argmax over the classes: dropped where it is the output."""
+    """Softmax or its logarithm over the classes: dropped where it is the output."""
+    return _ending(walk, node, view, function, view.shape)
+
+
+def _ending(walk: Walk, node: fx.Node, view: View, function: str, shape: torch.Size) -> View:
     rows = view.index.numel() // (walk.batch * view.shape[-1])
-    width = 1 if function == "argmax" else view.shape[-1]
+    width = shape.numel() // (walk.batch * rows)
     made = Ending(tokens=rows, width=width, layer=module_path(node), operand=view, function=function)
-    shape = view.shape[:-1] if function == "argmax" else view.shape
     return View(made, torch.arange(shape.numel()).reshape(shape))
 
 
 def argmax(walk: Walk, node: fx.Node, view: View, dim: int | None = None, keepdim: bool = False) -> View:
     """The most probable class: left out where it is the output."""
-    if dim not in (-1, len(view.shape) - 1) or keepdim:
-        raise refuse(node, f"argmax over dimension {dim}", "argmax over the classes, as the model's output")
-    return ending(walk, node, view, "argmax")
+    return _choice(walk, node, view, "argmax", dim, 1, keepdim)
+
+
+def maximum(walk: Walk, node: fx.Node, view: View, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The most probable class, as the second result: left out where it is the output."""
+    return (None, _choice(walk, node, view, "max", dim, 1, keepdim))
+
+
+def topk(
+    walk: Walk, node: fx.Node, view: View, k: int, dim: int = -1, largest: bool = True, in_order: bool = True
+) -> Any:
+    """The most probable classes, as the second result: left out where they are the output."""
+    if not largest:
+        raise refuse(node, "topk of the smallest", "topk of the largest, as the model's output")
+    return (None, _choice(walk, node, view, "topk", dim, k, True))
+
+
+def _choice(
+    walk: Walk, node: fx.Node, view: View, function: str, dim: int | None, count: int, keepdim: bool
+) -> View:
+    """The numbers of the ``count`` most probable classes."""
+    if dim not in (-1, len(view.shape) - 1):
+        raise refuse(
+            node,
+            f"{function} over dimension {dim}",
+            "argmax, max and topk over the classes, as the model's output",
+        )
+    shape = torch.Size((*view.shape[:-1], *((count,) if keepdim else ())))
+    return _ending(walk, node, view, function, shape)
 
 
 def log_softmax(walk: Walk, node: fx.Node, view: View, dim: int, *args: Any) -> View:
@@ -64,8 +91,8 @@ def encoder_of(walk: Walk, node: fx.Node) -> Encoder:
     if isinstance(view.source, HeadMean | HeadSum):
         return collect(heads.settled(view.node or node, view), view.node, walk.notes)
     if not isinstance(view.source, Linear):
-        kind = type(view.source).__name__.lower()
-        raise QuantError(f"The model's output comes from a {kind}; supported: a linear layer's logits")
+        found = described(view.source)
+        raise QuantError(f"The model's output is {found}; supported: a linear layer's logits")
     logits, read = layers.absorbed(view.node or node, view, "the output")
     if logits.tokens != 1 or not torch.equal(read.batch, torch.arange(walk.batch)):
         shape = list(view.shape[1:])

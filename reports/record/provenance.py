@@ -131,7 +131,8 @@ SOURCES: dict[str, str] = {
     "twice for a two-pass operand; their sum over all layers equals counter `array_busy`",
     "attention": "cycles by definition: heads * query tiles * ceil(d / N) * max(ceil(keys / V), N) for 8 bits, "
     "twice that for 16 (two passes); errors measured with golden's softmax of the integer graph's scores on "
-    "calibration images, against float64: largest of a probability, root mean square and largest of a row's 1 - sum",
+    "calibration images: largest of a probability, against the float network and (rounding) against float64 softmax of "
+    "the same scores; root mean square and largest of a row's 1 - sum",
     "stalls": "measured on the RTL, first image: counters of the matrix unit; `other` is the rest of `cycles`",
     "queues": "measured on the RTL, first image: busy and wait counters of each queue",
     "traffic": "measured on the RTL, first image: counter of words or beats * bytes of one",

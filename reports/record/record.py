@@ -43,13 +43,15 @@ class WidthRecord:
     """Probabilities of one precision in one attention.
 
     cycles : of the array for probabilities times values of one image, without waiting.
-    error : the largest of a probability; mass, worst : root mean square and largest of ``|1 - sum|`` of a row; all
-    against float64 on calibration images, None where the graph does not say.
+    error : the largest of a probability, against the float network; rounding : against the exact softmax of the
+    integer graph's own scores; mass, worst : root mean square and largest of ``|1 - sum|`` of a row. All on calibration
+    images, None where the graph does not say.
     """
 
     bits: int
     cycles: int
     error: float | None
+    rounding: float | None
     mass: float | None
     worst: float | None
 

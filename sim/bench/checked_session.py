@@ -25,9 +25,9 @@ from vitreous.spec import isa
 from vitreous.spec.isa import Register
 
 CHANNELS = {
-    "m_axi_aw": ("addr", "len", "id", "size", "burst"),
+    "m_axi_aw": ("addr", "len", "id", "size", "burst", "cache", "prot"),
     "m_axi_w": ("data", "strb", "last"),
-    "m_axi_ar": ("addr", "len", "id", "size", "burst"),
+    "m_axi_ar": ("addr", "len", "id", "size", "burst", "cache", "prot"),
     "s_axil_b": ("resp",),
     "s_axil_r": ("data", "resp"),
 }

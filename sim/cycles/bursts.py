@@ -13,17 +13,21 @@ from vitreous.spec.layout import ceil_div, word_bytes
 from vitreous.spec.limits import AXI_PAGE_BYTES
 from vitreous.spec.patches import pixel_rows, steps_of_beats
 
+STEADY = range(257)
+"""How much later than the first each beat of a burst comes, one a cycle."""
+
 
 @dataclass(eq=False, slots=True)
 class Burst:
     """``beats`` that the back half processes in ``steps`` cycles, the last of them in ``tail``; every ``gather`` steps
-    make a word. ``late``: beats that find the queue full; ``queued``: steps of those that it holds at the end."""
+    make a word. ``rows_left``: after its own, but 2 stands for more. ``late``: beats that find the queue full;
+    ``queued``: steps of those that it holds at the end."""
 
     beats: int
     steps: int
     tail: int
     gather: int
-    last_row: bool
+    rows_left: int
     last: bool
     late: int = field(init=False)
     queued: int = field(init=False)
@@ -34,9 +38,9 @@ class Burst:
 
 
 @lru_cache(maxsize=4096)
-def _burst(beats: int, steps: int, tail: int, gather: int, last_row: bool) -> Burst:
+def _burst(beats: int, steps: int, tail: int, gather: int, rows_left: int) -> Burst:
     """Equal bursts are the same object, but for the last one of an instruction."""
-    return Burst(beats, steps, tail, gather, last_row, False)
+    return Burst(beats, steps, tail, gather, min(rows_left, 2), False)
 
 
 def split(offset: int, size: int, beat: int, longest: int) -> Iterator[int]:
@@ -69,11 +73,11 @@ def _bursts_of_rows(offset: int, stride: int, rows: int, words: int, word: int, 
     per_beat, gather = max(1, bus.beat_bytes // word), max(1, word // bus.beat_bytes)
     bursts: list[Burst] = []
     for row in range(rows):
-        left, final = words, row == rows - 1
+        left, after = words, rows - 1 - row
         for beats in split(offset + row * stride, words * word, bus.beat_bytes, bus.burst_beats):
             steps = min(beats * per_beat, left) if per_beat > 1 else beats
             left -= steps
-            bursts.append(_burst(beats, steps, steps - (beats - 1) * per_beat, gather, final))
+            bursts.append(_burst(beats, steps, steps - (beats - 1) * per_beat, gather, after))
     return _finished(bursts)
 
 
@@ -84,11 +88,11 @@ def _bursts_of_patches(i: dict[str, int], config: AcceleratorConfig) -> Bursts:
     bursts: list[Burst] = []
     for number, (offset, phase) in enumerate(rows):
         steps = steps_of_beats(i, phase, config)
-        first, final = 0, number == len(rows) - 1
+        first, after = 0, len(rows) - 1 - number
         for beats in split(offset, size, beat, longest):
             part = steps[first : first + beats]
             first += beats
-            bursts.append(_burst(beats, sum(part), part[-1], 1, final))
+            bursts.append(_burst(beats, sum(part), part[-1], 1, after))
     return _finished(bursts)
 
 

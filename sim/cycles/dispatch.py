@@ -6,14 +6,14 @@ from vitreous.sim.cycles.bursts import split
 from vitreous.sim.cycles.bus import ReadBus
 from vitreous.sim.cycles.events import Clock
 from vitreous.sim.cycles.queues import IssueQueue
-from vitreous.sim.cycles.timing import FETCH_BURST_BEATS
+from vitreous.sim.cycles.timing import FETCH_BURST_BEATS, ROW
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import INSTRUCTION_BYTES, QUEUE_OF, Opcode, Queue
 from vitreous.spec.layout import ceil_div
 from vitreous.spec.program import Program
 
 QUEUES = tuple(QUEUE_OF.get(opcode) for opcode in Opcode)
-FIRST_BURST = 3
+FIRST_BURST = 3 + ROW
 """Cycles from the start to the first burst at the read channel."""
 
 

@@ -6,19 +6,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from vitreous.sim.cycles.bursts import Burst, bursts_of
+from vitreous.sim.cycles.bursts import STEADY, Burst, bursts_of
 from vitreous.sim.cycles.bus import ReadBus
 from vitreous.sim.cycles.events import Clock
 from vitreous.sim.cycles.ports import Port
-from vitreous.sim.cycles.timing import BEAT_QUEUE
+from vitreous.sim.cycles.timing import BEAT_QUEUE, ROW, UNFOLD, WRITE
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode, Queue, check_queue
 from vitreous.spec.limits import PENDING_LOADS
-
-STEADY = range(257)
-"""How much later than the first each beat of a burst comes, one a cycle."""
-UNFOLD = 2
-"""Cycles that the unfolder needs for the product before its first step."""
 
 
 class Command(NamedTuple):
@@ -51,9 +46,11 @@ class LoadModel:
         self._alike: tuple[int, ...] = ()
         self._next = 0  # of the bursts, after the following one
         self._following: Burst | None = None
-        self._waits_for_last_row = False
+        self._rows_left = 0  # after the row of the last burst that was looked at
+        self._ahead: tuple[Command, int] | None = None  # the generator holds its first row, since when
+        self._last_row = 0  # when the generator began with the last row of the command
         self._register: Burst | None = None  # of the generator
-        self._row = self._moved = 0  # when a row was taken, when the last burst went to the register
+        self._row = self._moved = 0  # when it began with a row, when the last burst went to the register
         self._granted = 0  # when the last burst left it
         self._places = config.bus.outstanding_reads  # that were never used
         self._answered: deque[int] = deque()  # when a place became free again
@@ -62,18 +59,18 @@ class LoadModel:
         self._current: Command | None = None
         self._checked = 0
         self._taken: list[int] = []  # when the back half took each command
-        self._done = -1
+        self._entered = -1  # when the last word of a command went to the registers before the ports
         self._step = 0  # the first cycle in which the back can work on the next beat
         self._history: deque[tuple[int, int, int]] = deque(maxlen=BEAT_QUEUE)
         places, beats = config.bus.outstanding_reads, config.bus.burst_beats
         # Bursts come one by one where there are enough of them to hide the latency, else as many as there are places.
         self._lag = 1 if (places - 1) * beats > bus.latency else places
+        # The last bursts of streams.
         self._past: deque[tuple[Burst | None, int, int, int]] = deque(
             [(None, 0, 0, 0)] * self._lag, self._lag
-        )  # the last bursts of streams
-        self._streak = self._pace = (
-            0  # bursts that were like the previous ones, and the cycles of ``_lag`` of them
         )
+        # Bursts that were like the previous ones, and the cycles of ``_lag`` of them.
+        self._streak = self._pace = 0
         self.left = 0  # when the last beat of the burst that was looked at is taken
         self._settled = max(places, BEAT_QUEUE) + 1
 
@@ -101,6 +98,7 @@ class LoadModel:
             self._release(cycle + 2)
         else:
             self._walks.append(command)
+            self._hold()
             if self._following is None and self._next == len(self._bursts):
                 self._walk()
                 self._ask()
@@ -110,23 +108,39 @@ class LoadModel:
         self.ready = cycle
         self._clock.at(max(cycle, self._clock.now), self.release)
 
-    def _walk(self) -> None:
-        """Take the first row of the next command, as soon as the previous last burst is in the generator's register."""
-        if self._walks:
+    def _hold(self) -> None:
+        """The generator holds the first row of the next command as soon as it has begun with the last one before; a
+        command without another row is then over for the front."""
+        if self._ahead is None and self._rows_left == 0 and self._walks:
             command = self._walks.popleft()
-            self._row = max(command.checked + 1, self._moved)
+            held = max(command.checked + 1, self._last_row)
+            self._ahead = command, held
+            if bursts_of(command.instruction, self._config)[0][0].rows_left == 0:
+                self._release(held + 2)
+
+    def _walk(self) -> None:
+        """Begin with the first row of the next command, as soon as the previous last burst is in the generator's
+        register."""
+        if self._ahead is not None:
+            command, held = self._ahead
+            self._ahead = None
+            self._row = max(held + ROW, self._moved)
             self._bursts, self._alike = bursts_of(command.instruction, self._config)
-            self._next = 0
-            self._waits_for_last_row = True
+            self._next, self._rows_left = 0, 3
             self._peek()
 
     def _peek(self) -> None:
-        """The next burst is of the row that was taken in ``_row``, perhaps the command's last one."""
+        """The next burst is of the row that was begun in ``_row``, perhaps the command's last one or the one before it:
+        the generator then holds the last one."""
         self._following = burst = self._bursts[self._next]
         self._next += 1
-        if burst.last_row and self._waits_for_last_row:
-            self._waits_for_last_row = False
-            self._release(self._row + 2)
+        if burst.rows_left < self._rows_left:
+            self._rows_left = burst.rows_left
+            if burst.rows_left == 1:
+                self._release(self._row + 2)
+            elif burst.rows_left == 0:
+                self._last_row = self._row
+                self._hold()
 
     def _ask(self) -> None:
         """Ask for bursts as far as their times are known: one goes to the generator's register when the one before
@@ -161,20 +175,20 @@ class LoadModel:
         """The back half takes commands in order, each a cycle after the previous one; FILL it does by itself."""
         while self._current is None and self._pending:
             command = self._pending.popleft()
-            taken = max(command.checked + 1, self._done + 1)
+            taken = max(command.checked + 1, self._entered + 1)
             self._taken.append(taken)
             i = command.instruction.fields
             if command.instruction.opcode is Opcode.FILL:
-                self._finish(self._ports[Memory(i["memory"])].after(taken + 1, i["words"]))
+                self._finish(self._ports[Memory(i["memory"])].after(taken + 1 + WRITE, i["words"]))
                 continue
             self._current = command
             unfolds = command.instruction.opcode is Opcode.LOAD_PATCHES
             self._port = self._ports[Memory.X if unfolds else Memory(i["memory"])]
-            self._step = taken + 1 + UNFOLD * unfolds
+            self._step = taken + (UNFOLD if unfolds else 1)
         self._check()
 
     def _finish(self, done: int) -> None:
-        self._done = done
+        self._entered = done - WRITE
         self._current = None
         self._complete(done)
 
@@ -192,12 +206,12 @@ class LoadModel:
         if end < arrived + tail:
             end = arrived + tail
         busy = port.free_until(start)
-        if busy <= end + 1:
-            end = max(end, self._written(burst, start, first, later, busy)[0] - 1)
+        if busy <= end + 1 + WRITE:
+            end = max(end, self._written(burst, start, first, later, busy)[0] - 1 - WRITE)
         self._end = end
         left = self._place(end, beats, steps) + 1
         self.left = left if left > arrived else arrived
-        return now if end - port.notice <= now else self.left
+        return now if end + WRITE - port.notice <= now else self.left
 
     def arrive(self) -> int:
         burst, end = self._flying.popleft(), self._end
@@ -205,7 +219,7 @@ class LoadModel:
         self._step, self._streak = end + 1, 0
         self._answered.append(self.left)
         if burst.last:
-            self._finish(end + 1)
+            self._finish(end + 1 + WRITE)
             self._take()
         self._ask()
         return self.left
@@ -217,12 +231,12 @@ class LoadModel:
         -1; others use it before, in ``busy`` for the first time."""
         port, gather = self._port, burst.gather
         if gather == 1:
-            return port.delayed(start + 1, start + burst.steps), -1
-        at = start
+            return port.delayed(start + 1 + WRITE, start + burst.steps + WRITE), -1
+        at = start + WRITE
         for last in range(gather - 1, burst.beats, gather):
             at += gather
-            if at < first + later[last] + 2:
-                at = first + later[last] + 2
+            if at < first + later[last] + 2 + WRITE:
+                at = first + later[last] + 2 + WRITE
             while busy <= at:
                 at += busy == at
                 busy = port.free_until(at)
@@ -260,8 +274,8 @@ class LoadModel:
         flying, asked, history, port = self._flying, self._lane.asked, self._history, self._port
         register, following, bursts, index = self._register, self._following, self._bursts, self._next
         step, row, moved, granted = self._step, self._row, self._moved, self._granted
-        waits, certain, free, lag = self._waits_for_last_row, until + port.notice - 1, -1, self._lag
-        self.left, served = 0, False
+        rows_left, certain, free, lag = self._rows_left, until + port.notice - 1 - WRITE, -1, self._lag
+        self.left, served, hidden = 0, False, 1 + WRITE
         while flying and asked[0][0] < rival:
             burst, first = flying[0], asked[0][0] + latency
             late, steps = burst.late, burst.steps
@@ -275,7 +289,7 @@ class LoadModel:
                 end = arrived + burst.tail
             if free < start:
                 free = port.free_until(start)
-            if free <= end + 1:
+            if free <= end + 1 + WRITE:
                 end, free = self._hindered(burst, start, first, end, free)
             left = 1 + (end - burst.queued if late >= 0 else self._place(end, burst.beats, steps))
             if left < arrived:
@@ -283,7 +297,7 @@ class LoadModel:
             if left >= until and end >= certain:
                 self.left = left
                 break
-            more = following is None or following.last or (waits and bursts[index].last_row)
+            more = following is None or following.last or bursts[index].rows_left < rows_left
             if burst.last or (more and register is not None):
                 self._end, self.left, served = end, left, True
                 break
@@ -303,7 +317,7 @@ class LoadModel:
             register, following = following, bursts[index]
             index += 1
             followed, ahead = register is following is burst, 0
-            room = (rival - left if rival - left < free - 1 - end else free - 1 - end) - 1
+            room = (rival - left if rival - left < free - hidden - end else free - hidden - end) - 1
             if 0 < pace <= room and followed and granted == moved == left + 1 and bursts[index] is burst:
                 index, ahead = self._flow(burst, left, end, pace, latency, room, index)
             if not ahead and lag > 1:
@@ -318,7 +332,8 @@ class LoadModel:
     def _hindered(self, burst: Burst, start: int, first: int, end: int, free: int) -> tuple[int, int]:
         """``end`` of a burst begun in ``start`` as others use the port in ``free``, and until when it is free then."""
         written, busy = self._written(burst, start, first, STEADY, free)
-        return (written - 1, free) if end < written - 1 else (end, busy)  # nobody was in the way
+        delayed = written - 1 - WRITE
+        return (delayed, free) if end < delayed else (end, busy)  # nobody was in the way
 
     def _repeat(
         self, burst: Burst, followed: bool, left: int, end: int, granted: int, room: int, index: int

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vitreous.sim.cycles.events import Clock, Phase
+from vitreous.sim.cycles.timing import ISSUE, RETIRE
 from vitreous.sim.run.trace import Span
 from vitreous.spec.isa import Instruction, Queue
 from vitreous.spec.limits import ISSUED_INSTRUCTIONS
@@ -50,7 +51,7 @@ class Tokens:
 
 
 class IssueQueue:
-    """Instructions wait in order for tokens and unit; issue no earlier than the cycle after dispatch."""
+    """Instructions wait in order for tokens and unit; issue no earlier than ``ISSUE`` cycles after dispatch."""
 
     def __init__(self, clock: Clock, queue: Queue, depth: int, tokens: Tokens) -> None:
         self._clock, self._queue, self._depth, self._tokens = clock, queue, depth, tokens
@@ -87,9 +88,9 @@ class IssueQueue:
         """Dispatch in ``cycle``, which may be later than now."""
         self._level += 1
         self.first_seen.append(cycle + 1)
-        self._waiting.append((pc, instruction, cycle + 1))
+        self._waiting.append((pc, instruction, cycle + ISSUE))
         if len(self._waiting) == 1:
-            self._visible = max(self._visible, cycle + 1)
+            self._visible = max(self._visible, cycle + ISSUE)
             self._clock.at(self._visible, self.look)
 
     def look(self, cycle: int) -> None:
@@ -157,7 +158,9 @@ class IssueQueue:
         self._lacks = (cycle, missing) if missing else None
 
     def complete(self, cycle: int) -> None:
-        """The oldest instruction retires in ``cycle``; its tokens can be taken from the next one on."""
+        """The unit is done with the oldest instruction in ``cycle``; it retires ``RETIRE`` cycles later, and its tokens
+        can be taken from the next one on."""
+        cycle += RETIRE
         pc, signal, issued = self._started.popleft()
         self.spans.append(Span(self._queue, pc, issued, cycle))
         self._ends.append(cycle)

@@ -11,13 +11,13 @@ from vitreous.sim.cycles.bursts import split
 from vitreous.sim.cycles.bus import FULL
 from vitreous.sim.cycles.events import Clock, Phase
 from vitreous.sim.cycles.ports import Port
-from vitreous.sim.cycles.timing import OUTSTANDING_WRITES, READ_AHEAD
+from vitreous.sim.cycles.timing import OUTSTANDING_WRITES, READ_AHEAD, ROW
 from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode, Queue, check_queue
 from vitreous.spec.layout import ceil_div, word_bytes
 
-FIRST_BURST, FIRST_READ = 5, 3
+FIRST_BURST, FIRST_READ = 5 + ROW, 3
 """Cycles from the command to its first burst, to its first read."""
 NEVER = -(1 << 20)
 

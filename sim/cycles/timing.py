@@ -6,7 +6,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
+from vitreous.hw.axi.bursts import BurstGenerator
+from vitreous.hw.control.issue import IssueQueue
 from vitreous.hw.load import load
+from vitreous.hw.load.patches import PatchUnfolder
+from vitreous.hw.load.write_queue import WriteQueue
 from vitreous.hw.matrix.matrix import MatrixUnit
 from vitreous.hw.matrix.operand_sequencer import OperandSequencer
 from vitreous.hw.matrix.packer import Packer
@@ -19,6 +23,10 @@ from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.softmax import limits
 
 BEAT_QUEUE = load.BEAT_QUEUE
+ROW = BurstGenerator.ROW_LATENCY
+UNFOLD = PatchUnfolder.START_LATENCY
+WRITE = WriteQueue.LATENCY
+ISSUE, RETIRE = IssueQueue.ISSUE_LATENCY, IssueQueue.RETIRE_LATENCY
 OUTSTANDING_WRITES = store.OUTSTANDING_WRITES
 READ_AHEAD = store_words._QUEUE
 FETCH_BURST_BEATS = 16

@@ -16,6 +16,8 @@ import numpy as np
 
 from vitreous.hw.board.host_bus import REGISTERS_BIT, WORD_BYTES
 from vitreous.hw.board.loader import READ, WRITE
+from vitreous.sim.cycles.limit import cycle_limit, explanation
+from vitreous.sim.dram import MemoryTiming
 from vitreous.sim.errors import SimulationError
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
@@ -66,8 +68,14 @@ def memory_bytes(program: Program) -> int:
     return window_base(program) + program.write_size
 
 
-def registers_of(program: Program) -> dict[Register, int]:
-    """What the registers must hold before a start."""
+def memory_timing(config: AcceleratorConfig) -> MemoryTiming:
+    """At most what the memory on the chip needs, for the cycle model: it serves one burst at a time, at most 6 cycles
+    beside its beats, and the loader is in its way only while it sends."""
+    return MemoryTiming(throughput=100 * config.bus.burst_beats // (config.bus.burst_beats + 6))
+
+
+def registers_of(program: Program, limit: int) -> dict[Register, int]:
+    """What the registers must hold before a start; ``limit``: the cycles that a run may take."""
     return {
         Register.READ_BASE: 0,
         Register.READ_SIZE: program.read_size,
@@ -76,6 +84,7 @@ def registers_of(program: Program) -> dict[Register, int]:
         Register.PROGRAM_OFFSET: program.program_offset,
         Register.PROGRAM_LENGTH: len(program.instructions),
         Register.INTERRUPT_ENABLE: 1,
+        Register.CYCLE_LIMIT: limit,
     }
 
 
@@ -91,7 +100,7 @@ class Board:
     """
 
     def __init__(self, line: Line, config: AcceleratorConfig) -> None:
-        self._line = line
+        self._line, self._config, self._limit = line, config, 0
         line.write(bytes(HEADER_BYTES))  # no request; they end a header that was left half
         magic, digest = struct.unpack("<II", self.read(REGISTERS | Register.MAGIC, 2))
         if (magic, digest) != (isa.MAGIC_VALUE, config.digest32):
@@ -127,7 +136,8 @@ class Board:
     def load(self, program: Program) -> None:
         """Program, weights and windows; an image comes with ``run``."""
         self.write(0, padded(program.image.tobytes()))
-        for register, value in registers_of(program).items():
+        self._limit = cycle_limit(program, self._config, memory_timing(self._config))
+        for register, value in registers_of(program, self._limit).items():
             self.write(REGISTERS | register, struct.pack("<I", value))
 
     def run(self, program: Program, image: np.ndarray, *, timeout: float = 60) -> np.ndarray:
@@ -139,8 +149,11 @@ class Board:
         while True:
             (status,) = struct.unpack("<I", self.read(REGISTERS | Register.STATUS, 1))
             if status & isa.STATUS_ERROR:
-                code = isa.ErrorCode(status >> 8 & 0xFF).name
-                raise SimulationError(f"The machine stopped with error {code} at instruction {status >> 16}")
+                code = isa.ErrorCode(status >> 8 & 0xFF)
+                raise SimulationError(
+                    f"The machine stopped with error {code.name} at instruction {status >> 16}"
+                    f"{explanation(code, self._limit)}"
+                )
             if status & isa.STATUS_DONE:
                 break
             if time.monotonic() > ends:

@@ -34,7 +34,11 @@ module bench #(
     // Protocol violations seen by the memory: writes out of [write_base, write_base + write_size) and bad bursts.
     input wire [31:0] write_base,
     input wire [31:0] write_size,
-    output reg [31:0] violations
+    output reg [31:0] violations,
+    // Of these, beats with a strobe outside the window; such a beat is not written.
+    output reg [31:0] outside,
+    // Everything but the DRAM's contents, the time and the two counts begins again while this is high.
+    input wire        restart
 );
   localparam BEAT = DATA_BITS / 8;
   localparam BEAT_BITS = $clog2(BEAT);
@@ -77,11 +81,11 @@ module bench #(
   accelerator dut (
       .clk(clk), .rst(rst), .irq(irq),
       .m_axi_awvalid(awvalid), .m_axi_awready(awready), .m_axi_awaddr(awaddr), .m_axi_awlen(awlen), .m_axi_awid(awid),
-      .m_axi_awsize(), .m_axi_awburst(),
+      .m_axi_awsize(), .m_axi_awburst(), .m_axi_awcache(), .m_axi_awprot(),
       .m_axi_wvalid(wvalid), .m_axi_wready(wready), .m_axi_wdata(wdata), .m_axi_wstrb(wstrb), .m_axi_wlast(wlast),
       .m_axi_bvalid(bvalid), .m_axi_bready(bready), .m_axi_bresp(2'b00), .m_axi_bid(1'b0),
       .m_axi_arvalid(arvalid), .m_axi_arready(arready), .m_axi_araddr(araddr), .m_axi_arlen(arlen), .m_axi_arid(arid),
-      .m_axi_arsize(), .m_axi_arburst(),
+      .m_axi_arsize(), .m_axi_arburst(), .m_axi_arcache(), .m_axi_arprot(),
       .m_axi_rvalid(rvalid), .m_axi_rready(rready), .m_axi_rdata(rdata), .m_axi_rlast(rlast), .m_axi_rid(rid),
       .m_axi_rresp(2'b00),
       .s_axil_awvalid(l_awvalid), .s_axil_awready(l_awready), .s_axil_awaddr(l_addr), .s_axil_awprot(3'b000),
@@ -101,6 +105,7 @@ module bench #(
   initial begin
     cycle = 0;
     violations = 0;
+    outside = 0;
     host_acknowledge = 0;
     file_acknowledge = 0;
     if (!$value$plusargs("folder=%s", folder)) folder = ".";
@@ -114,7 +119,7 @@ module bench #(
 
   always @(posedge clk) begin
     cycle <= cycle + 1;
-    rst <= cycle < 4;
+    rst <= cycle < 4 || restart === 1'b1;  // not driven: no restart
     if (cycle == waves_start && waves_start != 0) begin
       $dumpfile({folder, "/waves.vcd"});
       $dumpvars(0, bench);
@@ -183,6 +188,10 @@ module bench #(
         r_credit <= r_credit - 100 + throughput;
       end
     end
+    if (restart === 1'b1) begin
+      {arready, rvalid} <= 0;
+      {q_head, q_tail, r_left} <= 0;
+    end
   end
 
   // Write channel: one burst at a time; its response comes `latency` cycles after the last beat.
@@ -207,8 +216,11 @@ module bench #(
     if (w_take) begin
       w_credit <= w_credit - 100 + throughput;
       for (lane = 0; lane < BEAT; lane = lane + 1)
-        if (wstrb[lane]) dram[w_address >> BEAT_BITS][8*lane+:8] <= wdata[8*lane+:8];
-      if (wstrb != 0 && w_outside) violations <= violations + 1;
+        if (wstrb[lane] && !w_outside) dram[w_address >> BEAT_BITS][8*lane+:8] <= wdata[8*lane+:8];
+      if (wstrb != 0 && w_outside) begin
+        violations <= violations + 1;
+        outside <= outside + 1;
+      end
       w_address <= w_address + BEAT;
       if (wlast) begin
         w_open <= 0;
@@ -222,6 +234,10 @@ module bench #(
         bvalid <= 1;
         b_head <= b_head + 1;
       end
+    end
+    if (restart === 1'b1) begin
+      {awready, wready, w_open, bvalid} <= 0;
+      {b_head, b_tail} <= 0;
     end
   end
 
@@ -246,6 +262,10 @@ module bench #(
         host_result <= l_rdata;
         host_acknowledge <= host_request;
       end
+    end
+    if (restart === 1'b1) begin
+      {host_active, l_awvalid, l_wvalid, l_arvalid} <= 0;
+      host_acknowledge <= host_request;
     end
   end
 endmodule

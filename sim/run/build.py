@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cocotb_tools.runner import VerilatorControlFile, get_runner
-
 from vitreous.sim.dram import LEAST_BITS
 from vitreous.sim.errors import SimulationError
 from vitreous.sim.run import toolchain
+from vitreous.sim.run.compilers import compile_icarus, compile_verilator
+from vitreous.sim.run.state import exposed
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
 from vitreous.spec.folders import SIMULATORS, can_write
@@ -44,6 +44,8 @@ PORTS = (
     "write_base",
     "write_size",
     "violations",
+    "outside",
+    "restart",
 )
 """The signals of ``bench.sv`` that Python touches; no other signal is public (that costs up to ten times the
 speed).
@@ -63,7 +65,7 @@ class Build:
     simulator: str = "verilator"
 
 
-_SOURCES = ("sim/run/bench.sv", "sim/run/build.py", "hw", "spec")
+_SOURCES = ("sim/run/bench.sv", "sim/run/build.py", "sim/run/compilers.py", "hw", "spec")
 """What a simulation is made from, beside its configuration and the tools."""
 
 
@@ -125,7 +127,7 @@ def build(
 
     def compile_(folder: Path, verilog: Path) -> None:
         bench = Path(__file__).absolute().parent / "bench.sv"
-        _compile(
+        compile_verilator(
             folder,
             sources=[verilog, bench],
             top=TOP,
@@ -141,6 +143,29 @@ def build(
     )
 
 
+def build_exposed(
+    config: AcceleratorConfig, *, root: str | Path = SIMULATORS, memory_bits: int = LEAST_BITS
+) -> Build:
+    """As ``build``, but every register and memory of the accelerator may be read and written by Python, by the paths
+    of ``sim.run.state.elements(verilog, "accelerator")`` of its ``accelerator.v``. Half as fast."""
+
+    def compile_(folder: Path, verilog: Path) -> None:
+        source = folder / "exposed.v"
+        source.write_text(exposed(verilog.read_text()))
+        compile_verilator(
+            folder,
+            sources=[source, Path(__file__).absolute().parent / "bench.sv"],
+            top=TOP,
+            ports=PORTS,
+            parameters=_parameters(config, memory_bits),
+            build_args=toolchain.verilator_build_args(),
+            defines={"PULSE_CLOCK": 1},
+        )
+
+    key = cache_key(config, "exposed", source_digest("sim/run/state.py"), memory_bits)
+    return _cached(config, root, f"{config.name}-exposed-{key}", compile_)
+
+
 def _parameters(config: AcceleratorConfig, memory_bits: int) -> dict[str, object]:
     """Of ``bench.sv``."""
     return {"DATA_BITS": config.bus.data_bits, "MEMORY_BITS": memory_bits}
@@ -153,38 +178,29 @@ def build_icarus(
 
     Raises ToolchainError where Icarus Verilog is missing.
     """
+    require_icarus()
+
+    def compile_(folder: Path, verilog: Path) -> None:
+        bench = Path(__file__).absolute().parent / "bench.sv"
+        compile_icarus(folder, [verilog, bench], TOP, _parameters(config, memory_bits))
+
+    name = f"{config.name}-icarus-{cache_key(config, 'icarus', memory_bits)}"
+    return replace(_cached(config, root, name, compile_), simulator="icarus")
+
+
+def require_icarus() -> None:
+    """Raises ToolchainError where Icarus Verilog is missing."""
     if toolchain.iverilog() is None:
         raise toolchain.ToolchainError(
             "Icarus Verilog (iverilog and vvp) was not found on PATH; install it (Debian: apt install iverilog)"
         )
-
-    def compile_(folder: Path, verilog: Path) -> None:
-        bench = Path(__file__).absolute().parent / "bench.sv"
-        runner = get_runner("icarus")
-        _run(
-            folder,
-            lambda log: runner.build(
-                sources=[verilog, bench],
-                hdl_toplevel=TOP,
-                build_dir=folder,
-                parameters=_parameters(config, memory_bits),
-                timescale=("1ns", "1ps"),
-                # The runner says -g2012, where registers get their first value before `always @*` listens: a block
-                # whose inputs never change then keeps x on its outputs. The last of two -g counts.
-                build_args=["-g2005"],
-                log_file=log,
-            ),
-        )
-
-    name = f"{config.name}-icarus-{cache_key(config, 'icarus', memory_bits)}"
-    return replace(_cached(config, root, name, compile_), simulator="icarus")
 
 
 def build_default(config: AcceleratorConfig, *, root: str | Path = SIMULATORS) -> Build:
     """The same bench as cocotb's runner builds it by itself, clock from cocotb: the yardstick of ``benchmarks``."""
 
     def compile_(folder: Path, verilog: Path) -> None:
-        _compile(
+        compile_verilator(
             folder,
             sources=[verilog, Path(__file__).absolute().parent / "bench.sv"],
             top=TOP,
@@ -203,7 +219,7 @@ def build_ports(config: AcceleratorConfig, *, root: str | Path = SIMULATORS) -> 
 
     def compile_(folder: Path, verilog: Path) -> None:
         ports = top_ports(verilog.read_text())
-        _compile(
+        compile_verilator(
             folder,
             sources=[verilog],
             top="accelerator",
@@ -215,10 +231,17 @@ def build_ports(config: AcceleratorConfig, *, root: str | Path = SIMULATORS) -> 
 
 
 def build_bench(
-    name: str, verilog: str, bench: Path, *, top: str, ports: Iterable[str], root: str | Path = SIMULATORS
+    name: str,
+    verilog: str,
+    bench: Path,
+    *,
+    top: str,
+    ports: Iterable[str],
+    parameters: Mapping[str, object] | None = None,
+    root: str | Path = SIMULATORS,
 ) -> Build:
     """The fast simulation of any Verilog text under a bench of its own with its own clock; ``ports`` of ``top`` are
-    public. Cached by the text, the bench and the tools.
+    public. Cached by the text, the bench, its ``parameters`` and the tools.
 
     Raises as ``build`` does.
     """
@@ -226,11 +249,50 @@ def build_bench(
     def make(folder: Path) -> None:
         source = folder / f"{name}.v"
         source.write_text(verilog)
-        _compile(
-            folder, sources=[source, bench], top=top, ports=ports, build_args=toolchain.verilator_build_args()
+        compile_verilator(
+            folder,
+            sources=[source, bench],
+            top=top,
+            ports=ports,
+            parameters=parameters,
+            build_args=toolchain.verilator_build_args(),
         )
 
-    return _once(Path(root).absolute() / f"{name}-{_digest(verilog.encode(), bench.read_bytes())}", make)
+    options = (dict(parameters),) if parameters else ()
+    digest = _digest(verilog.encode(), bench.read_bytes(), options=options)
+    return _once(Path(root).absolute() / f"{name}-{digest}", make)
+
+
+def build_text(
+    name: str,
+    verilog: str,
+    *,
+    simulator: str = "verilator",
+    noise: bool = False,
+    root: str | Path = SIMULATORS,
+) -> Build:
+    """The bare accelerator from its Verilog text, for a bench that drives its ports; cached by the text and the tools.
+
+    simulator : "verilator" or "icarus". noise : Verilator begins with random values, by the seed of a run, where the
+    text has none. Raises as ``build`` and ``build_icarus`` do.
+    """
+
+    def make(folder: Path) -> None:
+        source = folder / "accelerator.v"
+        source.write_text(verilog)
+        if simulator == "icarus":
+            compile_icarus(folder, [source], "accelerator", {})
+            return
+        args = toolchain.verilator_build_args(timing=False)
+        args += ["--x-initial", "unique"] if noise else []
+        compile_verilator(
+            folder, sources=[source], top="accelerator", ports=top_ports(verilog), build_args=args
+        )
+
+    if simulator == "icarus":
+        require_icarus()
+    folder = Path(root).absolute() / f"{name}-{_digest(verilog.encode(), options=(simulator, noise))}"
+    return replace(_once(folder, make), simulator=simulator)
 
 
 def top_ports(verilog: str) -> list[str]:
@@ -278,58 +340,3 @@ def _once(
         seconds = time.monotonic() - started
         (folder / "done.json").write_text(json.dumps({"seconds": seconds, **(facts or {})}))
         return Build(folder=folder, seconds=seconds, cached=False, waves=waves)
-
-
-def _compile(
-    folder: Path,
-    *,
-    sources: list[Path],
-    top: str,
-    ports: Iterable[str],
-    build_args: list[str],
-    parameters: Mapping[str, object] | None = None,
-    defines: Mapping[str, object] | None = None,
-    waves: bool = False,
-    native: bool | None = True,
-) -> None:
-    """Run Verilator and the C++ compiler. Without ``ports`` everything stays public; ``native`` None keeps
-    make's own flags.
-    """
-    control: list[VerilatorControlFile] = []
-    if ports:
-        file = folder / "ports.vlt"
-        file.write_text(toolchain.ports_only_control(top, ports))
-        control = [VerilatorControlFile(file)]
-    with toolchain.activated(native=native):
-        runner = get_runner("verilator")
-        _run(
-            folder,
-            lambda log: runner.build(
-                sources=[*control, *sources],
-                hdl_toplevel=top,
-                build_dir=folder,
-                parameters=parameters or {},
-                defines=defines or {},
-                timescale=("1ns", "1ps"),
-                build_args=build_args,
-                waves=waves,
-                log_file=log,
-            ),
-        )
-
-
-def _run(folder: Path, work: Callable[[Path], None]) -> None:
-    """Call ``work`` with the log's path; what a runner raises becomes a SimulationError with the log's end."""
-    log = folder / "build.log"
-    try:
-        work(log)
-    except (RuntimeError, SystemExit) as error:
-        reason = f"The simulation could not be built ({error}); {log} ends: {_tail(log)}"
-        raise SimulationError(reason) from None
-
-
-def _tail(log: Path, lines: int = 6) -> str:
-    if not log.is_file():
-        return "(no log)"
-    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
-    return " | ".join(text.strip().splitlines()[-lines:])

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from cocotb_tools.check_results import get_results
 
+from vitreous.sim.cycles.limit import cycle_limit, explanation
 from vitreous.sim.dram import MemoryTiming, check_program, memory_bits, write_base
 from vitreous.sim.errors import SimulationError
 from vitreous.sim.run.build import TOP, Build, build, build_icarus
@@ -111,6 +112,7 @@ def simulate(
     waves: tuple[int, int] | None = None,
     trace: bool = True,
     maximum_cycles: int = MAXIMUM_CYCLES,
+    limit: int | None = None,
     progress: Progress | None = None,
     simulator: str = "verilator",
 ) -> SimulationRun:
@@ -119,6 +121,8 @@ def simulate(
     Results go to ``folder`` one by one; a call that is interrupted and repeated simulates only what is missing.
     ``waves`` = (first, last) records ``waves.vcd`` of these cycles since the simulation began (the first program
     starts about 100 cycles in) and ends the simulation after the last one; there are no images then.
+    ``limit`` is the most cycles that the machine may take (0: any number), by default what ``cycle_limit`` says; beyond
+    ``maximum_cycles`` the bench itself gives up.
     ``simulator`` is "verilator" or, for a second opinion on small programs, "icarus".
     Raises SimulationError when the machine stops with an error or does not end, the bench fails, the simulator breaks
     or the window of waves is empty.
@@ -133,21 +137,23 @@ def simulate(
     else:
         raise SimulationError(f"The simulator must be verilator, or icarus without waves, not {simulator}")
     folder = Path(folder).absolute()
+    timing = timing or MemoryTiming()
     plan = make_plan(
         program,
         config,
         made,
-        timing or MemoryTiming(),
+        timing,
         waves=waves,
         trace=trace,
         maximum_cycles=maximum_cycles,
+        limit=cycle_limit(program, config, timing) if limit is None else limit,
     )
     seconds = run_plan(program, inputs, made, plan, folder, progress)
     if waves is not None:
         if not (folder / "waves.vcd").is_file():
             raise SimulationError(f"The simulation ended before cycle {waves[0]}, so there are no waves")
         return SimulationRun(images=(), build=made, seconds=seconds, folder=folder)
-    runs = tuple(_read_image(folder, index, program) for index in range(len(inputs)))
+    runs = tuple(_read_image(folder, index, program, plan["cycle_limit"]) for index in range(len(inputs)))
     return SimulationRun(images=runs, build=made, seconds=seconds, folder=folder)
 
 
@@ -166,8 +172,9 @@ def make_plan(
     trace: bool = True,
     external_clock: bool = False,
     maximum_cycles: int = MAXIMUM_CYCLES,
+    limit: int = 0,
 ) -> dict[str, Any]:
-    """What ``sim.run.session`` needs to know, as JSON."""
+    """What ``sim.run.session`` needs to know, as JSON; ``limit``: the cycles that the machine may take, 0 for any."""
     return {
         "config": config.digest32,
         "beat_bytes": config.bus.beat_bytes,
@@ -178,6 +185,7 @@ def make_plan(
         "program_length": len(program.instructions),
         "input_offset": program.input_offset,
         "maximum_cycles": maximum_cycles,
+        "cycle_limit": limit,
         "external_clock": external_clock,
         "waves_start": max(waves[0], 1) if waves else 0,  # 0: never
         "waves_stop": waves[1] if waves else 0,
@@ -248,7 +256,7 @@ def failure_text(folder: Path) -> str:
     return " | ".join((errors or lines)[-3:]) or "(nothing)"
 
 
-def _read_image(folder: Path, index: int, program: Program) -> ImageRun:
+def _read_image(folder: Path, index: int, program: Program, limit: int) -> ImageRun:
     result = json.loads((folder / f"image-{index:04d}.json").read_text())
     status = result["status"]
     if result["violations"]:
@@ -257,7 +265,9 @@ def _read_image(folder: Path, index: int, program: Program) -> ImageRun:
         code, pc = isa.ErrorCode(status >> 8 & 0xFF), status >> 16
         where = program.instructions[pc] if pc < len(program.instructions) else None
         what = f" ({where.opcode.name}, {where.label})" if where else ""
-        raise SimulationError(f"The machine stopped with error {code.name} at instruction {pc}{what}")
+        raise SimulationError(
+            f"The machine stopped with error {code.name} at instruction {pc}{what}{explanation(code, limit)}"
+        )
     cycles = result["last_cycle"] - result["first_cycle"]
     if not status & isa.STATUS_DONE:
         raise SimulationError(f"Image {index} did not finish: status {status:#x} after {cycles} cycles")

@@ -91,7 +91,7 @@ class Host:
         return values
 
 
-async def _prepare(host: Host, plan: dict[str, Any]) -> None:
+async def prepare(host: Host, plan: dict[str, Any]) -> None:
     """Reset is over when the magic number can be read; then check the configuration and set the windows."""
     if await host.read(Register.MAGIC) != isa.MAGIC_VALUE:
         raise AssertionError("The MAGIC register does not answer")
@@ -105,6 +105,7 @@ async def _prepare(host: Host, plan: dict[str, Any]) -> None:
         Register.PROGRAM_OFFSET: plan["program_offset"],
         Register.PROGRAM_LENGTH: plan["program_length"],
         Register.INTERRUPT_ENABLE: 1,
+        Register.CYCLE_LIMIT: plan["cycle_limit"],
     }
     for register, value in settings.items():
         await host.write(register, value)
@@ -161,7 +162,7 @@ async def run_plan(dut: Any) -> None:
         Clock(dut.clk, POLL_NS, "ns").start()
     await Timer(20 * POLL_NS, "ns")
     await host.load(0, np.load(folder / "memory.npy", allow_pickle=False))
-    await _prepare(host, plan)
+    await prepare(host, plan)
     if plan["waves_stop"]:
         cocotb.start_soon(_stop_waves(dut, plan["waves_stop"]))
     for index in plan["images"]:

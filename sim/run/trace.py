@@ -35,10 +35,12 @@ def read_trace(path: Path, first_cycle: int, last_cycle: int) -> tuple[Span, ...
             cycle = int(cycle_text)
             if not first_cycle <= cycle <= last_cycle:
                 continue
-            issue, done, counters = int(issue_text, 16), int(done_text, 16), int(pc_text, 16)
+            issue, done = int(issue_text, 16), int(done_text, 16)
             for queue in Queue:
                 if issue >> queue & 1:
-                    waiting[queue].append((counters >> 16 * queue & 0xFFFF, cycle - first_cycle))
+                    # One queue's alone: of one that is empty a simulator with unknown values may write x.
+                    pc = int(pc_text[::-1][4 * queue : 4 * queue + 4][::-1], 16)
+                    waiting[queue].append((pc, cycle - first_cycle))
                 if done >> queue & 1:
                     pc, start = waiting[queue].popleft()
                     spans.append(Span(queue, pc, start, cycle - first_cycle))

@@ -50,12 +50,12 @@ def test_what_calibration_measured_reaches_program_and_listing() -> None:
     arguments, config = random_case(6)
     graph = random_vit_graph(**arguments)
     name = "blocks.0.attn.out"
-    measured = {"8": {"error": 0.0061, "mass": 0.0123, "worst": 0.0571}}
+    measured = {"8": {"error": 0.0173, "rounding": 0.0061, "mass": 0.0123, "worst": 0.0571}}
     notes = {"attention": {"layers": [{"name": name, "measured": measured}]}}
     program = compile(dataclasses.replace(graph, notes=notes), config)
     first = program.notes["attention"][0]
     assert (first["name"], first["measured"]) == (name, measured)
     line = next(line for line in listing(program).splitlines() if line.startswith("blocks.0.attn "))
-    assert "error 0.0061, row sums off by 1.23% rms" in line
+    assert "rounding 0.0061, row sums off by 1.23% rms" in line
     assert str(first["cycles"]["8"]) in line
     assert "not measured" in listing(compile(graph, config))

@@ -28,6 +28,7 @@ def machine(data_bits: int = 64, **options: Any) -> Machine:
     return m
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data_bits", [64, *(pytest.param(bits, marks=pytest.mark.slow) for bits in (128, 256))]
 )
@@ -116,6 +117,56 @@ def test_program_beyond_the_window() -> None:
     m = machine(read_size=0x1800)
     outcome = m.run([END], length=0x1800)
     assert outcome.error == (ErrorCode.WINDOW, (0x1800 - PROGRAM_OFFSET) // 32)
+
+
+WRAPPED = {
+    "read": (Register.READ_BASE, Register.READ_SIZE),
+    "write": (Register.WRITE_BASE, Register.WRITE_SIZE),
+}
+
+
+@pytest.mark.parametrize("window", WRAPPED)
+def test_a_window_beyond_the_address_space_is_refused_at_start(window: str) -> None:
+    """Nothing is read or written then, also of a program that lies in it; a window that ends with the addresses is one."""
+    m = machine()
+    base, size = WRAPPED[window]
+
+    async def host(ctx: Any, m: Machine) -> None:
+        await m.configure(ctx, m.program([load(signal=STORE_BIT), store(wait=LOAD_BIT, dram_offset=64), END]))
+        await m.write(ctx, base, 0xFFFFFFC0)
+        await m.write(ctx, size, 0x41)
+        await m.start(ctx)
+        assert m.outcome.error == (ErrorCode.WINDOW, 0)
+        await m.write(ctx, Register.CONTROL, isa.CONTROL_RESET)
+        await m.write(ctx, size, 0x40)
+        await m.write(ctx, Register.PROGRAM_LENGTH, 0)
+        await m.start(ctx)
+        assert m.outcome.error == (ErrorCode.NO_END, 0)
+
+    m.simulate(host)
+    assert m.axi.bytes_written == 0
+
+
+@pytest.mark.slow
+def test_a_run_keeps_the_windows_that_it_was_started_with() -> None:
+    m = machine(stall=0.3, seed=2)
+
+    async def host(ctx: Any, m: Machine) -> None:
+        await m.configure(ctx, m.program(RELAY))
+        await m.write(ctx, Register.CONTROL, isa.CONTROL_START)
+        for register in (
+            *WRAPPED["read"],
+            *WRAPPED["write"],
+            Register.PROGRAM_OFFSET,
+            Register.PROGRAM_LENGTH,
+        ):
+            await m.write(ctx, register, 0xFFFFFFC0)
+        assert await m.read(ctx, Register.WRITE_BASE) == WRITE_BASE
+        while not ctx.get(m.top.irq):
+            await ctx.tick()
+
+    m.simulate(host)
+    assert m.written == expected()
 
 
 @pytest.mark.slow

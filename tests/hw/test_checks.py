@@ -20,6 +20,7 @@ from vitreous.hw.matrix.array_dsp import Sums, WrapCounter
 from vitreous.hw.matrix.matrix import MatrixUnit
 from vitreous.hw.matrix.operand_sequencer import OperandSequencer
 from vitreous.hw.memory.ports import ReadPort, WritePort
+from vitreous.hw.memory.ram import Ram
 from vitreous.hw.memory.scratchpad import Scratchpad
 from vitreous.hw.norm.one_pass import OnePassNorm
 from vitreous.hw.norm.scale import NormScale
@@ -55,6 +56,9 @@ WRONG: list[tuple[Callable[[], object], str]] = [
         lambda: scratchpad(width=12, masked=("c",)),
         "Width must be a multiple of 8 where words are masked, not 12",
     ),
+    (lambda: Ram(words=1, bits=8, mask_bits=8), "Words must be an integer in 2..4294967296, not 1"),
+    (lambda: Ram(words=4, bits=0, mask_bits=8), "Bits must be a positive integer, not 0"),
+    (lambda: Ram(words=4, bits=12, mask_bits=8), "Mask bits must divide the 12 bits of a word, not 8"),
     (lambda: ReadPort(0), "Width must be a positive integer, not 0"),
     (lambda: WritePort(-8), "Width must be a positive integer, not -8"),
     (lambda: Axi4(48), "Data bits must be a power of two in 8..1024, not 48"),

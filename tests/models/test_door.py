@@ -46,6 +46,11 @@ class Single(Net):
         return (super().forward(x),)
 
 
+class Nested(Net):
+    def forward(self, x: Tensor) -> Any:
+        return {"heads": [super().forward(x)]}
+
+
 class Fields(Net):
     def forward(self, x: Tensor) -> Any:
         return Output(logits=super().forward(x), hidden=x)
@@ -77,6 +82,7 @@ class OwnType(Net):
 FORMS: dict[str, Callable[[], Any]] = {
     "dict": Named,
     "tuple": Single,
+    "nested": Nested,
     "fields": Fields,
     "keyword": Keyword,
     "second": Second,
@@ -242,3 +248,101 @@ def test_a_shape_that_the_module_only_was_made_for_gives_way_to_the_images() -> 
     module.pretrained_cfg = {"input_size": (1, 16, 16)}  # type: ignore[assignment]
     assert load(module).input_shape == (1, 16, 16)
     assert load((module, IMAGES)).input_shape == (1, 8, 8)
+
+
+class Classes(Net):
+    """A network that returns classes: ``how`` they are chosen from its logits."""
+
+    def __init__(self, how: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.how = how
+
+    def forward(self, x: Tensor) -> Any:
+        return self.how(super().forward(x))
+
+
+CHOICES: dict[str, tuple[Callable[[Tensor], Any], list[str]]] = {
+    "argmax": (lambda logits: logits.argmax(-1), ["argmax"]),
+    "argmax, kept": (lambda logits: logits.argmax(1, keepdim=True), ["argmax"]),
+    "softmax, argmax": (lambda logits: logits.softmax(-1).argmax(dim=1), ["argmax", "softmax"]),
+    "log_softmax, max": (lambda logits: logits.log_softmax(1).max(1).indices, ["max", "log_softmax"]),
+    "max with its values": (lambda logits: logits.max(-1), ["max"]),
+    "sigmoid, topk": (lambda logits: logits.sigmoid().topk(2).indices, ["topk", "sigmoid"]),
+    "topk with its values": (lambda logits: logits.topk(2), ["topk"]),
+    "the first of topk": (lambda logits: logits.topk(2).indices[:, 0], ["topk"]),
+    "of 32 bits, named": (lambda logits: {"class": logits.argmax(-1).to(torch.int32)}, ["argmax"]),
+}
+
+
+@pytest.mark.parametrize("how", CHOICES)
+def test_a_network_that_returns_classes_is_the_one_before_the_choice(how: str) -> None:
+    choose, left_out = CHOICES[how]
+    model = load((Classes(choose), IMAGES))
+    assert list(model.left_out) == left_out
+    assert model.source.endswith(f", without its {' of '.join(left_out)}")
+    torch.testing.assert_close(model.module(IMAGES), Net()(IMAGES).detach())
+    assert model.classes == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["module", "exported", "keyword"])
+def test_a_network_that_returns_classes_is_quantized_as_the_one_before(form: str) -> None:
+    network: Any = Classes(lambda logits: logits.softmax(-1).argmax(-1))
+    if form == "exported":
+        network = torch.export.export(network, (IMAGES[:1],))
+    if form == "keyword":
+        network = type(
+            "Named",
+            (Classes,),
+            {"forward": lambda self, *, pixel_values: Classes.forward(self, pixel_values)},
+        )(network.how)
+    found, expected = load((network, IMAGES)), load((Net(), IMAGES))
+    graph, plain = (steps.quantize(each, AcceleratorConfig()) for each in (found, expected))
+    assert [(n.op, n.layer) for n in graph.nodes] == [(n.op, n.layer) for n in plain.nodes]
+    for one, two in zip(graph.nodes, plain.nodes, strict=True):
+        assert all(np.array_equal(one.constants[key], two.constants[key]) for key in one.constants)
+    assert [sentence.split(", ")[1] for sentence in graph.notes["left_out"]] == ["argmax", "softmax"]
+    assert steps.model_digest(found)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        (
+            lambda logits: logits.argmin(-1),
+            r"returns int64 \[n\] and no logits; return the logits \[n, classes\]",
+        ),
+        (lambda logits: logits.topk(2, largest=False).indices, r"returns int64 \[n, 2\] and no logits"),
+        (lambda logits: logits.argmax(0), r"returns int64 \[3\] and no logits"),
+        (lambda logits: logits.long(), r"returns int64 \[n, 3\] and no logits"),
+        (lambda logits: logits.max(-1).values, r"returns a tensor \[1\]; logits"),
+    ],
+)
+def test_what_gives_neither_logits_nor_classes_is_refused(how: Callable[[Tensor], Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        load((Classes(how), IMAGES))
+
+
+def test_channels_that_come_last_are_said() -> None:
+    with pytest.raises(
+        ModelError, match=r"cannot be run on images \[8, 8, 1\]: .*; images are .*, channels first"
+    ):
+        load((nn.Conv2d(1, 3, 4), IMAGES.permute(0, 2, 3, 1)))
+
+
+def test_logits_beside_their_order_are_the_logits() -> None:
+    model = load((Classes(lambda logits: (logits, logits.argsort(-1))), IMAGES))
+    torch.testing.assert_close(model.module(IMAGES), Net()(IMAGES).detach())
+    assert model.left_out == ()
+
+
+class Batches(Net):
+    """As networks do that have the number of images in a view."""
+
+    def forward(self, x: Tensor) -> Any:
+        count = int(x.shape[0])
+        return super().forward(x).reshape(count, -1).argmax(-1)
+
+
+def test_a_network_that_returns_classes_may_ask_how_many_images_there_are() -> None:
+    torch.testing.assert_close(load((Batches(), IMAGES)).module(IMAGES), Net()(IMAGES).detach())

@@ -31,6 +31,7 @@ def model() -> LoadedModel:
     return load("rms-silu-vit")
 
 
+@pytest.mark.alike(1)
 @pytest.mark.parametrize("bits", [None, pytest.param(8, marks=pytest.mark.slow), 16])
 def test_rms_norm_and_silu_ride_the_same_interfaces(model: LoadedModel, bits: int | None) -> None:
     config = AcceleratorConfig.from_toml(SILU64)
@@ -84,6 +85,7 @@ FORMS = {
 }
 
 
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("lanes", [4, 8])
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_start_and_head_runs(form: str, lanes: int) -> None:

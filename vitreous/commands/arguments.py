@@ -44,6 +44,16 @@ Accelerator = Annotated[
         autocompletion=_accelerators,
     ),
 ]
+FormatsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--accelerator",
+        "-a",
+        metavar="NAME|FILE",
+        help="A name of `vitreous list` or a .toml file (default: the number formats of edge256).",
+        autocompletion=_accelerators,
+    ),
+]
 Observer = Annotated[
     str, typer.Option(help="How ranges come from calibration: output, minmax, percentile or mse.")
 ]

@@ -63,9 +63,7 @@ def compile_command(
 def rtl(
     output: Output,
     accelerator: Accelerator,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for the Verilog and the FuseSoC core file.")
-    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the core.")],
     target: Annotated[
         str,
         typer.Option(
@@ -73,13 +71,26 @@ def rtl(
             help="ultrascale-plus: DSP48E2 primitives in an array whose multiplier is packed or accumulate.",
         ),
     ] = "generic",
+    prefix: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Name of the Verilog module, with which the names of all modules and files begin: two accelerators "
+            "with different ones stand in one design.",
+        ),
+    ] = "accelerator",
+    clock: Annotated[
+        float | None,
+        typer.Option(metavar="MHZ", help="Clock of the constraints for synthesis (default: 200)."),
+    ] = None,
 ) -> None:
-    """Write the Verilog of an accelerator and its FuseSoC core file.
+    """Write the Verilog of an accelerator as a FuseSoC core, with a bench and constraints.
 
     \b
     Examples:
       vitreous rtl --accelerator edge64 --out build/rtl
       vitreous rtl --accelerator mine.toml --out build/rtl --target ultrascale-plus
+      vitreous rtl --accelerator edge64 --out build/rtl --prefix first --clock 150
     """
     from vitreous.flow import steps
     from vitreous.spec.config import load_accelerator
@@ -90,6 +101,6 @@ def rtl(
         output.planned({"rtl": "to do"}, accelerator=config.name, folder=folder)
         return
     with output.display.stage("rtl") as stage:
-        written = steps.write_rtl(config, folder, target)
+        written = steps.write_rtl(config, folder, target, prefix=prefix, clock_mhz=clock)
         stage.note(f"-> {', '.join(str(path) for path in written)}")
     output.result(accelerator=config.name, folder=folder, files=written)

@@ -18,7 +18,7 @@ def quantize(
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="The integer graph (.safetensors, with a .json beside).")
     ],
-    accelerator: arguments.Accelerator = "edge256",
+    accelerator: arguments.FormatsOf = None,
     calibration: arguments.Calibration = None,
     calibration_images: arguments.CalibrationImages = None,
     observer: arguments.Observer = "output",
@@ -27,7 +27,8 @@ def quantize(
 ) -> None:
     """Quantize a float model to an integer graph.
 
-    Softmax, activation and norm take their variants and number formats from the accelerator.
+    Softmax, activation and norm take their variants and number formats from the accelerator. Where it is too small for
+    the model a line says so; without --accelerator one says which of the named ones hold it.
 
     \b
     Examples:
@@ -35,13 +36,13 @@ def quantize(
       vitreous quantize deit-tiny --checkpoint deit.safetensors --observer percentile --out deit.safetensors
       vitreous quantize my_package.models:make --accelerator mine.toml --calibration own.npz --out mine.safetensors
     """
-    from vitreous.flow import run, steps
+    from vitreous.flow import run
     from vitreous.flow.options import Options
     from vitreous.spec import graph as graphs
     from vitreous.spec.config import load_accelerator
 
     config, path, bits = (
-        load_accelerator(accelerator),
+        load_accelerator(accelerator or run.FORMATS),
         arguments.safetensors_path(out),
         arguments.width_of(probability_bits),
     )
@@ -54,12 +55,14 @@ def quantize(
     if output.dry_run:
         output.planned({"quantize": "to do"}, model=loaded.name, calibration=images, graph=path)
         return
-    with display.stage("quantize") as stage:
-        graph = run.quantized(loaded, config, options, stage.part)
-        graphs.save(graph, path)
-        stage.note(f"{len(graph.nodes)} operations, {graph.macs:,} MAC -> {out}")
-    for line in steps.graph_lines(graph):
-        display.line(f"  {line}")
+    graph, sizes = run.quantized_aloud(loaded, config, options, display, named=accelerator is not None)
+    graphs.save(graph, path)
+    display.line(f"  -> {out}")
     output.result(
-        model=loaded.name, calibration=images, graph=path, operations=len(graph.nodes), macs=graph.macs
+        model=loaded.name,
+        calibration=images,
+        graph=path,
+        operations=len(graph.nodes),
+        macs=graph.macs,
+        sizes=sizes,
     )

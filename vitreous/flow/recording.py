@@ -74,7 +74,7 @@ def attention_record(entry: Mapping[str, Any]) -> AttentionRecord:
     widths = []
     for bits, cycles in entry["cycles"].items():
         found = entry["measured"].get(bits, {})
-        errors = {name: found.get(name) for name in ("error", "mass", "worst")}
+        errors = {name: found.get(name) for name in ("error", "rounding", "mass", "worst")}
         widths.append(WidthRecord(bits=int(bits), cycles=cycles, **errors))
     return AttentionRecord(**{name: entry[name] for name in names}, widths=tuple(widths))
 

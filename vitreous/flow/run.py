@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vitreous import models
 from vitreous.errors import RunError
 from vitreous.fitting.fit import AUTO, chosen
+from vitreous.fitting.shapes import size_lines
 from vitreous.flow import steps
 from vitreous.flow.accelerator import Given, load_accelerator
 from vitreous.flow.display import Display, somebody_watches
@@ -25,6 +26,9 @@ from vitreous.spec.graph import Graph
 
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel
+
+FORMATS = "edge256"
+"""Whose number formats a graph has where no accelerator was named."""
 
 
 def run(
@@ -61,7 +65,7 @@ def run(
 
 def quantize(
     model: Any,
-    accelerator: Given = "edge256",
+    accelerator: Given | None = None,
     *,
     calibration: Any = None,
     options: Options | None = None,
@@ -69,20 +73,30 @@ def quantize(
 ) -> Graph:
     """The integer graph of ``model`` with the number formats of ``accelerator``: what ``run`` begins with.
 
-    Arguments and errors as of ``run``; of ``options`` those count that quantize.
+    Arguments and errors as of ``run``; of ``options`` those count that quantize. accelerator : None for the formats of
+    ``edge256``, and a line that says which of the named accelerators hold the model; else a line where it does not.
     """
-    display, chosen, config = (
-        Display(quiet=_quiet(quiet)),
-        options or Options(),
-        load_accelerator(accelerator),
-    )
+    display, chosen = Display(quiet=_quiet(quiet)), options or Options()
+    config = load_accelerator(FORMATS if accelerator is None else accelerator)
     loaded = load(model, Data(calibration=calibration), chosen, display)
+    return quantized_aloud(loaded, config, chosen, display, named=accelerator is not None)[0]
+
+
+def quantized_aloud(
+    model: LoadedModel, config: AcceleratorConfig, options: Options, display: Display, *, named: bool
+) -> tuple[Graph, list[str]]:
+    """The integer graph, with what is to be said of it: before, whether the accelerator, if one was ``named``, holds it
+    (these lines are returned too), and after."""
+    with display.stage("sizes"):
+        said = size_lines(model, config, named=named)
+    for line in said:
+        display.line(line)
     with display.stage("quantize") as stage:
-        graph = quantized(loaded, config, chosen, stage.part)
+        graph = quantized(model, config, options, stage.part)
         stage.note(f"{len(graph.nodes)} operations, {graph.macs:,} MAC")
     for line in steps.graph_lines(graph):
         display.line(f"  {line}")
-    return graph
+    return graph, [line.strip() for line in said]
 
 
 def quantized(

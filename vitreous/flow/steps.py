@@ -18,6 +18,7 @@ from vitreous.spec.graph import Graph
 from vitreous.spec.images import quantize_images
 from vitreous.spec.program import Program
 from vitreous.spec.storage import write_text
+from vitreous.version import VERSION
 
 if TYPE_CHECKING:
     from vitreous.models import LoadedModel
@@ -28,6 +29,8 @@ PartProgress = Callable[[str, int, int], None]
 
 TARGETS = ("generic", "ultrascale-plus")
 """What Verilog is written for: any tool, or with the primitives of one family of FPGAs."""
+TOP = "accelerator"
+"""Name of the Verilog module where no other is asked for, that of ``hw.verilog``, which takes long to import."""
 FLOAT_BATCH = 64
 """Images at once through the float model: bounds memory, does not change a figure."""
 
@@ -101,6 +104,7 @@ def quantize(
 
     probability_bits : of every attention, 8 or 16; None for what each needs.
     """
+    from vitreous.models.endings import left_out as left_out_sentence
     from vitreous.quant import QuantScheme
     from vitreous.quant import quantize as quantize_module
 
@@ -120,7 +124,8 @@ def quantize(
             preprocessing={"mean": list(model.mean), "std": list(model.std)},
             progress=progress,
         )
-    return dataclasses.replace(graph, notes={**graph.notes, "source": model.source})
+    left_out = [*map(left_out_sentence, model.left_out), *graph.notes["left_out"]]
+    return dataclasses.replace(graph, notes={**graph.notes, "left_out": left_out, "source": model.source})
 
 
 def graph_lines(graph: Graph) -> list[str]:
@@ -153,28 +158,46 @@ def widths_line(graph: Graph) -> str:
         return "probabilities: nothing was measured"
     counts = {bits: sum(layer["probability_bits"] == bits for layer in layers) for bits in (8, 16)}
     narrow = [layer["measured"]["8"] for layer in layers]
-    error, mass = max(x["error"] for x in narrow), max(x["mass"] for x in narrow)
+    rounding, mass = max(x["rounding"] for x in narrow), max(x["mass"] for x in narrow)
     return (
         f"probabilities: 8 bits in {counts[8]} of {len(layers)} attentions, 16 in {counts[16]}; with 8 in all of "
-        f"them errors up to {error:.4f}, row sums off by up to {mass:.2%} rms"
+        f"them rounding errors up to {rounding:.4f}, row sums off by up to {mass:.2%} rms"
     )
 
 
 def write_rtl(
-    config: AcceleratorConfig, folder: Path, target: str = TARGETS[0], *, build: Build | None = None
+    config: AcceleratorConfig,
+    folder: Path,
+    target: str = TARGETS[0],
+    *,
+    prefix: str = TOP,
+    clock_mhz: float | None = None,
+    build: Build | None = None,
 ) -> list[Path]:
-    """Verilog and FuseSoC core file of ``config`` for one of ``TARGETS``; without torch. Raises RunError on another.
+    """Verilog and FuseSoC core of ``config`` for one of ``TARGETS``; without torch. Raises RunError on another, and
+    VerilogError on a ``prefix`` or a clock that cannot be.
 
+    prefix : name of the Verilog module, with which those of all parts begin. clock_mhz : of the constraints; None is
+    the clock that reports assume.
     A ``build`` of the same configuration has the generic Verilog already; generating it takes seconds.
     """
     from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
     from vitreous.hw.verilog import write_core
+    from vitreous.reports.report import ASSUMED_CLOCK_MHZ
 
     check_target(target)
     folder.mkdir(parents=True, exist_ok=True)
     platform = UltraScalePlus() if target == "ultrascale-plus" else None
-    known = (build.folder / "accelerator.v").read_text() if build and platform is None else None
-    return write_core(config, folder, platform, verilog=known)
+    known = platform is None and prefix == TOP
+    return write_core(
+        config,
+        folder,
+        platform,
+        version=VERSION,
+        clock_mhz=ASSUMED_CLOCK_MHZ if clock_mhz is None else clock_mhz,
+        top=prefix,
+        verilog=(build.folder / "accelerator.v").read_text() if build and known else None,
+    )
 
 
 def check_target(target: str) -> None:

@@ -103,6 +103,11 @@ def test_patches_unfold_into_a_panel(lanes, depth, grid, patch, channels, first)
         expected[3 + token // lanes * (words + 1) + k // depth, token % lanes, k % depth] = image[
             c, gy * patch + y, gx * patch + x
         ]
+    for token, k in np.ndindex(down * across, words * depth):
+        if k >= channels * patch * patch:  # the rest of a token's last word
+            expected[
+                3 + (first + token) // lanes * (words + 1) + k // depth, (first + token) % lanes, k % depth
+            ] = 0
     np.testing.assert_array_equal(machine.x, expected)
 
 

@@ -84,7 +84,7 @@ def test_one_burst_a_cycle() -> None:
         ctx.set(dut.o.ready, 1)
         ctx.set(dut.i.payload.bytes, 32)
         ctx.set(dut.i.valid, 1)
-        await ctx.tick().repeat(2)
+        await ctx.tick().repeat(BurstGenerator.LATENCY)
         for _ in range(20):
             assert ctx.get(dut.o.valid & dut.i.ready)
             await ctx.tick()
@@ -112,12 +112,58 @@ def test_window(offset: int, size: int, outside: bool) -> None:
         ctx.set(dut.i.payload.offset, offset)
         ctx.set(dut.i.payload.bytes, size)
         ctx.set(dut.i.valid, 1)
-        assert ctx.get(dut.outside) == outside
-        await ctx.tick()
+        ctx.set(dut.pc, 77)
+        assert not ctx.get(dut.outside)
+        await ctx.tick().repeat(BurstGenerator.ROW_LATENCY)
         ctx.set(dut.i.valid, 0)
+        ctx.set(dut.pc, 78)
+        assert ctx.get(dut.outside) == outside
+        assert ctx.get(dut.outside_pc) == 77
+        await ctx.tick()
         assert ctx.get(dut.busy) != outside
         await ctx.tick()
         assert ctx.get(dut.o.valid) != outside
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize(
+    ("base", "size", "good", "strays"),
+    [
+        (BASE, SIZE, 2, False),
+        (BASE - 64, 64 + 512, 2, False),
+        (BASE - 64, 64 + 504, 1, True),
+        (BASE + 8, SIZE, 0, True),
+        (0, 0, 0, True),
+    ],
+)
+def test_a_burst_that_strayed_never_goes_out(base: int, size: int, good: int, strays: bool) -> None:
+    """The window moves between the check of a row and its two bursts, as an address does where a bit flips."""
+    dut = BurstGenerator(AcceleratorConfig(), burst_beats=64)
+
+    async def step(ctx: Any, halt: int, base: int, size: int) -> None:
+        for signal, level in ((dut.halt, halt), (dut.base, base), (dut.size, size)):
+            ctx.set(signal, level)
+        await ctx.tick()
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.i.payload.bytes, 512)
+        ctx.set(dut.i.valid, 1)
+        ctx.set(dut.o.ready, 1)
+        await step(ctx, 0, BASE, SIZE)
+        ctx.set(dut.i.valid, 0)
+        await step(ctx, 0, BASE, SIZE)  # the row's turn
+        await step(ctx, 1, base, size)
+        ctx.set(dut.halt, 0)
+        sent = 0
+        for _ in range(6):
+            _, _, valid, strayed, length = await ctx.tick().sample(
+                dut.o.valid, dut.strayed, dut.o.payload.length
+            )
+            assert not (valid and strayed)
+            assert not valid or length + 1 == (8, 56)[sent], "the page ends after 64 bytes"
+            sent += valid
+        assert (sent, bool(strayed)) == (good, strays)
 
     simulate(dut, bench)
 
@@ -129,7 +175,7 @@ def test_halt_makes_no_new_burst() -> None:
         ctx.set(dut.size, SIZE)
         ctx.set(dut.i.payload.bytes, 4096)
         ctx.set(dut.i.valid, 1)
-        await ctx.tick().repeat(2)
+        await ctx.tick().repeat(BurstGenerator.LATENCY)
         assert ctx.get(dut.o.valid)
         ctx.set(dut.halt, 1)
         ctx.set(dut.o.ready, 1)

@@ -12,6 +12,7 @@ from cocotb_tools.check_results import get_results
 
 from tests.support.sim.small import TINY, golden_window, small_program
 from vitreous.hw.board.board import Board
+from vitreous.sim.cycles.limit import cycle_limit
 from vitreous.sim.host import board as host
 from vitreous.sim.run.build import build_bench
 from vitreous.sim.run.cocotb_bench import run_bench
@@ -27,11 +28,12 @@ def test_a_program_over_the_serial_line(tmp_path: Path) -> None:
     program, image = small_program(TINY, "one token, one head, pooled", observe=False)
     assert host.memory_bytes(program) <= MEMORY_KIB * 1024
     words = layout.ceil_div(program.write_size, host.WORD_BYTES)
+    limit = cycle_limit(program, TINY, host.memory_timing(TINY))
     writes = [
         (0, host.padded(program.with_input(image).tobytes())),
         *(
             (host.REGISTERS | register, struct.pack("<I", value))
-            for register, value in host.registers_of(program).items()
+            for register, value in host.registers_of(program, limit).items()
         ),
         (host.REGISTERS | Register.CONTROL, struct.pack("<I", isa.CONTROL_START)),
     ]

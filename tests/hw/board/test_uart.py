@@ -31,6 +31,7 @@ class Loop(wiring.Component):
         return m
 
 
+@pytest.mark.alike(1)
 @pytest.mark.parametrize(("send", "receive"), [(4, 4), (7, 7), (50, 50), (48, 50), (52, 50)])
 def test_bytes_come_back(send: int, receive: int) -> None:
     """Also where one clock is four percent off, which the ten bits of a frame allow."""

@@ -11,6 +11,7 @@ from vitreous.hw.control.control import Control
 from vitreous.spec.isa import ErrorCode
 
 SOURCES = 3
+SILENT = 9
 
 
 class Driver:
@@ -56,7 +57,7 @@ QUIET = {"busy": 0, "done": 0, "error": 0, "code": 0, "pc": 0}
 
 
 def check(scenario: Any) -> None:
-    dut = Control(sources=SOURCES)
+    dut = Control(sources=SOURCES, silent_cycles=SILENT)
 
     async def bench(ctx: Any) -> None:
         await scenario(Driver(ctx, dut), ctx)
@@ -149,5 +150,80 @@ def test_reset_of_a_busy_machine_waits_for_the_bus(state: str) -> None:
         assert control.high() == {"halt"}, "and there is no interrupt"
         assert control.status() == QUIET
         await control.run()
+
+    check(scenario)
+
+
+@pytest.mark.parametrize("delay", range(6))
+def test_a_reset_right_after_a_start_is_not_lost(delay: int) -> None:
+    """Whatever the state, it is carried out with a flush of its own, which takes the tokens too."""
+
+    async def scenario(control: Driver, ctx: Any) -> None:
+        ctx.set(control.dut.interrupt_enable, 1)
+        ctx.set(control.dut.drained, 1)
+        await control.pulse(start=1)
+        for _ in range(delay):
+            await ctx.tick()
+        await control.pulse(reset=1)
+        flushes = 0
+        for _ in range(6):
+            flushes += "flush" in control.high() and "clear" not in control.high()
+            await ctx.tick()
+        assert flushes == 1 - (delay == 0), (
+            "in the cycle of the start's own flush that one becomes the reset's"
+        )
+        assert control.status() == QUIET
+        assert control.high() == {"halt"}
+        ctx.set(control.dut.drained, 0)
+        await control.run()
+
+    check(scenario)
+
+
+@pytest.mark.parametrize("waits", range(4))
+def test_a_reset_in_the_cycle_in_which_the_bus_gets_quiet(waits: int) -> None:
+    async def scenario(control: Driver, ctx: Any) -> None:
+        ctx.set(control.dut.interrupt_enable, 1)
+        await control.run()
+        await control.pulse(finished=1)
+        for _ in range(waits):
+            await ctx.tick()
+        await control.pulse(drained=1, reset=1)
+        await ctx.tick().repeat(3)
+        assert control.status() == QUIET
+        assert control.high() == {"halt"}
+
+    check(scenario)
+
+
+@pytest.mark.parametrize("after", ["done", "error", "reset"])
+def test_a_silent_bus_is_given_up(after: str) -> None:
+    """After ``SILENT`` cycles without a transfer, counted from the last one."""
+
+    async def scenario(control: Driver, ctx: Any) -> None:
+        ctx.set(control.dut.interrupt_enable, 1)
+        await control.run()
+        if after == "done":
+            await control.pulse(finished=1)
+        elif after == "error":
+            await control.error(0, ErrorCode.CYCLE_LIMIT, 5)
+        else:
+            await control.pulse(reset=1)
+        await ctx.tick().repeat(SILENT - 2)
+        await control.pulse(moving=1)
+        for _ in range(SILENT):
+            assert control.status()["busy"]
+            await ctx.tick()
+        if after == "reset":
+            assert control.high() == {"halt", "flush"}
+            await ctx.tick().repeat(2)
+            assert control.status() == QUIET
+            return
+        code, pc = (ErrorCode.BUS_SILENT, 0) if after == "done" else (ErrorCode.CYCLE_LIMIT, 5)
+        assert control.status() == QUIET | {"error": 1, "code": code, "pc": pc}
+        assert control.high() == {"halt", "interrupt"}
+        await control.pulse(reset=1)
+        await ctx.tick().repeat(2)
+        assert control.status() == QUIET
 
     check(scenario)

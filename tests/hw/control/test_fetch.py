@@ -29,6 +29,7 @@ class Bench:
         m = Module()
         m.submodules.unit, m.submodules.channel = self.unit, channel
         wiring.connect(m, self.unit.bus, channel.fetch)
+        m.d.comb += channel.load.beat.ready.eq(1)
         self.axi = AxiMemory(
             channel.bus,
             data_bits,
@@ -87,6 +88,7 @@ class Bench:
         ]
 
 
+@pytest.mark.alike(1)
 @pytest.mark.parametrize("data_bits", [64, 128, 256])
 @pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
 def test_program_in_order(data_bits: int, stall: float) -> None:

@@ -37,6 +37,7 @@ class Bench(TransferBench):
         m = Module()
         m.submodules.unit, m.submodules.channel = unit, channel
         wiring.connect(m, unit.bus, channel.load)
+        m.d.comb += channel.fetch.beat.ready.eq(1)
         axi = dram_on(
             channel.bus,
             config,
@@ -98,6 +99,7 @@ def random_program(config: AcceleratorConfig, rng: random.Random, count: int) ->
     return program
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("data_bits", [64, 128, 256])
 @pytest.mark.parametrize(
     ("lanes", "depth"),
@@ -191,6 +193,33 @@ def test_errors_stop_the_unit(name: str, stall: float) -> None:
     bench.run([GOOD, instruction, GOOD])
     assert bench.error == (code, 1)
     assert sum(memory.writes for memory in bench.memories.values()) == bench.writes_at_error
+
+
+# W has 256 words of 32 bytes; the back half is some instructions behind the front half, which meets its errors first.
+LATE = load(base=250, words=10)
+ORDERED = {
+    "words before fields": ([GOOD, LATE, load(words=0)], ErrorCode.ADDRESS, 1),
+    "words before alignment": ([LATE, load(dram_offset=4)], ErrorCode.ADDRESS, 0),
+    "words before the window": ([LATE, load(dram_offset=SIZE)], ErrorCode.ADDRESS, 0),
+    "words of a fill": ([make(Opcode.FILL, memory=Memory.X, base=500, words=13), load(rows=0)], ErrorCode.ADDRESS, 0),
+    "window before fields": ([load(rows=3, dram_stride=SIZE // 2), load(memory=Memory.S)], ErrorCode.WINDOW, 0),
+    "row 1 of the words, row 2 of the window": (
+        [load(base=240, words=4, rows=5, stride=14, dram_stride=SIZE // 2)], ErrorCode.ADDRESS, 0,
+    ),
+    "row 2 of the window, row 3 of the words": (
+        [load(base=230, words=4, rows=5, stride=10, dram_stride=SIZE // 2)], ErrorCode.WINDOW, 0,
+    ),
+    "one row of both": ([load(base=255, words=2, dram_offset=SIZE)], ErrorCode.WINDOW, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ORDERED)
+@pytest.mark.parametrize("stall", [0.0, pytest.param(0.6, marks=pytest.mark.slow)])
+def test_the_oldest_error_wins(name: str, stall: float) -> None:
+    program, code, pc = ORDERED[name]
+    bench = Bench(small(8, 4), seed=8, stall=stall)
+    bench.run(program)
+    assert bench.error == (code, pc)
 
 
 PATCHES = {

@@ -31,6 +31,9 @@ def unfold(config: AcceleratorConfig, i: Instruction, rows: list[bytes]) -> Writ
                         token, k = i["first_token"] + gy * i["grid_columns"] + gx, (c * patch + y) * patch + x
                         where = i["base"] + token // lanes * i["stride"] + k // depth
                         writes[where, token % lanes * depth + k % depth] = row[gx * patch + x]
+                        if k == i["channels"] * patch * patch - 1:
+                            for rest in range(k % depth + 1, depth):
+                                writes[where, token % lanes * depth + rest] = 0
     return writes
 
 

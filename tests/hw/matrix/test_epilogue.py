@@ -97,6 +97,7 @@ ACTIVATIONS = {
 }
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize(
     ("lanes", "name", "cycles"),
     [

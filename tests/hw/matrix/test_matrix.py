@@ -20,6 +20,7 @@ def multiplied(config: AcceleratorConfig, multiplier: str) -> AcceleratorConfig:
     return replace(config, array=replace(config.array, multiplier=multiplier))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
     [
@@ -87,6 +88,7 @@ def test_scores_reach_memory_through_an_identity() -> None:
     run(config, program)
 
 
+@pytest.mark.alike(1)
 @pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
 def test_wide_and_narrow_products_follow_each_other(variant: str) -> None:
     """Both passes of every tile, last tiles of one column, one word and whole rows, by row, column, lane and tensor;
@@ -232,6 +234,7 @@ def test_latency(lanes: int, depth: int) -> None:
     assert outcome.done == [word + MatrixUnit.latency(config) + depth - 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("multiplier", ["accumulate", "packed"])
 def test_every_multiplier_takes_the_same_cycles(multiplier: str) -> None:
     program = [matmul(k_words=k, columns=9, o_base=40 + k) for k in (1, 4, 13)]

@@ -24,7 +24,7 @@ class Seen:
     """(cycle, fields) of each word and (cycle, address, lane, pc) of each parameter; cycles of starts; the error."""
 
     words: list[tuple[int, dict[str, int]]] = field(default_factory=list)
-    parameters: list[tuple[int, int, int, int]] = field(default_factory=list)
+    parameters: list[tuple[int, int, int]] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     error: tuple[int, int] | None = None
     busy: bool = False
@@ -50,6 +50,7 @@ def feed(
     )
 
     async def bench(ctx: Any) -> None:
+        begun = 0  # instructions whose words have begun
         pending, offered, quiet = list(enumerate(program)), False, 0
         for cycle in range(cycles):
             offered = bool(pending) and (offered or seed is None or bool(rng.integers(4) == 0))
@@ -62,15 +63,14 @@ def feed(
             if ctx.get(unit.start):
                 seen.starts.append(cycle)
             if ctx.get(unit.word_valid):
-                names = ("first", "last", "operands", "slot", "a_addr", "b_addr", "pc")
+                names = ("first", "last", "operands", "slot", "a_addr", "b_addr")
                 word_fields = {name: ctx.get(getattr(unit.word, name)) for name in names}
                 tile = {name: ctx.get(Value.cast(getattr(unit.word.tile, name))) for name in TILE}
-                seen.words.append((cycle, {**word_fields, **tile}))
+                begun += tile["instruction_first"] and word_fields["first"]
+                seen.words.append((cycle, {**word_fields, **tile, "pc": begun - 1}))
                 quiet = 0
             if ctx.get(unit.p_valid):
-                seen.parameters.append(
-                    (cycle, ctx.get(unit.p_addr), ctx.get(unit.p_lane), ctx.get(unit.p_pc))
-                )
+                seen.parameters.append((cycle, ctx.get(unit.p_addr), ctx.get(unit.p_lane)))
             if ctx.get(unit.error.valid):
                 seen.error = (ctx.get(unit.error.code), ctx.get(unit.error.pc))
             if offered and ctx.get(unit.i.ready):
@@ -130,10 +130,8 @@ def test_words_spacing_and_parameters(lanes: int, depth: int, pauses: int | None
     assert [word for _, word in seen.words] == expected_words(config, program)
     ends = [cycle for cycle, word in seen.words if word["last"]]
     assert min(np.diff(ends)) == lanes
-    lane_rows = [
-        (pc, i, r) for pc, i in enumerate(program) if i["scale"] == Scale.LANE for r in range(i["row_tiles"])
-    ]
-    wanted = [(i["p_base"] + r * lanes + n, n, pc) for pc, i, r in lane_rows for n in range(lanes)]
+    lane_rows = [(i, r) for i in program if i["scale"] == Scale.LANE for r in range(i["row_tiles"])]
+    wanted = [(i["p_base"] + r * lanes + n, n) for i, r in lane_rows for n in range(lanes)]
     assert [p[1:] for p in seen.parameters] == wanted
     for cycle, *_ in seen.parameters:
         before = [end for end in ends if end < cycle]

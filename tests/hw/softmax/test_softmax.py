@@ -170,6 +170,7 @@ def check_statistics(config: AcceleratorConfig, sizes: list[int], seed: str) -> 
         assert unpack(result["factor"], 8, lanes, signed=False) == factors
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize(("variant", "bits"), ALL)
 def test_statistics(variant: str, bits: int) -> None:
     lanes = 8 if bits == 8 else 4
@@ -251,6 +252,7 @@ def run_prologue(config: AcceleratorConfig, vectors: list[tuple[int, int, int]],
     return found[: len(vectors)]
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize(("variant", "bits"), ALL)
 def test_prologue_codes_and_distances(variant: str, bits: int) -> None:
     config = make_config(variant, bits, lanes=8)

@@ -115,6 +115,29 @@ def test_errors_stop_the_unit(name: str, stall: float) -> None:
     assert not any(bench.axi.data[BASE + 4096 : BASE + 4096 + 128]), "nothing follows the error"
 
 
+ROWS = {  # what is wrong first in the order of rows: W has 256 words of 32 bytes
+    "row 1 of the words, row 2 of the window": (
+        store(base=240, words=4, rows=5, stride=14, dram_stride=SIZE // 2), ErrorCode.ADDRESS,
+    ),
+    "row 2 of the window, row 3 of the words": (
+        store(base=230, words=4, rows=5, stride=10, dram_stride=SIZE // 2), ErrorCode.WINDOW,
+    ),
+    "one row of both": (store(base=255, words=2, dram_offset=SIZE), ErrorCode.WINDOW),
+    "the words are far ahead": (
+        store(base=253, words=1, rows=4, stride=1, dram_stride=(SIZE // 3) // 64 * 64), ErrorCode.ADDRESS,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("stall", [0.0, pytest.param(0.8, marks=pytest.mark.slow)])
+def test_the_first_row_with_an_error_decides(name: str, stall: float) -> None:
+    instruction, code = ROWS[name]
+    bench = Bench(small(8, 4), seed=11, stall=stall)
+    bench.run([store(memory=Memory.R, words=3), instruction])
+    assert bench.error == (code, 1)
+
+
 @pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])
 def test_error_response(stall: float) -> None:
     bench = Bench(small(8, 4), seed=9, stall=stall)

@@ -19,6 +19,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.alike(1)
 @pytest.mark.parametrize(("lanes", "depth"), SHAPES)
 @pytest.mark.parametrize("stalls", ["none/none", "mixed/mixed later"])
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -66,6 +67,7 @@ def test_shifted_channels(variant: str, lanes: int, depth: int, stalls: str) -> 
     check(Bench(config, memory, p, read_stall=read, write_stall=write, shift_stall=shift, seed=3), program)
 
 
+@pytest.mark.slow
 def test_shifts_are_read_ahead() -> None:
     """A norm with shifts takes as long as one without, and so it does while P is free in one cycle of 30."""
     config = configuration("one_pass", 4, 4)
@@ -88,6 +90,7 @@ def test_a_late_word_of_shifts_is_waited_for() -> None:
     assert [cycle for cycle, _ in bench.shift_reads] == [500, 500 + ChannelShifts.LATENCY]
 
 
+@pytest.mark.alike(1)
 @pytest.mark.parametrize("centred", [1, 0])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_constant_rows_and_extremes(variant: str, centred: int) -> None:
@@ -156,6 +159,7 @@ def test_every_size_after_every_other(variant: str) -> None:
     check(Bench(config, memory, read_stall="random", write_stall="random", seed=3), program)
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("centred", [1, 0])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_norm_equals_golden(variant: str, centred: int) -> None:

@@ -175,6 +175,7 @@ def test_row_shifts_stay_in_their_field() -> None:
         output_factor("n", 2.0**24, 0, 28)
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("part", ["attn.qkv", "attn.proj", "mlp.0", "mlp.2"])
 @pytest.mark.parametrize("factor", [0.0, pytest.param(1e-9, marks=pytest.mark.slow)])
 def test_dead_layers_are_quantized(part: str, factor: float) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.support.quant.zoo import FUNCTION, Shape, Vit, images
+from tests.support.quant.zoo import CHOICES, FUNCTION, Shape, Vit, images
 from tests.support.tree import ROOT
 from vitreous.quant import QuantError, QuantScheme, quantize
 from vitreous.quant.calibrate.reference import evaluate
@@ -62,6 +62,7 @@ def logits(encoder: Encoder, pixels: Tensor) -> Tensor:
     return evaluate(encoder, pixels)[encoder.name(encoder.logits)].squeeze(1)
 
 
+@pytest.mark.alike(4)
 @pytest.mark.parametrize("name", [*FORMS, *SAME])
 def test_the_imported_encoder_is_the_model(name: str) -> None:
     """Weights that are moved, split and folded give what the model gives in float64."""
@@ -73,6 +74,7 @@ def test_the_imported_encoder_is_the_model(name: str) -> None:
     torch.testing.assert_close(logits(encoder, pixels), expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("activation", WRITTEN)
 def test_an_activation_function_is_recognized_however_it_is_written(activation: str) -> None:
     shape = Shape(activation=activation, depth=2)
@@ -87,18 +89,18 @@ def test_an_activation_function_is_recognized_however_it_is_written(activation: 
     torch.testing.assert_close(logits(encoder, pixels), expected, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("ending", ["softmax", "log_softmax", "sigmoid", "argmax"])
+@pytest.mark.alike(2)
+@pytest.mark.parametrize("ending", ["softmax", "log_softmax", "sigmoid", *CHOICES])
 def test_what_leaves_the_order_of_the_classes_is_dropped_with_a_note(ending: str) -> None:
     shape = Shape()
     pixels = images(shape, 4)
     plain, ended = (quantize(Vit(Shape(ending=e)), pixels, name="v") for e in ("", ending))
-    last = "argmax" if ending == "argmax" else ending
     assert plain.notes["left_out"] == []
     assert ended.notes["left_out"][0] == (
-        f"the model's last operation, {last}, is left out: its results are logits, and the largest logit belongs to "
+        f"the model's last operation, {ending}, is left out: its results are logits, and the largest logit belongs to "
         "the same class"
     )
-    assert len(ended.notes["left_out"]) == (2 if ending == "argmax" else 1)
+    assert len(ended.notes["left_out"]) == (2 if CHOICES.get(ending) else 1)
     for one, two in zip(plain.nodes, ended.nodes, strict=True):
         assert all((one.constants[key] == two.constants[key]).all() for key in one.constants)
         assert one.attributes == two.attributes

@@ -28,6 +28,7 @@ def images(origin: str, source: str) -> dict[str, str]:
     return {"origin": origin, "source": source}
 
 
+@pytest.mark.slow
 def test_a_figure_has_its_interval_and_its_source() -> None:
     text = card()
     assert "75.00 %" in text

@@ -137,6 +137,7 @@ def test_without_a_fit_the_advice_says_so() -> None:
     assert unit_page.advice(replace(UNITS, rows=rows)).startswith("No softmax keeps its error within 1/1024")
 
 
+@pytest.mark.slow
 def test_page_has_every_row_number_and_source(tmp_path: Path) -> None:
     page, *pictures = unit_page.write(UNITS, tmp_path)
     text = page.read_text()

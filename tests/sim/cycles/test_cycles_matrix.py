@@ -41,6 +41,7 @@ def check(config: AcceleratorConfig, program: list[Instruction], seed: int) -> N
         assert busy(client, end) == set(outcome.reads[memory.name.lower()]), memory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variant", "lanes", "depth"),
     [
@@ -86,6 +87,7 @@ def test_score_rows_and_wide_products_in_turn(variant: str) -> None:
     check(config, program, 0)
 
 
+@pytest.mark.alike(1)
 @pytest.mark.parametrize("activation", ["delta", "poly", "shift", "table"])
 def test_latency_of_every_gelu(activation: str) -> None:
     config = small(4, 2, activation=ActivationConfig(variant=activation))

@@ -6,20 +6,23 @@ import struct
 
 import pytest
 
+from tests.support.sim.small import TINY, small_program
 from vitreous.hw.board.loader import READ, WRITE
+from vitreous.sim.cycles.limit import cycle_limit
 from vitreous.sim.errors import SimulationError
 from vitreous.sim.host.board import (
     HEADER_BYTES,
     REGISTERS,
     Board,
     checksum,
+    memory_timing,
     padded,
     read_request,
     write_request,
 )
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Register
+from vitreous.spec.isa import ErrorCode, Register
 
 CONFIG = AcceleratorConfig(name="here")
 
@@ -81,3 +84,19 @@ def test_whole_words() -> None:
     with pytest.raises(SimulationError, match="A request must be of whole words, not of 3 bytes at 0"):
         write_request(0, b"123")
     assert read_request(8, 2) == b"R" + struct.pack("<II", 8, 2)
+
+
+def test_a_run_has_a_limit_from_the_cycle_model() -> None:
+    program, image = small_program(TINY, "one token, one head, pooled")
+    line = Line(digest=TINY.digest32)
+    board = Board(line, TINY)
+    board.load(program)
+    limit = cycle_limit(program, TINY, memory_timing(TINY))
+    assert line.words[REGISTERS | Register.CYCLE_LIMIT] == limit > 10_000
+    line.words[REGISTERS | Register.STATUS] = isa.STATUS_ERROR | ErrorCode.CYCLE_LIMIT << 8 | 7 << 16
+    sentence = f"error CYCLE_LIMIT at instruction 7: it was not done after {limit} cycles, the limit that the host set"
+    with pytest.raises(SimulationError, match=sentence):
+        board.run(program, image)
+    line.words[REGISTERS | Register.STATUS] = isa.STATUS_ERROR | ErrorCode.BUS_SILENT << 8
+    with pytest.raises(SimulationError, match="the memory did not answer, reset it too"):
+        board.run(program, image)

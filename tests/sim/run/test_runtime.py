@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
@@ -98,6 +99,27 @@ def test_a_program_that_takes_too_long(tmp_path: Path) -> None:
     program, image = small_program(TINY, CASE)
     with pytest.raises(SimulationError, match="Image 0 did not finish: status 0x1 after 20[0-9] cycles"):
         simulate(program, [image], TINY, folder=tmp_path, maximum_cycles=200)
+
+
+def test_a_run_beyond_its_limit_is_ended_by_the_machine(tmp_path: Path) -> None:
+    """To the cycle: what ends in time is not touched."""
+    program, image = small_program(TINY, CASE)
+    cycles = simulate(program, [image], TINY, folder=tmp_path / "free", limit=0).images[0].counters["cycles"]
+    limited = simulate(program, [image], TINY, folder=tmp_path / "enough", limit=cycles)
+    assert limited.images[0].counters["cycles"] == cycles
+    sentence = f"error CYCLE_LIMIT at instruction .*: it was not done after {cycles - 1} cycles"
+    with pytest.raises(SimulationError, match=sentence):
+        simulate(program, [image], TINY, folder=tmp_path / "late", limit=cycles - 1)
+    plan = json.loads((tmp_path / "enough" / "plan.json").read_text())
+    assert plan["cycle_limit"] == cycles
+
+
+def test_the_limit_comes_from_the_cycle_model(tmp_path: Path) -> None:
+    program, image = small_program(TINY, CASE)
+    simulate(program, [image], TINY, folder=tmp_path)
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    predicted = predict(program, TINY, MemoryTiming()).cycles
+    assert plan["cycle_limit"] == 2 * predicted + 10_000
 
 
 def test_waves_of_a_window(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def recorded(folder: Path, **changes: Any) -> Path:
 def test_a_recorded_image(tmp_path: Path) -> None:
     program, _ = small_program(TINY, "K smaller than N, relu")
     (tmp_path / "trace-0000.txt").write_text(f"12 1 0 {counters_of()}\n15 0 1 {counters_of()}\n")
-    run = runtime._read_image(recorded(tmp_path), 0, program)
+    run = runtime._read_image(recorded(tmp_path), 0, program, 0)
     assert (run.counters, run.simulated_cycles, run.seconds) == ({"cycles": 3}, 10, 0.5)
     assert run.spans == (Span(Queue.LOAD, 0, 2, 5),)
 
@@ -81,17 +81,17 @@ def test_error_status_names_code_counter_and_instruction(tmp_path: Path) -> None
     pc = next(pc for pc, i in enumerate(program.instructions) if i.opcode is isa.Opcode.NORM)
     status = pc << 16 | ErrorCode.ADDRESS << 8 | isa.STATUS_ERROR
     with pytest.raises(SimulationError) as caught:
-        runtime._read_image(recorded(tmp_path, status=status), 0, program)
+        runtime._read_image(recorded(tmp_path, status=status), 0, program, 0)
     label = program.instructions[pc].label
     assert label
     assert str(caught.value) == f"The machine stopped with error ADDRESS at instruction {pc} (NORM, {label})"
     beyond = 60000 << 16 | ErrorCode.WINDOW << 8 | isa.STATUS_ERROR
     with pytest.raises(SimulationError, match="error WINDOW at instruction 60000$"):
-        runtime._read_image(recorded(tmp_path, status=beyond), 0, program)
+        runtime._read_image(recorded(tmp_path, status=beyond), 0, program, 0)
     with pytest.raises(SimulationError, match="Image 0 did not finish: status 0x1 after 10 cycles"):
-        runtime._read_image(recorded(tmp_path, status=isa.STATUS_BUSY), 0, program)
+        runtime._read_image(recorded(tmp_path, status=isa.STATUS_BUSY), 0, program, 0)
     with pytest.raises(SimulationError, match="The memory saw 2 protocol violations in image 0"):
-        runtime._read_image(recorded(tmp_path, violations=2), 0, program)
+        runtime._read_image(recorded(tmp_path, violations=2), 0, program, 0)
 
 
 def test_refusals(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_cache_key_follows_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None
     names = {name for name, _ in source_files(*builds._SOURCES)}
     assert {
         "hw/matrix/matrix.py",
-        "hw/verilog.py",
+        "hw/verilog/verilog.py",
         "spec/isa.py",
         "spec/tables.py",
         "sim/run/bench.sv",

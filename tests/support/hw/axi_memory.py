@@ -13,9 +13,9 @@ from vitreous.hw.axi.axi import BURST_INCR, Axi4
 from vitreous.spec.limits import AXI_PAGE_BYTES
 
 _CHANNELS = {
-    "aw": ("awid", "awaddr", "awlen", "awsize", "awburst"),
+    "aw": ("awid", "awaddr", "awlen", "awsize", "awburst", "awcache", "awprot"),
     "w": ("wdata", "wstrb", "wlast"),
-    "ar": ("arid", "araddr", "arlen", "arsize", "arburst"),
+    "ar": ("arid", "araddr", "arlen", "arsize", "arburst", "arcache", "arprot"),
 }
 
 

@@ -145,14 +145,19 @@ class Machine:
         ctx.set(top.s_axil_wdata, value)
         ctx.set(top.s_axil_wstrb, strobe)
         lead = self._random.choice((0, 0, 1, 2)) if self._stall else 0
-        first, second = self._random.sample((top.s_axil_awvalid, top.s_axil_wvalid), 2)
-        ctx.set(first, 1)
-        for _ in range(lead):
-            await ctx.tick()
-        ctx.set(second, 1)
-        await self._until(ctx, top.s_axil_awready & top.s_axil_wready)
-        ctx.set(first, 0)
-        ctx.set(second, 0)
+        first, second = self._random.sample(("aw", "w"), 2)
+        open_ = {first}
+        for cycle in range(50):
+            if cycle == lead:
+                open_.add(second)
+            for channel in (first, second):
+                ctx.set(getattr(top, f"s_axil_{channel}valid"), channel in open_)
+            if cycle >= lead and not open_:
+                break
+            _, _, *taken = await ctx.tick().sample(top.s_axil_awready, top.s_axil_wready)
+            open_ -= {channel for channel, ready in zip(("aw", "w"), taken, strict=True) if ready}
+        else:
+            raise AssertionError("the host port hangs")
         await self._answer(ctx, top.s_axil_bready, top.s_axil_bvalid, top.s_axil_bresp)
 
     async def read(self, ctx: Any, address: int) -> int:

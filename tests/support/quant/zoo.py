@@ -33,13 +33,15 @@ class Shape(Transformer):
     registers: int = 0  # constant tokens after the class token
     start_norm: bool = False  # of the embedded patches, as in CLIP
     head: str = ""  # "": the class token, or the mean before the last norm; else HEADS
-    ending: str = ""  # softmax, log_softmax, argmax, dict
+    ending: str = ""  # softmax, log_softmax, sigmoid, dict; CHOICES
 
     @property
     def prefix(self) -> int:
         return self.class_token + self.registers
 
 
+CHOICES = {"argmax": "softmax", "max": "", "topk": "log_softmax"}
+"""Endings that give classes, and what is before them."""
 HEADS = (
     "patch mean",
     "mean after norm",
@@ -259,6 +261,10 @@ class Vit(nn.Module):
                 return logits.sigmoid()
             case "argmax":
                 return logits.softmax(-1).argmax(-1)
+            case "max":
+                return logits.max(dim=1).indices
+            case "topk":
+                return logits.log_softmax(-1).topk(2).indices
             case "dict":
                 return {"logits": logits, "probabilities": logits.softmax(-1)}
         return logits

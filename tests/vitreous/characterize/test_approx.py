@@ -93,6 +93,7 @@ def test_areas_weights_and_front(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {f"gelu.{s}" for s in ("json", "csv", "svg", "png")}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("given")
 def test_an_interruption_leaves_the_points_that_are_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

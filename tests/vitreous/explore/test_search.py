@@ -108,6 +108,7 @@ def test_an_interrupted_search_goes_on_as_if_nothing_had_been(tmp_path: Path) ->
     assert told(parts) == told(whole)
 
 
+@pytest.mark.slow
 def test_more_points_are_added(tmp_path: Path) -> None:
     _, study = searched(tmp_path, 10)
     first = told(study)
@@ -116,6 +117,7 @@ def test_more_points_are_added(tmp_path: Path) -> None:
     assert told(study)[: len(first)] == first
 
 
+@pytest.mark.slow
 def test_a_space_ends(tmp_path: Path) -> None:
     space = tiny.space(
         space={"array.lanes": [4, 8], "bus.data_bits": [64, 128], "memory.activation_kib": [1, 16]}

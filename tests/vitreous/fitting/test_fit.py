@@ -9,18 +9,34 @@ from typing import Any
 import pytest
 
 from tests.support.compiler.graphs import random_vit_graph
+from tests.support.quant.zoo import Shape, Vit, images
 from vitreous.compiler import compile
+from vitreous.compiler.accesses import memory_words
 from vitreous.compiler.needs import DoesNotFitError
+from vitreous.compiler.planning import task
+from vitreous.compiler.tiling import MemoryBudget
 from vitreous.errors import RunError
-from vitreous.fitting.fit import fit
+from vitreous.fitting.fit import _Wanted, fit
+from vitreous.fitting.memories import roomy, smallest
+from vitreous.fitting.rate import cycles, exact_cycles
 from vitreous.flow.accelerator import as_toml
 from vitreous.models import VisionTransformer, ViTConfig
+from vitreous.quant import quantize, structure
 from vitreous.reports.area.area import area
 from vitreous.reports.area.devices import DEVICES
 from vitreous.sim.cycles import predict
 from vitreous.sim.dram import MemoryTiming
-from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
+from vitreous.spec.config import (
+    AcceleratorConfig,
+    ActivationConfig,
+    ArrayConfig,
+    MemoryConfig,
+    NormConfig,
+    SoftmaxConfig,
+    load_accelerator,
+)
 from vitreous.spec.graph import Graph
+from vitreous.spec.isa import Memory
 from vitreous.spec.layout import SHIFTS_PER_WORD
 
 STEPS = {
@@ -53,6 +69,7 @@ def shaped(seed: int) -> tuple[Graph, AcceleratorConfig]:
     return random_vit_graph(seed, **sizes), load_accelerator(BASES[seed % len(BASES)])
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("seed", range(24))
 def test_the_result_compiles_and_a_step_less_of_any_memory_does_not(seed: int) -> None:
     graph, base = shaped(seed)
@@ -72,6 +89,38 @@ def test_the_result_compiles_and_a_step_less_of_any_memory_does_not(seed: int) -
     assert refused >= 2
 
 
+@pytest.mark.alike(2)
+@pytest.mark.parametrize("seed", [1, 2, 6, 9, 13, 18])
+def test_the_length_of_a_program_is_counted_from_two_of_its_layers(seed: int) -> None:
+    graph, config = shaped(seed)
+    work = task(graph, dataclasses.replace(config, memory=MemoryConfig()), observe=bool(seed % 2))
+    words = {**memory_words(work.config), Memory.W: work.least[Memory.W] + 64, Memory.P: 128}
+    for budget in (MemoryBudget(), MemoryBudget(weight_parts=12, early_norm=False, blocks=2)):
+        whole = work.lowered(budget, words).emitter.steps
+        assert work.instructions(budget, words) == len(whole) + 1
+
+
+@pytest.mark.slow
+def test_weights_are_not_looked_at() -> None:
+    """Also where a factor or a norm is folded into them: the same shapes as with numbers."""
+    shape = Shape(depth=2, layer_scale=True, head="patch mean after norm", registers=2)
+    units: dict[str, Any] = {
+        "softmax": SoftmaxConfig(),
+        "activation": ActivationConfig(),
+        "norm": NormConfig(),
+    }
+    graph = structure(Vit(shape).eval(), shape.image, name="v", **units)
+    whole = quantize(Vit(shape), images(shape, 2), name="v")
+    for one, two in zip(graph.nodes, whole.nodes, strict=True):
+        assert (one.op, one.name, one.inputs) == (two.op, two.name, two.inputs)
+        assert {key: value.shape for key, value in one.constants.items()} == {
+            key: value.shape for key, value in two.constants.items()
+        }
+    weights = [node.constants["weight"] for node in graph.nodes if "weight" in node.constants]
+    assert all(not table.any() and table.strides[1] == 0 for table in weights)
+
+
+@pytest.mark.slow
 def test_what_calibration_may_choose_has_room() -> None:
     """Which norms shift channels is known after calibration only, so the shapes of a module have them all shifted."""
     sizes = {"image_size": 8, "patch_size": 4, "in_channels": 1, "dim": 1104, "depth": 1, "heads": 2}
@@ -101,6 +150,7 @@ def test_what_no_array_can_hold_is_refused() -> None:
         fit(graph, "edge64")
 
 
+@pytest.mark.slow
 def test_a_rate_is_met_by_the_cycle_model_and_not_by_fewer_multipliers() -> None:
     graph, base = shaped(1)
     slow = fit(graph, base, fps=1)
@@ -113,6 +163,29 @@ def test_a_rate_is_met_by_the_cycle_model_and_not_by_fewer_multipliers() -> None
     assert found.accelerator.array.macs_per_cycle > 16
     with pytest.raises(RunError, match=r"No array makes 1e\+09 images of random-1 a second at 200 MHz; none"):
         fit(graph, base, fps=1e9)
+
+
+@pytest.mark.slow
+def test_a_rate_between_that_of_the_smallest_and_of_roomy_memories_gets_sizes_in_between() -> None:
+    graph = random_vit_graph(
+        5, image=(16, 16), patch=4, channels=3, dim=96, heads=3, depth=6, mlp=384, classes=10, shifted=True
+    )
+    config = AcceleratorConfig(name="small", array=ArrayConfig(lanes=8, depth=4))
+    work = task(graph, config, observe=True)
+    sizes = [each(work, "v") for each in (smallest, roomy)]
+    slow, fast = (200e6 / exact_cycles(graph, each) for each in sizes)
+    assert fast > 1.1 * slow
+    for each in sizes:
+        assert cycles(graph, each) == pytest.approx(exact_cycles(graph, each), rel=1e-3)
+    rate = (slow + fast) / 2
+    found = _Wanted(graph, config, None, rate, 200.0)._between(sizes[1], config)
+    assert 200e6 / exact_cycles(graph, found) >= rate
+    for name in STEPS:
+        least, most = (getattr(each.memory, name) for each in sizes)
+        assert least <= getattr(found.memory, name) <= most
+    assert found.memory.weight_kib < sizes[1].memory.weight_kib
+    assert found.memory.parameter_entries < sizes[1].memory.parameter_entries / 2
+    compile(graph, found, observe=True)
 
 
 def test_a_device_holds_what_is_chosen_for_it() -> None:

@@ -14,7 +14,18 @@ import torch
 from torch import Tensor, nn
 
 import vitreous
-from tests.models.test_door import IMAGES, Fields, Keyword, Named, Net, OwnType, Second, Single
+from tests.models.test_door import (
+    IMAGES,
+    Classes,
+    Fields,
+    Keyword,
+    Named,
+    Nested,
+    Net,
+    OwnType,
+    Second,
+    Single,
+)
 from tests.support.explore import tiny
 from tests.vitreous.flow.test_pipeline import FakeSimulation, simulation
 from tests.vitreous.test_cli import command
@@ -34,6 +45,9 @@ FORMS: dict[str, Callable[[], Any]] = {
     "gradient": lambda: (Net(), nn.BatchNorm2d(1)(IMAGES)),
     # Each of these failed in `run` while `quantize` took it, or in both.
     "object": lambda: (Fields(), IMAGES),
+    "exported": lambda: (torch.export.export(Named(), (IMAGES[:1],)), IMAGES),
+    "nested": lambda: (Nested(), IMAGES),
+    "classes": lambda: (Classes(lambda logits: logits.softmax(-1).argmax(-1)), IMAGES),
     "keyword": lambda: (Keyword(), IMAGES),
     "pixel_values": lambda: (Second(), IMAGES),
     "bfloat16": lambda: (OwnType().bfloat16(), IMAGES.bfloat16()),
@@ -77,6 +91,7 @@ def test_data_is_part_of_what_a_run_was_made_from(
     assert other.accuracy_images == 6
 
 
+@pytest.mark.slow
 def test_images_that_say_little_are_marked(
     simulation: FakeSimulation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,6 +109,7 @@ def test_images_that_say_little_are_marked(
     assert "! synthetic: give your own with --calibration DATA" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_without_a_folder_a_run_works_in_one_of_its_names(
     simulation: FakeSimulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +119,7 @@ def test_without_a_folder_a_run_works_in_one_of_its_names(
     assert [path.name for path in (tmp_path / "build").iterdir()] == ["Net-my-own"]
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_a_repeated_run_would_do(simulation: FakeSimulation, tmp_path: Path) -> None:
     def plan(**named: Any) -> dict[str, str]:
         prepared = flow.prepare(

@@ -174,6 +174,7 @@ def test_a_repeated_run_does_only_what_changed(
     assert [name for name, skipped in redone.items() if skipped] == ["quantize", "accuracy"]
 
 
+@pytest.mark.slow
 def test_the_width_of_probabilities_is_shown_and_can_be_given(
     simulation: FakeSimulation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -194,6 +195,7 @@ def test_the_width_of_probabilities_is_shown_and_can_be_given(
     assert data["attention"][0]["widths"][1]["bits"] == 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("observed", [False, True])
 def test_one_wrong_bit_is_found_and_named(
     observed: bool, simulation: FakeSimulation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -211,6 +213,7 @@ def test_one_wrong_bit_is_found_and_named(
     assert "Differs from golden" in (tmp_path / "out" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_many_stored_bytes_are_observed_for_one_image_only(
     simulation: FakeSimulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,7 @@ def rtl(monkeypatch: pytest.MonkeyPatch) -> FakeRtl:
     return fake
 
 
+@pytest.mark.slow
 def test_measured_rows_say_so_and_how_far_the_model_is(rtl: FakeRtl, tmp_path: Path) -> None:
     found = ablate(tiny_model(), CONFIG, out=tmp_path, options=Options(rtl=True))
     for row in found.rows:

@@ -64,11 +64,11 @@ module bench;
       .s_axil_bresp(), .s_axil_bvalid(bvalid), .s_axil_bready(1'b1),
       .s_axil_araddr(araddr), .s_axil_arprot(3'b0), .s_axil_arvalid(arvalid), .s_axil_arready(arready),
       .s_axil_rdata(rdata), .s_axil_rresp(), .s_axil_rvalid(rvalid), .s_axil_rready(1'b1),
-      .m_axi_awid(m_awid), .m_axi_awaddr(m_awaddr), .m_axi_awlen(m_awlen), .m_axi_awsize(), .m_axi_awburst(),
+      .m_axi_awid(m_awid), .m_axi_awaddr(m_awaddr), .m_axi_awlen(m_awlen), .m_axi_awsize(), .m_axi_awburst(), .m_axi_awcache(), .m_axi_awprot(),
       .m_axi_awvalid(m_awvalid), .m_axi_awready(!writing && !answering),
       .m_axi_wdata(m_wdata), .m_axi_wstrb(m_wstrb), .m_axi_wlast(m_wlast), .m_axi_wvalid(m_wvalid), .m_axi_wready(writing),
       .m_axi_bid(1'b0), .m_axi_bresp(2'b0), .m_axi_bvalid(answering), .m_axi_bready(m_bready),
-      .m_axi_arid(m_arid), .m_axi_araddr(m_araddr), .m_axi_arlen(m_arlen), .m_axi_arsize(), .m_axi_arburst(),
+      .m_axi_arid(m_arid), .m_axi_araddr(m_araddr), .m_axi_arlen(m_arlen), .m_axi_arsize(), .m_axi_arburst(), .m_axi_arcache(), .m_axi_arprot(),
       .m_axi_arvalid(m_arvalid), .m_axi_arready(!reading),
       .m_axi_rid(id), .m_axi_rdata(word), .m_axi_rresp(2'b0), .m_axi_rlast(left == 0), .m_axi_rvalid(reading),
       .m_axi_rready(m_rready),
@@ -81,10 +81,11 @@ module bench;
       wdata = value;
       awvalid = 1;
       wvalid = 1;
+      while (!awready || !wready) @(negedge clk);  // both are free before a write: they are taken together
       @(negedge clk);
-      while (!bvalid) @(negedge clk);
       awvalid = 0;
       wvalid = 0;
+      while (!bvalid) @(negedge clk);
       @(negedge clk);
     end
   endtask
@@ -93,6 +94,7 @@ module bench;
     begin
       araddr = address;
       arvalid = 1;
+      while (!arready) @(negedge clk);
       @(negedge clk);
       arvalid = 0;
       while (!rvalid) @(negedge clk);

@@ -1,0 +1,1 @@
+"""Fuzzed programs: RTL against the functional machine, verdict and bytes."""
