@@ -17,6 +17,7 @@ from vitreous.reports.json_file import check_format, structured
 from vitreous.reports.synthesis.kept import read_kept
 from vitreous.reports.timing.delays import Delays, load_delays, named_delays
 from vitreous.reports.timing.result import Timing
+from vitreous.reports.timing.standard_cells import CellDelays
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import code_digest, source_digest
 
@@ -78,14 +79,14 @@ def shipped(path: Path = MEASURED) -> tuple[Measured, ...]:
     return structured(_File, data, str(path)).runs
 
 
-def kept_path(config: AcceleratorConfig, delays: Delays, cache: Path) -> Path:
+def kept_path(config: AcceleratorConfig, delays: Delays | CellDelays, cache: Path) -> Path:
     """Where the result of an accelerator on a target is kept: of today's RTL, delays and analysis."""
     facts = "\0".join((KEPT_FORMAT, sources(), delays.digest, code_digest("reports/timing")))
     key = hashlib.sha256(facts.encode()).hexdigest()[:16]
-    return cache / f"timing-{delays.name}-{config.digest}-{key}.json"
+    return cache / f"timing-{delays.name.replace(':', '-')}-{config.digest}-{key}.json"
 
 
-def kept(config: AcceleratorConfig, delays: Delays, cache: Path) -> Timing | None:
+def kept(config: AcceleratorConfig, delays: Delays | CellDelays, cache: Path) -> Timing | None:
     """What an earlier run found for today's RTL; None where none did."""
     return read_kept(Timing, kept_path(config, delays, cache), KEPT_FORMAT)
 

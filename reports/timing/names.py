@@ -45,7 +45,7 @@ class Names:
         name, pins = self._graph.cells[index]
         if pins.type.startswith(_LOGIC):
             return ""
-        if pins.type.startswith(_REGISTERS):
+        if pins.type.startswith(_REGISTERS) or name not in self._public:
             driven = next((self.bit(bit) for bit in pins.bits(*_OUTPUTS) if bit in self._bits), "")
             if driven:
                 return driven
@@ -90,5 +90,5 @@ def _named_bits(module: Mapping[str, Any]) -> dict[int, tuple[Any, str]]:
 
 
 def _shown(name: str) -> str:
-    """As the source calls it: an element's number in brackets."""
-    return name.replace("{", "[").replace("}", "]")
+    """As the source calls it: an element's number in brackets, no escape."""
+    return name.removeprefix("\\").replace("{", "[").replace("}", "]")

@@ -23,7 +23,9 @@ FORMAT = "vitreous.timing-report/1"
 def timing_command(
     output: Output,
     accelerator: Accelerator,
-    target: Annotated[str, typer.Option(help="Whose delays: xcup-2, xc7-1, xc7-2 or ecp5.")] = "xcup-2",
+    target: Annotated[
+        str, typer.Option(help="Whose delays: xcup-2, xc7-1, xc7-2, ecp5, or cells:FILE with a Liberty file.")
+    ] = "xcup-2",
     paths: Annotated[int, typer.Option(metavar="N", help="Show the N worst paths.", min=0, max=20)] = 5,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the result as JSON too.")] = None,
     cache: Annotated[Path, typer.Option(metavar="DIR", help="Folder of synthesis results.")] = SYNTHESIS,
@@ -34,14 +36,14 @@ def timing_command(
     Examples:
       vitreous timing --accelerator edge64
       vitreous timing --accelerator edge256 --paths 10 --out build/timing.json
+      vitreous timing --accelerator edge64 --target cells:my.lib
     """
     from vitreous.reports.synthesis import synthesis
-    from vitreous.reports.timing.delays import load_delays
     from vitreous.spec.config import load_accelerator
     from vitreous.timing import timing
 
     config = load_accelerator(accelerator)
-    delays = load_delays(target)
+    delays = timing.chosen_target(target)
     synthesis.command()  # elaboration takes long, so what is missing is said before
     if output.dry_run:
         steps = dict.fromkeys(("RTL", "synthesis", "analysis"), "to do")
