@@ -141,7 +141,8 @@ class MatrixUnit(wiring.Component):
         )
         stop = Signal(name="_stop")
         self._build_commands(m, sequencer, readout, retire, stop)
-        self._build_words(m, sequencer, scores, array, readout, faults)
+        m.d.comb += faults.word.eq(self._build_words(m, sequencer, scores, array, readout))
+        m.d.comb += readout.bad.eq(faults.tile)
         columns = self._build_columns(m, readout)
         self._build_parameters(m, columns, sequencer, readout, parameters, scores, array, faults)
         self._build_epilogue(m, columns, array, planes, parameters, epilogue, faults)
@@ -181,15 +182,10 @@ class MatrixUnit(wiring.Component):
         ]
 
     def _build_words(
-        self,
-        m: Module,
-        sequencer: OperandSequencer,
-        scores: Scores,
-        array: Array,
-        readout: Readout,
-        faults: Faults,
-    ) -> None:
-        """Word pairs from the memories and the scores to the array; the last one of a tile starts its readout."""
+        self, m: Module, sequencer: OperandSequencer, scores: Scores, array: Array, readout: Readout
+    ) -> Value:
+        """Word pairs from the memories and the scores to the array; the last one of a tile starts its readout. Returns
+        whether a word of the pair at its memories is not there."""
         word = Signal(FeedWord())
         m.d.comb += [
             word.eq(sequencer.word),
@@ -220,9 +216,8 @@ class MatrixUnit(wiring.Component):
             array.b.eq(Mux(operand.operands[0], self.x.data, self.w.data)),
             readout.start.eq(valids[self._start_stage] & start.last),
             readout.tile.eq(start.tile),
-            faults.word.eq((self.x.valid & self.x.fault) | (self.w.valid & self.w.fault)),
-            readout.bad.eq(faults.tile),
         ]
+        return (self.x.valid & self.x.fault) | (self.w.valid & self.w.fault)
 
     def _build_columns(self, m: Module, readout: Readout) -> Columns:
         """Flags and tags of columns, down the whole pipeline."""
@@ -382,11 +377,8 @@ class MatrixUnit(wiring.Component):
         with m.If(sequencer.error.valid & ~stop):
             m.d.comb += self.error.eq(sequencer.error)
         with m.If(refused & ~stop):
-            m.d.comb += [
-                self.error.valid.eq(1),
-                self.error.code.eq(ErrorCode.ADDRESS),
-                self.error.pc.eq(last.tag.pc),
-            ]
+            m.d.comb += [self.error.valid.eq(1), self.error.code.eq(ErrorCode.ADDRESS)]
+            m.d.comb += self.error.pc.eq(last.tag.pc)
         with m.If(self.error.valid):
             m.d.sync += stopped.eq(1)
 
