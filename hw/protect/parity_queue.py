@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import fifo, wiring
 from amaranth.lib.wiring import In, Out
@@ -75,7 +77,7 @@ class ParityQueue(wiring.Component):
         return m
 
 
-SomeQueue = fifo.SyncFIFO | fifo.SyncFIFOBuffered | ParityQueue
+SomeQueue: TypeAlias = fifo.SyncFIFO | fifo.SyncFIFOBuffered | ParityQueue
 
 
 def queue(
