@@ -22,6 +22,7 @@ from vitreous.hw.control.tokens import Tokens
 from vitreous.hw.load.load import LoadUnit
 from vitreous.hw.matrix.matrix import MatrixUnit
 from vitreous.hw.memory.scratchpad import Scratchpad
+from vitreous.hw.protect.alarm import Alarm
 from vitreous.hw.store.store import StoreUnit
 from vitreous.hw.vector.vector_unit import VectorUnit
 from vitreous.spec import isa
@@ -87,15 +88,16 @@ class Accelerator(wiring.Component):
         config = self._config
         stop = Stop(halt=Signal(name="halt"), flush=Signal(name="flush"))
         m.submodules.registers = registers = Registers(config)
-        m.submodules.control = control = Control(sources=3 + 2 * len(Queue))
+        parity = config.protect.parity
+        m.submodules.control = control = Control(sources=3 + 2 * len(Queue), alarm=parity)
         m.submodules.cycle_limit = limit = CycleLimit()
         m.submodules.counters = counters = Counters()
         fetch = self._part(m, stop, "fetch", Fetch(config))
         dispatch = self._part(m, stop, "dispatch", Dispatch())
-        tokens = Tokens()
+        tokens = Tokens(parity=parity)
         # A program's leftover tokens are the next one's: only a reset by the host takes them away.
         m.submodules.tokens = ResetInserter(stop.flush & ~control.clear)(tokens)
-        channel = self._part(m, stop, "channel", ReadChannel(data_bits=config.bus.data_bits))
+        channel = self._part(m, stop, "channel", ReadChannel(data_bits=config.bus.data_bits, parity=parity))
         load = self._part(m, stop, "load", LoadUnit(config))
         matrix = self._part(m, stop, "matrix", MatrixUnit(config))
         vector = self._part(m, stop, "vector", VectorUnit(config))
@@ -107,7 +109,8 @@ class Accelerator(wiring.Component):
             Queue.STORE: store,
         }
         lines = {
-            queue: self._part(m, stop, f"queue_{queue.name.lower()}", IssueQueue(config)) for queue in Queue
+            queue: self._part(m, stop, f"queue_{queue.name.lower()}", IssueQueue(config, queue=queue))
+            for queue in Queue
         }
         self._build_host(m, registers)
         self._build_bus(m, registers, channel, fetch, load, store)
@@ -115,7 +118,11 @@ class Accelerator(wiring.Component):
         pipeline = Pipeline(fetch, dispatch, lines, units)
         self._build_queues(m, pipeline, tokens)
         self._build_idle(m, pipeline)
-        halted = self._build_halt(m, pipeline, stop.halt)
+        alarm = None
+        if parity:
+            guarded = (registers, tokens, channel, fetch, *lines.values(), *units.values())
+            alarm = self._build_alarm(m, stop, control, dispatch, [part.upset for part in guarded])
+        halted = self._build_halt(m, pipeline, stop.halt, alarm)
         self._build_commands(m, registers, control)
         self._build_limit(m, limit, registers, control, dispatch)
         sources = [*units.values(), fetch, dispatch, *lines.values(), limit]
@@ -178,24 +185,35 @@ class Accelerator(wiring.Component):
         """The table of docs/machine.md: who reads and who writes, the first named first served."""
         config = self._config
         panel, residual = 8 * config.panel_word_bytes, 8 * config.residual_word_bytes
+        style = config.memory.style
         m.submodules.memory_x = x = Scratchpad(
             width=panel,
             depth=config.x_depth,
             reads=("matrix", "store"),
             writes=("matrix", "vector", "load"),
             masked=("load",),
+            style=style,
         )
         m.submodules.memory_w = w = Scratchpad(
-            width=panel, depth=config.w_depth, reads=("matrix", "store"), writes=("matrix", "load")
+            width=panel,
+            depth=config.w_depth,
+            reads=("matrix", "store"),
+            writes=("matrix", "load"),
+            style=style,
         )
         m.submodules.memory_r = r = Scratchpad(
             width=residual,
             depth=config.r_depth,
             reads=("matrix", "vector", "store"),
             writes=("matrix", "vector", "load"),
+            style=style,
         )
         m.submodules.memory_p = p = Scratchpad(
-            width=8 * isa.PARAMETER_BYTES, depth=config.p_depth, reads=("matrix", "vector"), writes=("load",)
+            width=8 * isa.PARAMETER_BYTES,
+            depth=config.p_depth,
+            reads=("matrix", "vector"),
+            writes=("load",),
+            style=style,
         )
         memories = {"x": x, "w": w, "r": r, "p": p}
         for name, memory in memories.items():
@@ -206,9 +224,22 @@ class Accelerator(wiring.Component):
                         wiring.connect(m, getattr(unit, port), getattr(memory, side))
         return memories
 
-    def _build_halt(self, m: Module, pipeline: Pipeline, halt: Value) -> Signal:
-        """A register for each part, because much of it hangs on ``halt``. Returns whether all parts are told: a burst
-        may begin in the cycle before."""
+    def _build_alarm(
+        self, m: Module, stop: Stop, control: Control, dispatch: Dispatch, upsets: Sequence[Value]
+    ) -> Alarm:
+        """What hears of upsets of parts; its last source is for ``_build_halt``."""
+        alarm = self._part(m, stop, "alarm", Alarm(sources=len(upsets) + 1))
+        m.d.comb += [
+            alarm.upset[:-1].eq(Cat(upsets)),
+            alarm.running.eq(control.status.busy),
+            alarm.pc.eq(dispatch.oldest),
+            control.alarm.eq(alarm.error),
+        ]
+        return alarm
+
+    def _build_halt(self, m: Module, pipeline: Pipeline, halt: Value, alarm: Alarm | None) -> Signal:
+        """A register for each part, because much of it hangs on ``halt``; an ``alarm`` does not wait for it, and is one
+        if they differ. Returns whether all parts are told: a burst may begin in the cycle before."""
         fetch, dispatch, lines, units = pipeline
         parts: dict[str, Fetch | Dispatch | IssueQueue | Unit] = {"fetch": fetch, "dispatch": dispatch}
         for queue in Queue:
@@ -216,11 +247,13 @@ class Accelerator(wiring.Component):
             parts |= {f"queue_{name}": lines[queue], name: units[queue]}
         told = Signal(name="halted", init=1)
         m.d.sync += told.eq(halt)
+        # Kept apart: equal registers would become one again.
+        registers = {name: Signal(name=f"halt_{name}", init=1, attrs={"keep": "true"}) for name in parts}
         for name, part in parts.items():
-            # Kept apart: equal registers would become one again.
-            register = Signal(name=f"halt_{name}", init=1, attrs={"keep": "true"})
-            m.d.sync += register.eq(halt)
-            m.d.comb += part.halt.eq(register)
+            m.d.sync += registers[name].eq(halt)
+            m.d.comb += part.halt.eq(registers[name] if alarm is None else registers[name] | alarm.halt)
+        if alarm is not None:
+            m.d.comb += alarm.upset[-1].eq(Cat(register ^ told for register in registers.values()).any())
         return told
 
     def _build_queues(self, m: Module, pipeline: Pipeline, tokens: Tokens) -> None:

@@ -24,6 +24,7 @@ from vitreous.spec.variants import (
     NORMS,
     ActivationFunction,
     ActivationVariant,
+    MemoryStyle,
     Multiplier,
     NormVariant,
     SoftmaxVariant,
@@ -65,6 +66,8 @@ class MemoryConfig:
     residual_kib : R, the 16-bit residual stream.
     parameter_entries : P, one 64-bit bias, multiplier and shift for each output channel in flight.
     score_keys : S, the longest score row (keys) that one query tile may have; the buffer holds two of them.
+    style : what X, W, R and P lie in on an FPGA: ``auto`` (what the tools choose, block memory at these sizes) or
+        ``ultra`` (UltraRAM, which UltraScale+ alone has, in units of 4096 words of 72 bits): the same in every cycle.
     """
 
     activation_kib: Annotated[int, Within(1, 16384)] = 256
@@ -72,6 +75,7 @@ class MemoryConfig:
     residual_kib: Annotated[int, Within(1, 16384)] = 160
     parameter_entries: Annotated[int, Within(32, 65536)] = 4096
     score_keys: Annotated[int, Within(8, ATTENTION_KEYS, multiple=8)] = 256
+    style: MemoryStyle = MemoryStyle.AUTO
 
     def __post_init__(self) -> None:
         check(self, "memory")
@@ -204,6 +208,20 @@ class QueueConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProtectConfig:
+    """What the machine checks of its own state; the numbers and the cycles are the same.
+
+    parity : a parity bit for tokens, instructions on their way to a unit, bursts and host registers, compared in every
+        cycle; a flipped bit of these stops the machine with PARITY, and no burst that it changed goes to the bus.
+    """
+
+    parity: bool = False
+
+    def __post_init__(self) -> None:
+        check(self, "protect")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
     """What the compiler makes of the machine; the hardware is the same, so this is not part of the digest.
 
@@ -227,6 +245,7 @@ _PARTS: dict[str, type] = {
     "activation": ActivationConfig,
     "norm": NormConfig,
     "queue": QueueConfig,
+    "protect": ProtectConfig,
     "schedule": ScheduleConfig,
 }
 
@@ -246,6 +265,7 @@ class AcceleratorConfig:
     activation: ActivationConfig = field(default_factory=ActivationConfig)
     norm: NormConfig = field(default_factory=NormConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
+    protect: ProtectConfig = field(default_factory=ProtectConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
 
     def __post_init__(self) -> None:
@@ -311,8 +331,11 @@ class AcceleratorConfig:
 
     @property
     def digest(self) -> str:
-        """Hexadecimal digest of the hardware: of everything but name and schedule."""
+        """Hexadecimal digest of the hardware: of everything but name and schedule, and of protection where there is
+        some: a machine without it is the one that it was before it could be protected."""
         contents = {key: value for key, value in self.as_dict().items() if key not in ("name", "schedule")}
+        if self.protect == ProtectConfig():
+            del contents["protect"]
         return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]
 
     @property

@@ -96,6 +96,8 @@ class ErrorCode(IntEnum):
     """The run took more cycles than the host allowed (register CYCLE_LIMIT)."""
     BUS_SILENT = 12
     """The program ended, but the bus owes answers and has been silent for ``spec.limits.SILENT_CYCLES`` cycles."""
+    PARITY = 13
+    """A bit of the machine's own state changed by itself (``[protect] parity``)."""
 
 
 _HEADER = (Field("opcode", 4), Field("wait", 4), Field("signal", 4), Field("reserved", 4))

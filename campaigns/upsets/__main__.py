@@ -25,8 +25,10 @@ from vitreous.sim.run.state import elements
 from vitreous.sim.upsets.runs import Subject, Upset, clean_cycles, run_flips
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.digest import source_digest
+from vitreous.spec.folders import SIMULATORS
 
 DEFAULT = ("small-4x2-64-base2",)
+PARITY = {"off": (False,), "on": (True,), "both": (False, True)}
 CHUNK = 250
 """Flips of one simulation process."""
 
@@ -53,7 +55,7 @@ def _key(target: Subject, seed: int) -> str:
 
 def campaigns(config: AcceleratorConfig, settings: Settings) -> list[Campaign]:
     """Both draws on one accelerator. Raises SimulationError when a simulation breaks."""
-    target = subject(config, settings.root / "sim")
+    target = subject(config, SIMULATORS)
     folder = settings.root / f"{config.name}-{_key(target, settings.seed)}"
     state = elements((target.made.folder / "accelerator.v").read_text(), "accelerator")
     cycles = clean_cycles(target, folder / "clean")
@@ -103,6 +105,9 @@ def main() -> int:
     parser.add_argument(
         "--accelerator", action="append", metavar="NAME", help=f"default: {', '.join(DEFAULT)}"
     )
+    parser.add_argument(
+        "--parity", choices=PARITY, default="both", help="without protection, with it, or both"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=Path("build/upsets"))
@@ -112,7 +117,8 @@ def main() -> int:
     done = [
         campaign
         for name in chosen.accelerator or DEFAULT
-        for campaign in campaigns(accelerator(name), settings)
+        for parity in PARITY[chosen.parity]
+        for campaign in campaigns(accelerator(name, parity=parity), settings)
     ]
     command = f"make upsets (python -m campaigns.upsets --flips {chosen.flips} --steering {chosen.steering})"
     chosen.page.write_text(page(done, command))

@@ -65,14 +65,16 @@ _ROLES = {
     Role.TOKENS: re.compile(r"tokens\..*"),
     # Instructions from the first beat on: in queues, and where a unit holds one.
     Role.DESCRIPTORS: re.compile(
-        r"fetch\.(beats\..*|o__.*|position|_gathered|taken)|queue_\w+\..*|load\.pending\..*|load\.front\.o__.*"
-        r"|load\.back\.command.*|matrix\.descriptors\..*|store\._command|store\.words\.fields"
+        r"fetch\.(beats\..*|(o__|position|_gathered|taken|pending).*)|queue_\w+\..*|load\.pending\..*"
+        r"|load\.front\.o__.*|load\.back\.(_command|address|row|_left|_last_row|loading|unfolding|filling|to_).*"
+        r"|load\.back\.unfolder\.fields.*|matrix\.descriptors\..*|matrix\.sequencer\.(_next|_held)(_parity)?"
+        r"|vector\.task.*|store\._command.*|store\.words\.(fields|address|x__addr|next_row|rows_left|words_left).*"
     ),
-    # From a row of bytes to the address channels, and what counts the answers.
+    # From a row of bytes to the address channels, and what counts beats and answers.
     Role.BURSTS: re.compile(
-        r"(load|store|fetch)\.bursts\..*|load\.front\.(rows|pixels)\..*|(load\.front|store)\.row_bytes"
-        r"|store\.(rows|lengths)\..*|store\.(bus__aw.*|bus__wlast|bus__wvalid|sent)|channel\..*"
-        r"|(load|store)\.outstanding|fetch\.(room|waiting|pending)"
+        r"(load|store|fetch)\.bursts\..*|load\.front\.(rows|pixels)\..*|(load\.front|store)\.row_bytes.*"
+        r"|store\.(rows|lengths)\..*|store\.(bus__aw|bus__wlast|bus__wvalid|bus__wstrb|sent|parity).*|channel\..*"
+        r"|(load|store)\.outstanding.*|fetch\.(room|waiting).*"
     ),
     Role.REGISTERS: re.compile(r"registers\..*"),
 }

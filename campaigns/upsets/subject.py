@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tests.support.compiler.graphs import random_image, random_vit_graph
@@ -9,14 +10,15 @@ from tests.support.sim.small import CONFIGURATIONS, golden_window
 from vitreous.compiler import compile
 from vitreous.sim.run.build import build_exposed
 from vitreous.sim.upsets.runs import Subject
-from vitreous.spec.config import AcceleratorConfig, load_accelerator
+from vitreous.spec.config import AcceleratorConfig, ProtectConfig, load_accelerator
 
 SEED = 3
 
 
-def accelerator(name: str) -> AcceleratorConfig:
-    """A small one of the tests by its name, a preset, or a TOML file."""
-    return CONFIGURATIONS.get(name) or load_accelerator(name)
+def accelerator(name: str, *, parity: bool) -> AcceleratorConfig:
+    """A small one of the tests by its name, a preset, or a TOML file; with ``[protect] parity`` or without."""
+    config = CONFIGURATIONS.get(name) or load_accelerator(name)
+    return replace(config, name=config.name + "-parity" * parity, protect=ProtectConfig(parity=parity))
 
 
 def subject(config: AcceleratorConfig, builds: Path) -> Subject:

@@ -3,11 +3,12 @@ units share."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.checks import positive, power_of_two
+from vitreous.hw.protect.guard import Guard, upset_member
 
 ADDRESS_BITS = 32
 ID_BITS = 1
@@ -90,10 +91,10 @@ class Axi4Lite(wiring.Signature):
 
 
 class Burst(data.StructLayout):
-    """``length`` + 1 beats from byte ``address``."""
+    """``length`` + 1 beats from byte ``address``; with ``parity`` a bit that makes the number of ones even."""
 
-    def __init__(self) -> None:
-        super().__init__({"address": ADDRESS_BITS, "length": 8})
+    def __init__(self, parity: bool = False) -> None:
+        super().__init__({"address": ADDRESS_BITS, "length": 8} | ({"parity": 1} if parity else {}))
 
 
 class ReadBeat(data.StructLayout):
@@ -107,9 +108,9 @@ class ReadClient(wiring.Signature):
     """What a unit that reads DRAM has: ``burst``, a stream of requests, and ``beat``, the stream of their data
     in order. ``beat.ready`` comes from registers of the unit alone."""
 
-    def __init__(self, data_bits: int) -> None:
+    def __init__(self, data_bits: int, *, parity: bool = False) -> None:
         super().__init__(
-            {"burst": Out(stream.Signature(Burst())), "beat": In(stream.Signature(ReadBeat(data_bits)))}
+            {"burst": Out(stream.Signature(Burst(parity))), "beat": In(stream.Signature(ReadBeat(data_bits)))}
         )
 
 
@@ -123,32 +124,38 @@ class ReadChannel(wiring.Component):
     Parameters
     ----------
     data_bits : width of the bus.
+    parity : whether bursts have a parity bit; a request that does not agree with its own never shows on the bus, and
+        there is a member ``upset``.
 
     Members
     -------
-    fetch, load : In(ReadClient(data_bits)).
+    fetch, load : In(ReadClient(data_bits, parity)).
     bus : Out(Axi4(data_bits)); only the read channels are driven.
     busy : Out(1), a request is waiting to be accepted.
     """
 
-    def __init__(self, *, data_bits: int) -> None:
+    def __init__(self, *, data_bits: int, parity: bool = False) -> None:
         self._data_bits = bus_width(data_bits)
+        self._parity = parity
         super().__init__(
             {
-                "fetch": In(ReadClient(data_bits)),
-                "load": In(ReadClient(data_bits)),
+                "fetch": In(ReadClient(data_bits, parity=parity)),
+                "load": In(ReadClient(data_bits, parity=parity)),
                 "bus": Out(Axi4(data_bits)),
                 "busy": Out(1),
             }
+            | upset_member(parity)
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bus = self.bus
-        valid = Signal()
+        guard = Guard(m, on=self._parity)
+        valid, next_valid = guard.register(Signal(name="valid"))
         free = ~valid | bus.arready
+        if not guard.on:
+            m.d.comb += bus.arvalid.eq(valid)
         m.d.comb += [
-            bus.arvalid.eq(valid),
             bus.arsize.eq((self._data_bits // 8).bit_length() - 1),
             bus.arburst.eq(BURST_INCR),
             bus.arcache.eq(CACHE_NORMAL),
@@ -157,8 +164,9 @@ class ReadChannel(wiring.Component):
             self.fetch.burst.ready.eq(free),
             self.load.burst.ready.eq(free & ~self.fetch.burst.valid),
         ]
+        parity = Signal(name="parity")  # of the request, its id included
         with m.If(free):
-            m.d.sync += valid.eq(self.fetch.burst.valid | self.load.burst.valid)
+            m.d[guard.domain] += next_valid.eq(self.fetch.burst.valid | self.load.burst.valid)
             for client, number in ((self.load, LOAD_ID), (self.fetch, FETCH_ID)):
                 with m.If(client.burst.valid):
                     m.d.sync += [
@@ -166,6 +174,13 @@ class ReadChannel(wiring.Component):
                         bus.arlen.eq(client.burst.payload.length),
                         bus.arid.eq(number),
                     ]
+                    if guard.on:
+                        m.d.sync += parity.eq(client.burst.payload.parity ^ number)
+        if guard.on:
+            request = Cat(bus.araddr, bus.arlen, bus.arid, parity)
+            guard.watch(valid & request.xor())
+            m.d.comb += bus.arvalid.eq(guard.unless_upset(valid))
+        guard.report(self)
         m.d.comb += bus.rready.eq(self.load.beat.ready & self.fetch.beat.ready)
         for client, other, number in (
             (self.load, self.fetch, LOAD_ID),

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.axi.axi import ADDRESS_BITS
 from vitreous.hw.memory.ports import unit_members
+from vitreous.hw.protect.guard import upset_member
 from vitreous.spec.config import AcceleratorConfig
 
 
@@ -18,7 +19,7 @@ class TransferUnit(wiring.Component):
 
     Parameters
     ----------
-    config : of the accelerator.
+    config : of the accelerator; with ``protect.parity`` there is a member ``upset``.
     bus : its side of the bus.
     ports : those of the memories, by name.
 
@@ -37,6 +38,7 @@ class TransferUnit(wiring.Component):
         self._config = config
         super().__init__(
             unit_members(["beat"])
+            | upset_member(config.protect.parity)
             | {"drained": Out(1), "base": In(ADDRESS_BITS), "size": In(ADDRESS_BITS), "bus": Out(bus)}
             | {name: Out(port) for name, port in ports.items()}
         )

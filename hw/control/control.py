@@ -21,6 +21,7 @@ class Control(wiring.Component):
     Parameters
     ----------
     sources : number of error reports; of two in one cycle the one with the lower number is kept.
+    alarm : whether there is a report that counts in a stop too: the run was complete, but is not to be trusted.
     silent_cycles : how long a stop waits for a bus without a transfer.
 
     Members
@@ -28,15 +29,16 @@ class Control(wiring.Component):
     start, reset, clear_interrupt, interrupt_enable : In(1), from the registers. Start is ignored unless idle
         without an error; a reset is not lost in any state.
     finished : In(1), END is complete. drained : In(1), nothing is outstanding on the bus. moving : In(1), a transfer.
-    error_0 .. : In(ErrorReport()).
+    error_0 .. : In(ErrorReport()). alarm : In(ErrorReport()), where there is one.
     halt : Out(1), everything but the machine's memories stops. flush : Out(1), everything but memories is reset.
     begin : Out(1), pulse: fetch begins. running : Out(1), the counters count. clear : Out(1), counters are cleared.
     status : Out(Status()). interrupt : Out(1).
     """
 
-    def __init__(self, *, sources: int, silent_cycles: int = SILENT_CYCLES) -> None:
+    def __init__(self, *, sources: int, silent_cycles: int = SILENT_CYCLES, alarm: bool = False) -> None:
         self._sources = positive("Sources", sources)
         self._silent_cycles = positive("Silent cycles", silent_cycles)
+        self._alarm = alarm
         inputs = ("start", "reset", "clear_interrupt", "interrupt_enable", "finished", "drained", "moving")
         outputs = ("halt", "flush", "begin", "running", "clear", "interrupt")
         super().__init__(
@@ -44,6 +46,7 @@ class Control(wiring.Component):
             | {name: Out(1) for name in outputs}
             | {f"error_{number}": In(ErrorReport()) for number in range(sources)}
             | {"status": Out(Status())}
+            | ({"alarm": In(ErrorReport())} if alarm else {})
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -89,6 +92,11 @@ class Control(wiring.Component):
                 with m.If(resetting):
                     m.d.sync += halted.eq(1)
                     m.next = "Stop"
+                if self._alarm:
+                    with m.If(self.alarm.valid):
+                        self._build_alarm(m)
+                        m.d.sync += halted.eq(1)
+                        m.next = "Stop"
             with m.State("Stop"):
                 self._build_silence(m, silent)
                 with m.If(self.drained | silent):
@@ -101,11 +109,23 @@ class Control(wiring.Component):
                         with m.If(~self.drained & ~status.error):
                             m.d.sync += [status.error.eq(1), status.code.eq(ErrorCode.BUS_SILENT)]
                         m.next = "Idle"
+                if self._alarm:
+                    with m.If(self.alarm.valid & ~status.error & ~resetting):
+                        self._build_alarm(m)
         return m
 
     def _build_clear(self, m: Module) -> None:
         status = self.status
         m.d.sync += [status.error.eq(0), status.code.eq(0), status.pc.eq(0)]
+
+    def _build_alarm(self, m: Module) -> None:
+        status, alarm = self.status, self.alarm
+        m.d.sync += [
+            status.error.eq(1),
+            status.done.eq(0),
+            status.code.eq(alarm.code),
+            status.pc.eq(alarm.pc),
+        ]
 
     def _build_silence(self, m: Module, silent: Signal) -> None:
         """Count the cycles of a stop since the last transfer. Zero when a stop begins: it ends with this state."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.axi.axi import ADDRESS_BITS, ReadBeat, ReadClient
 from vitreous.hw.axi.bursts import BurstGenerator
 from vitreous.hw.memory.ports import Command, ErrorReport
+from vitreous.hw.protect.guard import Guard, upset_member
+from vitreous.hw.protect.parity_queue import SomeQueue, queue
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode
@@ -27,7 +29,7 @@ class Fetch(wiring.Component):
 
     Parameters
     ----------
-    config : bus.
+    config : bus; with ``protect.parity`` there is a member ``upset``.
 
     Members
     -------
@@ -41,7 +43,8 @@ class Fetch(wiring.Component):
     drained : Out(1), no burst is outstanding.
     events : Out({"beat"}).
 
-    Raises (as ``error``): WINDOW (pc: the first instruction that is not wholly in the window; 0 where ``wraps``), BUS_READ.
+    Raises (as ``error``): WINDOW (pc: the first instruction that is not wholly in the window; 0 where ``wraps``),
+    BUS_READ.
     """
 
     FITS_LATENCY = 1
@@ -56,7 +59,7 @@ class Fetch(wiring.Component):
                 "offset": In(ADDRESS_BITS),
                 "length": In(LENGTH_BITS),
                 "wraps": In(1),
-                "bus": Out(ReadClient(config.bus.data_bits)),
+                "bus": Out(ReadClient(config.bus.data_bits, parity=config.protect.parity)),
                 "o": Out(stream.Signature(Command())),
                 "finished": Out(1),
                 "error": Out(ErrorReport()),
@@ -64,6 +67,7 @@ class Fetch(wiring.Component):
                 "drained": Out(1),
                 "events": Out(data.StructLayout({"beat": 1})),
             }
+            | upset_member(config.protect.parity)
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -71,19 +75,22 @@ class Fetch(wiring.Component):
         config = self._config
         burst_beats = min(config.bus.burst_beats, 16)
         m.submodules.bursts = bursts = BurstGenerator(config, burst_beats=burst_beats)
-        m.submodules.beats = beats = fifo.SyncFIFO(
-            width=ReadBeat(config.bus.data_bits).size, depth=2 * burst_beats
+        guard = Guard(m, on=config.protect.parity)
+        m.submodules.beats = beats = queue(
+            width=ReadBeat(config.bus.data_bits).size, depth=2 * burst_beats, parity=guard.on
         )
-        failed, stop, pending = Signal(name="failed"), Signal(name="stop"), Signal(name="pending")
+        guard.parts(bursts, beats)
+        failed, stop = Signal(name="failed"), Signal(name="stop")
+        pending, next_pending = guard.register(Signal(name="pending"))
         m.d.comb += stop.eq(self.halt | failed)
         with m.If(self.error.valid):
             m.d.sync += failed.eq(1)
 
         per_instruction = isa.INSTRUCTION_BYTES // config.bus.beat_bytes
         with m.If(self.start & (self.length != 0) & ~self.wraps):
-            m.d.sync += pending.eq(1)
+            m.d[guard.domain] += next_pending.eq(1)
         with m.If(pending & bursts.i.ready):
-            m.d.sync += pending.eq(0)
+            m.d[guard.domain] += next_pending.eq(0)
         m.d.comb += [
             bursts.i.valid.eq(pending),
             bursts.i.payload.offset.eq(self.offset),
@@ -92,8 +99,8 @@ class Fetch(wiring.Component):
             bursts.size.eq(self.size),
             bursts.halt.eq(stop),
         ]
-        self._build_bus(m, bursts, beats, stop)
-        bad_beat = self._build_gather(m, beats, per_instruction, stop)
+        self._build_bus(m, guard, bursts, beats, stop)
+        bad_beat = self._build_gather(m, guard, beats, per_instruction, stop)
         m.d.comb += [
             self.error.valid.eq(
                 bursts.outside | (bursts.strayed & ~stop) | bad_beat | (self.start & self.wraps)
@@ -109,11 +116,18 @@ class Fetch(wiring.Component):
         ]
         with m.If(bad_beat):
             m.d.comb += [self.error.code.eq(ErrorCode.BUS_READ), self.error.pc.eq(self._gathered)]
+        guard.report(self)
         return m
 
-    def _build_bus(self, m: Module, bursts: BurstGenerator, beats: fifo.SyncFIFO, stop: Signal) -> None:
-        room = Signal(range(beats.depth + 1), init=beats.depth)  # beats neither asked for nor in the queue
-        waiting = Signal(range(beats.depth + 1))  # beats asked for that have not come
+    def _build_bus(
+        self, m: Module, guard: Guard, bursts: BurstGenerator, beats: SomeQueue, stop: Signal
+    ) -> None:
+        room, next_room = guard.register(  # beats neither asked for nor in the queue
+            Signal(range(beats.depth + 1), name="room", init=beats.depth)
+        )
+        waiting, next_waiting = guard.register(  # beats asked for that have not come
+            Signal(range(beats.depth + 1), name="waiting")
+        )
         wanted = bursts.o.payload.length + 1
         fits = Signal(name="fits")  # of the burst that is offered, in a register: load's requests wait for it
         go = fits & ~stop
@@ -132,18 +146,30 @@ class Fetch(wiring.Component):
         ]
         m.d.sync += fits.eq(bursts.o.valid & (wanted <= room) & ~asked)
         with m.If(asked):
-            m.d.sync += [room.eq(room - wanted + left), waiting.eq(waiting + wanted - self.bus.beat.valid)]
+            m.d[guard.domain] += [
+                next_room.eq(room - wanted + left),
+                next_waiting.eq(waiting + wanted - self.bus.beat.valid),
+            ]
         with m.Else():
-            m.d.sync += [room.eq(room + left), waiting.eq(waiting - self.bus.beat.valid)]
+            m.d[guard.domain] += [
+                next_room.eq(room + left),
+                next_waiting.eq(waiting - self.bus.beat.valid),
+            ]
 
-    def _build_gather(self, m: Module, beats: fifo.SyncFIFO, per_instruction: int, stop: Signal) -> Signal:
+    def _build_gather(
+        self, m: Module, guard: Guard, beats: SomeQueue, per_instruction: int, stop: Signal
+    ) -> Signal:
         """Beats become commands in the output register. Returns: the beat at the head of the queue came with
         an error."""
         bits = self._config.bus.data_bits
         beat = data.View(ReadBeat(bits), beats.r_data)
-        position = Signal(range(max(per_instruction, 2)))
-        self._gathered = Signal(isa.PC_BITS)  # of the instruction whose beats are being gathered
-        taken = Signal(LENGTH_BITS)
+        position, next_position = guard.register(Signal(range(max(per_instruction, 2)), name="position"))
+        self._gathered, next_gathered = guard.register(  # of the instruction whose beats are being gathered
+            Signal(isa.PC_BITS, name="_gathered")
+        )
+        taken, next_taken = guard.register(Signal(LENGTH_BITS, name="taken"))
+        _, next_valid = guard.register(self.o.valid)
+        _, command = guard.register(self.o.payload)
         step, bad, final = Signal(name="step"), Signal(name="bad"), Signal(name="final")
         m.d.comb += [
             bad.eq(beats.r_rdy & beat.error & ~stop),
@@ -153,14 +179,18 @@ class Fetch(wiring.Component):
             self.finished.eq(taken == self.length),
         ]
         with m.If(self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
+            m.d[guard.domain] += next_valid.eq(0)
         with m.If(self.o.valid & self.o.ready):
-            m.d.sync += taken.eq(taken + 1)
+            m.d[guard.domain] += next_taken.eq(taken + 1)
         with m.If(step):
             for slot in range(per_instruction):
                 with m.If(position == slot):
-                    m.d.sync += self.o.payload.word.word_select(slot, bits).eq(beat.data)
-            m.d.sync += [position.eq(position + 1), self.o.payload.pc.eq(self._gathered)]
+                    m.d[guard.domain] += command.word.word_select(slot, bits).eq(beat.data)
+            m.d[guard.domain] += [next_position.eq(position + 1), command.pc.eq(self._gathered)]
             with m.If(final):
-                m.d.sync += [position.eq(0), self.o.valid.eq(1), self._gathered.eq(self._gathered + 1)]
+                m.d[guard.domain] += [
+                    next_position.eq(0),
+                    next_valid.eq(1),
+                    next_gathered.eq(self._gathered + 1),
+                ]
         return bad

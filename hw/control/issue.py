@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vitreous.hw.memory.ports import Command, ErrorReport, instruction_layout
+from vitreous.hw.memory.ports import Command, ErrorReport, instruction_layout, used_bits
+from vitreous.hw.protect.guard import Guard, upset_member
+from vitreous.hw.protect.parity_queue import queue as make_queue
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import ErrorCode, Opcode, Queue
@@ -32,7 +34,8 @@ class IssueQueue(wiring.Component):
 
     Parameters
     ----------
-    config : depth.
+    config : depth; with ``protect.parity`` there is a member ``upset``.
+    queue : which one this is: bits beyond the fields of its instructions have no parity. None: all bits have.
 
     Members
     -------
@@ -49,8 +52,9 @@ class IssueQueue(wiring.Component):
     ISSUE_LATENCY = 2
     RETIRE_LATENCY = 1
 
-    def __init__(self, config: AcceleratorConfig) -> None:
+    def __init__(self, config: AcceleratorConfig, *, queue: Queue | None = None) -> None:
         self._config = config
+        self._covered = None if queue is None else used_bits(queue)
         mask = len(Queue)
         super().__init__(
             {
@@ -70,14 +74,22 @@ class IssueQueue(wiring.Component):
                 "complete": Out(1),
                 "error": Out(ErrorReport()),
             }
+            | upset_member(config.protect.parity)
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         depth = self._config.queue.depth
         # The head is in a register of its own: ``depth`` commands here, one of them in it, are as many as it holds.
-        m.submodules.waiting = waiting = fifo.SyncFIFOBuffered(width=Command().size, depth=depth + 1)
-        m.submodules.issued = issued = fifo.SyncFIFO(width=_Issued().size, depth=ISSUED_INSTRUCTIONS)
+        guard = Guard(m, on=self._config.protect.parity)
+        m.submodules.waiting = waiting = make_queue(
+            width=Command().size, depth=depth + 1, parity=guard.on, covered=self._covered, buffered=True
+        )
+        m.submodules.issued = issued = make_queue(
+            width=_Issued().size, depth=ISSUED_INSTRUCTIONS, parity=guard.on
+        )
+        guard.parts(waiting, issued)
+        guard.report(self)
         head = data.View(Command(), waiting.r_data)
         header = data.View(_HEADER, head.word)
         oldest = data.View(_Issued(), issued.r_data)

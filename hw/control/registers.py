@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, ValueLike
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.axi.axi import ADDRESS_BITS, Axi4Lite
 from vitreous.hw.control.fetch import LENGTH_BITS
+from vitreous.hw.protect.guard import Guard, upset_member
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Register
@@ -35,7 +36,7 @@ class Registers(wiring.Component):
 
     Parameters
     ----------
-    config : its digest.
+    config : its digest; with ``protect.parity`` there is a member ``upset``: a register is not what the host wrote.
 
     Members
     -------
@@ -67,16 +68,19 @@ class Registers(wiring.Component):
                 "counter_index": Out(range(len(isa.COUNTERS))),
                 "counter_value": In(isa.COUNTER_BITS),
             }
+            | upset_member(config.protect.parity)
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        length = Signal(32)
+        guard = Guard(m, on=self._config.protect.parity)
+        length = Signal(32, name="length")
         m.d.comb += self.program_length.eq(
             Mux(length[isa.PC_BITS :].any(), 1 << isa.PC_BITS, length[: isa.PC_BITS])
         )
-        self._build_write(m, length)
+        self._build_write(m, guard, length)
         self._build_read(m, length)
+        guard.report(self)
         return m
 
     def _build_held(
@@ -95,7 +99,7 @@ class Registers(wiring.Component):
             m.d.sync += [full.eq(1), *(held[name].eq(getattr(bus, name)) for name in payload)]
         return full, held
 
-    def _build_write(self, m: Module, length: Signal) -> None:
+    def _build_write(self, m: Module, guard: Guard, length: Signal) -> None:
         bus = self.bus
         write = Signal()
         addressed, address = self._build_held(m, "aw", write, "awaddr")
@@ -118,6 +122,13 @@ class Registers(wiring.Component):
             Register.WRITE_BASE: self.write_base,
             Register.PROGRAM_OFFSET: self.program_offset,
         }
+        following = {}
+        for register, target in (plain | aligned).items():
+            # What the host writes as a whole is right again.
+            whole = write & (awaddr[2:] == register >> 2) & wstrb.all() & self._open(register)
+            _, following[register] = guard.register(target, renewed=whole if guard.on else None)
+            if guard.on and register in aligned:
+                m.d.comb += following[register][:_ALIGN_BITS].eq(0)
         control = (self.start, self.reset, self.clear_interrupt)
         commands = (isa.CONTROL_START, isa.CONTROL_RESET, isa.CONTROL_CLEAR_INTERRUPT)
         with m.If(write):
@@ -125,14 +136,18 @@ class Registers(wiring.Component):
                 for register, target in (plain | aligned).items():
                     with m.Case(register >> 2):
                         low = _ALIGN_BITS if register in aligned else 0
-                        open_ = 1 if register is Register.INTERRUPT_ENABLE else ~self.status.busy
+                        open_ = self._open(register)
                         for byte in range((len(target) + 7) // 8):
                             bits = slice(max(8 * byte, low), min(8 * byte + 8, len(target)))
                             with m.If(wstrb[byte] & open_):
-                                m.d.sync += target[bits].eq(wdata[bits])
+                                m.d[guard.domain] += following[register][bits].eq(wdata[bits])
                 with m.Case(Register.CONTROL >> 2):
                     for pulse, mask in zip(control, commands, strict=True):
                         m.d.comb += pulse.eq((wdata[:8] & mask).any() & wstrb[0])
+
+    def _open(self, register: Register) -> ValueLike:
+        """Whether the host may write it now."""
+        return 1 if register is Register.INTERRUPT_ENABLE else ~self.status.busy
 
     def _build_read(self, m: Module, length: Signal) -> None:
         bus = self.bus

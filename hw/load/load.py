@@ -19,10 +19,12 @@ from vitreous.hw.axi.bursts import BurstGenerator
 from vitreous.hw.axi.transfer_unit import TransferUnit
 from vitreous.hw.load.load_back import LoadBack
 from vitreous.hw.load.load_front import LoadFront
-from vitreous.hw.memory.ports import Command, WritePort, report_first
+from vitreous.hw.memory.ports import Command, WritePort, report_first, used_bits
+from vitreous.hw.protect.guard import Guard
+from vitreous.hw.protect.parity_queue import queue
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import ErrorCode
+from vitreous.spec.isa import ErrorCode, Queue
 from vitreous.spec.limits import PENDING_LOADS
 
 BEAT_QUEUE = 8
@@ -57,18 +59,23 @@ class LoadUnit(TransferUnit):
             "ro": WritePort(8 * config.residual_word_bytes),
             "po": WritePort(8 * isa.PARAMETER_BYTES),
         }
-        super().__init__(config, ReadClient(config.bus.data_bits), ports)
+        bus = ReadClient(config.bus.data_bits, parity=config.protect.parity)
+        super().__init__(config, bus, ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
         m.submodules.front = front = LoadFront(config)
         m.submodules.bursts = bursts = BurstGenerator(config, burst_beats=config.bus.burst_beats)
-        m.submodules.pending = pending = fifo.SyncFIFO(width=Command().size, depth=PENDING_LOADS)
+        guard = Guard(m, on=config.protect.parity)
+        m.submodules.pending = pending = queue(
+            width=Command().size, depth=PENDING_LOADS, parity=guard.on, covered=used_bits(Queue.LOAD)
+        )
         m.submodules.beats = beats = fifo.SyncFIFO(
             width=ReadBeat(config.bus.data_bits).size, depth=BEAT_QUEUE
         )
         m.submodules.back = back = LoadBack(config)
+        guard.parts(front, bursts, pending, back)
         failed, stop = Signal(name="failed"), Signal(name="stop")
         self._build_stop(m, stop, failed)
         left_window = Signal()  # a row of the command `left_pc` is outside: nothing more is asked for
@@ -99,16 +106,19 @@ class LoadUnit(TransferUnit):
             self.done.eq(back.done),
             self.busy.eq(front.busy | pending.r_rdy | back.busy),
         ]
-        quiet = self._build_bus(m, bursts, beats, stop)
+        quiet = self._build_bus(m, guard, bursts, beats, stop)
         outside = left_window & quiet & back.starved & (back.pc == left_pc)
         self._build_error(m, front, back, (outside, bursts.strayed & ~stop), ~pending.r_rdy & ~back.busy)
+        guard.report(self)
         return m
 
-    def _build_bus(self, m: Module, bursts: BurstGenerator, beats: fifo.SyncFIFO, stop: Signal) -> Value:
+    def _build_bus(
+        self, m: Module, guard: Guard, bursts: BurstGenerator, beats: fifo.SyncFIFO, stop: Signal
+    ) -> Value:
         """Bursts go out while fewer than ``outstanding_reads`` are unanswered; once stopped, beats are taken
         and dropped. Returns: every beat that was asked for has been taken by the back half."""
         limit = self._config.bus.outstanding_reads
-        outstanding = Signal(range(limit + 1))
+        outstanding, following = guard.register(Signal(range(limit + 1), name="outstanding"))
         go = (outstanding != limit) & ~stop
         m.d.comb += [
             self.bus.burst.payload.eq(bursts.o.payload),
@@ -122,7 +132,7 @@ class LoadUnit(TransferUnit):
         ]
         asked = self.bus.burst.valid & self.bus.burst.ready
         answered = self.events.beat & self.bus.beat.payload.last
-        m.d.sync += outstanding.eq(outstanding + asked - answered)
+        m.d[guard.domain] += following.eq(outstanding + asked - answered)
         return (outstanding == 0) & ~bursts.o.valid & ~beats.r_rdy
 
     def _build_error(

@@ -13,10 +13,11 @@ from vitreous.hw.axi.axi import ReadBeat
 from vitreous.hw.axi.gearbox import BeatsToWords
 from vitreous.hw.load.patches import PatchUnfolder
 from vitreous.hw.load.write_queue import DESTINATIONS, WriteQueue
-from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, Command, WritePort, instruction_layout
+from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, Command, WritePort, instruction_layout, used_bits
+from vitreous.hw.protect.guard import Guard, upset_member
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Memory, Opcode
+from vitreous.spec.isa import Memory, Opcode, Queue
 
 
 class Kind(NamedTuple):
@@ -79,6 +80,7 @@ class LoadBack(wiring.Component):
                 "pc": Out(isa.PC_BITS),
                 "write_pc": Out(isa.PC_BITS),
             }
+            | upset_member(config.protect.parity)
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -86,19 +88,31 @@ class LoadBack(wiring.Component):
         m.submodules.gearbox = gearbox = BeatsToWords(self._config, memories=DESTINATIONS)
         m.submodules.unfolder = unfolder = PatchUnfolder(self._config)
         m.submodules.writes = writes = WriteQueue(self._config)
-        command = Signal(Command(), name="_command", reset_less=True)
+        guard = Guard(m, on=self._config.protect.parity)
+        command, next_command = guard.register(
+            Signal(Command(), name="_command", reset_less=not guard.on),
+            covered=used_bits(Queue.LOAD),
+        )
         load = data.View(instruction_layout(Opcode.LOAD), command.word)
-        kind = Kind(
-            loading=Signal(name="loading"), unfolding=Signal(name="unfolding"), filling=Signal(name="filling")
+        kind, next_kind = guard.registers(
+            Kind(
+                loading=Signal(name="loading"),
+                unfolding=Signal(name="unfolding"),
+                filling=Signal(name="filling"),
+            )
         )
         # One register for each memory, as for each kind.
-        chosen = {memory: Signal(name=f"to_{memory.name.lower()}") for memory in DESTINATIONS}
-        place = Place(
-            address=Signal(WORD_ADDRESS_BITS, name="address"),
-            row=Signal(WORD_ADDRESS_BITS, name="row"),
-            left=Signal(isa.ADDRESS_BITS, name="_left"),
-            last_row=Signal(name="_last_row"),
+        pairs = {memory: guard.register(Signal(name=f"to_{memory.name.lower()}")) for memory in DESTINATIONS}
+        chosen = {memory: register for memory, (register, _) in pairs.items()}
+        place, next_place = guard.registers(
+            Place(
+                address=Signal(WORD_ADDRESS_BITS, name="address"),
+                row=Signal(WORD_ADDRESS_BITS, name="row"),
+                left=Signal(isa.ADDRESS_BITS, name="_left"),
+                last_row=Signal(name="_last_row"),
+            )
         )
+        guard.parts(unfolder)
         self._build_sources(m, load, kind, place.last_row, gearbox, unfolder, writes)
         ends = self._build_word(m, kind, chosen, place, gearbox, unfolder, writes)
         m.d.comb += writes.i.payload.pc.eq(command.pc)
@@ -106,14 +120,15 @@ class LoadBack(wiring.Component):
         with m.FSM() as state:
             with m.State("Idle"):
                 m.d.comb += self.i.ready.eq(~self.halt & unfolder.command.ready)
-                self._build_accept(m, command, place)
+                self._build_accept(m, guard, next_command, next_place)
                 with m.If(self.i.valid & self.i.ready):
-                    self._build_kind(m, kind, chosen, unfolder)
+                    next_chosen = {memory: following for memory, (_, following) in pairs.items()}
+                    self._build_kind(m, guard, next_kind, next_chosen, unfolder)
                     m.next = "Write"
             with m.State("Write"):
-                self._build_count(m, load, kind, place, gearbox, writes)
+                self._build_count(m, guard, load, kind, (place, next_place), gearbox, writes)
                 with m.If(writes.i.valid & writes.i.ready & ends):
-                    m.d.sync += [which.eq(0) for which in kind]
+                    m.d[guard.domain] += [which.eq(0) for which in next_kind]
                     m.next = "Idle"
         waits = (kind.loading & ~gearbox.o.valid) | (kind.unfolding & ~unfolder.o.valid)
         m.d.comb += [
@@ -121,13 +136,14 @@ class LoadBack(wiring.Component):
             self.busy.eq(state.ongoing("Write") | writes.o.valid),
             self.starved.eq(waits & ~writes.o.valid),
         ]
+        guard.report(self)
         return m
 
-    def _build_accept(self, m: Module, command: data.View[Command], place: Place) -> None:
-        """An idle back copies whatever stands at its input."""
+    def _build_accept(self, m: Module, guard: Guard, command: data.View[Command], place: Place) -> None:
+        """An idle back copies whatever stands at its input to these registers."""
         arriving = data.View(instruction_layout(Opcode.LOAD), self.i.payload.word)
         filling = data.View(instruction_layout(Opcode.FILL), self.i.payload.word)
-        m.d.sync += [
+        m.d[guard.domain] += [
             command.eq(self.i.payload),
             place.address.eq(arriving.base),
             place.row.eq(arriving.base + arriving.stride),
@@ -135,17 +151,22 @@ class LoadBack(wiring.Component):
             place.last_row.eq(arriving.rows == 1),
         ]
         with m.If(arriving.opcode == Opcode.FILL):
-            m.d.sync += [
+            m.d[guard.domain] += [
                 place.address.eq(filling.base),
                 place.left.eq(filling.words),
                 place.last_row.eq(filling.words == 1),
             ]
 
     def _build_kind(
-        self, m: Module, kind: Kind, chosen: Mapping[Memory, Signal], unfolder: PatchUnfolder
+        self,
+        m: Module,
+        guard: Guard,
+        kind: Kind,
+        chosen: Mapping[Memory, Signal],
+        unfolder: PatchUnfolder,
     ) -> None:
-        """What the command is, and where it writes. LOAD and FILL have their memory in the same place; LOAD_PATCHES
-        has none and writes X."""
+        """What the command is, and where it writes, to these registers. LOAD and FILL have their memory in the same
+        place; LOAD_PATCHES has none and writes X."""
         assert (
             instruction_layout(Opcode.FILL)["memory"].offset
             == instruction_layout(Opcode.LOAD)["memory"].offset
@@ -153,13 +174,13 @@ class LoadBack(wiring.Component):
         arriving = data.View(instruction_layout(Opcode.LOAD), self.i.payload.word)
         patches = arriving.opcode == Opcode.LOAD_PATCHES
         m.d.comb += unfolder.command.valid.eq(patches)
-        m.d.sync += [
+        m.d[guard.domain] += [
             kind.loading.eq(arriving.opcode == Opcode.LOAD),
             kind.unfolding.eq(patches),
             kind.filling.eq(arriving.opcode == Opcode.FILL),
         ]
         for memory, register in chosen.items():
-            m.d.sync += register.eq(Mux(patches, memory == Memory.X, arriving.memory == memory))
+            m.d[guard.domain] += register.eq(Mux(patches, memory == Memory.X, arriving.memory == memory))
 
     def _build_sources(
         self,
@@ -204,19 +225,28 @@ class LoadBack(wiring.Component):
     def _build_count(
         self,
         m: Module,
+        guard: Guard,
         load: data.View[data.StructLayout],
         kind: Kind,
-        place: Place,
+        places: tuple[Place, Place],
         gearbox: BeatsToWords,
         writes: WriteQueue,
     ) -> None:
-        """Where the next word goes, and whether its row is the last one."""
+        """Where the next word goes, and whether its row is the last one; ``places``: the registers, their next
+        values."""
+        place, following = places
         with m.If(writes.i.valid & writes.i.ready):
-            m.d.sync += place.address.eq(place.address + 1)
+            m.d[guard.domain] += following.address.eq(place.address + 1)
             with m.If(kind.filling | (kind.loading & gearbox.o.payload.last)):
-                m.d.sync += [place.left.eq(place.left - 1), place.last_row.eq(place.left == 2)]
+                m.d[guard.domain] += [
+                    following.left.eq(place.left - 1),
+                    following.last_row.eq(place.left == 2),
+                ]
             with m.If(kind.loading & gearbox.o.payload.last):
-                m.d.sync += [place.address.eq(place.row), place.row.eq(place.row + load.stride)]
+                m.d[guard.domain] += [
+                    following.address.eq(place.row),
+                    following.row.eq(place.row + load.stride),
+                ]
 
     def _build_word(
         self,

@@ -8,7 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.axi.bursts import Row, RowWalker
 from vitreous.hw.load.pixel_rows import PixelRows
-from vitreous.hw.memory.ports import Command, instruction_layout
+from vitreous.hw.memory.ports import Command, instruction_layout, used_bits
+from vitreous.hw.protect.guard import Guard, upset_member
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory, Opcode, Queue
@@ -20,6 +21,10 @@ class LoadFront(wiring.Component):
 
     Latency: 3 cycles to the first row. Throughput: one row a cycle. Back-pressure: holds its row; takes no
     command while rows of the previous one are left.
+
+    Parameters
+    ----------
+    config : words of the memories, bus; with ``protect.parity`` there is a member ``upset``.
 
     Members
     -------
@@ -44,20 +49,24 @@ class LoadFront(wiring.Component):
                 "misaligned": Out(1),
                 "pc": Out(isa.PC_BITS),
             }
+            | upset_member(config.protect.parity)
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.rows = rows = RowWalker()
-        m.submodules.pixels = pixels = PixelRows()
-        self._build_rows(m, rows, pixels)
+        guard = Guard(m, on=self._config.protect.parity)
+        m.submodules.rows = rows = RowWalker(parity=guard.on)
+        m.submodules.pixels = pixels = PixelRows(parity=guard.on)
+        guard.parts(rows, pixels)
+        _, command = guard.register(self.o.payload, covered=used_bits(Queue.LOAD))
+        self._build_rows(m, guard, rows, pixels)
         legal, aligned = self._build_check(m)
         load = self._fields(Opcode.LOAD)
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += self.i.ready.eq(~self.halt)
                 with m.If(self.i.valid & self.i.ready):
-                    m.d.sync += self.o.payload.eq(self.i.payload)
+                    m.d[guard.domain] += command.eq(self.i.payload)
                     m.next = "Measure"
             with m.State("Measure"):
                 m.d.comb += self.busy.eq(1)
@@ -81,21 +90,22 @@ class LoadFront(wiring.Component):
                 with m.If(rows.i.ready & pixels.i.ready & ~self.halt):
                     m.next = "Idle"
         m.d.comb += self.pc.eq(self.o.payload.pc)
+        guard.report(self)
         return m
 
     def _fields(self, opcode: Opcode) -> data.View:
         return data.View(instruction_layout(opcode), self.o.payload.word)
 
-    def _build_rows(self, m: Module, rows: RowWalker, pixels: PixelRows) -> None:
+    def _build_rows(self, m: Module, guard: Guard, rows: RowWalker, pixels: PixelRows) -> None:
         """Bytes of a row (one cycle after the command), the inputs of both walkers, their one output."""
         load, patches = self._fields(Opcode.LOAD), self._fields(Opcode.LOAD_PATCHES)
-        row_bytes = Signal(24, reset_less=True)
-        m.d.sync += row_bytes.eq(patches.grid_columns * patches.patch)
+        row_bytes, next_bytes = guard.register(Signal(24, name="row_bytes", reset_less=not guard.on))
+        m.d[guard.domain] += next_bytes.eq(patches.grid_columns * patches.patch)
         with m.If(load.opcode == Opcode.LOAD):
             with m.Switch(load.memory):
                 for which in (Memory.X, Memory.W, Memory.R, Memory.P):
                     with m.Case(which):
-                        m.d.sync += row_bytes.eq(load.words * word_bytes(self._config, which))
+                        m.d[guard.domain] += next_bytes.eq(load.words * word_bytes(self._config, which))
         for walker in (rows, pixels):
             m.d.comb += walker.i.payload.bytes.eq(row_bytes)
         m.d.comb += [

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, instruction_layout
+from vitreous.hw.protect.guard import Guard, upset_member
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 
@@ -60,7 +61,7 @@ class PatchUnfolder(wiring.Component):
 
     Parameters
     ----------
-    config : N, V and the size of a beat.
+    config : N, V and the size of a beat; with ``protect.parity`` there is a member ``upset``.
 
     Members
     -------
@@ -81,13 +82,20 @@ class PatchUnfolder(wiring.Component):
                 "i": In(stream.Signature(config.bus.data_bits)),
                 "o": Out(stream.Signature(MaskedWord(config))),
             }
+            | upset_member(config.protect.parity)
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         lanes, depth = self._config.array.lanes, self._config.array.depth
         lane_bits, depth_bits = lanes.bit_length() - 1, depth.bit_length() - 1
-        fields = self._fields = Signal(_PATCHES, reset_less=True)
+        guard = Guard(m, on=self._config.protect.parity)
+        fields, next_fields = guard.register(
+            Signal(_PATCHES, name="fields", reset_less=not guard.on),
+            covered=sum(f.width for f in isa.layout(isa.Opcode.LOAD_PATCHES)),
+        )
+        guard.report(self)
+        self._fields = fields
         plan = self._registers()
         step = self._build_step(m, plan)
         self._patch_left = Signal(8)  # bytes of the patch row that are still to come
@@ -109,7 +117,7 @@ class PatchUnfolder(wiring.Component):
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += self.command.ready.eq(1)
-                m.d.sync += fields.eq(self.command.payload)
+                m.d[guard.domain] += next_fields.eq(self.command.payload)
                 with m.If(self.command.valid):
                     m.next = "Multiply"
             with m.State("Multiply"):

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Out
 
 from vitreous.hw import checks
@@ -35,6 +34,8 @@ from vitreous.hw.matrix.parameters import Parameters
 from vitreous.hw.matrix.readout import Descriptor, Readout
 from vitreous.hw.matrix.scores import Scores
 from vitreous.hw.memory.ports import ReadPort, WritePort, unit_members
+from vitreous.hw.protect.guard import Guard, upset_member
+from vitreous.hw.protect.parity_queue import queue
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, ErrorCode, Memory, Opcode, Operands, Queue
@@ -65,7 +66,7 @@ class MatrixUnit(wiring.Component):
 
     Parameters
     ----------
-    config : the accelerator.
+    config : the accelerator; with ``protect.parity`` there is a member ``upset``.
 
     Members
     -------
@@ -73,8 +74,8 @@ class MatrixUnit(wiring.Component):
     x, w, p, r : Out, read ports.
     xo, wo, ro : Out, write ports.
 
-    Raises (as ``error``): ILLEGAL_FIELD before an instruction starts, ADDRESS when a port faults; of all instructions in
-    flight the oldest with an error.
+    Raises (as ``error``): ILLEGAL_FIELD before an instruction starts, ADDRESS when a port faults; of all instructions
+    in flight the oldest with an error.
     """
 
     @staticmethod
@@ -107,6 +108,7 @@ class MatrixUnit(wiring.Component):
         panel, residual = 8 * config.panel_word_bytes, 8 * config.residual_word_bytes
         super().__init__(
             unit_members(_EVENTS)
+            | upset_member(config.protect.parity)
             | {
                 "x": Out(ReadPort(panel)),
                 "w": Out(ReadPort(panel)),
@@ -139,7 +141,8 @@ class MatrixUnit(wiring.Component):
         )
         stop = Signal(name="_stop")
         self._build_commands(m, sequencer, readout, retire, stop)
-        self._build_words(m, sequencer, scores, array, readout, faults)
+        m.d.comb += faults.word.eq(self._build_words(m, sequencer, scores, array, readout))
+        m.d.comb += readout.bad.eq(faults.tile)
         columns = self._build_columns(m, readout)
         self._build_parameters(m, columns, sequencer, readout, parameters, scores, array, faults)
         self._build_epilogue(m, columns, array, planes, parameters, epilogue, faults)
@@ -152,9 +155,12 @@ class MatrixUnit(wiring.Component):
         self, m: Module, sequencer: OperandSequencer, readout: Readout, retire: Retire, stop: Value
     ) -> None:
         """The operand sequencer starts instructions, the readout takes them over in order, completion retires them."""
-        m.submodules.descriptors = descriptors = SyncFIFOBuffered(
-            width=Descriptor().size, depth=ISSUED_INSTRUCTIONS
+        guard = Guard(m, on=self.config.protect.parity)
+        m.submodules.descriptors = descriptors = queue(
+            width=Descriptor().size, depth=ISSUED_INSTRUCTIONS, parity=guard.on, buffered=True
         )
+        guard.parts(sequencer, descriptors)
+        guard.report(self)
         # A cycle later: the sequencer still holds the instruction then, and its first column is further away.
         started = Signal(name="started")
         m.d.sync += started.eq(sequencer.start)
@@ -176,15 +182,10 @@ class MatrixUnit(wiring.Component):
         ]
 
     def _build_words(
-        self,
-        m: Module,
-        sequencer: OperandSequencer,
-        scores: Scores,
-        array: Array,
-        readout: Readout,
-        faults: Faults,
-    ) -> None:
-        """Word pairs from the memories and the scores to the array; the last one of a tile starts its readout."""
+        self, m: Module, sequencer: OperandSequencer, scores: Scores, array: Array, readout: Readout
+    ) -> Value:
+        """Word pairs from the memories and the scores to the array; the last one of a tile starts its readout. Returns
+        whether a word of the pair at its memories is not there."""
         word = Signal(FeedWord())
         m.d.comb += [
             word.eq(sequencer.word),
@@ -215,9 +216,8 @@ class MatrixUnit(wiring.Component):
             array.b.eq(Mux(operand.operands[0], self.x.data, self.w.data)),
             readout.start.eq(valids[self._start_stage] & start.last),
             readout.tile.eq(start.tile),
-            faults.word.eq((self.x.valid & self.x.fault) | (self.w.valid & self.w.fault)),
-            readout.bad.eq(faults.tile),
         ]
+        return (self.x.valid & self.x.fault) | (self.w.valid & self.w.fault)
 
     def _build_columns(self, m: Module, readout: Readout) -> Columns:
         """Flags and tags of columns, down the whole pipeline."""
@@ -319,7 +319,7 @@ class MatrixUnit(wiring.Component):
         faults: Faults,
         stop: Value,
     ) -> Value:
-        """Results to R, to the scores, and packed to X and W. Returns whether the column at the last stage has a fault."""
+        """Results to R, to the scores, and packed to X and W. Returns whether the last stage's column has a fault."""
         result, write = columns.result, columns.write
         coming = self._coming(m, columns.before_result, faults.before_result, self._result_stage)
         packed = self._coming(m, columns.before_write, faults.before_write, self._write_stage)
@@ -377,11 +377,8 @@ class MatrixUnit(wiring.Component):
         with m.If(sequencer.error.valid & ~stop):
             m.d.comb += self.error.eq(sequencer.error)
         with m.If(refused & ~stop):
-            m.d.comb += [
-                self.error.valid.eq(1),
-                self.error.code.eq(ErrorCode.ADDRESS),
-                self.error.pc.eq(last.tag.pc),
-            ]
+            m.d.comb += [self.error.valid.eq(1), self.error.code.eq(ErrorCode.ADDRESS)]
+            m.d.comb += self.error.pc.eq(last.tag.pc)
         with m.If(self.error.valid):
             m.d.sync += stopped.eq(1)
 

@@ -11,7 +11,8 @@ from amaranth.lib.wiring import In, Out
 from vitreous.hw.checks import positive
 from vitreous.hw.control.decode_checks import illegal
 from vitreous.hw.matrix.tile_walk import Addresses, Current, Held, current_instruction, short, walk
-from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, Command, ErrorReport, instruction_layout
+from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, Command, ErrorReport, instruction_layout, used_bits
+from vitreous.hw.protect.guard import Guard, upset_member
 from vitreous.hw.softmax.prologue import Plane
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
@@ -65,7 +66,7 @@ class OperandSequencer(wiring.Component):
 
     Parameters
     ----------
-    config : gives N, V, ``s_depth`` and the softmax.
+    config : gives N, V, ``s_depth`` and the softmax; with ``protect.parity`` there is a member ``upset``.
     readout_latency : cycles from a word that ends a tile to the parameter address of the tile's first column.
     in_flight : instructions that may be started and not retired.
 
@@ -107,6 +108,7 @@ class OperandSequencer(wiring.Component):
                 "stall_readout": Out(1),
                 "stall_parameters": Out(1),
             }
+            | upset_member(config.protect.parity)
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -123,18 +125,23 @@ class OperandSequencer(wiring.Component):
 
     def _build_held(self, m: Module) -> Held:
         """The instruction after the current one, checked when it comes in."""
-        command = Signal(Command(), name="_next", reset_less=True)
+        guard = Guard(m, on=self.config.protect.parity)
+        command, next_command = guard.register(
+            Signal(Command(), name="_next", reset_less=not guard.on), covered=used_bits(isa.Queue.MATRIX)
+        )
+        valid, next_valid = guard.register(Signal(name="_held"))
+        guard.report(self)
         held = Held(
-            valid=Signal(name="_held"),
+            valid=valid,
             wrong=Signal(name="_wrong"),
             fields=self.descriptor,
             pc=command.pc,
             short=short(self.lanes, name="held_short"),
         )
         with m.If(self.start):
-            m.d.sync += held.valid.eq(0)
+            m.d[guard.domain] += next_valid.eq(0)
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [command.eq(self.i.payload), held.valid.eq(1)]
+            m.d[guard.domain] += [next_command.eq(self.i.payload), next_valid.eq(1)]
             arriving = data.View(self.layout, self.i.payload.word)
             longest = 2 * self.lanes
             m.d.sync += [

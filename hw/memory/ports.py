@@ -32,6 +32,12 @@ def instruction_layout(opcode: isa.Opcode) -> data.StructLayout:
     return data.StructLayout(members)
 
 
+def used_bits(queue: isa.Queue) -> int:
+    """Bits of a ``Command``, from bit 0 on, beyond which no instruction of this queue has a field."""
+    opcodes = (opcode for opcode, its in isa.QUEUE_OF.items() if its is queue)
+    return isa.PC_BITS + max(sum(f.width for f in isa.layout(opcode)) for opcode in opcodes)
+
+
 def _shape(f: isa.Field) -> Shape:
     return signed(f.width) if f.signed else unsigned(f.width)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
-from amaranth.lib import data, fifo, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, wiring
 
 from vitreous.hw import checks
 from vitreous.hw.axi.axi import BURST_INCR, CACHE_NORMAL, PROT_DATA, Axi4
 from vitreous.hw.axi.bursts import BurstGenerator, RowWalker
 from vitreous.hw.axi.gearbox import WordsToBeats
 from vitreous.hw.axi.transfer_unit import TransferUnit
-from vitreous.hw.memory.ports import Command, ReadPort, instruction_layout, report_first
+from vitreous.hw.memory.ports import Command, ReadPort, instruction_layout, report_first, used_bits
+from vitreous.hw.protect.guard import Guard
+from vitreous.hw.protect.parity_queue import SomeQueue, queue
 from vitreous.hw.store.store_words import SOURCES, WordReader
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
@@ -34,12 +36,17 @@ class Steps(NamedTuple):
     failed: Signal
 
 
-def _build_register(m: Module, valid: Signal, ready: Value, load: Value, fields: list[Any]) -> None:
-    """A channel's register: ``load`` fills it by ``fields``, ``ready`` empties it."""
+def _build_register(
+    m: Module, guard: Guard, valid: Signal, ready: Value, load: Value, fields: list[Any], others: list[Any]
+) -> None:
+    """A channel's register: ``load`` fills it by ``fields``, which are guarded as ``valid`` is, and by ``others``;
+    ``ready`` empties it."""
     with m.If(ready):
-        m.d.sync += valid.eq(0)
+        m.d[guard.domain] += valid.eq(0)
     with m.If(load):
-        m.d.sync += [valid.eq(1), *fields]
+        m.d[guard.domain] += valid.eq(1)
+        m.d.sync += others
+        m.d[guard.domain] += fields
 
 
 class StoreUnit(TransferUnit):
@@ -72,11 +79,14 @@ class StoreUnit(TransferUnit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        m.submodules.rows = rows = RowWalker()
+        guard = Guard(m, on=config.protect.parity)
+        m.submodules.rows = rows = RowWalker(parity=guard.on)
         m.submodules.bursts = bursts = BurstGenerator(config, burst_beats=config.bus.burst_beats)
         m.submodules.words = words = WordReader(config)
         m.submodules.gearbox = gearbox = WordsToBeats(config, memories=SOURCES)
-        command = Signal(Command(), name="_command", reset_less=True)
+        command, next_command = guard.register(
+            Signal(Command(), name="_command", reset_less=not guard.on), covered=used_bits(Queue.STORE)
+        )
         fields = data.View(_LAYOUT, command.word)
         steps = Steps(
             stop=Signal(name="stop"),
@@ -99,14 +109,16 @@ class StoreUnit(TransferUnit):
             words.halt.eq(stop),
             gearbox.memory.eq(fields.memory),
         ]
-        m.submodules.lengths = lengths = fifo.SyncFIFO(width=8, depth=OUTSTANDING_WRITES)
-        outstanding = self._build_address(m, bursts, lengths, stop)
-        self._build_data(m, gearbox, lengths, stop)
-        self._build_walks(m, command, steps, rows, words)
+        m.submodules.lengths = lengths = queue(width=8, depth=OUTSTANDING_WRITES, parity=guard.on)
+        guard.parts(rows, bursts, words, lengths)
+        outstanding = self._build_address(m, guard, bursts, lengths, stop)
+        strobe = self._build_data(m, guard, gearbox, lengths, stop)
+        self._build_walks(m, guard, command, steps, rows, words)
         # Every burst that was asked for has its response, so every beat and word is through.
         finished = Signal()
         m.d.comb += finished.eq(rows.i.ready & ~bursts.busy & (outstanding == 0) & ~stop & ~left_window)
-        illegal, misaligned = self._build_sequence(m, command, steps, finished)
+        illegal, misaligned = self._build_sequence(m, guard, command, next_command, steps, finished)
+        self._build_protection(m, guard, strobe)
         pc = command.pc
         causes = (
             (self.bus.bvalid & self.bus.bresp[1] & ~stop, ErrorCode.BUS_WRITE, pc),
@@ -132,16 +144,22 @@ class StoreUnit(TransferUnit):
         return left_window, checked
 
     def _build_walks(
-        self, m: Module, command: data.View[Command], steps: Steps, rows: RowWalker, words: WordReader
+        self,
+        m: Module,
+        guard: Guard,
+        command: data.View[Command],
+        steps: Steps,
+        rows: RowWalker,
+        words: WordReader,
     ) -> None:
         """The instruction's rows in DRAM and its words on chip; both start together."""
         fields = data.View(_LAYOUT, command.word)
-        row_bytes = Signal(24, reset_less=True)
+        row_bytes, next_bytes = guard.register(Signal(24, name="row_bytes", reset_less=not guard.on))
         with m.If(steps.measure):
             with m.Switch(fields.memory):
                 for which in SOURCES:
                     with m.Case(which):
-                        m.d.sync += row_bytes.eq(fields.words * word_bytes(self._config, which))
+                        m.d[guard.domain] += next_bytes.eq(fields.words * word_bytes(self._config, which))
         m.d.comb += [
             rows.i.payload.offset.eq(fields.dram_offset),
             rows.i.payload.stride.eq(fields.dram_stride),
@@ -153,7 +171,13 @@ class StoreUnit(TransferUnit):
         ]
 
     def _build_sequence(
-        self, m: Module, command: data.View[Command], steps: Steps, finished: Signal
+        self,
+        m: Module,
+        guard: Guard,
+        command: data.View[Command],
+        next_command: data.View[Command],
+        steps: Steps,
+        finished: Signal,
     ) -> tuple[Signal, Signal]:
         """Take a command, multiply out the bytes of its rows, check it, store. Returns: illegal, misaligned."""
         fields = data.View(_LAYOUT, command.word)
@@ -170,7 +194,7 @@ class StoreUnit(TransferUnit):
             with m.State("Idle"):
                 m.d.comb += self.i.ready.eq(~stop)
                 with m.If(self.i.valid & self.i.ready):
-                    m.d.sync += command.eq(self.i.payload)
+                    m.d[guard.domain] += next_command.eq(self.i.payload)
                     m.next = "Measure"
             with m.State("Measure"):
                 m.d.comb += steps.measure.eq(1)
@@ -191,13 +215,17 @@ class StoreUnit(TransferUnit):
         return illegal, misaligned
 
     def _build_address(
-        self, m: Module, bursts: BurstGenerator, lengths: fifo.SyncFIFO, stop: Value
+        self, m: Module, guard: Guard, bursts: BurstGenerator, lengths: SomeQueue, stop: Value
     ) -> Signal:
         """One register before the bus, so that AWVALID holds; with it a burst enters ``lengths``, the data
         channel's orders. Returns how many bursts have no response."""
         bus = self.bus
-        outstanding = Signal(range(OUTSTANDING_WRITES + 1))
-        free = (~bus.awvalid | bus.awready) & (outstanding != OUTSTANDING_WRITES) & ~stop
+        outstanding, next_outstanding = guard.register(
+            Signal(range(OUTSTANDING_WRITES + 1), name="outstanding")
+        )
+        channel = Guard(m, on=guard.on)
+        valid, next_valid = channel.behind(bus.awvalid)
+        free = (~valid | bus.awready) & (outstanding != OUTSTANDING_WRITES) & ~stop
         take = Signal()
         m.d.comb += [
             take.eq(bursts.o.valid & free),
@@ -213,26 +241,50 @@ class StoreUnit(TransferUnit):
         ]
         address = bursts.o.payload
         fields = [bus.awaddr.eq(address.address), bus.awlen.eq(address.length)]
-        _build_register(m, bus.awvalid, bus.awready, take, fields)
-        m.d.sync += outstanding.eq(outstanding + take - bus.bvalid)
+        if guard.on:  # an address that does not agree with its parity never shows on the bus
+            parity = Signal(name="parity")
+            fields.append(parity.eq(address.parity))
+            channel.watch(valid & Cat(bus.awaddr, bus.awlen, parity).xor())
+            m.d.comb += bus.awvalid.eq(channel.unless_upset(valid))
+            guard.watch(channel.upset)
+        _build_register(m, channel, next_valid, bus.awready, take, [], fields)
+        m.d[guard.domain] += next_outstanding.eq(outstanding + take - bus.bvalid)
         return outstanding
 
-    def _build_data(self, m: Module, gearbox: WordsToBeats, lengths: fifo.SyncFIFO, stop: Value) -> None:
-        """Beats for the bursts in ``lengths``, in a register of their own; without strobes once stopped."""
+    def _build_data(
+        self, m: Module, guard: Guard, gearbox: WordsToBeats, lengths: SomeQueue, stop: Value
+    ) -> Signal:
+        """Beats for the bursts in ``lengths``, in a register of their own; without strobes once stopped. Returns the
+        strobes in it."""
         bus = self.bus
-        sent = Signal(8)  # beats of the oldest burst that are in the register or gone
+        # Beats of the oldest burst that are in the register or gone.
+        sent, next_sent = guard.register(Signal(8, name="sent"))
+        valid, next_valid = guard.behind(bus.wvalid)
+        strobe, next_strobe = guard.behind(bus.wstrb)
+        final, next_final = guard.behind(bus.wlast)
         move, last = Signal(name="move"), Signal(name="last")
         m.d.comb += [
-            move.eq((~bus.wvalid | bus.wready) & lengths.r_rdy & (gearbox.o.valid | stop)),
+            move.eq((~valid | bus.wready) & lengths.r_rdy & (gearbox.o.valid | stop)),
             last.eq(sent == lengths.r_data),
             lengths.r_en.eq(move & last),
             gearbox.o.ready.eq(move),
-            self.events.beat.eq(bus.wvalid & bus.wready),
+            self.events.beat.eq(valid & bus.wready),
         ]
+        if guard.on:
+            m.d.comb += [bus.wvalid.eq(valid), bus.wlast.eq(final)]
         fields = [
-            bus.wdata.eq(gearbox.o.payload.data),
-            bus.wstrb.eq(Mux(stop, 0, gearbox.o.payload.strobe)),
-            bus.wlast.eq(last),
-            sent.eq(Mux(last, 0, sent + 1)),
+            next_strobe.eq(Mux(stop, 0, gearbox.o.payload.strobe)),
+            next_final.eq(last),
+            next_sent.eq(Mux(last, 0, sent + 1)),
         ]
-        _build_register(m, bus.wvalid, bus.wready, move, fields)
+        others = [bus.wdata.eq(gearbox.o.payload.data)]
+        _build_register(m, guard, next_valid, bus.wready, move, fields, others)
+        return strobe
+
+    def _build_protection(self, m: Module, guard: Guard, strobe: Signal) -> None:
+        """From the cycle of an upset on nothing is written: beats that are due go out without strobes."""
+        guard.report(self)
+        if guard.on:
+            seen = Signal(name="upset_seen")
+            m.d.sync += seen.eq(seen | guard.upset)
+            m.d.comb += self.bus.wstrb.eq(strobe & ~(seen | guard.upset).replicate(len(strobe)))

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.axi.gearbox import Word, widest_word_bits
-from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, ReadPort, instruction_layout
+from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, ReadPort, instruction_layout, used_bits
+from vitreous.hw.protect.guard import Guard, upset_member
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Memory, Opcode
+from vitreous.spec.isa import Memory, Opcode, Queue
 
 SOURCES = (Memory.X, Memory.W, Memory.R)
 _STORE = instruction_layout(Opcode.STORE)
 _QUEUE = 4
 """Words that may be read before they are taken: the memory's latency and one cycle to see that one has gone,
 for a word a cycle."""
+
+
+class Walk(NamedTuple):
+    """Registers: the next word's address, the first one of the next row; rows left, words left of this one."""
+
+    address: Signal
+    next_row: Signal
+    rows_left: Signal
+    words_left: Signal
 
 
 class WordReader(wiring.Component):
@@ -47,19 +59,25 @@ class WordReader(wiring.Component):
                 "bad_address": Out(1),
                 "row_read": Out(1),
             }
+            | upset_member(config.protect.parity)
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        fields = Signal(_STORE, reset_less=True)
-        address, next_row = (
-            Signal(WORD_ADDRESS_BITS, name="address"),
-            Signal(WORD_ADDRESS_BITS, name="next_row"),
+        guard = Guard(m, on=self._config.protect.parity)
+        fields, next_fields = guard.register(
+            Signal(_STORE, name="fields", reset_less=not guard.on),
+            covered=used_bits(Queue.STORE) - isa.PC_BITS,
         )
-        rows_left, words_left = (
-            Signal(isa.ADDRESS_BITS, name="rows_left"),
-            Signal(isa.ADDRESS_BITS, name="words_left"),
+        walk, following = guard.registers(
+            Walk(
+                address=Signal(WORD_ADDRESS_BITS, name="address"),
+                next_row=Signal(WORD_ADDRESS_BITS, name="next_row"),
+                rows_left=Signal(isa.ADDRESS_BITS, name="rows_left"),
+                words_left=Signal(isa.ADDRESS_BITS, name="words_left"),
+            )
         )
+        rows_left, words_left = walk.rows_left, walk.words_left
         valid, ready, fault, granted = (
             Signal(name="valid"),
             Signal(name="ready"),
@@ -83,24 +101,28 @@ class WordReader(wiring.Component):
             queue.r_en.eq(self.o.ready),
         ]
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [
-                fields.eq(self.i.payload),
-                address.eq(self.i.payload.base),
-                next_row.eq(self.i.payload.base + self.i.payload.stride),
-                rows_left.eq(self.i.payload.rows),
-                words_left.eq(self.i.payload.words),
+            m.d[guard.domain] += [
+                next_fields.eq(self.i.payload),
+                following.address.eq(self.i.payload.base),
+                following.next_row.eq(self.i.payload.base + self.i.payload.stride),
+                following.rows_left.eq(self.i.payload.rows),
+                following.words_left.eq(self.i.payload.words),
             ]
         m.d.sync += [reading.eq(granted), reading_last.eq(words_left == 1)]
         with m.If(granted):
-            m.d.sync += [address.eq(address + 1), words_left.eq(words_left - 1)]
+            m.d[guard.domain] += [
+                following.address.eq(walk.address + 1),
+                following.words_left.eq(words_left - 1),
+            ]
             with m.If(words_left == 1):
-                m.d.sync += [
-                    address.eq(next_row),
-                    next_row.eq(next_row + fields.stride),
-                    words_left.eq(fields.words),
-                    rows_left.eq(rows_left - 1),
+                m.d[guard.domain] += [
+                    following.address.eq(walk.next_row),
+                    following.next_row.eq(walk.next_row + fields.stride),
+                    following.words_left.eq(fields.words),
+                    following.rows_left.eq(rows_left - 1),
                 ]
-        self._build_ports(m, fields.memory, address, valid, ready, fault, queue)
+        guard.report(self)
+        self._build_ports(m, fields.memory, walk.address, valid, ready, fault, queue)
         m.d.comb += [
             queue.w_en.eq(reading),
             data.View(Word(self._widest), queue.w_data).last.eq(reading_last),

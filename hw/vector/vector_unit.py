@@ -17,6 +17,7 @@ from amaranth.utils import exact_log2
 from vitreous.hw import checks
 from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, ReadPort, WritePort, instruction_layout, unit_members
 from vitreous.hw.norm.interface import NormPass
+from vitreous.hw.protect.guard import Guard, upset_member
 from vitreous.hw.vector.pipeline import VARIANTS, NormPipeline, NormTag, NormTask, norm_latency
 from vitreous.hw.vector.sequence import VectorSequence
 from vitreous.hw.vector.shifts import WORD_BITS, ChannelShifts
@@ -96,7 +97,8 @@ class VectorUnit(wiring.Component):
 
     Parameters
     ----------
-    config : gives ``array.lanes`` (N), ``array.depth`` (V) and ``norm.variant``.
+    config : gives ``array.lanes`` (N), ``array.depth`` (V) and ``norm.variant``; with ``protect.parity`` there is a
+        member ``upset``.
 
     Members
     -------
@@ -114,6 +116,7 @@ class VectorUnit(wiring.Component):
         self._has_mean = VARIANTS[config.norm.variant].MEAN
         super().__init__(
             unit_members(["norm_column"])
+            | upset_member(config.protect.parity)
             | {
                 "r": Out(ReadPort(8 * config.residual_word_bytes)),
                 "p": Out(ReadPort(WORD_BITS)),
@@ -125,7 +128,9 @@ class VectorUnit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         pipeline = NormPipeline(self.config)
-        task = Signal(NormTask(), name="task", reset_less=True)
+        guard = Guard(m, on=self.config.protect.parity)
+        task, next_task = guard.register(Signal(NormTask(), name="task", reset_less=not guard.on))
+        guard.report(self)
         flow = Flow(stop=Signal(name="stop"), room=Signal(name="room"), fire=Signal(name="fire"))
         walk = Walk(
             address=Signal(WORD_ADDRESS_BITS, name="address", reset_less=True),
@@ -138,6 +143,8 @@ class VectorUnit(wiring.Component):
         m.submodules.words = words = NormWords(self.config)
         m.submodules.shifts = shifts = ChannelShifts()
         sequence = self._build_sequence(m, task, walk, flow, pipeline.done, words.empty)
+        with m.If(self.i.valid & self.i.ready):
+            self._accept(m, guard, next_task, walk)
         tag = self._build_reads(m, task, walk, sequence.passes, flow)
         self._build_shifts(m, shifts, task, walk, sequence, tag, flow)
         self._build_pipeline(m, pipeline, words, task, sequence, tag, flow.fire)
@@ -154,7 +161,7 @@ class VectorUnit(wiring.Component):
         finished: Value,
         empty: Value,
     ) -> VectorSequence:
-        """Which pass is on; an instruction is kept in the cycle in which it is taken."""
+        """Which pass is on."""
         m.submodules.sequence = sequence = VectorSequence(has_mean=self._has_mean)
         m.d.comb += [
             sequence.valid.eq(self.i.valid),
@@ -173,17 +180,16 @@ class VectorUnit(wiring.Component):
             self.busy.eq(sequence.active & ~flow.stop),
             self.done.eq(sequence.done),
         ]
-        with m.If(self.i.valid & self.i.ready):
-            self._accept(m, task, walk)
         return sequence
 
-    def _accept(self, m: Module, task: data.View[NormTask], walk: Walk) -> None:
-        """Keep what is needed of the instruction; its two forms agree up to ``row_tiles``."""
+    def _accept(self, m: Module, guard: Guard, task: data.View[NormTask], walk: Walk) -> None:
+        """Keep what is needed of the instruction in the cycle in which it is taken; its two forms agree up to
+        ``row_tiles``."""
         word = self.i.payload.word
         norm = data.View(instruction_layout(Opcode.NORM), word)
         pool = data.View(instruction_layout(Opcode.POOL), word)
         is_pool = norm.opcode == Opcode.POOL
-        m.d.sync += [
+        m.d[guard.domain] += [
             task.pc.eq(self.i.payload.pc),
             task.pool.eq(is_pool),
             task.zero_point.eq(Mux(is_pool, 0, norm.zero_point)),
@@ -199,6 +205,8 @@ class VectorUnit(wiring.Component):
             ),
             task.tokens.eq(pool.tokens),
             task.first.eq(pool.first),
+        ]
+        m.d.sync += [
             walk.base.eq(norm.r_base),
             walk.address.eq(norm.r_base),
             walk.column.eq(0),

@@ -39,7 +39,7 @@ class Piece:
     optional : some configurations have no such piece.
     flags : sizes that are 1 for one variant and 0 for all others; a run that is older than a variant has 0.
     memory : it holds an on-chip memory, of ``width`` and ``words`` in ``sizes``; ``mask``: bits that are written at
-        once, 0 for whole words.
+        once, 0 for whole words. styled : ``memory.style`` says what that lies in.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Piece:
     flags: tuple[str, ...] = ()
     memory: bool = False
     mask: int = 0
+    styled: bool = False
 
     def key(self, config: AcceleratorConfig) -> tuple[Variant, tuple[tuple[str, float], ...]]:
         """Variant and sizes: configurations with the same key have the same piece."""
@@ -79,6 +80,11 @@ def term_value(term: str, sizes: Mapping[str, float]) -> float:
 
 def _none(_: AcceleratorConfig) -> Variant:
     return ()
+
+
+def _steering(config: AcceleratorConfig) -> Variant:
+    """Of the pieces whose registers and queues have parity bits where the machine is protected."""
+    return ("parity",) if config.protect.parity else ()
 
 
 def _lanes(config: AcceleratorConfig) -> Sizes:
@@ -157,7 +163,7 @@ def _matrix_sizes(config: AcceleratorConfig) -> Sizes:
 
 
 def _norm(config: AcceleratorConfig) -> Variant:
-    return (config.norm.variant,)
+    return (config.norm.variant, *_steering(config))
 
 
 def _load_sizes(config: AcceleratorConfig) -> Sizes:
@@ -201,6 +207,7 @@ def _piece(
     flags: tuple[str, ...] = (),
     memory: bool = False,
     mask: int = 0,
+    styled: bool = False,
 ) -> Piece:
     return Piece(
         name=name,
@@ -215,14 +222,16 @@ def _piece(
         flags=flags,
         memory=memory,
         mask=mask,
+        styled=styled,
     )
 
 
 def _scratchpad(letter: str, width: Callable[[AcceleratorConfig], int], words: str, mask: int = 0) -> Piece:
     """Ports shared among clients, and the memory."""
     name, sizes = f"memory_{letter.lower()}", _memory(width, words)
+    group = f"memory {letter}"
     return _piece(
-        name, f"memory {letter}", name, _none, sizes, "width", "1", "blocks", memory=True, mask=mask
+        name, group, name, _none, sizes, "width", "1", "blocks", memory=True, mask=mask, styled=True
     )
 
 
@@ -267,7 +276,7 @@ PIECES: tuple[Piece, ...] = (
         "feed",
         "operand and readout control",
         "matrix",
-        _none,
+        _steering,
         _matrix_sizes,
         "1",
         "N*V",
@@ -277,26 +286,26 @@ PIECES: tuple[Piece, ...] = (
         flags=_LATENCIES,
     ),
     _piece("vector", "vector unit", "vector", _norm, _words, "N", "1", "N*V"),
-    _piece("load", "load", "load", _none, _load_sizes, *_GEAR, "reads", core=3),
-    _piece("store", "store", "store", _none, lambda c: {**_words(c), **_bus(c)}, *_GEAR, core=3),
-    _piece("fetch", "fetch and queues", "fetch", _none, _bus, "1", "B"),
-    _piece("channel", "fetch and queues", "channel", _none, lambda c: {"B": c.bus.beat_bytes}, "1", "B"),
+    _piece("load", "load", "load", _steering, _load_sizes, *_GEAR, "reads", core=3),
+    _piece("store", "store", "store", _steering, lambda c: {**_words(c), **_bus(c)}, *_GEAR, core=3),
+    _piece("fetch", "fetch and queues", "fetch", _steering, _bus, "1", "B"),
+    _piece("channel", "fetch and queues", "channel", _steering, lambda c: {"B": c.bus.beat_bytes}, "1", "B"),
     _piece("dispatch", "fetch and queues", "dispatch", _none, _nothing, "1"),
-    _piece("tokens", "fetch and queues", "tokens", _none, _nothing, "1"),
+    _piece("tokens", "fetch and queues", "tokens", _steering, _nothing, "1"),
     _piece(
         "queue",
         "fetch and queues",
         "queue_load",
-        _none,
+        _steering,
         lambda c: {"depth": c.queue.depth},
         "1",
         "depth",
         copies=tuple(f"queue_{queue.name.lower()}" for queue in Queue if queue is not Queue.LOAD),
     ),
-    _piece("registers", "control", "registers", _none, _nothing, "1"),
-    _piece("control", "control", "control", _none, _nothing, "1"),
+    _piece("registers", "control", "registers", _steering, _nothing, "1"),
+    _piece("control", "control", "control", _steering, _nothing, "1"),
     _piece("counters", "control", "counters", _none, _nothing, "1"),
-    _piece("top", "control", "", _none, _nothing, "1"),
+    _piece("top", "control", "", _steering, _nothing, "1"),
     _scratchpad("X", _panel_bits, "x_depth", INT8.width),
     _scratchpad("W", _panel_bits, "w_depth"),
     _scratchpad("R", _residual_bits, "r_depth"),

@@ -23,6 +23,8 @@ def explanation(code: ErrorCode, limit: int) -> str:
         return f": it was not done after {limit} cycles, the limit that the host set"
     if code is ErrorCode.BUS_SILENT:
         return ": the memory did not answer, reset it too"
+    if code is ErrorCode.PARITY:
+        return ": a bit of its state changed by itself; reset it, set its registers, and run again"
     return ""
 
 

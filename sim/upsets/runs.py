@@ -18,12 +18,14 @@ from vitreous.sim.run.cocotb_bench import run_bench
 from vitreous.sim.run.runtime import failure_text, make_plan
 from vitreous.spec import isa, layout
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.limits import SILENT_CYCLES
 from vitreous.spec.program import Program
 
 CHECK_EVERY = 100
 """Flips between two runs without one, which must be right: what a flip leaves behind would show there."""
-BOUND = 4
-"""A run hangs when it takes this many times the cycles of one without a flip."""
+LIMIT = 2
+"""What the host allows in register CYCLE_LIMIT: this many times the cycles of a run without a flip."""
+_SLACK = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,7 @@ class Subject:
 
 def clean_cycles(subject: Subject, folder: Path) -> int:
     """Of a run without a flip, from start to interrupt. Raises SimulationError where it is not right."""
-    return _simulate(subject, [], folder, maximum_cycles=1_000_000)
+    return _simulate(subject, [], folder, limit=0)
 
 
 def run_flips(subject: Subject, flips: Sequence[Flip], folder: Path, *, cycles: int) -> list[Upset]:
@@ -105,7 +107,7 @@ def run_flips(subject: Subject, flips: Sequence[Flip], folder: Path, *, cycles: 
     known = read_upsets(folder)
     missing = [flip for flip in flips if flip.index not in known]
     if missing:
-        _simulate(subject, missing, folder, maximum_cycles=BOUND * cycles)
+        _simulate(subject, missing, folder, limit=LIMIT * cycles)
         known = read_upsets(folder)
     return [known[flip.index] for flip in flips]
 
@@ -128,8 +130,9 @@ def _upset(line: str) -> Upset:
     return Upset(flip=flip, interrupt=bool(facts.pop("interrupt")), **facts)
 
 
-def _simulate(subject: Subject, flips: Sequence[Flip], folder: Path, *, maximum_cycles: int) -> int:
-    """The session of these flips; the cycles of a run without one."""
+def _simulate(subject: Subject, flips: Sequence[Flip], folder: Path, *, limit: int) -> int:
+    """The session of these flips; the cycles of a run without one. A run hangs when the machine has not ended after
+    the ``limit`` that it knows and the time after which it no longer waits for the bus."""
     check_program(subject.program, subject.config)
     plan = make_plan(
         subject.program,
@@ -137,7 +140,8 @@ def _simulate(subject: Subject, flips: Sequence[Flip], folder: Path, *, maximum_
         subject.made,
         subject.timing,
         trace=False,
-        maximum_cycles=maximum_cycles,
+        maximum_cycles=limit + SILENT_CYCLES + _SLACK,
+        limit=limit,
     )
     plan |= {"flips": [asdict(flip) for flip in flips], "check_every": CHECK_EVERY}
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +40,20 @@ def test_digest_follows_every_field_but_the_name() -> None:
         {"softmax": {"variant": "online"}}, {"activation": {"step_bits": 6}}, {"queue": {"depth": 4}},
         {"softmax": {"probability_bits": 8}}, {"activation": {"function": "silu", "range": 8.0}},
         {"activation": {"interpolate": False}}, {"norm": {"variant": "two_pass"}}, {"array": {"multiplier": "packed"}},
+        {"protect": {"parity": True}},
     ]  # fmt: skip
     digests = {AcceleratorConfig.from_dict(change).digest for change in changes}
     assert len(digests | {base.digest}) == len(changes) + 1
     assert base.digest32 == int(base.digest[:8], 16) < 1 << 32
+
+
+def test_a_machine_that_is_not_protected_has_the_digest_that_it_had_before() -> None:
+    # The contents of the digest are those of the time before [protect]: its table is in them only where it says more.
+    base = AcceleratorConfig.from_dict({"protect": {"parity": False}})
+    contents = {
+        key: value for key, value in base.as_dict().items() if key not in ("name", "schedule", "protect")
+    }
+    assert base.digest == hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def test_the_schedule_is_the_compilers_and_not_in_the_digest() -> None:

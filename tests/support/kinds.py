@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from tests.support.places import Place, named, words, works
+from vitreous.hw.memory.ram import ATTRIBUTES
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.counters import MATRIX_IDLE, HardwareCounter
 from vitreous.spec.graph import SIGNATURES, Op
@@ -25,6 +26,7 @@ from vitreous.spec.variants import (
     SOFTMAXES,
     ActivationFunction,
     ActivationVariant,
+    MemoryStyle,
     Multiplier,
     NormVariant,
     SoftmaxVariant,
@@ -217,6 +219,12 @@ KINDS: Mapping[str, tuple[Place, ...]] = {
         Place("spec/variants.py", lambda: MULTIPLIERS, lambda: Multiplier),
         Place("hw/matrix/array.py", lambda: named("hw/matrix", Multiplier), lambda: Multiplier),
     ),
+    "memory style": (
+        Place("hw/memory/ram.py", lambda: ATTRIBUTES, lambda: MemoryStyle),
+        Place(
+            "reports/area/area.py", lambda: named("reports/area/area.py", MemoryStyle), lambda: MemoryStyle
+        ),
+    ),
     "opcode": (
         Place("spec/opcodes/table.py", lambda: _counted(), lambda: Opcode),
         Place(
@@ -270,13 +278,14 @@ KINDS: Mapping[str, tuple[Place, ...]] = {
         ),
     ),
     "error code": (
-        # The functional machine has no bus that could fail, and no clock.
+        # The functional machine has no bus that could fail, no clock, and no state that changes by itself.
         Place(
             "golden/machine",
             lambda: named("golden", ErrorCode),
             lambda: (
                 FAULTS
                 - {ErrorCode.BUS_READ, ErrorCode.BUS_WRITE, ErrorCode.CYCLE_LIMIT, ErrorCode.BUS_SILENT}
+                - {ErrorCode.PARITY}
             ),
         ),
         Place("hw", lambda: named("hw", ErrorCode), lambda: FAULTS),

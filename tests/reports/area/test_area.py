@@ -25,7 +25,13 @@ from vitreous.reports.area.area import (
 from vitreous.reports.area.fit import Estimate, Fit, Run
 from vitreous.reports.area.pieces import PIECES, Piece, term_value
 from vitreous.reports.errors import ReportError
-from vitreous.spec.config import AcceleratorConfig, ActivationConfig, load_accelerator, named_accelerators
+from vitreous.spec.config import (
+    AcceleratorConfig,
+    ActivationConfig,
+    ProtectConfig,
+    load_accelerator,
+    named_accelerators,
+)
 from vitreous.spec.variants import (
     ACTIVATIONS,
     ActivationVariant,
@@ -211,6 +217,12 @@ def test_a_variant_that_was_never_measured_is_refused() -> None:
         ReportError, match="xcup has no measured run of array as plain; there are runs of accumulate, packed"
     ):
         shipped.estimate(found, array, load_accelerator("edge64"))
+
+
+def test_a_protected_machine_is_never_taken_for_one_without_protection() -> None:
+    protected = replace(load_accelerator("edge64"), protect=ProtectConfig(parity=True))
+    with pytest.raises(ReportError, match="has no measured run of .* as .*parity; there are runs of"):
+        area(protected, "xcup")
 
 
 @pytest.mark.parametrize(
