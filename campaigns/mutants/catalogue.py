@@ -192,9 +192,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         OFF, "store/store_words.py", "reading_last.eq(words_left == 1)", "reading_last.eq(words_left == 2)"
     ),
-    Mutation(
-        OFF, "load/load_back.py", "place.address.eq(place.address + 1)", "place.address.eq(place.address + 2)"
-    ),
+    Mutation(OFF, "load/load_back.py", "address.eq(place.address + 1)", "address.eq(place.address + 2)"),
     Mutation(
         OPERAND,
         "load/write_queue.py",

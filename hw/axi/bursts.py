@@ -131,6 +131,8 @@ class BurstGenerator(wiring.Component):
 
     ROW_LATENCY = 1
     """From ``i`` to the register from which the bursts of a row are made."""
+    NEXT_ROW = 1
+    """From the cycle in which a row goes to that register to the one in which the next row can come in."""
     LATENCY = ROW_LATENCY + 2
     """From ``i`` to ``o``."""
 

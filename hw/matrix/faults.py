@@ -45,7 +45,7 @@ class Faults(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        met, word = Signal(), Signal()
+        met, word = Signal(name="met"), Signal(name="word")
         m.d.comb += word.eq(self.word | met)
         with m.If(self.word | self.lane):
             m.d.sync += met.eq(1)

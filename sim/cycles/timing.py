@@ -25,7 +25,7 @@ from vitreous.spec.softmax import limits
 
 BEAT_QUEUE = load.BEAT_QUEUE
 FITS = Fetch.FITS_LATENCY
-ROW = BurstGenerator.ROW_LATENCY
+ROW, NEXT_ROW = BurstGenerator.ROW_LATENCY, BurstGenerator.NEXT_ROW
 UNFOLD = PatchUnfolder.START_LATENCY
 WRITE = WriteQueue.LATENCY
 ISSUE, RETIRE = IssueQueue.ISSUE_LATENCY, IssueQueue.RETIRE_LATENCY
