@@ -24,7 +24,9 @@ from vitreous.spec.config import ProtectConfig, load_accelerator
 _COLUMNS = ("lut", "ff")
 
 
-def compare(name: str, target: Family, cache: Path) -> list[tuple[str, int, dict[str, float], dict[str, float]]]:
+def compare(
+    name: str, target: Family, cache: Path
+) -> list[tuple[str, int, dict[str, float], dict[str, float]]]:
     """The pieces that protection changes: name, copies, cost without and with it. Raises ReportError."""
     config = load_accelerator(name)
     texts = [
@@ -34,7 +36,9 @@ def compare(name: str, target: Family, cache: Path) -> list[tuple[str, int, dict
     parts = [cut(text) for text in texts]
     changed = [piece for piece, part in parts[0].items() if part.text != parts[1][piece].text]
     plain, protected = (
-        area.measure(text, target, names=changed, cache=cache, progress=lambda what, *_: print(what, flush=True))
+        area.measure(
+            text, target, names=changed, cache=cache, progress=lambda what, *_: print(what, flush=True)
+        )
         for text in texts
     )
     return [
