@@ -15,7 +15,7 @@ SOURCES := $(wildcard spec golden quant compiler hw sim reports models vitreous 
 # make's own flags must not reach the nested make of a simulation build.
 unexport MAKEFLAGS
 
-.PHONY: help demo test quick check format lint types layers bench accuracy validate combinations axi mutants upsets prove vectors units area activity rtl bitstream torch-range docs setup preflight lock wheel clean distclean
+.PHONY: help demo test quick check format lint types layers bench accuracy validate combinations axi mutants upsets fuzz prove vectors units area timing activity rtl bitstream torch-range docs setup preflight lock wheel clean distclean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r n t; do printf '  make %-11s %s\n' "$$n" "$$t"; done
@@ -67,6 +67,9 @@ axi: setup ## run 66 programs between a memory and a host that do all that AXI a
 mutants: setup ## break the RTL description in many places and count what the tests catch
 	$(BIN)/python -m campaigns.mutants
 
+fuzz: setup ## fuzzed programs through the RTL and the functional machine; resumes where it stopped
+	$(BIN)/python -m campaigns.fuzz --report docs/results/fuzz.md
+
 prove: setup ## prove the hardware units with SymbiYosys, and find a seeded bug with every proof (docs/proofs.md)
 	@$(BIN)/python -m campaigns.formal
 
@@ -87,6 +90,9 @@ LIBERTY ?= /usr/share/qflow/tech/osu018/osu018_stdcells.lib
 LIBERTY_NAME ?= osu018
 area: setup ## measure the pieces of an accelerator with Yosys for reports/area (an hour; what is done already is kept)
 	$(BIN)/python -m vitreous.area.sweep --cache build/synthesis --liberty $(LIBERTY) --name $(LIBERTY_NAME)
+
+timing: setup ## estimate the clock of the presets by static timing analysis (an hour; what is done already is kept)
+	$(BIN)/python -m vitreous.timing.sweep --cache build/synthesis --page docs/results/timing.md
 
 activity: setup ## count toggles of the array, softmax and GELU on real and on random data (4 minutes; finished parts are kept)
 	$(BIN)/python -m vitreous.characterize.activity

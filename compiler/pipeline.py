@@ -33,7 +33,22 @@ def compile(graph: Graph, config: AcceleratorConfig, *, observe: bool = False) -
     Raises CompileError that names the node, operation and layer that the machine does not have, and DoesNotFitError
     that names every size that is too large.
     """
-    work, plan = planned(graph, config, observe=observe)
+    return _compiled(graph, config, *planned(graph, config, observe=observe))
+
+
+def shortened(graph: Graph, config: AcceleratorConfig, copies: int) -> Program:
+    """The program with at most ``copies`` of the layers that are alike: to predict cycles, not to be run.
+
+    Raises CompileError and DoesNotFitError as ``compile`` does for so much of the graph.
+    """
+    work = task(graph, config).with_copies(copies)
+    try:
+        return _compiled(graph, config, work, plan(work))
+    except MemoryFull as error:
+        raise CompileError(f"{graph.name} does not fit {config.name}: {error}") from None
+
+
+def _compiled(graph: Graph, config: AcceleratorConfig, work: Task, plan: Plan) -> Program:
     steps = hoist(plan.emitter.steps, config)
     verify(steps, config)
     try:
@@ -46,7 +61,7 @@ def compile(graph: Graph, config: AcceleratorConfig, *, observe: bool = False) -
         "attention": attention_widths(work.operations, graph, config),
         "quality": {name: graph.notes[name] for name in _QUALITY if name in graph.notes},
     }
-    return _program(graph, config, plan, instructions, observe, notes)
+    return _program(graph, config, plan, instructions, work.observe, notes)
 
 
 def planned(graph: Graph, config: AcceleratorConfig, *, observe: bool = False) -> tuple[Task, Plan]:

@@ -185,24 +185,35 @@ class Accelerator(wiring.Component):
         """The table of docs/machine.md: who reads and who writes, the first named first served."""
         config = self._config
         panel, residual = 8 * config.panel_word_bytes, 8 * config.residual_word_bytes
+        style = config.memory.style
         m.submodules.memory_x = x = Scratchpad(
             width=panel,
             depth=config.x_depth,
             reads=("matrix", "store"),
             writes=("matrix", "vector", "load"),
             masked=("load",),
+            style=style,
         )
         m.submodules.memory_w = w = Scratchpad(
-            width=panel, depth=config.w_depth, reads=("matrix", "store"), writes=("matrix", "load")
+            width=panel,
+            depth=config.w_depth,
+            reads=("matrix", "store"),
+            writes=("matrix", "load"),
+            style=style,
         )
         m.submodules.memory_r = r = Scratchpad(
             width=residual,
             depth=config.r_depth,
             reads=("matrix", "vector", "store"),
             writes=("matrix", "vector", "load"),
+            style=style,
         )
         m.submodules.memory_p = p = Scratchpad(
-            width=8 * isa.PARAMETER_BYTES, depth=config.p_depth, reads=("matrix", "vector"), writes=("load",)
+            width=8 * isa.PARAMETER_BYTES,
+            depth=config.p_depth,
+            reads=("matrix", "vector"),
+            writes=("load",),
+            style=style,
         )
         memories = {"x": x, "w": w, "r": r, "p": p}
         for name, memory in memories.items():

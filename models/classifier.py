@@ -24,11 +24,14 @@ from vitreous.models.logits import Shape, chosen_classes, logits_of
 IMAGES_BY_NAME = "pixel_values"
 """The name of the images where a ``forward`` has other inputs before them, as in Hugging Face's transformers."""
 
+_MOST_CHANNELS = 4
+"""Of pictures; a last axis that is not longer, behind a first one that is, holds channels in all likelihood."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Classifier:
     """``module`` from ``float32 [n, C, H, W]`` to logits ``[n, classes]``; ``exported`` is the program that it runs,
-    where it runs one; ``left_out`` says what of the user's model comes after the logits, a sentence each.
+    where it runs one; ``left_out`` names the operations of the user's model after the logits.
     """
 
     module: nn.Module
@@ -97,8 +100,10 @@ def _run(module: nn.Module, shape: Shape, label: str) -> Any:
     except ModelError:
         raise
     except Exception as error:  # whatever the user's forward raises
+        last = shape[2] <= _MOST_CHANNELS < shape[0]
+        hint = "; images are [n, C, H, W], channels first" if last else ""
         raise ModelError(
-            f"{label} cannot be run on images {list(shape)}: {type(error).__name__}: {_first_line(error)}"
+            f"{label} cannot be run on images {list(shape)}: {type(error).__name__}: {_first_line(error)}{hint}"
         ) from error
 
 

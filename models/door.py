@@ -253,13 +253,14 @@ def _complete(foreign: Foreign, wanted: _Wanted, shapes_only: bool) -> LoadedMod
         known, note = classifier(foreign.module, label, shape), precision_note(foreign.module)
     else:
         known, note = _program(foreign, shape), ""
+    without = f", without its {' of '.join(known.left_out)}" if known.left_out else ""
     centred = ((CENTERED_MEAN,) * shape[0], (CENTERED_STD,) * shape[0])
     made = synthetic.loaded(
         known.module,
         name=label,
         shape=shape,
         classes=known.classes,
-        source=f"model and weights from {label}{f'; {note}' if note else ''}",
+        source=f"model and weights from {label}{without}{f'; {note}' if note else ''}",
         normalization=foreign.normalization or centred,
         counts=(
             1 if shapes_only or calibration is not None else synthetic.CALIBRATION_IMAGES,

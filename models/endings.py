@@ -36,8 +36,8 @@ _MOVES = frozenset(
 
 
 def before_the_choice(node: fx.Node) -> tuple[fx.Node, tuple[str, ...]] | None:
-    """The node of an exported graph that gives the logits of which ``node`` holds the chosen classes, and a sentence
-    for each operation between them. None where ``node`` is computed in another way.
+    """The node of an exported graph that gives the logits of which ``node`` holds the chosen classes, and the names of
+    the operations between them, the last one first. None where ``node`` is computed in another way.
     """
     place = node
     while _name(place) in _MOVES and place.all_input_nodes:
@@ -49,7 +49,7 @@ def before_the_choice(node: fx.Node) -> tuple[fx.Node, tuple[str, ...]] | None:
     while _name(place) in ORDERED and _over_classes(place):
         passed.append(_name(place).removeprefix("_"))
         place = place.all_input_nodes[0]
-    return place, tuple(left_out(name) for name in passed)
+    return place, tuple(passed)
 
 
 def left_out(function: str) -> str:

@@ -114,7 +114,7 @@ def program_of(module: nn.Module, label: str) -> ExportedProgram | None:
 
 def logits_alone(program: ExportedProgram, label: str) -> tuple[ExportedProgram, tuple[str, ...]]:
     """``program`` without what it returns beside the logits, and without what it makes of them where it returns
-    classes: a sentence for each operation that is left out. Itself where the logits are all that it returns.
+    classes: the names of the operations that are left out. Itself where the logits are all that it returns.
 
     Raises ``ModelError`` where none of several is called logits, or what is returned is computed otherwise.
     """

@@ -28,7 +28,7 @@ class Foreign:
 
     label : what errors call it. module : as it came, or an ``ExportedModule``. calibration, test : anything that
     ``dataset.read`` takes. declared : the input's shape that the module cannot differ from; usual : the one that it
-    was made for, which given images override. left_out : what of an exported program comes after its logits.
+    was made for, which given images override. left_out : the operations of an exported program after its logits.
     """
 
     label: str

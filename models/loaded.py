@@ -22,8 +22,8 @@ class LoadedModel:
     wants pixels, where it says so, and ``crop`` how much of a picture (``dataset.pictures``).
     ``source`` tells a reader of a report where the weights come from, ``calibration_source`` and ``test_source`` whose
     images these are and how many, ``calibration_origin`` and ``test_origin`` of which kind. ``exported`` is the program
-    of ``torch.export`` that ``module`` runs, where the model came as one: what is quantized then. ``left_out`` has a
-    sentence for each operation of the user's model that comes after the logits: a choice of the class, for example.
+    of ``torch.export`` that ``module`` runs, where the model came as one: what is quantized then. ``left_out`` has
+    the names of the operations of the user's model that come after the logits, the last one first: argmax, for example.
     """
 
     name: str

@@ -33,12 +33,14 @@ from vitreous.reports.record.record import (
     QualityRecord,
     Record,
 )
+from vitreous.reports.timing.measured import ClockEstimate
+from vitreous.reports.timing.section import clock_note, clock_section, too_fast
 from vitreous.spec.images import ImageOrigin
 
 Interval = tuple[float, float]
 
 ASSUMED_CLOCK_MHZ = 200.0
-"""The clock for latency where the user gives none: an assumption, and the report says so. No tool has timed it."""
+"""The clock for latency where the user gives none: an assumption, and the report says so, beside what is estimated."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -46,6 +48,8 @@ class Report:
     """What a run showed. ``sources`` says for each figure how it was obtained, ``how`` the same in one word of
     ``reports.record.provenance.HOWS``.
 
+    clock_note : what is estimated of the clock on the technology's target; clock_too_fast : whether clock_mhz is above
+    its range.
     exploration, ablation : of ``vitreous explore`` and ``vitreous ablate``, where the page shows one.
     accuracy_float, accuracy_int, agreement : fractions in 0..1, None where ``accuracy_note`` says why; each
     has its 95 % ``interval``. accuracy_test, accuracy_calibration : whose images. accuracy_caution : why these figures
@@ -83,6 +87,8 @@ class Report:
     array_busy_share: float
     clock_mhz: float
     clock_source: ClockSource
+    clock_note: str
+    clock_too_fast: bool
     latency_ms: float
     images_per_second: float
     sim_cycles_per_second: float
@@ -106,6 +112,7 @@ class Report:
     energy: EnergySection
     findings: Findings
     area: tuple[TargetArea, ...]
+    timing: tuple[ClockEstimate, ...]
     activity: tuple[Activity, ...]
     config: Mapping[str, Any]
     versions: Mapping[str, str]
@@ -308,6 +315,7 @@ def summarize(
     rows, stalls = figures.layers(record, counted), figures.stalls(record)
     spent = energy_section(record, rows, counted, clock, energy)
     composed = area_section(record.accelerator)
+    clocks = clock_section(record.accelerator)
     return Report(
         **_machine(record),
         **_equality(record.checks),
@@ -317,6 +325,8 @@ def summarize(
         **_simulation(record),
         clock_mhz=clock,
         clock_source=clock_source,
+        clock_note=clock_note(clocks, clock, energy.technology),
+        clock_too_fast=too_fast(clocks, clock, energy.technology),
         layers=rows,
         stalls=stalls,
         queues=figures.queues(record),
@@ -328,6 +338,7 @@ def summarize(
         energy=spent,
         findings=findings(record, stalls, spent, composed),
         area=composed,
+        timing=clocks,
         activity=activities(),
         sources=SOURCES,
         how=hows(clock_source),

@@ -24,6 +24,7 @@ from vitreous.spec.variants import (
     NORMS,
     ActivationFunction,
     ActivationVariant,
+    MemoryStyle,
     Multiplier,
     NormVariant,
     SoftmaxVariant,
@@ -65,6 +66,8 @@ class MemoryConfig:
     residual_kib : R, the 16-bit residual stream.
     parameter_entries : P, one 64-bit bias, multiplier and shift for each output channel in flight.
     score_keys : S, the longest score row (keys) that one query tile may have; the buffer holds two of them.
+    style : what X, W, R and P lie in on an FPGA: ``auto`` (what the tools choose, block memory at these sizes) or
+        ``ultra`` (UltraRAM, which UltraScale+ alone has, in units of 4096 words of 72 bits): the same in every cycle.
     """
 
     activation_kib: Annotated[int, Within(1, 16384)] = 256
@@ -72,6 +75,7 @@ class MemoryConfig:
     residual_kib: Annotated[int, Within(1, 16384)] = 160
     parameter_entries: Annotated[int, Within(32, 65536)] = 4096
     score_keys: Annotated[int, Within(8, ATTENTION_KEYS, multiple=8)] = 256
+    style: MemoryStyle = MemoryStyle.AUTO
 
     def __post_init__(self) -> None:
         check(self, "memory")

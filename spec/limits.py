@@ -5,7 +5,8 @@ from __future__ import annotations
 ATTENTION_KEYS = 4096
 """The longest row of scores: what sums of probabilities and 32-bit accumulators of P times V are sized for."""
 NORM_CHANNELS = 4096
-"""The most channels of a layer norm or RMS norm: what its exact sums are sized for."""
+"""The most channels of a layer norm or RMS norm: what its exact sums are sized for. Those of a mean
+are as many, which shares its counters."""
 POOL_TOKENS = 4096
 """The most tokens of a mean: what its exact sum is sized for."""
 PROBABILITY_MAXIMUM = 127 * 256 + 127

@@ -81,6 +81,15 @@ class Multiplier(StrEnum):
     """two products a DSP block, which also sums"""
 
 
+class MemoryStyle(StrEnum):
+    """What X, W, R and P lie in on an FPGA: the same numbers in the same cycles."""
+
+    AUTO = "auto"
+    """what the tools choose: at the sizes of an accelerator block memory"""
+    ULTRA = "ultra"
+    """UltraRAM, which UltraScale+ alone has"""
+
+
 def in_hardware(kind: type[Kind]) -> tuple[Kind, ...]:
     """The members that hardware has: all but ``exact``."""
     return tuple(member for member in kind if member != EXACT)

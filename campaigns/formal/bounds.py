@@ -60,7 +60,7 @@ def _softmax_config(variant: str) -> Any:
 
 def _check_array(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
     """While ``128 * sum |w|`` is below 2**31 (what the compiler guarantees) the accumulator is the exact sum."""
-    flags = [past(m, value, 2, name=name) for name, value in (("take", unit.valid), ("load", unit.first))]
+    flags = [past(m, value, 3, name=name) for name, value in (("take", unit.valid), ("load", unit.first))]
     take, load = flags
     a = [past(m, unit.a[8 * v : 8 * v + 8].as_signed(), name=f"a_{v}") for v in range(unit.depth)]
     b = [past(m, unit.b[8 * v : 8 * v + 8].as_signed(), name=f"b_{v}") for v in range(unit.depth)]
@@ -70,8 +70,8 @@ def _check_array(m: Module, unit: Any, registers: dict[str, Signal], free: Any) 
     ):  # one step before their sum, which then is linear
         m.d.comb += [Assert(product <= (weight << 7)), Assert(product >= -(weight << 7))]
     kept = [past(m, product, name=f"product_{v}") for v, product in enumerate(products)]
-    dot = sum(kept[1:], kept[0])
-    weight = past(m, sum(weights[1:], weights[0]), name="weight")
+    total, early = sum(kept[1:], kept[0]), past(m, sum(weights[1:], weights[0]), name="early_weight")
+    dot, weight = past(m, total, name="dot"), past(m, early, name="weight")
     acc, wide, budget = registers["acc_0_0"], Signal(signed(48)), Signal(48)
     following = Mux(load, 0, budget) + (weight << 7)
     m.d.comb += Assume(~take | (following < 1 << 31))
@@ -79,8 +79,10 @@ def _check_array(m: Module, unit: Any, registers: dict[str, Signal], free: Any) 
         m.d.sync += [wide.eq(Mux(load, 0, wide) + dot), budget.eq(following)]
     m.d.comb += [
         # What the sum needs: a dot product is at most 128 times its weights.
+        Assert((total <= (early << 7)) & (total >= -(early << 7))),
         Assert((dot <= (weight << 7)) & (dot >= -(weight << 7))),
         *(Assert(registers[f"product_0_0_{v}"] == product) for v, product in enumerate(kept)),
+        Assert(registers["dot_0_0"] == dot),
         Assert(acc == wide),
         Assert(budget < 1 << 31),
         Assert((wide <= budget.as_signed()) & (wide >= -budget)),
@@ -160,7 +162,7 @@ PROOFS = (
         "elements are alike)",
         lambda: UnitTop(Array(_ARRAY), _check_array),
         Mutation("state", "matrix/processing_element.py", "dot + Mux(flags.load, 0, acc)", "dot + acc"),
-        depth=3,
-        bug_depth=6,
+        depth=4,
+        bug_depth=7,
     ),
 )

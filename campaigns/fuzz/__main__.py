@@ -1,8 +1,9 @@
 """``python -m campaigns.fuzz``: fuzzed programs through the RTL and through the functional machine.
 
-``--programs`` cases, as many on each of ``--configurations``; what is known of this state of the sources is kept in ``--folder``,
-so that an interrupted run goes on where it was. ``--report FILE`` writes docs/results/fuzz.md. A case that goes wrong is
-written, as it is and as short as it goes, to ``wrong`` in the folder; ``--case NAME INDEX`` runs one case again.
+``--programs`` cases, as many on each of ``--configurations``; what is known of this state of the sources is kept in
+``--folder``, so that an interrupted run goes on where it was. ``--report FILE`` writes docs/results/fuzz.md. A case
+that goes wrong is written, as it is and as short as it goes, to ``wrong`` in the folder; ``--case NAME INDEX`` runs one
+case again.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def page(records: Sequence[Record], command: str, seconds: float) -> str:
     lines = [
         "# Fuzzed programs: RTL against the functional machine",
         "",
-        f"{len(records):,} programs, {cycles:,} cycles of them: {hangs} hangs, {outside} with a byte outside the windows, "
+        f"{len(records):,} programs, {cycles:,} cycles of them: {hangs} hangs, {outside} with a byte outside the "
+        "windows, "
         f"{total[Finding.WRONG]} that differ. Golden gives a verdict and every byte for {100 * decided(total):.2f} %.",
         "",
         f"{datetime.date.today()}, `{command}`, {seconds:.0f} s for what was not known before, {platform.machine()}, "

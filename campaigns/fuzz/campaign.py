@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
 
 from campaigns.fuzz.case import Case, Kind
-from campaigns.fuzz.configurations import CONFIGURATIONS
 from campaigns.fuzz.referee import Finding, cycle_limit, judge
 from campaigns.fuzz.simulation import build, simulate
 from campaigns.fuzz.world import make_case
@@ -34,6 +34,10 @@ TIMINGS = (
     MemoryTiming(latency=200, throughput=100),
 )
 """The batches take turns."""
+_DECIDING = (
+    *("case.py", "configurations.py", "mutations.py", "written.py", "world.py"),
+    *("referee.py", "simulation.py", "session.py"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +59,10 @@ def timing_of(index: int) -> MemoryTiming:
 
 def digest(seed: int) -> str:
     """Changes with the seed and with everything that decides what a case is, does, or should do."""
-    state = hashlib.sha256(f"{seed} {source_digest('hw', 'spec', 'golden', 'compiler')}".encode())
-    for path in sorted(Path(__file__).parent.iterdir()):
-        if path.suffix in (".py", ".sv"):
-            state.update(path.read_bytes())
+    sources = source_digest("hw", "spec", "golden", "compiler", "sim/bench/fuzz.sv")
+    state = hashlib.sha256(f"{seed} {sources} {BATCH} {TIMINGS}".encode())
+    for name in _DECIDING:
+        state.update((Path(__file__).parent / name).read_bytes())
     return state.hexdigest()[:16]
 
 
@@ -81,16 +85,22 @@ def run_cases(
                     finding=verdict.finding,
                     why=verdict.why,
                     cycles=found.cycles,
-                )  # fmt: skip
+                )
             )
     return records
+
+
+@cache
+def _built(name: str, root: Path) -> Build:
+    """Once in each process: the Verilog is written again to see whether the build is still right."""
+    return build(name, root)
 
 
 def _batch(name: str, seed: int, indices: Sequence[int], root: Path) -> list[Record]:
     torch.set_num_threads(1)
     cases = {index: make_case(name, seed, index) for index in indices}
     with tempfile.TemporaryDirectory() as folder:
-        return run_cases(build(name, root), name, cases, timing_of(indices[0]), Path(folder) / "run")
+        return run_cases(_built(name, root), name, cases, timing_of(indices[0]), Path(folder) / "run")
 
 
 class Store:
@@ -135,19 +145,17 @@ def run(
     """
     store, records = Store(folder, seed), []
     share = -(-programs // len(names))
-    batches = []
+    batches: list[tuple[str, list[int]]] = []
     for name in names:
         known = store.read(name)
         kept = [record for index, record in known.items() if index < share]
         records += kept
         done(len(kept))
         batches += [(name, indices) for indices in _batches(share, known)]
-        if len(kept) < share:
-            build(name, root)
     # Fresh processes: torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        tasks = [pool.submit(_batch, name, seed, indices, root) for name, indices in _in_turn(batches)]
+        tasks = [pool.submit(_batch, name, seed, indices, root) for name, indices in batches]
         for task in as_completed(tasks):
             found = task.result()
             store.add(found)
@@ -162,11 +170,6 @@ def _batches(count: int, known: Mapping[int, Record]) -> Iterator[list[int]]:
         missing = [index for index in range(first, min(first + BATCH, count)) if index not in known]
         if missing:
             yield missing
-
-
-def _in_turn(batches: Sequence[tuple[str, list[int]]]) -> list[tuple[str, list[int]]]:
-    """All configurations from the start, so that an interrupted run has some of each."""
-    return sorted(batches, key=lambda batch: batch[1][0])
 
 
 def tally(records: Sequence[Record], *, by: Callable[[Record], str]) -> dict[str, Counter[Finding]]:
@@ -186,16 +189,3 @@ def decided(counts: Counter[Finding]) -> float:
 def default_jobs() -> int:
     """A simulation for each core."""
     return os.cpu_count() or 1
-
-
-__all__ = [
-    "CONFIGURATIONS",
-    "Record",
-    "Store",
-    "decided",
-    "default_jobs",
-    "run",
-    "run_cases",
-    "tally",
-    "timing_of",
-]

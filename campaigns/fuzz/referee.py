@@ -37,7 +37,8 @@ class Finding(StrEnum):
     EQUAL = "equal"
     """One end and one value for each byte, and both are the RTL's."""
     ONE_OF = "one of several"
-    """Queues race for the first error, and the RTL's is one of them; every byte that is not a matter of timing agrees."""
+    """Queues race for the first error, or instructions for the same words, and the RTL's result is one that golden has
+    too."""
     RESET = "reset"
     """The host ended the run; what was written by then agrees."""
     LONG = "long"

@@ -18,7 +18,7 @@ ROUNDS = 20
 
 
 def minimize(name: str, index: int, case: Case, folder: Path) -> Case:
-    """Leaves out one instruction after another while the case stays wrong; all candidates of a round share a simulation."""
+    """Leaves out one instruction after another while the case stays wrong, all candidates in one simulation."""
     made, timing = build(name), timing_of(index)
     for _ in range(ROUNDS):
         words = case.words()

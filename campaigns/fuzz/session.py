@@ -1,8 +1,8 @@
-"""The cocotb side of ``bench.sv``: each case of ``plan.json`` through one machine, one after another.
+"""The cocotb side of ``sim/bench/fuzz.sv``: each case of ``plan.json`` through one machine, one after another.
 
 A case is three programs: one that puts known contents into every memory of the machine, the fuzzed one, and one that
-stores X, W and R. It reads ``image-N.bin`` and writes ``window-N.bin``, ``memories-N.bin`` and ``result-N.json``. It imports neither
-torch nor golden.
+stores X, W and R. It reads ``image-N.bin``, writes ``memories-N.bin`` and ``result-N.json``, and imports neither torch
+nor golden.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from campaigns.fuzz.configurations import CONFIGURATIONS
 from campaigns.fuzz.world import after, before
 from vitreous.golden.machine.observed import Event
 from vitreous.hw.verilog import emit
+from vitreous.sim.bench import checked
 from vitreous.sim.dram import MemoryTiming
 from vitreous.sim.errors import SimulationError
 from vitreous.sim.run.build import Build, build_bench
@@ -24,7 +25,7 @@ from vitreous.spec.folders import SIMULATORS
 from vitreous.spec.isa import PC_BITS, Queue
 
 TOP = "fuzz_bench"
-BENCH = Path(__file__).absolute().parent / "bench.sv"
+BENCH = Path(checked.__file__).absolute().parent / "fuzz.sv"
 PORTS = (
     *("host_request", "host_write", "host_address", "host_data", "host_acknowledge", "host_result"),
     *("file_request", "file_command", "file_offset", "file_bytes", "file_acknowledge", "interrupt", "cycle"),
@@ -39,7 +40,7 @@ class Seen:
 
     dead : the machine did not come back from a reset, or a program after it did not run; the rest is empty then.
     ended : the interrupt came, or a reset of the host ended the run. in_run : which of the host's actions fell into it.
-    late : write beats after the interrupt. outside_reads, outside_writes, protocol : bursts and beats against the rules.
+    late : write beats after the interrupt. outside_reads, outside_writes, protocol : what was against the rules.
     window : the write window and the guard bytes behind it. memories : X, W and R.
     """
 

@@ -1,5 +1,5 @@
-"""What surrounds a fuzzed program on one accelerator: correct programs to start from, known contents of every memory, and
-the program that stores them."""
+"""What surrounds a fuzzed program on one accelerator: correct programs to start from, known contents of every memory,
+and the program that stores them."""
 
 from __future__ import annotations
 

@@ -112,6 +112,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(ROUNDING, "softmax/prologue.py", "bits[1:9]) + 1)[1:9]", "bits[1:9]))[1:9]"),
     Mutation(SHIFT, "matrix/byte_planes.py", "total >> WIDE_BITS", "total >> 3"),
     Mutation(ADDRESS, "matrix/readout.py", "tiles + ~at.tile.plane.high", "tiles + 1"),
+    Mutation(CONDITION, "matrix/faults.py", "word.eq(self.word | met)", "word.eq(self.word | ~met)"),
     Mutation(CONDITION, "matrix/tile_walk.py", "current.low.eq(current.again)", "current.low.eq(0)"),
     Mutation(TIMING, "softmax/recurrence.py", "self.o_last.eq(last[-1])", "self.o_last.eq(last[-2])"),
     Mutation(CONSTANT, "softmax/online.py", "scaled + _ONE", "scaled + term"),
@@ -191,9 +192,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         OFF, "store/store_words.py", "reading_last.eq(words_left == 1)", "reading_last.eq(words_left == 2)"
     ),
-    Mutation(
-        OFF, "load/load_back.py", "address.eq(place.address + 1)", "address.eq(place.address + 2)"
-    ),
+    Mutation(OFF, "load/load_back.py", "address.eq(place.address + 1)", "address.eq(place.address + 2)"),
     Mutation(
         OPERAND,
         "load/write_queue.py",

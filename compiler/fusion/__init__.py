@@ -64,6 +64,7 @@ def _match_norm(pattern: Pattern, node: Node) -> Norm:
 def _match_pool(pattern: Pattern, node: Node) -> Pool:
     read = _of_rows(pattern, node)
     pattern.needs.append(checks.at_most(node, "tokens of a mean", read["rows"], POOL_TOKENS))
+    pattern.needs.append(checks.at_most(node, "channels of a mean", read["channels"], NORM_CHANNELS))
     multiplier, shift = node.integer("multiplier"), node.integer("shift")
     if not (1 <= multiplier < 1 << 15 and 1 <= shift <= 47):
         raise CompileError(f"{checks.where(node)}: multiplier {multiplier} or shift {shift} is out of range")

@@ -63,7 +63,7 @@ def _norm(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:
 
 
 def _pool(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:
-    if not i["channels"] or not 0 < i["tokens"] <= POOL_TOKENS:
+    if not 0 < i["channels"] <= NORM_CHANNELS or not 0 < i["tokens"] <= POOL_TOKENS:
         yield f"channels {i['channels']}, tokens {i['tokens']}"
     if i["row_tiles"] != ceil_div(i["tokens"], config.array.lanes):
         yield f"{i['tokens']} tokens do not end in tile {i['row_tiles']}"

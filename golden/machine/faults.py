@@ -1,12 +1,12 @@
 """The error that an instruction stops with, from its fields alone: no data decides it (docs/machine.md, Errors).
 
-Every check is by ends: the last word of a region, the last byte of a row. So an instruction of 2**32 words costs no more
-than one of a few.
+Every check is by ends: the last word of a region, the last byte of a row. So an instruction of 2**32 words costs no
+more than one of a few.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from vitreous.golden.machine.decode_checks import check_fields
 from vitreous.golden.machine.errors import MachineError
@@ -42,9 +42,13 @@ def first_fault(i: Instruction, pc: int, config: AcceleratorConfig, windows: Win
                 _check_rows(i, pc, config, windows.write)
             case Opcode.LOAD_PATCHES:
                 _check_pixel_rows(i, pc, config, windows.read)
-            case _:
+            case Opcode.MATMUL | Opcode.NORM | Opcode.POOL | Opcode.FILL:
                 for region in (region for side in regions(i, config) for region in side):
                     _check_region(region, pc, config)
+            case Opcode.END:
+                pass
+            case _:
+                assert_never(i.opcode)
     except MachineError as error:
         return error
     return None
@@ -135,5 +139,9 @@ def words_moved(i: Instruction, config: AcceleratorConfig) -> int:
             return moved + 2 * tiles * max(i["k_words"], config.array.lanes)
         case Opcode.LOAD_PATCHES:
             return i["grid_rows"] * i["channels"] * i["patch"] ** 2 * i["grid_columns"]
-        case _:
+        case Opcode.LOAD | Opcode.STORE | Opcode.FILL | Opcode.NORM | Opcode.POOL:
             return moved
+        case Opcode.END:
+            return 0
+        case _:
+            assert_never(i.opcode)

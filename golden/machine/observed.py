@@ -1,7 +1,7 @@
-"""The functional machine in an order that was observed: which instruction was issued and which retired, one after another.
+"""The functional machine in an order that was observed: which instruction was issued and which retired, in turn.
 
-Between its issue and its end an instruction may read and write at any time. So the words that two instructions in flight
-at the same time touch, one of them writing, hold what timing decides, and so does what is computed from them: these are
+Between its issue and its end an instruction may read and write at any time. So the words that two instructions in
+flight together touch, one of them writing, hold what timing decides, and so does what is computed from them: these are
 marked as open. All others have one value, and this machine knows it.
 """
 
@@ -62,8 +62,8 @@ class Flight:
 class ObservedMachine:
     """Runs ``code`` on the memories and tokens of ``machine`` as ``follow`` is told.
 
-    late : pairs (reader, writer) of instructions in flight together, by their program counters: the reader reads what the
-        writer wrote. All others read when they are issued.
+    late : pairs (reader, writer) of instructions in flight together, by their program counters: the reader reads what
+        the writer wrote. All others read when they are issued.
 
     Members: ``open``, the words whose values timing decided: by memory bool [words] (of S the words of both slots and
     the state of each), by DRAM bool [bytes of the write window]. ``later``: bytes of the write window that a STORE that

@@ -47,8 +47,8 @@ def possible_stops(
     windows: Windows,
     tokens: Counter[tuple[Queue, Queue]] | None = None,
 ) -> set[Stop]:
-    """Every end that some order of the queues leads to; one alone is the machine's. ``code`` : None represents an opcode
-    that does not exist."""
+    """Every end that some order of the queues leads to; one alone is the machine's. ``code`` : None represents an
+    opcode that does not exist."""
     walk = _Walk(code, config, windows, Counter(tokens or ()))
     while walk.step():
         pass

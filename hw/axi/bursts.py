@@ -109,7 +109,7 @@ class BurstGenerator(wiring.Component):
     """Rows -> bursts of whole beats, at most ``burst_beats``, that never cross 4 KiB, after a check against the window:
     of each row, and once more of each burst, in case that a flip of a bit led it astray.
 
-    Latency: 3 cycles. Throughput: one burst a cycle, one row a cycle. Back-pressure: holds its burst and one row.
+    Latency: 3 cycles. Throughput: one burst a cycle, a row in two cycles. Back-pressure: holds its burst and one row.
 
     Parameters
     ----------
@@ -131,6 +131,8 @@ class BurstGenerator(wiring.Component):
 
     ROW_LATENCY = 1
     """From ``i`` to the register from which the bursts of a row are made."""
+    NEXT_ROW = 1
+    """From the cycle in which a row goes to that register to the one in which the next row can come in."""
     LATENCY = ROW_LATENCY + 2
     """From ``i`` to ``o``."""
 
@@ -225,7 +227,8 @@ class BurstGenerator(wiring.Component):
         )
         end, next_end = guard.register(Signal(OFFSET_BITS + 1, name="row_end", reset_less=bare))
         m.d.comb += [
-            self.i.ready.eq((~held | take) & ~self.halt),
+            # Not in the cycle in which the row goes on: who waits here would hang on the bus.
+            self.i.ready.eq(~held & ~self.halt),
             beyond.eq(end > self.size),
         ]
         with m.If(take):

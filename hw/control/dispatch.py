@@ -99,11 +99,13 @@ class Dispatch(wiring.Component):
         return m
 
     def _lowest_head(self) -> Value:
-        lowest: Value = Const((1 << isa.PC_BITS) - 1, isa.PC_BITS)
-        for queue in Queue:
-            head = self.heads.word_select(int(queue), isa.PC_BITS)
-            lowest = Mux(self.queued[queue] & (head < lowest), head, lowest)
-        return lowest
+        none = Const((1 << isa.PC_BITS) - 1, isa.PC_BITS)
+        heads = [
+            Mux(self.queued[queue], self.heads.word_select(int(queue), isa.PC_BITS), none) for queue in Queue
+        ]
+        while len(heads) > 1:  # by pairs: half the comparisons one after the other
+            heads = [Mux(a < b, a, b) for a, b in zip(heads[::2], heads[1::2], strict=True)]
+        return heads[0]
 
     def _build_error(self, m: Module, code: ErrorCode, pc: Value) -> None:
         m.d.comb += [self.error.valid.eq(1), self.error.code.eq(code), self.error.pc.eq(pc)]

@@ -22,7 +22,8 @@ LENGTH_BITS = isa.PC_BITS + 1
 class Fetch(wiring.Component):
     """Reads ``length`` instructions from byte ``offset`` of the read window.
 
-    Latency: 5 cycles from ``start`` to the first burst, 2 from an instruction's last beat to its command.
+    Latency: 6 cycles from ``start`` to the first burst, ``FITS_LATENCY`` of them, as after any other, to see that
+    there is room for it, 2 from an instruction's last beat to its command.
     Throughput: one instruction in ``32 / beat bytes`` cycles. Back-pressure: holds its command; asks only for
     beats that it has room for, so that it never blocks the read channel.
 
@@ -42,8 +43,11 @@ class Fetch(wiring.Component):
     drained : Out(1), no burst is outstanding.
     events : Out({"beat"}).
 
-    Raises (as ``error``): WINDOW (pc: the first instruction that is not wholly in the window; 0 where ``wraps``), BUS_READ.
+    Raises (as ``error``): WINDOW (pc: the first instruction that is not wholly in the window; 0 where ``wraps``),
+    BUS_READ.
     """
+
+    FITS_LATENCY = 1
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
@@ -125,7 +129,8 @@ class Fetch(wiring.Component):
             Signal(range(beats.depth + 1), name="waiting")
         )
         wanted = bursts.o.payload.length + 1
-        go = (wanted <= room) & ~stop
+        fits = Signal(name="fits")  # of the burst that is offered, in a register: load's requests wait for it
+        go = fits & ~stop
         asked, left = Signal(name="asked"), Signal(name="left")
         m.d.comb += [
             self.bus.burst.payload.eq(bursts.o.payload),
@@ -139,6 +144,7 @@ class Fetch(wiring.Component):
             self.events.beat.eq(self.bus.beat.valid),
             self.drained.eq(waiting == 0),
         ]
+        m.d.sync += fits.eq(bursts.o.valid & (wanted <= room) & ~asked)
         with m.If(asked):
             m.d[guard.domain] += [
                 next_room.eq(room - wanted + left),

@@ -95,13 +95,14 @@ class IssueQueue(wiring.Component):
         oldest = data.View(_Issued(), issued.r_data)
         entry = data.View(_Issued(), issued.w_data)
         room, done = Signal(name="room"), Signal(name="done_register")
-        m.d.sync += done.eq(self.done)
+        level = Signal(range(depth + 1), name="level")
+        m.d.sync += [done.eq(self.done), level.eq(level + (self.i.valid & self.i.ready) - self.issue)]
         m.d.comb += [
-            room.eq(waiting.level != depth),
+            room.eq(level != depth),
             waiting.w_data.eq(self.i.payload),
             waiting.w_en.eq(self.i.valid & room & ~self.halt),
             self.i.ready.eq(room & ~self.halt),
-            self.queued.eq(waiting.level != 0),
+            self.queued.eq(level != 0),
             self.missing.eq(header.wait & ~self.available & waiting.r_rdy.replicate(len(Queue))),
             self.o.payload.eq(head),
             self.o.valid.eq(waiting.r_rdy & ~self.missing.any() & issued.w_rdy & ~self.halt),

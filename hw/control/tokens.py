@@ -46,13 +46,15 @@ class Tokens(wiring.Component):
             for target in Queue:
                 name = f"{source.name.lower()}_to_{target.name.lower()}"
                 count, following = guard.register(Signal(isa.TOKEN_BITS, name=name))
+                # Whether it is not 0, in a register of its own: the issue of an instruction hangs on it.
+                there, there_following = guard.register(Signal(name=f"{name}_there"))
                 give = getattr(self, f"give_{source.name.lower()}")[target]
                 take = getattr(self, f"take_{target.name.lower()}")[source]
-                m.d.comb += getattr(self, f"available_{target.name.lower()}")[source].eq(count != 0)
+                m.d.comb += getattr(self, f"available_{target.name.lower()}")[source].eq(there)
                 with m.If(give & ~take & (count != full)):
-                    m.d[guard.domain] += following.eq(count + 1)
+                    m.d[guard.domain] += [following.eq(count + 1), there_following.eq(1)]
                 with m.Elif(take & ~give):
-                    m.d[guard.domain] += following.eq(count - 1)
+                    m.d[guard.domain] += [following.eq(count - 1), there_following.eq(count != 1)]
                 lost[source].append(give & ~take & (count == full))
         for source, signals in lost.items():
             m.d.comb += getattr(self, f"overflow_{source.name.lower()}").eq(Cat(signals).any())

@@ -112,6 +112,8 @@ class PatchUnfolder(wiring.Component):
         )
 
         product = Signal(2 * isa.ADDRESS_BITS, reset_less=True)
+        advance = Signal(name="advance")
+        all_end = self._build_walk(m, plan, advance)
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += self.command.ready.eq(1)
@@ -136,9 +138,9 @@ class PatchUnfolder(wiring.Component):
                 m.d.sync += [self._k.eq(0), self._row_k.eq(0), self._patch_left.eq(fields.patch)]
                 m.next = "Unfold"
             with m.State("Unfold"):
-                with m.If(~plan.valid | step):
+                m.d.comb += advance.eq(~plan.valid | step)
+                with m.If(advance):
                     m.d.sync += plan.valid.eq(1)
-                    all_end = self._build_walk(m, plan)
                     with m.If(all_end):
                         m.next = "Finish"
             with m.State("Finish"):
@@ -174,8 +176,9 @@ class PatchUnfolder(wiring.Component):
             self._build_write(m, plan)
         return step
 
-    def _build_walk(self, m: Module, plan: _Plan) -> Value:
-        """Plan one step: its bytes and its place, then every counter. Returns: it is the instruction's last one."""
+    def _build_walk(self, m: Module, plan: _Plan, advance: Signal) -> Value:
+        """Plan one step: its bytes and its place; with ``advance`` it goes to ``plan`` and every counter moves on.
+        Returns: it is the instruction's last one."""
         fields, beat = self._fields, self._config.bus.beat_bytes
         y = Signal(_PATCHES["patch"].shape)
         channel = Signal(_PATCHES["channels"].shape)
@@ -203,22 +206,23 @@ class PatchUnfolder(wiring.Component):
             (channel, plane_ends, band_ends),
             (band, band_ends, all_ends),
         )
-        m.d.sync += [
-            plan.byte.eq(byte),
-            plan.count.eq(count),
-            plan.inner.eq(self._inner),
-            plan.lane.eq(self._lane),
-            plan.addr.eq(self._tile + (self._k >> len(self._inner))),
-            plan.next_beat.eq(beat_stops | row_ends),
-            plan.last.eq(all_ends),
-            plan.closes.eq(patch_ends & (y + 1 == fields.patch) & (channel + 1 == fields.channels)),
-            self._patch_left.eq(Mux(patch_ends, fields.patch, self._patch_left - count)),
-            byte.eq(Mux(row_ends, 0, byte + count)),
-        ]
-        for counter, steps, ends in nest:
-            with m.If(steps):
-                m.d.sync += counter.eq(Mux(ends, 0, counter + 1))
-        self._build_place(m, count, patch_ends, row_ends, band_ends)
+        with m.If(advance):
+            m.d.sync += [
+                plan.byte.eq(byte),
+                plan.count.eq(count),
+                plan.inner.eq(self._inner),
+                plan.lane.eq(self._lane),
+                plan.addr.eq(self._tile + (self._k >> len(self._inner))),
+                plan.next_beat.eq(beat_stops | row_ends),
+                plan.last.eq(all_ends),
+                plan.closes.eq(patch_ends & (y + 1 == fields.patch) & (channel + 1 == fields.channels)),
+                self._patch_left.eq(Mux(patch_ends, fields.patch, self._patch_left - count)),
+                byte.eq(Mux(row_ends, 0, byte + count)),
+            ]
+            for counter, steps, ends in nest:
+                with m.If(steps):
+                    m.d.sync += counter.eq(Mux(ends, 0, counter + 1))
+            self._build_place(m, count, patch_ends, row_ends, band_ends)
         return all_ends
 
     def _build_count(self, m: Module, beat_left: Signal) -> tuple[Signal, Signal, Signal]:

@@ -3,8 +3,8 @@
 Stages (cycle 0 has the words at ``a`` and ``b``):
     1  operand registers
     2  products
-    3  accumulators: ``first`` loads, the other words add
-    4  the shadow holds the tile, if cycle 0 had its ``last`` word
+    3  their sums
+    4  accumulators: ``first`` loads, the other words add; the shadow holds the tile, if cycle 0 had its ``last`` word
 Beside them ``select`` picks a column of the shadow, registered in ``column`` one cycle later.
 """
 
@@ -93,7 +93,7 @@ class Array(wiring.Component):
         """Cycles 1 to 3: the flags of a word come to the elements with what they are about."""
         flags = Cat(self.valid & self.first, self.valid, self.valid & self.last)
         stages = delay_line(m, flags, ProcessingElement.LATENCY, name="flags")
-        return Flags(load=stages[2][0], take=stages[2][1], copy=stages[3][2])
+        return Flags(load=stages[3][0], take=stages[3][1], copy=stages[3][2])
 
     def _build_operands(self, m: Module, word: Value, name: str) -> list[list[Signal]]:
         """Cycle 1: one register for each byte of a word."""

@@ -26,8 +26,8 @@ class Faults(wiring.Component):
 
     Members
     -------
-    word : In, the word pair whose addresses are out is not there. lane : In, a lane parameter is not, for all tiles that
-        follow.
+    word : In, the word pair whose addresses are out is not there. lane : In, a lane parameter is not, for all tiles
+        that follow.
     tile : Out, a word or a lane parameter of the tile whose readout starts, or one before it, was not there.
     column : In, at stage 0: the column is of such a tile, or its parameter is not there.
     residual, result : In, at these stages: the column's word of R is not there.
@@ -45,7 +45,7 @@ class Faults(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        met, word = Signal(), Signal()
+        met, word = Signal(name="met"), Signal(name="word")
         m.d.comb += word.eq(self.word | met)
         with m.If(self.word | self.lane):
             m.d.sync += met.eq(1)

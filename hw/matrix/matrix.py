@@ -74,8 +74,8 @@ class MatrixUnit(wiring.Component):
     x, w, p, r : Out, read ports.
     xo, wo, ro : Out, write ports.
 
-    Raises (as ``error``): ILLEGAL_FIELD before an instruction starts, ADDRESS when a port faults; of all instructions in
-    flight the oldest with an error.
+    Raises (as ``error``): ILLEGAL_FIELD before an instruction starts, ADDRESS when a port faults; of all instructions
+    in flight the oldest with an error.
     """
 
     @staticmethod
@@ -141,7 +141,8 @@ class MatrixUnit(wiring.Component):
         )
         stop = Signal(name="_stop")
         self._build_commands(m, sequencer, readout, retire, stop)
-        self._build_words(m, sequencer, scores, array, readout, faults)
+        m.d.comb += faults.word.eq(self._build_words(m, sequencer, scores, array, readout))
+        m.d.comb += readout.bad.eq(faults.tile)
         columns = self._build_columns(m, readout)
         self._build_parameters(m, columns, sequencer, readout, parameters, scores, array, faults)
         self._build_epilogue(m, columns, array, planes, parameters, epilogue, faults)
@@ -160,33 +161,31 @@ class MatrixUnit(wiring.Component):
         )
         guard.parts(sequencer, descriptors)
         guard.report(self)
+        # A cycle later: the sequencer still holds the instruction then, and its first column is further away.
+        started = Signal(name="started")
+        m.d.sync += started.eq(sequencer.start)
         m.d.comb += [
             self.i.ready.eq(sequencer.i.ready),
             sequencer.i.valid.eq(self.i.valid),
             sequencer.i.payload.eq(self.i.payload),
             sequencer.stop.eq(stop),
             sequencer.retire.eq(retire.done),
-            descriptors.w_en.eq(sequencer.start),
+            descriptors.w_en.eq(started),
             descriptors.w_data.eq(Cat(sequencer.descriptor, sequencer.descriptor_pc)),
             readout.descriptor.payload.eq(descriptors.r_data),
             readout.descriptor.valid.eq(descriptors.r_rdy),
             descriptors.r_en.eq(readout.descriptor.ready),
-            retire.start.eq(sequencer.start),
+            retire.start.eq(started),
             retire.start_score.eq(sequencer.descriptor.destination == Memory.S),
             self.done.eq(retire.done & ~stop),
             self.busy.eq(sequencer.busy),
         ]
 
     def _build_words(
-        self,
-        m: Module,
-        sequencer: OperandSequencer,
-        scores: Scores,
-        array: Array,
-        readout: Readout,
-        faults: Faults,
-    ) -> None:
-        """Word pairs from the memories and the scores to the array; the last one of a tile starts its readout."""
+        self, m: Module, sequencer: OperandSequencer, scores: Scores, array: Array, readout: Readout
+    ) -> Value:
+        """Word pairs from the memories and the scores to the array; the last one of a tile starts its readout. Returns
+        whether a word of the pair at its memories is not there."""
         word = Signal(FeedWord())
         m.d.comb += [
             word.eq(sequencer.word),
@@ -217,9 +216,8 @@ class MatrixUnit(wiring.Component):
             array.b.eq(Mux(operand.operands[0], self.x.data, self.w.data)),
             readout.start.eq(valids[self._start_stage] & start.last),
             readout.tile.eq(start.tile),
-            faults.word.eq((self.x.valid & self.x.fault) | (self.w.valid & self.w.fault)),
-            readout.bad.eq(faults.tile),
         ]
+        return (self.x.valid & self.x.fault) | (self.w.valid & self.w.fault)
 
     def _build_columns(self, m: Module, readout: Readout) -> Columns:
         """Flags and tags of columns, down the whole pipeline."""
@@ -321,7 +319,7 @@ class MatrixUnit(wiring.Component):
         faults: Faults,
         stop: Value,
     ) -> Value:
-        """Results to R, to the scores, and packed to X and W. Returns whether the column at the last stage has a fault."""
+        """Results to R, to the scores, and packed to X and W. Returns whether the last stage's column has a fault."""
         result, write = columns.result, columns.write
         coming = self._coming(m, columns.before_result, faults.before_result, self._result_stage)
         packed = self._coming(m, columns.before_write, faults.before_write, self._write_stage)
@@ -379,11 +377,8 @@ class MatrixUnit(wiring.Component):
         with m.If(sequencer.error.valid & ~stop):
             m.d.comb += self.error.eq(sequencer.error)
         with m.If(refused & ~stop):
-            m.d.comb += [
-                self.error.valid.eq(1),
-                self.error.code.eq(ErrorCode.ADDRESS),
-                self.error.pc.eq(last.tag.pc),
-            ]
+            m.d.comb += [self.error.valid.eq(1), self.error.code.eq(ErrorCode.ADDRESS)]
+            m.d.comb += self.error.pc.eq(last.tag.pc)
         with m.If(self.error.valid):
             m.d.sync += stopped.eq(1)
 

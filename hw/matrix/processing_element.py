@@ -2,8 +2,8 @@
 
 Stages (cycle 1 has the operands, from the array's registers; its flags come later, with what they are about):
     2  products, 16 bits: a multiplier takes as long as all additions, and has a register of its own in a DSP block
-    3  accumulator, 32 bits: ``load`` forgets what was there
-    4  shadow, if the word was the last of its tile
+    3  their sum, 16 + log2 V bits
+    4  accumulator, 32 bits: ``load`` forgets what was there; and shadow, if the word was the last of its tile
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from vitreous.spec.numbers import ACCUMULATOR_BITS
 class Flags(NamedTuple):
     """What every element is told.
 
-    take, load : the operands of the cycle before count; they are the first of their tile.
-    copy : the sum is complete.
+    take, load, copy : the operands of two cycles before count; they are the first, the last ones of their tile.
     """
 
     take: Value
@@ -33,12 +32,13 @@ class Flags(NamedTuple):
 
 
 class ProcessingElement:
-    """``acc = sum_v a[v] * b[v] + (0 if load else acc)`` where ``take``; ``shadow = acc`` where ``copy``.
+    """``total = sum_v a[v] * b[v] + (0 if load else acc)``; ``acc = total`` where ``take``; ``shadow = total`` where
+    ``copy``.
 
     It is built into the array's module: a module for each element simulates 1.4 times slower at 16 x 16.
 
-    Latency: ``LATENCY`` cycles from the last operands of a tile to its shadow; ``take`` and ``load`` come 1 cycle after
-    their operands, ``copy`` 2 cycles after the last ones.
+    Latency: ``LATENCY`` cycles from the last operands of a tile to its shadow; flags come 2 cycles after their
+    operands.
     Throughput: one pair of operands a cycle.
     Back-pressure: none; the shadow stays until the next ``copy``.
 
@@ -68,12 +68,15 @@ class ProcessingElement:
             registered_product(m, x, y, name=f"product_{name}_{v}", platform=platform)
             for v, (x, y) in enumerate(zip(a, b, strict=True))
         ]
-        dot = reduce(add, products)
+        dot = Signal(signed(15 + self.depth.bit_length()), name=f"dot_{name}", reset_less=True)
         acc = Signal(signed(ACCUMULATOR_BITS), name=f"acc_{name}", reset_less=True)
         shadow = Signal(signed(ACCUMULATOR_BITS), name=f"shadow_{name}", reset_less=True)
+        total = Signal(signed(ACCUMULATOR_BITS), name=f"total_{name}")
+        m.d.comb += total.eq(dot + Mux(flags.load, 0, acc))
         # Each choice inside its register's expression: one condition around all simulates 2.6 times slower.
         m.d.sync += [
-            acc.eq(Mux(flags.take, dot + Mux(flags.load, 0, acc), acc)),
-            shadow.eq(Mux(flags.copy, acc, shadow)),
+            dot.eq(reduce(add, products)),
+            acc.eq(Mux(flags.take, total, acc)),
+            shadow.eq(Mux(flags.copy, total, shadow)),
         ]
         return shadow

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from amaranth.hdl import MemoryData, MemoryInstance, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.checks import positive, within
+from vitreous.spec.variants import MemoryStyle
+
+ATTRIBUTES: Mapping[MemoryStyle, Mapping[str, str]] = {
+    MemoryStyle.AUTO: {},
+    MemoryStyle.ULTRA: {"ram_style": "ultra"},
+}
+"""Of the array in Verilog, as AMD's tools and Yosys read them."""
 
 NAME = re.compile(r"ram_1r1w_(?P<words>\d+)x(?P<bits>\d+)x(?P<mask_bits>\d+)")
 """What ``Ram.module_name`` says."""
@@ -27,6 +35,7 @@ class Ram(wiring.Component):
     ----------
     words, bits : size of the array, at least two words.
     mask_bits : bits that one bit of ``write_en`` writes; ``bits`` for whole words.
+    style : what an FPGA's tool is told to take.
 
     Raises ValueError for another size, and a mask that does not divide the word.
 
@@ -36,11 +45,13 @@ class Ram(wiring.Component):
     write_en : In(bits / mask_bits). write_addr, write_data : In.
     """
 
-    def __init__(self, *, words: int, bits: int, mask_bits: int) -> None:
+    def __init__(
+        self, *, words: int, bits: int, mask_bits: int, style: MemoryStyle = MemoryStyle.AUTO
+    ) -> None:
         self._words, self._bits = within("Words", words, 2, 1 << 32), positive("Bits", bits)
         if bits % positive("Mask bits", mask_bits):
             raise ValueError(f"Mask bits must divide the {bits} bits of a word, not {mask_bits!r}")
-        self._mask_bits = mask_bits
+        self._mask_bits, self._style = mask_bits, style
         address_bits = (words - 1).bit_length()
         super().__init__(
             {
@@ -61,7 +72,7 @@ class Ram(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         array = MemoryData(shape=self._bits, depth=self._words, init=[])
-        m.submodules.array = ports = MemoryInstance(data=array)
+        m.submodules.array = ports = MemoryInstance(data=array, attrs=dict(ATTRIBUTES[self._style]))
         ports.read_port(
             domain="sync", addr=self.read_addr, data=self.read_data, en=self.read_en, transparent_for=()
         )

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 from vitreous.hw.checks import positive, within
 from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, ReadPort, WritePort
 from vitreous.hw.memory.ram import Ram
+from vitreous.spec.variants import MemoryStyle
 
 
 def _clients(kind: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -33,6 +34,7 @@ class Scratchpad(wiring.Component):
     width, depth : size of the memory, at least two words.
     reads, writes : names of the clients, highest priority first.
     masked : the write clients that have a byte mask; the others write whole words.
+    style : what an FPGA's tool is told to take for the words.
 
     Raises ValueError for another width or depth, a port without a client, two clients of one name, and a masked client
     that does not write.
@@ -55,11 +57,12 @@ class Scratchpad(wiring.Component):
         reads: Sequence[str],
         writes: Sequence[str],
         masked: Sequence[str] = (),
+        style: MemoryStyle = MemoryStyle.AUTO,
     ) -> None:
         self._width = positive("Width", width)
         self._depth = within("Depth", depth, 2, 1 << WORD_ADDRESS_BITS)
         self._reads, self._writes = _clients("Reads", reads), _clients("Writes", writes)
-        self._masked = tuple(masked)
+        self._masked, self._style = tuple(masked), style
         for name in self._masked:
             if name not in self._writes:
                 raise ValueError(f"Masked clients must be among {', '.join(writes)}, not {name!r}")
@@ -96,7 +99,8 @@ class Scratchpad(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         # A module of its own under a name that says its size: a macro can take its place.
-        ram = Ram(words=self._depth, bits=self._width, mask_bits=8 if self._masked else self._width)
+        mask_bits = 8 if self._masked else self._width
+        ram = Ram(words=self._depth, bits=self._width, mask_bits=mask_bits, style=self._style)
         m.submodules[ram.module_name] = ram
         address_bits = len(ram.read_addr)
 

@@ -4,14 +4,14 @@ Stages of a column:
     1 - 2    statistics;  or centring
 Stages of a lane after a statistics pass:
     1        its sum and its sum of squares
-    2        D * squares, sum * sum
+    2        D * squares, sum * sum, both in parts
     3        variance
     4 - 12   row scale (hw.norm.scale)
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -26,6 +26,8 @@ from vitreous.spec.limits import NORM_CHANNELS
 SQUARES_BITS = 31 + exact_log2(NORM_CHANNELS)
 CENTRED_BITS = 30
 _VARIANCE_LATENCY = 3
+_PART_BITS, _WIDE_BITS = 17, 24
+"""Unsigned factors that a multiplier of 18 x 25 signed bits takes: no cycle has a product and a sum of products."""
 
 
 def _column(lanes: int) -> data.ArrayLayout:
@@ -169,10 +171,27 @@ class OnePassNorm(NormUnit):
                         squares.eq(statistics.squares[index]),
                     ]
         # Cycle 2
-        scaled = Signal(VARIANCE_BITS, reset_less=True)
-        square = Signal(VARIANCE_BITS, reset_less=True)
-        m.d.sync += [scaled.eq(constants.channels * squares), square.eq(total * total)]
+        scaled = self._product(m, squares, constants.channels, "scaled")
+        low, high = total[:_PART_BITS], total[_PART_BITS:].as_signed()
+        parts = {"low": low * low, "cross": low * high, "high": high * high}
+        squared = {
+            name: Signal.like(part, name=f"square_{name}", reset_less=True) for name, part in parts.items()
+        }
+        m.d.sync += [squared[name].eq(part) for name, part in parts.items()]
+        square = (
+            squared["low"] + (squared["cross"] << (_PART_BITS + 1)) + (squared["high"] << (2 * _PART_BITS))
+        )
         # Cycle 3: never negative, so modulo 2**55 is exact.
         variance = Signal(VARIANCE_BITS, reset_less=True)
         m.d.sync += variance.eq(scaled - square + constants.epsilon)
         return variance
+
+    def _product(self, m: Module, wide: Signal, narrow: Value, name: str) -> Value:
+        """``wide * narrow``, unsigned, in parts that fit a multiplier each: their sum is the next cycle's."""
+        total: Value = Const(0)
+        for start in range(0, len(wide), _WIDE_BITS):
+            part = wide[start : start + _WIDE_BITS] * narrow
+            register = Signal.like(part, name=f"{name}_{start}", reset_less=True)
+            m.d.sync += register.eq(part)
+            total = total + (register << start)
+        return total

@@ -135,7 +135,7 @@ class StoreUnit(TransferUnit):
     ) -> tuple[Signal, Signal]:
         """Errors come in the order of rows, however far the two walks are apart. Returns: a row was outside the window,
         which is an error when the words before it are read; the row whose words are read lies in the window."""
-        left_window, checked = Signal(), Signal()
+        left_window, checked = Signal(name="left_window"), Signal(name="checked")
         ahead = Signal(signed(isa.ADDRESS_BITS + 2))  # rows in the window less rows read
         m.d.comb += checked.eq(ahead > 0)
         with m.If(bursts.outside):

@@ -174,11 +174,14 @@ class NormPipeline(wiring.Component):
         m.submodules.requantize = others = Requantize(
             lanes=self.lanes - 1, width=width, widest=Saturation.INT16
         )
+        # Copies of one bit that much hangs on; a task is there long before its first column.
+        pools, norms = Signal(name="pools"), Signal(name="norms")
+        m.d.sync += [pools.eq(task.pool), norms.eq(~task.pool)]
         m.d.comb += [
-            first.acc[0].eq(Mux(task.pool, pool_sum.sum, norm.u[0])),
-            first.multiplier[0].eq(Mux(task.pool, task.multiplier, norm.row_multiplier[0])),
-            first.shift[0].eq(Mux(task.pool, task.shift, norm.row_shift[0] + channel_shift)),
-            first.saturation.eq(Mux(task.pool, Saturation.INT16, Saturation.INT8)),
+            first.acc[0].eq(Mux(pools, pool_sum.sum, norm.u[0])),
+            first.multiplier[0].eq(Mux(norms, norm.row_multiplier[0], task.multiplier)),
+            first.shift[0].eq(Mux(norms, norm.row_shift[0] + channel_shift, task.shift)),
+            first.saturation.eq(Mux(norms, Saturation.INT8, Saturation.INT16)),
             others.saturation.eq(Saturation.INT8),
             *(unit.zero_point.eq(task.zero_point) for unit in (first, others)),
         ]

@@ -57,7 +57,7 @@ def checked_images(values: Any, what: str, shape: Shape | None) -> Tensor:
     bad = ~torch.isfinite(images).flatten(1).all(1)
     if bool(bad.any()):
         raise ModelError(
-            f"{what}: {int(bad.sum()):,} of {len(images):,} hold values that are not finite, the first is image "
+            f"{what}: {int(bad.sum()):,} of {len(images):,} images have values that are not finite, the first is image "
             f"{int(bad.nonzero()[0])}"
         )
     return images

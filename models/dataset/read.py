@@ -93,7 +93,9 @@ def _file(path: Path, want: _Want) -> ImageSet:
     except FileNotFoundError:
         raise ModelError(f"{want.option} {path} does not exist; give {FORMS}") from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ModelError(f"{want.option} {path} cannot be read: {error}") from None
+        # numpy takes whatever it does not know for pickled, and advises to load that.
+        reason = "it holds no arrays of numbers" if "pickle" in str(error) else error
+        raise ModelError(f"{want.option} {path} cannot be read: {reason}") from None
     if isinstance(found, dict) and "images" not in found:
         raise ModelError(
             f"{want.option} {path} holds {', '.join(sorted(found)) or 'nothing'}; the images must be called images, "
@@ -121,7 +123,7 @@ def _held(data: Any, want: _Want) -> ImageSet:
     return ImageSet(
         images=checked_images(data if len(chosen) == len(data) else data[chosen], name, want.shape),
         labels=labels,
-        source=f"{name}: {counted(len(chosen), len(data))}",
+        source=f"{name.removesuffix(': images')}: {counted(len(chosen), len(data))}",
         normalization=normalization,
     )
 
@@ -164,7 +166,7 @@ def _items(data: Any, want: _Want) -> ImageSet:
     return ImageSet(
         images=checked_images(whole, name, want.shape),
         labels=checked_labels(torch.cat(labels)[:most], len(whole), name) if labels else None,
-        source=f"{name}: {counted(len(whole), total or len(whole))}",
+        source=f"{name.removesuffix(': images')}: {counted(len(whole), total or len(whole))}",
     )
 
 

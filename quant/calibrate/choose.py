@@ -42,11 +42,8 @@ def calibrate(
             progress("calibrate", done, total)
 
     channels = observe_channels(encoder, batches(encoder, images))
-    exact = _canonical(encoder, channels, turned=False)
-    assert exact is not None
     parts = split(images)
-    turned = _turned(exact, encoder, channels, parts, scheme) if scheme.observer == "output" else None
-    exact = turned or exact
+    exact, turned = _exact(encoder, channels, parts, scheme)
     # The changes before have moved no activation's input: what was seen of the channels is still true.
     some = images[:: max(1, len(images) // _TRIAL)]
     made, counts = squeezed(
@@ -58,26 +55,8 @@ def calibrate(
     )
     saturation = Saturation.of(made)
     seen = observe(made, parts, scheme, saturation, report)
-    plan = None
-    notes: dict[str, Any] = {
-        "observer": scheme.observer,
-        "turned_stream": turned is not None,
-        "squeezed": counts,
-    }
-    inputs: dict[int, Tensor] = {}
-    if scheme.observer == "output":
-        inputs = moments(made, batches(made, parts["fit"]), len(parts["fit"]))
-    search = Search(made, seen["fit"], parts["held"], moments=inputs)
-    if scheme.observer == "output":
-        plan = search.run()
-        notes |= {
-            "held_images": len(search.held),
-            "error": search.error(plan) ** 0.5,
-            "error_minmax": search.error(search.minmax()) ** 0.5,
-        }
-    if plan is not None and any(choice.method == COMPENSATED for choice in plan.values()):
-        for serial, more in moments(made, batches(made, parts["held"]), len(parts["held"])).items():
-            inputs[serial].add_(more)
+    notes: dict[str, Any] = {"observer": scheme.observer, "turned_stream": turned, "squeezed": counts}
+    search, plan, inputs = _searched(made, seen["fit"], parts, scheme, notes)
     formats = _formats(made, seen["all"], plan)
     weights = _weights(made, formats, plan, scheme, inputs)
     return Calibrated(
@@ -92,6 +71,37 @@ def calibrate(
         losses=search.losses(formats, weights),
         notes=notes,
     )
+
+
+def _exact(
+    encoder: ir.Encoder, channels: dict[int, Channels], parts: dict[str, Tensor], scheme: QuantScheme
+) -> tuple[ir.Encoder, bool]:
+    """The canonical form, and whether its stream is turned."""
+    exact = _canonical(encoder, channels, turned=False)
+    assert exact is not None
+    turned = _turned(exact, encoder, channels, parts, scheme) if scheme.observer == "output" else None
+    return turned or exact, turned is not None
+
+
+def _searched(
+    made: ir.Encoder, seen: Seen, parts: dict[str, Tensor], scheme: QuantScheme, notes: dict[str, Any]
+) -> tuple[Search, Plan | None, dict[int, Tensor]]:
+    """The search on the held images, what it chose, and the moments of the layers' inputs that weights are rounded
+    with; of observers that do not ask for the output no choice and no moments. ``notes`` get its errors."""
+    if scheme.observer != "output":
+        return Search(made, seen, parts["held"], moments={}), None, {}
+    inputs = moments(made, batches(made, parts["fit"]), len(parts["fit"]))
+    search = Search(made, seen, parts["held"], moments=inputs)
+    plan = search.run()
+    notes |= {
+        "held_images": len(search.held),
+        "error": search.error(plan) ** 0.5,
+        "error_minmax": search.error(search.minmax()) ** 0.5,
+    }
+    if any(choice.method == COMPENSATED for choice in plan.values()):
+        for serial, more in moments(made, batches(made, parts["held"]), len(parts["held"])).items():
+            inputs[serial].add_(more)
+    return search, plan, inputs
 
 
 def _scaled(encoder: ir.Encoder, squeezed: dict[str, int]) -> frozenset[int]:

@@ -1,8 +1,8 @@
 """What the fixed ranges of the machine cut off, counted over the calibration images.
 
 Formats that calibration chooses (int8 tensors, the stream, the logits) are made to fit; what they cut off all the same
-is counted in ``quality``. Two cannot be made to: the input of a smooth activation ends at 32 (Q6.10), attention scores end
-at ``SCORE.maximum / 2**fraction_bits`` octaves.
+is counted in ``quality``. Two cannot be made to: the input of a smooth activation ends at 32 (Q6.10), attention scores
+end at ``SCORE.maximum / 2**fraction_bits`` octaves.
 """
 
 from __future__ import annotations

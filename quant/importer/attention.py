@@ -10,14 +10,19 @@ import torch
 from torch import Tensor, fx
 
 from vitreous.quant.errors import module_path, refuse
-from vitreous.quant.importer.float_ir import Attention, Linear, Norm
+from vitreous.quant.importer.float_ir import Attention, HeadMean, HeadSum, Linear, Norm
 from vitreous.quant.importer.layers import chosen, read_rows
-from vitreous.quant.importer.partial import Scores, Softmax
+from vitreous.quant.importer.partial import Pooled, Scores, Softmax, described
 from vitreous.quant.importer.view import View, uniform
 from vitreous.quant.importer.walk import Walk
 
 _SUPPORTED = (
     "self-attention softmax(scale * q k^T) v over all tokens, q, k and v from linear layers, no mask, no bias"
+)
+
+_POOLING = (
+    "self-attention, whose queries come from the tokens; for one vector at the end the class token or a mean over "
+    "tokens"
 )
 
 
@@ -51,7 +56,9 @@ def scaled_dot_product(
     if isinstance(mask, float):
         mask, dropout, causal = None, mask, bool(dropout)
     if not all(isinstance(operand, View) for operand in (query, key, value)):
-        raise refuse(node, "Attention with constant queries, keys or values", _SUPPORTED)
+        raise refuse(
+            node, "Attention with constant queries, keys or values, as in attention pooling", _POOLING
+        )
     one_token = query.shape[-2] == key.shape[-2] == 1
     for given in (mask, attn_mask):
         if not _masks_nothing(given):
@@ -105,8 +112,9 @@ def _heads(walk: Walk, node: fx.Node, view: View, role: str) -> Heads:
     source, batch = view.source, walk.batch
     tokens, size = view.shape[-2:]
     if not isinstance(source, Linear):
-        kind = "normalization of their own" if isinstance(source, Norm) else type(source).__name__.lower()
-        raise refuse(node, f"The {role} of attention come from a {kind}", _SUPPORTED)
+        kind = "a normalization of their own" if isinstance(source, Norm) else described(source)
+        pooling = isinstance(source, Pooled | HeadMean | HeadSum)
+        raise refuse(node, f"The {role} of attention come from {kind}", _POOLING if pooling else _SUPPORTED)
     index = view.index.reshape(-1, tokens, size)
     image, token, channel = (
         index // (source.tokens * source.width),
@@ -180,7 +188,7 @@ def _matrices(heads: Heads, tokens: int) -> Tensor:
 def _softmax(walk: Walk, node: fx.Node, view: View) -> View:
     source = view.source
     if not isinstance(source, Scores):
-        raise refuse(node, f"Softmax of a {type(source).__name__.lower()}", _SUPPORTED)
+        raise refuse(node, f"Softmax of {described(source)}", _SUPPORTED)
     gain = uniform(view.gain, 1.0)
     if view.offset is not None and not _masks_nothing(view.offset):
         raise refuse(node, "Attention with a mask or bias added to the scores", _SUPPORTED)

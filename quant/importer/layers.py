@@ -23,7 +23,7 @@ from vitreous.quant.importer.float_ir import (
     Select,
     Source,
 )
-from vitreous.quant.importer.partial import Curve
+from vitreous.quant.importer.partial import Curve, described
 from vitreous.quant.importer.view import Rows, View, rows, same
 from vitreous.quant.importer.walk import Walk
 from vitreous.quant.importer.weights import columns_of, product, rows_of
@@ -66,8 +66,7 @@ def absorbed(node: fx.Node, view: View, what: str, part: str = "") -> tuple[Line
     """The linear layer that gives exactly ``view``: channels chosen, gain and offset folded in."""
     source, read = view.source, read_rows(node, view, what)
     if not isinstance(source, Linear):
-        kind = type(source).__name__.lower()
-        raise refuse(node, f"The values for {what} come from a {kind}", "a linear layer before it")
+        raise refuse(node, f"The values for {what} come from {described(source)}", "a linear layer before it")
     return chosen(view, read.channel, read.gain, read.offset, part), read
 
 
@@ -90,7 +89,7 @@ def linear(walk: Walk, node: fx.Node, view: View, weight: Tensor, bias: Tensor |
     """``y = x @ weight.T + bias`` with ``weight [O, K]``."""
     source = view.source
     if not isinstance(source, Norm | Activation | Attention):
-        supported = "linear layers after a layer norm, an activation or attention"
+        supported = "linear layers after a layer norm, an activation or attention, and of the image's patches"
         raise refuse(node, f"A linear layer reads {_describe(source)}", supported)
     read = read_rows(node, view, "a linear layer")
     columns = columns_of(weight, read.channel, read.gain, source.width)
@@ -118,7 +117,7 @@ def _describe(source: Source) -> str:
         return "another linear layer's output directly"
     if isinstance(source, Curve):
         return f"the {source.function} of another one's output"
-    return f"a {type(source).__name__.lower()}"
+    return described(source)
 
 
 def taken(node: fx.Node, source: Source, read: Rows, batch: int) -> Source:

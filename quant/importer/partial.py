@@ -1,4 +1,4 @@
-"""Sources that exist only while a graph is walked: parts of an operation that is recognized when the next one reads them.
+"""Sources that exist only while a graph is walked: parts of an operation that is recognized when something reads them.
 
 None of them is in an ``Encoder``: what reads one makes a source of ``float_ir`` of it, or is refused.
 """
@@ -8,7 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vitreous.quant.importer.float_ir import Linear, Norm, Source
+from vitreous.quant.importer.float_ir import (
+    STREAM,
+    Activation,
+    Attention,
+    HeadMean,
+    HeadSum,
+    Image,
+    Linear,
+    Norm,
+    Patches,
+    Source,
+)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -105,3 +116,31 @@ class Joined(Source):
     """Views of one row each, side by side, until a linear layer takes them."""
 
     parts: tuple[Any, ...]
+
+
+def described(source: Source) -> str:
+    """What a person calls what a source holds."""
+    match source:
+        case Linear(input=Patches()):
+            return "the embedded patches"
+        case Image():
+            return "the image"
+        case Linear():
+            return "a linear layer's output"
+        case Activation():
+            return f"{source.function}'s output"
+        case Norm():
+            return "a norm's output"
+        case Attention():
+            return "attention's output"
+        case Pooled():
+            return "a mean over tokens"
+        case HeadMean() | HeadSum():
+            return "a linear layer of a mean over tokens"
+        case Scores() | Softmax():
+            return "attention's scores"
+        case Curve() | Ending():
+            return f"{source.function}'s output"
+        case Joined():
+            return "vectors side by side"
+    return "the residual stream" if isinstance(source, STREAM) else f"a {type(source).__name__.lower()}"

@@ -18,7 +18,7 @@ from vitreous.quant.importer.float_ir import (
     Linear,
     collect,
 )
-from vitreous.quant.importer.partial import Curve, Ending, Unknown
+from vitreous.quant.importer.partial import Curve, Ending, Unknown, described
 from vitreous.quant.importer.view import View, whole
 from vitreous.quant.importer.walk import Walk
 
@@ -91,8 +91,8 @@ def encoder_of(walk: Walk, node: fx.Node) -> Encoder:
     if isinstance(view.source, HeadMean | HeadSum):
         return collect(heads.settled(view.node or node, view), view.node, walk.notes)
     if not isinstance(view.source, Linear):
-        kind = type(view.source).__name__.lower()
-        raise QuantError(f"The model's output comes from a {kind}; supported: a linear layer's logits")
+        found = described(view.source)
+        raise QuantError(f"The model's output is {found}; supported: a linear layer's logits")
     logits, read = layers.absorbed(view.node or node, view, "the output")
     if logits.tokens != 1 or not torch.equal(read.batch, torch.arange(walk.batch)):
         shape = list(view.shape[1:])

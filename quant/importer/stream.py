@@ -27,6 +27,7 @@ from vitreous.quant.importer.float_ir import (
     Start,
 )
 from vitreous.quant.importer.layers import ROWS, absorbed, chosen, fresh, read_rows, taken
+from vitreous.quant.importer.partial import described
 from vitreous.quant.importer.view import View, identical, rows, whole
 from vitreous.quant.importer.walk import Walk
 
@@ -97,14 +98,10 @@ def stream(walk: Walk, node: fx.Node, view: View, what: str) -> View:
             "constants at the start",
         )
     supported = (
-        "norms of the residual stream or of another norm's output; no norm of queries and keys or of a branch, linear "
-        "layers are added to the stream as they are"
+        "norms of the residual stream or of another norm's output; queries, keys and branches go as linear layers "
+        "make them, without a norm of their own"
     )
-    raise refuse(
-        node,
-        f"{what.capitalize()} reads the output of a {type(view.source).__name__.lower()}",
-        supported,
-    )
+    raise refuse(node, f"{what[0].upper()}{what[1:]} reads {described(view.source)}", supported)
 
 
 def _start(walk: Walk, node: fx.Node, view: View) -> Start:
@@ -182,8 +179,8 @@ def residual(walk: Walk, node: fx.Node, left: View, right: View) -> View:
         )
 
     if on_stream(left) == on_stream(right):
-        kinds = " and ".join(type(view.source).__name__.lower() for view in (left, right))
-        raise refuse(node, f"An addition of a {kinds}", "the residual stream plus a linear layer's output")
+        kinds = " and ".join(described(view.source) for view in (left, right))
+        raise refuse(node, f"An addition of {kinds}", "the residual stream plus a linear layer's output")
     kept, other = (left, right) if on_stream(left) else (right, left)
     kept = stream(walk, node, kept, "a residual addition")
     branch, read = absorbed(node, other, "a residual addition")
@@ -216,7 +213,7 @@ def mean(walk: Walk, node: fx.Node, view: View, dims: Any, keepdim: bool = False
     if isinstance(view.source, Norm):
         return heads.pooled(walk, node, view, keepdim)
     if isinstance(view.source, Attention | Activation):
-        raise refuse(node, f"A mean of a {type(view.source).__name__.lower()}'s output", supported)
+        raise refuse(node, f"A mean of {described(view.source)}", supported)
     view = stream(walk, node, view, "a mean over tokens")
     source = view.source
     first = source.tokens - view.shape[1]

@@ -10,25 +10,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
+from vitreous.reports.area.block_memory import GEOMETRIES, ultra_memories
 from vitreous.reports.area.fit import Estimate, Fit, Run
 from vitreous.reports.area.pieces import PIECES, Piece
 from vitreous.reports.errors import ReportError
 from vitreous.reports.json_file import check_format, structured
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.variants import MemoryStyle
 
 FORMAT = "vitreous.area/1"
 FOLDER = Path(__file__).absolute().parent / "measured"
-COLUMNS = ("lut", "ff", "dsp", "bram", "um2", "bits")
+COLUMNS = ("lut", "ff", "dsp", "bram", "uram", "um2", "bits")
 COLUMN_NAMES: Mapping[str, str] = {
     "lut": "LUT",
     "ff": "FF",
     "dsp": "DSP",
     "bram": "BRAM",
+    "uram": "URAM",
     "um2": "µm²",
     "bits": "bits",
 }
@@ -37,6 +40,7 @@ COLUMN_TEXT: Mapping[str, str] = {
     "ff": "flip-flops",
     "dsp": "multiplier blocks",
     "bram": "block memories (UltraScale+: units of 18 Kbit)",
+    "uram": "UltraRAMs of 288 Kbit",
     "um2": "area of standard cells before placement, µm²; memories not counted",
     "bits": "bits of memories that are macros and no cells",
 }
@@ -54,6 +58,7 @@ class BlockArea:
     ff: int | None = None
     dsp: int | None = None
     bram: int | None = None
+    uram: int | None = None
     um2: float | None = None
     bits: int | None = None
     how: str
@@ -198,7 +203,27 @@ def estimate(data: Measurements, piece: Piece, config: AcceleratorConfig) -> Est
             f"{data.target} has no measured run of {piece.name} as {'-'.join(variant) or 'it is'}; there are runs of "
             f"{', '.join(known) or 'no variant'}; `vitreous area` measures it"
         )
-    return fit.at(piece.with_blocks(piece.sizes(config), data.target))
+    found = fit.at(piece.with_blocks(piece.sizes(config), data.target))
+    return _styled(found, piece, config, data.target) if piece.styled else found
+
+
+def _styled(found: Estimate, piece: Piece, config: AcceleratorConfig, target: str) -> Estimate:
+    """Of a memory that was measured in block memory: the same logic around the memory that ``memory.style`` asks for.
+
+    Raises ReportError on an FPGA that has no such memory. A macro of standard cells is the same in every style.
+    """
+    if target not in GEOMETRIES:
+        return found
+    match config.memory.style:
+        case MemoryStyle.AUTO:
+            return found
+        case MemoryStyle.ULTRA:
+            sizes = piece.sizes(config)
+            units = ultra_memories(int(sizes["width"]), int(sizes["words"]), target, mask=piece.mask)
+            cost = {**found.cost, "bram": 0.0, "uram": float(units)}
+            return replace(found, cost=cost, kind="interpolated", errors={**found.errors, "uram": 0.0})
+        case never:
+            assert_never(never)
 
 
 @lru_cache

@@ -31,6 +31,10 @@ GEOMETRIES: Mapping[str, tuple[Shape, ...]] = {
 }
 
 
+ULTRA: Mapping[str, Shape] = {"xcup": (1, 72, 4096)}
+"""UltraRAM of the families that have it, its units those of the ``uram`` column (AMD UG573)."""
+
+
 def block_memories(width: int, words: int, family: str, *, mask: int = 0) -> int:
     """Units of the ``bram`` column of ``family``; ``mask``: bits that are written at once, 0 for whole words.
 
@@ -39,9 +43,17 @@ def block_memories(width: int, words: int, family: str, *, mask: int = 0) -> int
     if family not in GEOMETRIES:
         raise ReportError(f"No block memory of {family!r} is known; there are {', '.join(GEOMETRIES)}")
 
-    def needed(shape: Shape) -> int:
-        units, bits, depth = shape
-        taken = width // mask * -(-mask // 9) * 9 if mask and bits % 9 == 0 else width
-        return units * -(-taken // bits) * -(-words // depth)
+    return min(_needed(shape, width, words, mask) for shape in GEOMETRIES[family])
 
-    return min(needed(shape) for shape in GEOMETRIES[family])
+
+def ultra_memories(width: int, words: int, family: str, *, mask: int = 0) -> int:
+    """Units of the ``uram`` column of ``family``; the rest as for ``block_memories``."""
+    if family not in ULTRA:
+        raise ReportError(f'{family} has no UltraRAM; memory.style = "auto" leaves the choice to its tools')
+    return _needed(ULTRA[family], width, words, mask)
+
+
+def _needed(shape: Shape, width: int, words: int, mask: int) -> int:
+    units, bits, depth = shape
+    taken = width // mask * -(-mask // 9) * 9 if mask and bits % 9 == 0 else width
+    return units * -(-taken // bits) * -(-words // depth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,14 +22,20 @@ class Device:
 DEVICES: Mapping[str, Device] = {
     # AMD DS987, Kria K26: 144 block RAMs of 36 Kbit.
     "xck26": Device(
-        family="xcup", board="Kria K26", resources={"lut": 117120, "ff": 234240, "dsp": 1248, "bram": 288}
+        family="xcup",
+        board="Kria K26",
+        resources={"lut": 117120, "ff": 234240, "dsp": 1248, "bram": 288, "uram": 64},
     ),
     # AMD DS891, ZCU102 and ZCU104.
     "xczu7ev": Device(
-        family="xcup", board="ZCU104", resources={"lut": 230400, "ff": 460800, "dsp": 1728, "bram": 624}
+        family="xcup",
+        board="ZCU104",
+        resources={"lut": 230400, "ff": 460800, "dsp": 1728, "bram": 624, "uram": 96},
     ),
     "xczu9eg": Device(
-        family="xcup", board="ZCU102", resources={"lut": 274080, "ff": 548160, "dsp": 2520, "bram": 1824}
+        family="xcup",
+        board="ZCU102",
+        resources={"lut": 274080, "ff": 548160, "dsp": 2520, "bram": 1824, "uram": 0},
     ),
     # Lattice FPGA-DS-02012, ECP5.
     "lfe5u-85": Device(
@@ -42,6 +49,8 @@ COMPOSED: Mapping[str, Mapping[str, float]] = {
 }
 """``pieces / whole - 1`` by target and column: the sum of the pieces of edge64 against one run of Yosys on the whole
 machine (docs/results/area.md). What a sum of pieces is known to be too large by, on this one machine."""
+COUNTED = ("uram",)
+"""Columns that follow from shapes alone, so that pieces and whole are the same."""
 
 UNCHECKED = 0.05
 """Above this share of the area without a known error a device that it fits is one that it probably fits."""
@@ -83,18 +92,21 @@ def fits(area: Area) -> tuple[DeviceFit, ...]:
 
 
 def _fit(area: Area, name: str, device: Device) -> DeviceFit:
-    taken = tuple(_taken(area, column, of) for column, of in device.resources.items())
+    """Of what the accelerator has: one without UltraRAM says nothing of a device's."""
+    resources = ((column, of) for column, of in device.resources.items() if column in area.columns)
+    taken = tuple(_taken(area, column, of) for column, of in resources)
     if all(part.high <= part.of for part in taken):
         verdict = "probably fits" if area.unchecked_share > UNCHECKED else "fits"
     else:
         verdict = "does not fit" if any(part.low > part.of for part in taken) else "may not fit"
-    tightest = max(taken, key=lambda part: part.used / part.of)
+    tightest = max(taken, key=lambda part: part.used / part.of if part.of else math.inf)
     return DeviceFit(device=name, board=device.board, verdict=verdict, tightest=tightest.column, taken=taken)
 
 
 def _taken(area: Area, column: str, of: float) -> Taken:
     used = float(getattr(area.total, column) or 0)
-    error, above = area.errors.get(column, 0.0), COMPOSED[area.target][column]
+    error = area.errors.get(column, 0.0)
+    above = 0.0 if column in COUNTED else COMPOSED[area.target][column]
     return Taken(
         column=column, used=used, low=used * (1 - error) / (1 + above), high=used * (1 + error), of=of
     )

@@ -39,7 +39,7 @@ class Piece:
     optional : some configurations have no such piece.
     flags : sizes that are 1 for one variant and 0 for all others; a run that is older than a variant has 0.
     memory : it holds an on-chip memory, of ``width`` and ``words`` in ``sizes``; ``mask``: bits that are written at
-        once, 0 for whole words.
+        once, 0 for whole words. styled : ``memory.style`` says what that lies in.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Piece:
     flags: tuple[str, ...] = ()
     memory: bool = False
     mask: int = 0
+    styled: bool = False
 
     def key(self, config: AcceleratorConfig) -> tuple[Variant, tuple[tuple[str, float], ...]]:
         """Variant and sizes: configurations with the same key have the same piece."""
@@ -206,6 +207,7 @@ def _piece(
     flags: tuple[str, ...] = (),
     memory: bool = False,
     mask: int = 0,
+    styled: bool = False,
 ) -> Piece:
     return Piece(
         name=name,
@@ -220,14 +222,16 @@ def _piece(
         flags=flags,
         memory=memory,
         mask=mask,
+        styled=styled,
     )
 
 
 def _scratchpad(letter: str, width: Callable[[AcceleratorConfig], int], words: str, mask: int = 0) -> Piece:
     """Ports shared among clients, and the memory."""
     name, sizes = f"memory_{letter.lower()}", _memory(width, words)
+    group = f"memory {letter}"
     return _piece(
-        name, f"memory {letter}", name, _none, sizes, "width", "1", "blocks", memory=True, mask=mask
+        name, group, name, _none, sizes, "width", "1", "blocks", memory=True, mask=mask, styled=True
     )
 
 

@@ -142,7 +142,13 @@ def _fit(target: TargetArea) -> str:
     return f"On {family}, by the composed area, it {'; '.join(parts)}."
 
 
-NAMES = {"lut": "LUTs", "ff": "flip-flops", "dsp": "DSP blocks", "bram": "block memories"}
+NAMES = {
+    "lut": "LUTs",
+    "ff": "flip-flops",
+    "dsp": "DSP blocks",
+    "bram": "block memories",
+    "uram": "UltraRAMs",
+}
 
 
 def _changes(record: Record) -> tuple[Change, ...]:

@@ -79,6 +79,9 @@ HOW: Mapping[str, How] = {
     "energy.technologies": "modelled",
     "area": "modelled",
     "area.devices": "modelled",
+    "timing": "modelled",
+    "clock_note": "modelled",
+    "clock_too_fast": "modelled",
     "findings": "modelled",
     "activity": "elsewhere",
     "units": "elsewhere",
@@ -114,7 +117,7 @@ SOURCES: dict[str, str] = {
     "utilization": "macs_per_image / (cycles_per_image * N**2 * V * G); N = array.lanes, V = array.depth, "
     "G = array.groups",
     "array_busy_share": "measured on the RTL: counter `array_busy` / counter `cycles`, first image",
-    "clock_mhz": "given by the user, or assumed where clock_source says so; not measured",
+    "clock_mhz": "given by the user, or assumed where clock_source says so; timing has what is estimated",
     "latency_ms": "cycles_per_image / clock_mhz / 1000",
     "images_per_second": "1000 / latency_ms, one image after the other",
     "sim_cycles_per_second": "simulated cycles / wall seconds while images ran, all images together",
@@ -153,6 +156,10 @@ SOURCES: dict[str, str] = {
     "area.devices": "composed area over what the device has; low: less the error of every formula on a run that was "
     "left out of it, and less what a sum of pieces is known to be too large by (docs/results/area.md); high: with the "
     "error of every formula; block memory only, no UltraRAM; before placement and routing",
+    "timing": "static timing analysis of the whole machine as Yosys maps it, with stated delays of cells and wires "
+    "(docs/timing.md); low and high: with the largest and the smallest factor between that sum and a routed design",
+    "clock_note": "the estimate of `timing` on the technology's target, beside clock_mhz",
+    "clock_too_fast": "whether clock_mhz is above the high end of `timing` on the technology's target",
     "findings": "the first image's counters with the cycles of one cause taken away, all others as they are, and never "
     "below beats / throughput of DRAM: an estimate without second-order effects, no run",
     "ablation": "cycles of the RTL where the table says measured, else of the cycle model or composed of its parts; "

@@ -41,16 +41,18 @@ MACRO_WORDS = 64
 """A writable memory of this many words is a macro."""
 LOADS = 4
 """Smallest buffers that an output drives."""
-_MACRO = "macro_memory"
+MACRO = "macro_memory"
+"""Type of the cells of a memory that is a macro."""
 _STATISTICS = "stats.txt"
 """Where ABC's ``stime -d`` writes: name, inputs, outputs, nodes, area, delay in picoseconds."""
 # As ABC's own script for a library with constraints, with the delay in a file, but without its retiming and without
 # its search for equivalent nodes, which takes an array of multipliers a hundred times longer and gains 1 %.
 _ABC = "strash;dc2;strash;&get,-n;&dch,-f;&nf;&put;buffer;upsize;dnsize;stime,-d"
 _NAME = re.compile(r"[^A-Za-z0-9_]+")
+HIDDEN = "read_rtlil design.il; hierarchy -top {top}; rename -hide w:*; "
+"""Reads the design without the names of its wires."""
 _SCRIPT = (
-    "read_rtlil design.il; hierarchy -top {top}; rename -hide w:*; "
-    "synth -flatten -noabc -run begin:fine -top {top}; "
+    "{read}synth -flatten -noabc -run begin:fine -top {top}; "
     "chtype -set {macro} t:$mem_v2 r:WR_PORTS>=1 %i r:SIZE>={words} %i; "
     "setattr -unset init w:*; synth -noabc -run fine:check -top {top}; setattr -unset init w:*; "
     "dfflibmap{unused} -liberty cells.lib; opt_clean; "
@@ -124,29 +126,39 @@ def synthesize_cells(
 
     Raises ReportError when Yosys is missing, refuses text or library, or takes longer than ``timeout`` seconds.
     """
-    unused = "".join(f" -dont_use {cell.name}" for cell in target.cells.values() if cell.dont_use)
-    script = _SCRIPT.format(top=part.top, macro=_MACRO, words=MACRO_WORDS, unused=unused, abc=_ABC)
-    key = "\0".join((FORMAT, script, target.digest, target.constraints()))
+    key = "\0".join((FORMAT, script(part.top, target), target.digest, target.constraints()))
     path = synthesis.kept_path(Path(cache), part.top, target.name, key, part.text)
     kept = read_kept(CellCost, path, FORMAT)
     if kept is not None:
         return kept
-    with synthesis.workplace() as folder:
-        (folder / "design.il").write_text(part.text, encoding="utf-8")
-        (folder / "constraints").write_text(target.constraints(), encoding="utf-8")
-        shutil.copy(target.path, folder / "cells.lib")
-        synthesis.run_script(script, folder, timeout)
-        mapped = json.loads((folder / "mapped.json").read_text(encoding="utf-8"))
-        statistics = folder / _STATISTICS
-        delay = statistics.read_text(encoding="utf-8") if statistics.exists() else ""
+    mapped, delay = map_cells(part.text, script(part.top, target), target, timeout)
     found = _cost(netlist.cells_of(mapped, part.top, part.boxes), delay, target)
     write_kept(path, found, FORMAT)
     return found
 
 
+def script(top: str, target: Library, read: str = HIDDEN) -> str:
+    """What Yosys does; ``read``: how it reads the design, with {top}."""
+    unused = "".join(f" -dont_use {cell.name}" for cell in target.cells.values() if cell.dont_use)
+    begin = read.format(top=top)
+    return _SCRIPT.format(read=begin, top=top, macro=MACRO, words=MACRO_WORDS, unused=unused, abc=_ABC)
+
+
+def map_cells(text: str, script: str, target: Library, timeout: float) -> tuple[Mapping[str, Any], str]:
+    """The netlist that a ``script`` makes of an RTLIL text, and ABC's timing of it. Raises ReportError."""
+    with synthesis.workplace() as folder:
+        (folder / "design.il").write_text(text, encoding="utf-8")
+        (folder / "constraints").write_text(target.constraints(), encoding="utf-8")
+        shutil.copy(target.path, folder / "cells.lib")
+        synthesis.run_script(script, folder, timeout)
+        mapped = json.loads((folder / "mapped.json").read_text(encoding="utf-8"))
+        statistics = folder / _STATISTICS
+        return mapped, statistics.read_text(encoding="utf-8") if statistics.exists() else ""
+
+
 def _cost(cells: Mapping[str, Mapping[str, Any]], statistics: str, target: Library) -> CellCost:
-    macros = [cell for cell in cells.values() if cell["type"] == _MACRO]
-    counts = netlist.count(cell for cell in cells.values() if cell["type"] != _MACRO)
+    macros = [cell for cell in cells.values() if cell["type"] == MACRO]
+    counts = netlist.count(cell for cell in cells.values() if cell["type"] != MACRO)
     unknown = sorted(set(counts) - set(target.cells))
     if unknown:
         raise ReportError(f"The library {target.path.name} has no cell for {', '.join(unknown)}")

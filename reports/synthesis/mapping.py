@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from vitreous.reports.errors import ReportError
+from vitreous.reports.synthesis import cells
+from vitreous.reports.synthesis.cells import Library
 from vitreous.reports.synthesis.synthesis import TIMEOUT_SECONDS, run_script, tool, workplace
 from vitreous.spec.storage import write_bytes
 
 REGISTER = "register"
 """Attribute of the wires that are registers of the design."""
-_READ = (
+READ = (
     "read_rtlil design.il; hierarchy -top {top}; proc; select -set registers t:$*dff* %co1:+[Q] w:* %i; "
     f"setattr -set {REGISTER} 1 @registers; select -clear; "
 )
@@ -35,7 +37,7 @@ _ELEMENT = re.compile(r"(\\[^\s\[\]]+)((?:\[\d+\])+)(?=\s)")
 
 def script(top: str, family: str) -> str:
     """What Yosys does."""
-    return (_READ + _MAP[family] + _WRITE).format(top=top)
+    return (READ + _MAP[family] + _WRITE).format(top=top)
 
 
 def mapped(
@@ -45,7 +47,7 @@ def mapped(
 
     Raises ReportError when Yosys is missing, refuses the text or takes longer than ``timeout`` seconds.
     """
-    path = _kept_path(Path(cache), text, top, family)
+    path = _kept_path(Path(cache), text, top, family, script(top, family))
     kept = _read(path)
     if kept is not None:
         return kept
@@ -54,6 +56,21 @@ def mapped(
         run_script(script(top, family), folder, timeout)
         result = (folder / "mapped.json").read_bytes()
     module = _module(json.loads(result), top)
+    _keep(path, module)
+    return module
+
+
+def mapped_cells(
+    text: str, *, top: str, library: Library, cache: str | Path, timeout: float = TIMEOUT_SECONDS
+) -> Mapping[str, Any]:
+    """The same in the standard cells of a library, as ``reports.synthesis.cells`` maps them. Raises ReportError."""
+    commands = cells.script(top, library, READ)
+    facts = "\0".join((commands, library.digest, library.constraints()))
+    path = _kept_path(Path(cache), text, top, library.name, facts)
+    kept = _read(path)
+    if kept is not None:
+        return kept
+    module = _module(cells.map_cells(_plain(text), commands, library, timeout)[0], top)
     _keep(path, module)
     return module
 
@@ -70,8 +87,8 @@ def _module(netlist: Mapping[str, Any], top: str) -> Mapping[str, Any]:
     return module
 
 
-def _kept_path(cache: Path, text: str, top: str, family: str) -> Path:
-    key = hashlib.sha256("\0".join((tool(), script(top, family), text)).encode()).hexdigest()
+def _kept_path(cache: Path, text: str, top: str, family: str, commands: str) -> Path:
+    key = hashlib.sha256("\0".join((tool(), commands, text)).encode()).hexdigest()
     return cache / f"{top}-{family}-{key[:24]}.netlist.json.gz"
 
 

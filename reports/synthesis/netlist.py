@@ -40,6 +40,7 @@ class Cell:
     ff: int = 0
     dsp: int = 0
     bram: int = 0
+    uram: int = 0
     carry: int = 0
     registers: Callable[[Mapping[str, str]], tuple[str, bool]] = field(default=lambda _: ("", False))
     chain: tuple[str, ...] = ()
@@ -103,6 +104,7 @@ _XCUP = {
     "DSP48E2": Cell(Kind.DSP, dsp=1, registers=_dsp48),
     "RAMB18E2": Cell(Kind.BLOCK, bram=1),
     "RAMB36E2": Cell(Kind.BLOCK, bram=2),
+    "URAM288": Cell(Kind.BLOCK, uram=1),
 }
 _ECP5 = {
     "LUT4": Cell(Kind.LUT, lut=1),
@@ -152,12 +154,12 @@ def count(cells: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def sizes(counts: Mapping[str, int], family: str) -> dict[str, int]:
-    """Columns ``lut, ff, dsp, bram, carry`` from the numbers of cells. Raises ReportError on an unknown cell."""
+    """Columns ``lut, ff, dsp, bram, uram, carry`` from the numbers of cells. Raises ReportError on an unknown cell."""
     known = CELLS[family]
     unknown = sorted(set(counts) - set(known))
     if unknown:
         raise ReportError(f"The netlist has cells of which {family} gives no size: {', '.join(unknown)}")
-    columns = ("lut", "ff", "dsp", "bram", "carry")
+    columns = ("lut", "ff", "dsp", "bram", "uram", "carry")
     return {c: sum(n * int(getattr(known[name], c)) for name, n in counts.items()) for c in columns}
 
 

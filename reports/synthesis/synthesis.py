@@ -74,7 +74,7 @@ _BOXES = re.compile(r"^attribute \\blackbox 1\nmodule \\(\S+)$", re.MULTILINE)
 class Resources:
     """What a unit takes in a family; the module's docstring says how each column counts. ``tool``: its version.
 
-    cells : (type, number) of every cell of the mapped netlist.
+    cells : (type, number) of every cell of the mapped netlist. uram : UltraRAMs of 288 Kbit, which xcup alone has.
     """
 
     lut: int
@@ -86,6 +86,7 @@ class Resources:
     family: str
     tool: str
     cells: tuple[tuple[str, int], ...] = ()
+    uram: int = 0
 
 
 @once

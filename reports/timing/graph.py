@@ -6,9 +6,8 @@ A delay has two parts: ``soft``, which placement, routing and better synthesis c
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -91,22 +90,30 @@ class Pins:
 
 class Graph:
     """Made cell by cell. ``cells``: (name, connections) by index; ``fanout``: sinks of a bit, clock pins left out;
-    ``of_blocks``: bits that a memory or DSP block drives."""
+    ``wire``: delay of the net of a bit to a pin.
+    """
 
     def __init__(
-        self, delays: Delays, fanout: Counter[int], first_node: int, of_blocks: Collection[int] = ()
+        self,
+        fanout: Counter[int],
+        first_node: int,
+        wire: Callable[[int, Wire], float],
+        delays: Delays | None = None,
     ) -> None:
-        self.delays = delays
-        self._of_blocks = of_blocks
+        self.wire = wire
+        self._delays = delays
         self.fanout = fanout
         self.cells: list[tuple[str, Pins]] = []
         self.arcs: list[Arc] = []
         self.starts: list[Start] = []
         self.ends: list[End] = []
         self._next = first_node
-        net = delays.net
-        largest = max(fanout.values(), default=1)
-        self._routed = [net.base + net.per_octave * math.log2(max(n, 1)) for n in range(largest + 1)]
+
+    @property
+    def delays(self) -> Delays:
+        """Of an FPGA's cells."""
+        assert self._delays is not None, "standard cells have no table of an FPGA"
+        return self._delays
 
     def node(self) -> int:
         """A point inside the cell that was added last."""
@@ -119,19 +126,6 @@ class Graph:
     @property
     def cell(self) -> int:
         return len(self.cells) - 1
-
-    def wire(self, bit: int, wire: Wire) -> float:
-        """Delay of the net of a bit to a pin."""
-        match wire:
-            case Wire.ROUTED:
-                far = self.delays.net.block if bit in self._of_blocks else 0.0
-                return self._routed[self.fanout[bit]] + far
-            case Wire.BLOCK:
-                return self._routed[self.fanout[bit]] + self.delays.net.block
-            case Wire.LOCAL:
-                return self.delays.net.local
-            case Wire.NONE:
-                return 0.0
 
     def arc(
         self,

@@ -19,7 +19,11 @@ TOP = "top"
 """The block of what is in no module below the top."""
 _COPY = re.compile(r"(?:\.\d+)+$")
 _NUMBER = re.compile(r"\d+")
-_OUTPUTS = ("Q", "P", "O", "DOUTADOUT", "DOUTBDOUT", "DOADO", "DOBDO")
+_OUTPUTS = ("Q", "P", "PCOUT", "DOUTADOUT", "DOUTBDOUT", "DOADO", "DOBDO")
+_REGISTERS = ("FD", "TRELLIS_FF", "DSP48", "MULT18")
+_LOGIC = ("LUT", "INV", "MUXF", "PFUMX", "L6MUX", "CARRY", "CCU2C")
+_MADE_UP = re.compile(r"_(?:TRELLIS_\w+|LUT4|PFUMX|L6MUX21|CCU2C|MULT18X18D|P?DP\w*16KD)_[A-Z]")
+"""In a name that Yosys gives for ECP5: the nearest name of the design with the cells between."""
 
 
 class Names:
@@ -39,13 +43,13 @@ class Names:
         if index == OUTSIDE:
             return self.bit(node) or "a port"
         name, pins = self._graph.cells[index]
-        if pins.type.startswith("FD") or name not in self._public:
-            driven = [self.bit(bit) for bit in pins.bits(*_OUTPUTS) if bit in self._bits]
+        if pins.type.startswith(_LOGIC):
+            return ""
+        if pins.type.startswith(_REGISTERS) or name not in self._public:
+            driven = next((self.bit(bit) for bit in pins.bits(*_OUTPUTS) if bit in self._bits), "")
             if driven:
-                return driven[0]
-        if name in self._public:
-            return _shown(_COPY.sub("", name))
-        return ""
+                return driven
+        return _shown(_COPY.sub("", _MADE_UP.split(name)[0])) if name in self._public else ""
 
     def beside(self, pins: Pins, without: int) -> Iterator[str]:
         """The registers that a cell reads, but for the bit ``without``."""
@@ -75,7 +79,7 @@ def _named_bits(module: Mapping[str, Any]) -> dict[int, tuple[Any, str]]:
     """(rank, name) by bit: registers first, then ports and the wires of the highest module."""
     found: dict[int, tuple[Any, str]] = {}
     for name, net in module["netnames"].items():
-        if net["hide_name"]:
+        if net["hide_name"] or _MADE_UP.search(name):
             continue
         rank = (REGISTER not in net["attributes"], name.count("."), "__" in name, len(name), name)
         for index, bit in enumerate(net["bits"]):
@@ -86,5 +90,5 @@ def _named_bits(module: Mapping[str, Any]) -> dict[int, tuple[Any, str]]:
 
 
 def _shown(name: str) -> str:
-    """As the source calls it: an element's number in brackets."""
-    return name.replace("{", "[").replace("}", "]")
+    """As the source calls it: an element's number in brackets, no escape."""
+    return name.removeprefix("\\").replace("{", "[").replace("}", "]")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from vitreous.reports.errors import ReportError
@@ -38,7 +39,8 @@ def build(module: Mapping[str, Any], delays: Delays) -> Graph:
         raise ReportError(
             f"The netlist has cells of which {delays.name} gives no delay: {', '.join(unknown)}"
         )
-    graph = Graph(delays, _fanout(module, cells), _first(module), _of_blocks(cells))
+    fanout = _fanout(module, cells)
+    graph = Graph(fanout, _first(module), _wires(delays, fanout, _of_blocks(cells)), delays)
     for name, cell in cells.items():
         pins = Pins(cell)
         graph.add(name, pins)
@@ -60,6 +62,26 @@ def _fanout(module: Mapping[str, Any], cells: Mapping[str, Mapping[str, Any]]) -
         if port["direction"] == "output":
             sinks.update(bit for bit in port["bits"] if isinstance(bit, int))
     return sinks
+
+
+def _wires(delays: Delays, fanout: Counter[int], of_blocks: frozenset[int]) -> Callable[[int, Wire], float]:
+    """The delay of the net of a bit to a pin."""
+    net = delays.net
+    largest = max(fanout.values(), default=1)
+    routed = [net.base + net.per_octave * math.log2(max(n, 1)) for n in range(largest + 1)]
+
+    def wire(bit: int, kind: Wire) -> float:
+        match kind:
+            case Wire.ROUTED:
+                return routed[fanout[bit]] + (net.block if bit in of_blocks else 0.0)
+            case Wire.BLOCK:
+                return routed[fanout[bit]] + net.block
+            case Wire.LOCAL:
+                return net.local
+            case Wire.NONE:
+                return 0.0
+
+    return wire
 
 
 def _of_blocks(cells: Mapping[str, Mapping[str, Any]]) -> frozenset[int]:

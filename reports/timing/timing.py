@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,16 +15,19 @@ from vitreous.reports.timing.graph import Arc, End, Graph, Start
 from vitreous.reports.timing.names import Names, alike, block, whole
 from vitreous.reports.timing.netlist import build
 from vitreous.reports.timing.result import Path, Step, Timing, Worst
+from vitreous.reports.timing.standard_cells import CellDelays, build_cells
 
 WORST = 20
 """Paths that a result keeps beside the worst of every block."""
 
 
-def timing(module: Mapping[str, Any], delays: Delays, *, rtl: str = "", tool: str = "") -> Timing:
+def timing(
+    module: Mapping[str, Any], delays: Delays | CellDelays, *, rtl: str = "", tool: str = ""
+) -> Timing:
     """Analyse a flat module of a netlist as Yosys writes it. Raises ReportError where it has no path between registers,
     a combinational loop, or a cell without delays.
     """
-    graph = build(module, delays)
+    graph = build(module, delays) if isinstance(delays, Delays) else build_cells(module, delays)
     order = analysis.ordered(graph)
     factor = delays.factor
     at, by = analysis.arrivals(graph, order, factor.typical)
@@ -34,8 +38,8 @@ def timing(module: Mapping[str, Any], delays: Delays, *, rtl: str = "", tool: st
         )
     periods = [_period(graph, order, f) for f in (factor.low, factor.high, 1.0)]
     words = _Words(graph, Names(module, graph), by, factor.typical)
-    budget = BUDGETS_MHZ[delays.name]
-    limit = 1e6 / budget
+    budget = BUDGETS_MHZ[delays.name] if isinstance(delays, Delays) else 0.0
+    limit = 1e6 / budget if budget else math.inf
     return Timing(
         target=delays.name,
         title=delays.title,

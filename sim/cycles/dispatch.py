@@ -6,14 +6,14 @@ from vitreous.sim.cycles.bursts import split
 from vitreous.sim.cycles.bus import ReadBus
 from vitreous.sim.cycles.events import Clock
 from vitreous.sim.cycles.queues import IssueQueue
-from vitreous.sim.cycles.timing import FETCH_BURST_BEATS, ROW
+from vitreous.sim.cycles.timing import FETCH_BURST_BEATS, FITS, ROW
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import INSTRUCTION_BYTES, QUEUE_OF, Opcode, Queue
 from vitreous.spec.layout import ceil_div
 from vitreous.spec.program import Program
 
 QUEUES = tuple(QUEUE_OF.get(opcode) for opcode in Opcode)
-FIRST_BURST = 3 + ROW
+FIRST_BURST = 3 + ROW + FITS
 """Cycles from the start to the first burst at the read channel."""
 
 
@@ -62,10 +62,10 @@ class Front:
                 return
             cycle = self._ready
             if needed > 0:
-                cycle = max(cycle, self._stepped[needed - 1] + 1)
+                cycle = max(cycle, self._stepped[needed - 1] + 1 + FITS)
             self._asked += 1
             self._requested += beats
-            self._ready = cycle + 1
+            self._ready = cycle + 1 + FITS
             self._bus.request(cycle, beats, self._lane)
 
     def look(self, now: int, first: int, later: list[int]) -> int:

@@ -10,7 +10,7 @@ from vitreous.sim.cycles.bursts import STEADY, Burst, bursts_of
 from vitreous.sim.cycles.bus import ReadBus
 from vitreous.sim.cycles.events import Clock
 from vitreous.sim.cycles.ports import Port
-from vitreous.sim.cycles.timing import BEAT_QUEUE, ROW, UNFOLD, WRITE
+from vitreous.sim.cycles.timing import BEAT_QUEUE, NEXT_ROW, ROW, UNFOLD, WRITE
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode, Queue, check_queue
 from vitreous.spec.limits import PENDING_LOADS
@@ -113,7 +113,7 @@ class LoadModel:
         command without another row is then over for the front."""
         if self._ahead is None and self._rows_left == 0 and self._walks:
             command = self._walks.popleft()
-            held = max(command.checked + 1, self._last_row)
+            held = max(command.checked + 1, self._last_row + NEXT_ROW)
             self._ahead = command, held
             if bursts_of(command.instruction, self._config)[0][0].rows_left == 0:
                 self._release(held + 2)
@@ -137,7 +137,7 @@ class LoadModel:
         if burst.rows_left < self._rows_left:
             self._rows_left = burst.rows_left
             if burst.rows_left == 1:
-                self._release(self._row + 2)
+                self._release(self._row + NEXT_ROW + 2)
             elif burst.rows_left == 0:
                 self._last_row = self._row
                 self._hold()

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 from vitreous.hw.axi.bursts import BurstGenerator
+from vitreous.hw.control.fetch import Fetch
 from vitreous.hw.control.issue import IssueQueue
 from vitreous.hw.load import load
 from vitreous.hw.load.patches import PatchUnfolder
@@ -23,7 +24,8 @@ from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.softmax import limits
 
 BEAT_QUEUE = load.BEAT_QUEUE
-ROW = BurstGenerator.ROW_LATENCY
+FITS = Fetch.FITS_LATENCY
+ROW, NEXT_ROW = BurstGenerator.ROW_LATENCY, BurstGenerator.NEXT_ROW
 UNFOLD = PatchUnfolder.START_LATENCY
 WRITE = WriteQueue.LATENCY
 ISSUE, RETIRE = IssueQueue.ISSUE_LATENCY, IssueQueue.RETIRE_LATENCY

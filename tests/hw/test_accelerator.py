@@ -127,7 +127,7 @@ WRAPPED = {
 
 @pytest.mark.parametrize("window", WRAPPED)
 def test_a_window_beyond_the_address_space_is_refused_at_start(window: str) -> None:
-    """Nothing is read or written then, also of a program that lies in it; a window that ends with the addresses is one."""
+    """Nothing is read or written then, also of a program that lies in it; one that ends with the addresses is used."""
     m = machine()
     base, size = WRAPPED[window]
 

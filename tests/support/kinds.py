@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from tests.support.places import Place, named, words, works
+from vitreous.hw.memory.ram import ATTRIBUTES
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.counters import MATRIX_IDLE, HardwareCounter
 from vitreous.spec.graph import SIGNATURES, Op
@@ -25,6 +26,7 @@ from vitreous.spec.variants import (
     SOFTMAXES,
     ActivationFunction,
     ActivationVariant,
+    MemoryStyle,
     Multiplier,
     NormVariant,
     SoftmaxVariant,
@@ -216,6 +218,12 @@ KINDS: Mapping[str, tuple[Place, ...]] = {
     "multiplier": (
         Place("spec/variants.py", lambda: MULTIPLIERS, lambda: Multiplier),
         Place("hw/matrix/array.py", lambda: named("hw/matrix", Multiplier), lambda: Multiplier),
+    ),
+    "memory style": (
+        Place("hw/memory/ram.py", lambda: ATTRIBUTES, lambda: MemoryStyle),
+        Place(
+            "reports/area/area.py", lambda: named("reports/area/area.py", MemoryStyle), lambda: MemoryStyle
+        ),
     ),
     "opcode": (
         Place("spec/opcodes/table.py", lambda: _counted(), lambda: Opcode),

@@ -148,7 +148,11 @@ def target_name(target: Target) -> str:
 
 
 def _cost(found: Resources | CellCost, target: Target) -> dict[str, float]:
-    return {name: float(getattr(found, name)) for name in columns(target)}
+    """``uram`` beside the columns of every run where there is some: machines with it are not among the kept runs."""
+    cost = {name: float(getattr(found, name)) for name in columns(target)}
+    if isinstance(found, Resources) and found.uram:
+        cost["uram"] = float(found.uram)
+    return cost
 
 
 def digest(text: str) -> str:

@@ -77,7 +77,7 @@ def _point(
     # A sum in a DSP block is as wide as the depth of W can make it.
     kind = Multiplier(multiplier)
     deep = {"weight_kib": base.memory.weight_kib} if MULTIPLIERS[kind].in_blocks else {}
-    memory = {**_SMALL, **deep}
+    memory: dict[str, Any] = {**_SMALL, **deep}
     return replace(
         base,
         array=replace(base.array, lanes=lanes, depth=depth, multiplier=kind),

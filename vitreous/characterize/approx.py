@@ -33,21 +33,31 @@ FUNCTIONS = (*map(str, ActivationFunction), "softmax", "reciprocal", "rsqrt")
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
-    """How many LUTs a DSP and a block of memory count in an area: the ratio in which ``device`` has them."""
+    """How many LUTs a DSP, a block of memory and an UltraRAM count in an area: the ratio in which ``device`` has them;
+    0 where it has none."""
 
     device: str
     dsp: float
     bram: float
+    uram: float
 
 
 EXCHANGE: Mapping[Family, Exchange] = {
     "xcup": Exchange(
-        device="XCK26: 117120 LUT, 1248 DSP, 288 blocks of 18 Kbit", dsp=117120 / 1248, bram=117120 / 288
+        device="XCK26: 117120 LUT, 1248 DSP, 288 blocks of 18 Kbit, 64 UltraRAMs",
+        dsp=117120 / 1248,
+        bram=117120 / 288,
+        uram=117120 / 64,
     ),
     "ecp5": Exchange(
-        device="LFE5U-85: 83640 LUT4, 156 multipliers, 208 blocks", dsp=83640 / 156, bram=83640 / 208
+        device="LFE5U-85: 83640 LUT4, 156 multipliers, 208 blocks",
+        dsp=83640 / 156,
+        bram=83640 / 208,
+        uram=0.0,
     ),
-    "ice40": Exchange(device="iCE40UP5K: 5280 LUT4, 8 multipliers, 30 blocks", dsp=5280 / 8, bram=5280 / 30),
+    "ice40": Exchange(
+        device="iCE40UP5K: 5280 LUT4, 8 multipliers, 30 blocks", dsp=5280 / 8, bram=5280 / 30, uram=0.0
+    ),
 }
 
 

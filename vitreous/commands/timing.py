@@ -23,7 +23,9 @@ FORMAT = "vitreous.timing-report/1"
 def timing_command(
     output: Output,
     accelerator: Accelerator,
-    target: Annotated[str, typer.Option(help="Whose delays: xcup-2.")] = "xcup-2",
+    target: Annotated[
+        str, typer.Option(help="Whose delays: xcup-2, xc7-1, xc7-2, ecp5, or cells:FILE with a Liberty file.")
+    ] = "xcup-2",
     paths: Annotated[int, typer.Option(metavar="N", help="Show the N worst paths.", min=0, max=20)] = 5,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the result as JSON too.")] = None,
     cache: Annotated[Path, typer.Option(metavar="DIR", help="Folder of synthesis results.")] = SYNTHESIS,
@@ -34,29 +36,20 @@ def timing_command(
     Examples:
       vitreous timing --accelerator edge64
       vitreous timing --accelerator edge256 --paths 10 --out build/timing.json
+      vitreous timing --accelerator edge64 --target cells:my.lib
     """
     from vitreous.reports.synthesis import synthesis
-    from vitreous.reports.timing.delays import load_delays
     from vitreous.spec.config import load_accelerator
     from vitreous.timing import timing
 
     config = load_accelerator(accelerator)
-    delays = load_delays(target)
+    delays = timing.chosen_target(target)
     synthesis.command()  # elaboration takes long, so what is missing is said before
     if output.dry_run:
         steps = dict.fromkeys(("RTL", "synthesis", "analysis"), "to do")
         output.planned(steps, accelerator=config.name, target=target)
         return
-    with output.display.stage("RTL") as stage:
-        text = timing.rtl(config, delays, cache)
-        stage.note(f"{config.name}, {len(text) / 1e6:.1f} MB of RTLIL")
-    with output.display.stage("timing") as stage:
-        found = timing.kept(text, delays, cache)
-        if found is None:
-            found = timing.measure(text, delays, cache=cache)
-            stage.note(f"{found.cells:,} cells, {found.endpoints:,} end points, {found.tool}")
-        else:
-            stage.unchanged(f"{found.cells:,} cells, {found.endpoints:,} end points")
+    found = timing.measure(config, delays, cache=cache, display=output.display)
     data = {"format": FORMAT, "accelerator": config.name, **asdict(found)}
     for line in _lines(config.name, found, paths):
         output.text(line)

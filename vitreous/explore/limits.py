@@ -9,7 +9,7 @@ from vitreous.errors import RunError
 from vitreous.explore.entries import number, only
 from vitreous.reports.area.devices import DEVICES
 
-AREA = ("lut", "ff", "dsp", "bram", "um2", "bits", "area")
+AREA = ("lut", "ff", "dsp", "bram", "uram", "um2", "bits", "area")
 """Figures that are known before anything is compiled: a design that is too large costs milliseconds."""
 AT_MOST = (*AREA, "latency_ms", "energy_mj", "power_w")
 AT_LEAST = ("accuracy", "agreement", "fidelity_db")
@@ -30,7 +30,7 @@ class Limits:
         for limits, sign in ((self.most, 1.0), (self.least, -1.0)):
             for name, limit in limits.items():
                 if name in figures and (wanted is None or name in wanted):
-                    found[name] = sign * (figures[name] - limit) / limit
+                    found[name] = sign * (figures[name] - limit) / (limit or 1)
         return found
 
     def refusal(self, figures: Mapping[str, float], names: Iterable[str] | None = None) -> str:

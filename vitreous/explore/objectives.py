@@ -75,18 +75,18 @@ OBJECTIVES: Mapping[str, Objective] = {
 
 
 def area_figures(config: AcceleratorConfig, family: str) -> dict[str, float]:
-    """``lut, ff, dsp, bram`` or ``um2``, and ``area`` in LUT equivalents or in um2, with its range by the errors of the
-    formulas (``reports.area.area.Area.errors``). Raises ReportError.
+    """``lut, ff, dsp, bram``, ``uram`` where there is some, or ``um2``, and ``area`` in LUT equivalents or in um2, with
+    its range by the errors of the formulas (``reports.area.area.Area.errors``). Raises ReportError.
     """
     composed = area(config, family)
     total = composed.total
-    columns = ("lut", "ff", "dsp", "bram", CELLS, "bits")
+    columns = ("lut", "ff", "dsp", "bram", "uram", CELLS, "bits")
     found = {name: float(getattr(total, name)) for name in columns if getattr(total, name, None)}
     if found.get(CELLS):
         weights = {CELLS: 1.0}
     else:
         exchange = _exchange(family)
-        weights = {"lut": 1.0, "dsp": exchange.dsp, "bram": exchange.bram}
+        weights = {"lut": 1.0, "dsp": exchange.dsp, "bram": exchange.bram, "uram": exchange.uram}
     whole = sum(weight * found.get(name, 0.0) for name, weight in weights.items())
     off = sum(w * found.get(name, 0.0) * composed.errors.get(name, 0.0) for name, w in weights.items())
     return {**found, "area": whole, "area_low": whole - off, "area_high": whole + off}

@@ -13,6 +13,7 @@ from vitreous.compiler.needs import DoesNotFitError
 from vitreous.compiler.planning import Task, task
 from vitreous.errors import RunError
 from vitreous.fitting.memories import roomy, smallest
+from vitreous.fitting.rate import cycles, exact_cycles
 from vitreous.fitting.shapes import shapes
 from vitreous.flow.accelerator import Given, load_accelerator
 from vitreous.flow.steps import one_thread
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 LANES, DEPTHS = (4, 8, 16, 32), (1, 2, 4, 8)
 BUSES = ((256, 64), (1024, 128), (1 << 16, 256))
 """Up to so many multipliers a bus of so many bits, as the named accelerators have."""
+MEMORIES = ("weight_kib", "activation_kib", "residual_kib", "parameter_entries")
+"""In the order in which a rate is bought with them."""
+PARTS = 16
+"""Of the difference between the smallest and the roomy size, to which a size in between is found."""
 DEFAULT_BASE = "edge256"
 AUTO = "auto"
 """As an accelerator: the one that ``fit`` finds."""
@@ -142,7 +147,7 @@ class _Wanted:
         raise refusal
 
     def first(self) -> Fit:
-        """The array with the fewest multipliers that makes the rate, with the smaller memories if they do."""
+        """The array with the fewest multipliers that makes the rate, and memories as small as make it."""
         assert self.fps is not None
         best: Choice | None = None
         for config in self._arrays(ascending=True):
@@ -152,9 +157,8 @@ class _Wanted:
             if choice is None:
                 continue
             if choice[1] >= self.fps:
-                smaller = self._choice(config, smallest)
-                if smaller is not None and smaller[1] >= self.fps:
-                    choice = smaller
+                choice = self._met(self._between(choice[0], config), choice[0])
+            if choice[1] >= self.fps:
                 limits = f" and fits {self.device}" if self.device else ""
                 reason = (
                     f"the array with the fewest multipliers that makes {self.fps:g} images a second{limits}"
@@ -165,6 +169,48 @@ class _Wanted:
             f"No array makes {self.fps:g} images of {self.graph.name} a second at {self.clock_mhz:g} MHz"
             f"{f' on {self.device}' if self.device else ''}; {self._best_text(best)}"
         )
+
+    def _between(self, wide: AcceleratorConfig, array: AcceleratorConfig) -> AcceleratorConfig:
+        """``array`` with the smallest memories where these make the rate; else ``wide`` with less of one memory after
+        the other, W first, as long as it does: to a sixteenth of what they differ by.
+        """
+        assert self.fps is not None
+        small = self._choice(array, smallest)
+        if small is None or small[1] >= self.fps:
+            return wide if small is None else small[0]
+        found, least = wide, small[0].memory
+        for name in MEMORIES:
+            low, high = getattr(least, name), getattr(found.memory, name)
+            step = max(1, (high - low) // PARTS)
+            while high - low > step:
+                middle = (low + high) // 2
+                if self._rate(_with_memory(found, name, middle)) >= self.fps:
+                    high = middle
+                else:
+                    low = middle
+            found = _with_memory(found, name, high)
+        return found
+
+    def _rate(self, config: AcceleratorConfig) -> float:
+        """Images a second as a search sees them; 0 where ``config`` cannot hold the model, stored tensors included."""
+        from vitreous.compiler import CompileError
+        from vitreous.compiler.accesses import memory_words
+
+        try:
+            if not task(self.graph, config, observe=True).fits(memory_words(config)):
+                return 0.0
+            return self.clock_mhz * 1e6 / cycles(self.graph, config)
+        except CompileError:
+            return 0.0
+
+    def _met(self, *configs: AcceleratorConfig) -> Choice:
+        """The first that makes the rate with its whole program predicted, else the last."""
+        assert self.fps is not None
+        for config in configs:
+            choice = config, self.clock_mhz * 1e6 / exact_cycles(self.graph, config)
+            if choice[1] >= self.fps:
+                break
+        return choice
 
     def _best_text(self, best: Choice | None) -> str:
         if best is None:
@@ -182,7 +228,8 @@ class _Wanted:
                 best = choice
         if best is None:
             raise RunError(f"No accelerator that holds {self.graph.name} fits {self.device}: {self._needs()}")
-        return self._fit(best[0], f"the fastest that fits {self.device}", best[1])
+        rate = self.clock_mhz * 1e6 / exact_cycles(self.graph, best[0])
+        return self._fit(best[0], f"the fastest that fits {self.device}", rate)
 
     def _needs(self) -> str:
         """What the smallest accelerator for the model takes, against what the device has."""
@@ -220,9 +267,6 @@ class _Wanted:
     ) -> Choice | None:
         """None where the array cannot hold the model or the device cannot hold the accelerator."""
         from vitreous.compiler import CompileError
-        from vitreous.compiler import compile as compile_graph
-        from vitreous.sim.cycles import predict
-        from vitreous.sim.dram import MemoryTiming
 
         if not self._on_device(config, memories=False):
             return None
@@ -230,11 +274,9 @@ class _Wanted:
             found = memories(task(self.graph, config, observe=True), self.graph.name)
             if not self._on_device(found, memories=True):
                 return None
-            program = compile_graph(self.graph, found)
+            return found, self.clock_mhz * 1e6 / cycles(self.graph, found)
         except CompileError:
             return None
-        cycles = predict(program, found, MemoryTiming()).cycles
-        return found, self.clock_mhz * 1e6 / cycles
 
     def _on_device(self, config: AcceleratorConfig, *, memories: bool) -> bool:
         """By the area model; without memories, whether the logic alone fits."""
@@ -244,7 +286,7 @@ class _Wanted:
         return all(
             (getattr(total, name) or 0) <= has
             for name, has in DEVICES[self.device].resources.items()
-            if memories or name != "bram"
+            if memories or name not in ("bram", "uram")
         )
 
     def _bound(self, config: AcceleratorConfig) -> float:
@@ -264,3 +306,8 @@ class _Wanted:
 def _shape(config: AcceleratorConfig) -> str:
     array = config.array
     return f"{array.lanes} x {array.lanes} lanes, {array.depth} deep,"
+
+
+def _with_memory(config: AcceleratorConfig, name: str, size: int) -> AcceleratorConfig:
+    changed: dict[str, Any] = {name: size}
+    return dataclasses.replace(config, memory=dataclasses.replace(config.memory, **changed))

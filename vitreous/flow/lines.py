@@ -70,6 +70,7 @@ def summary(report: Report, folder: Path) -> str:
             f"{report.bytes_compared:,} bytes compared, {report.bytes_different:,} differ",
             f"  {report.cycles_per_image:,.0f} cycles for one image, utilization {report.utilization:.1%}, "
             f"{report.latency_ms:.3g} ms at {report.clock_mhz:g} MHz ({report.clock_source})",
+            f"  clock: {report.clock_note}",
             f"  simulated at {report.sim_cycles_per_second / 1e6:.2f} million cycles a second",
             f"  {folder / 'index.html'}",
         ]

@@ -104,6 +104,7 @@ def quantize(
 
     probability_bits : of every attention, 8 or 16; None for what each needs.
     """
+    from vitreous.models.endings import left_out as left_out_sentence
     from vitreous.quant import QuantScheme
     from vitreous.quant import quantize as quantize_module
 
@@ -123,7 +124,7 @@ def quantize(
             preprocessing={"mean": list(model.mean), "std": list(model.std)},
             progress=progress,
         )
-    left_out = [*model.left_out, *graph.notes["left_out"]]
+    left_out = [*map(left_out_sentence, model.left_out), *graph.notes["left_out"]]
     return dataclasses.replace(graph, notes={**graph.notes, "left_out": left_out, "source": model.source})
 
 

@@ -15,6 +15,7 @@ from vitreous.errors import RunError
 from vitreous.reports.synthesis.place import Part, Placed, Progress, as_dict, place, tools
 from vitreous.reports.synthesis.timing import Step, delay_ns, ends
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.variants import MemoryStyle
 
 BITSTREAM, CONSTRAINTS, FIGURES, PATH = "board.bit", "board.lpf", "bitstream.json", "critical-path.md"
 MARK = "<!-- results -->"
@@ -41,12 +42,15 @@ def placement(
 ) -> Placed:
     """The design of ``config`` with ``memory_kib`` in place of DRAM, placed and routed on the board's part.
 
-    Raises ReportError as ``reports.synthesis.place.place``, and RunError for a memory that is not a multiple of 4 KiB.
+    Raises ReportError as ``reports.synthesis.place.place``, and RunError for a memory that is not a multiple of 4 KiB
+    and for a style of memory that the part does not have.
     """
     from vitreous.hw.board import rtlil, ulx3s
 
     if memory_kib < 4 or memory_kib % 4:
         raise RunError(f"--memory must be a multiple of 4 KiB, not {memory_kib}")
+    if config.memory.style is MemoryStyle.ULTRA:
+        raise RunError('ECP5 has no UltraRAM: the bitstream needs memory.style = "auto"')
     tools()  # the design takes long, so what is missing is said before
     if progress:
         progress("Amaranth: the design")

@@ -132,62 +132,47 @@ def test_a_dependency_that_points_forwards_passes_until_the_queue_is_full() -> N
         Machine(config_of()).execute([*waiting, *[FILL] * depth, giver], write_size=32)
 
 
-def test_the_matrix_unit_has_two_instructions_in_flight() -> None:
-    """Three chained products without tokens: the third reads what the first wrote, the second does not."""
+def test_the_matrix_unit_has_sixteen_instructions_in_flight() -> None:
+    """Chained products without tokens: each reads what the one before it writes, and is issued before that is
+    written. The seventeenth is issued when the first is complete."""
     product = {"k_words": 1, "row_tiles": 1, "columns": 4, "scale": Scale.TENSOR, "destination": Memory.X}
-    chain = [matmul(**product, a_base=n, o_base=n + 1) for n in range(3)]
+    chain = [matmul(**product, a_base=n, o_base=n + 1) for n in range(16)]
     machine = Machine(config_of())
     machine.w[0] = 1
     machine.x[0] = 1
     machine.p[0] = layout.pack_parameters(np.array([0]), np.array([1 << 14]), np.array([14]))[0]
-    machine.execute(chain, order="matrix first")
+    machine.execute([*chain, matmul(**product, a_base=1, o_base=20)], order="matrix first")
     assert machine.x[1, :, 0].tolist() == [4] * 8
-    assert not machine.x[2].any(), "issued while the first was still read out"
-    assert not machine.x[3].any()
-    machine.execute(chain, order="program")
+    assert not machine.x[2:17].any(), "issued while the first was still read out"
+    assert machine.x[20, :, 0].tolist() == [16] * 8
+    machine.execute(chain[:3], order="program")
     assert machine.x[3, :, 0].tolist() == [64] * 8
 
 
-def test_tokens_left_over_stay_until_reset() -> None:
-    machine = Machine(config_of())
-    machine.execute([FILL.with_tokens(wait=0, signal=S)])
-    machine.execute([STORE.with_tokens(wait=L, signal=0)], write_size=32)
-    machine.execute([FILL.with_tokens(wait=0, signal=S)])
-    machine.reset()
-    with pytest.raises(MachineError, match="DEADLOCK"):
-        machine.execute([STORE.with_tokens(wait=L, signal=0)], write_size=32)
+def test_a_token_that_is_missing_three_instructions_apart_shows() -> None:
+    """The third product reads what the first wrote; only a token of their own queue keeps it from being early."""
+    product = {"k_words": 1, "row_tiles": 1, "columns": 4, "scale": Scale.TENSOR}
+    first = matmul(**product, destination=Memory.W, o_base=8)
+    other = matmul(**product, destination=Memory.R, o_base=32)
+    third = matmul(**product, destination=Memory.R, b_base=8)
+    store = make(
+        Opcode.STORE, memory=Memory.R, base=0, words=4, rows=1, stride=0, dram_offset=0, dram_stride=0
+    )
 
+    def windows(third: Instruction, *, signal: int) -> set[bytes]:
+        code = [
+            first.with_tokens(wait=0, signal=signal),
+            other,
+            third,
+            store.with_tokens(wait=M, signal=0),
+        ]
+        found = set()
+        for order in ORDERS:
+            machine = Machine(config_of())
+            machine.x[...], machine.w[0] = 1, 1
+            machine.p[0] = layout.pack_parameters(np.array([0]), np.array([1 << 14]), np.array([14]))[0]
+            found.add(machine.execute(code, write_size=64, order=order).tobytes())
+        return found
 
-def test_a_counter_overflows_at_65536_tokens() -> None:
-    machine = Machine(config_of())
-    machine.tokens.counts[Queue.LOAD, Queue.STORE] = 65534
-    machine.execute([FILL.with_tokens(wait=0, signal=S)])
-    with pytest.raises(MachineError, match="Instruction 1: TOKEN_OVERFLOW: tokens from LOAD to STORE"):
-        machine.execute([FILL, FILL.with_tokens(wait=0, signal=S)])
-
-
-def encoded(*words: bytes) -> np.ndarray:
-    return np.frombuffer(b"".join(words), np.uint8)
-
-
-def test_dispatch_errors() -> None:
-    end = make(Opcode.END).encode()
-    cases = [
-        (encoded(FILL.encode(), (15).to_bytes(32, "little"), end), 3, ErrorCode.UNKNOWN_OPCODE, 1),
-        (encoded(FILL.encode(), FILL.encode()), 2, ErrorCode.NO_END, 1),
-        (encoded(FILL.encode(), end), 3, ErrorCode.WINDOW, 2),
-    ]
-    for image, length, code, pc in cases:
-        with pytest.raises(MachineError) as caught:
-            Machine(config_of()).execute_encoded(image, 0, length)
-        assert (caught.value.code, caught.value.pc) == (code, pc)
-    Machine(config_of()).execute_encoded(encoded(FILL.encode(), end), 0, 2)
-
-
-def test_bits_beyond_the_fields_are_ignored() -> None:
-    machine = Machine(config_of())
-    machine.x[:2] = 1
-    word = int.from_bytes(FILL.encode(), "little") | 1 << 255 | 1 << 12
-    machine.execute_encoded(encoded(word.to_bytes(32, "little"), make(Opcode.END).encode()), 0, 2)
-    assert not machine.x[0].any()
-    assert machine.x[1].all()
+    assert len(windows(third.with_tokens(wait=M, signal=S), signal=M)) == 1
+    assert len(windows(third.with_tokens(wait=0, signal=S), signal=0)) == 2

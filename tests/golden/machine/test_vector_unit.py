@@ -94,7 +94,14 @@ def test_pool_writes_lane_0_and_zeros(first: int, tokens: int) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"channels": 0}, {"channels": 4097}, {"row_tiles": 0}, {"epsilon": 0}, {"multiplier": 0}, {"shift": 0}],
+    [
+        {"channels": 0},
+        {"channels": 4097},
+        {"row_tiles": 0},
+        {"epsilon": 0},
+        {"multiplier": 16383},
+        {"shift": 0},
+    ],
     ids=str,
 )
 def test_norm_refuses_illegal_fields(change: dict[str, int]) -> None:
@@ -106,6 +113,7 @@ def test_norm_refuses_illegal_fields(change: dict[str, int]) -> None:
     "change",
     [
         {"channels": 0},
+        {"channels": 4097},
         {"tokens": 0},
         {"tokens": 4097, "row_tiles": 513},
         {"tokens": 8},

@@ -34,6 +34,7 @@ ILLEGAL = {
     "gelu multiplier 0": {"activation": Activation.SMOOTH, "multiplier": 0},
     "gelu shift 0": {"activation": Activation.SMOOTH, "shift": 0},
     "S multiplier 0": {**LEGAL_TO_SCORES, "multiplier": 0},
+    "S multiplier of 14 bits": {**LEGAL_TO_SCORES, "multiplier": (1 << 14) - 1},
     "S shift 0": {**LEGAL_TO_SCORES, "shift": 0},
     "scores of probabilities": {"operands": Operands.SW, "destination": Memory.S},
     "wide scores": {**LEGAL_TO_SCORES, "extra_planes": 1},

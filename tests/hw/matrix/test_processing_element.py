@@ -45,13 +45,11 @@ def stimulus(
         ends.append(len(words) - 1)
     inputs: list[dict[str, int]] = []
     for cycle in range(len(words) + ProcessingElement.LATENCY):
-        now, one, two = (words[c] if 0 <= c < len(words) else None for c in (cycle, cycle - 1, cycle - 2))
+        now, two = (words[c] if 0 <= c < len(words) else None for c in (cycle, cycle - 2))
         # What is on the inputs while nothing is taken must not matter.
         flags = {"take": 0, "load": int(rng.integers(2)), "copy": 0}
-        if one is not None:
-            flags |= {"take": 1, "load": one[0]}
         if two is not None:
-            flags["copy"] = two[1]
+            flags |= {"take": 1, "load": two[0], "copy": two[1]}
         inputs.append(flags | (now[2] if now is not None else {}))
     return inputs, ends
 

@@ -50,16 +50,23 @@ def test_random_accesses_against_a_model() -> None:
             write(ctx)
             await ctx.tick()
 
+    # What is on its way to the words, the oldest first; of a cycle without a write None.
+    coming: list[tuple[int, int, int] | None] = [None] * (Scratchpad.WRITE_LATENCY - 1)
+
     def write(ctx: Any) -> None:
         performed = False
+        accepted = None
         for port in writers:
             if ctx.get(port.valid) and ctx.get(port.ready) and not ctx.get(port.fault):
                 mask = ctx.get(port.mask) if port is writers[1] else 15
                 bits = sum(0xFF << 8 * byte for byte in range(4) if mask >> byte & 1)
-                address = ctx.get(port.addr)
-                model[address] = model[address] & ~bits | ctx.get(port.data) & bits
+                accepted = ctx.get(port.addr), bits, ctx.get(port.data)
                 performed = True
         assert ctx.get(dut.write) == performed
+        coming.append(accepted)
+        if arrived := coming.pop(0):
+            address, bits, data = arrived
+            model[address] = model[address] & ~bits | data & bits
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)

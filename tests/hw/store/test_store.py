@@ -115,16 +115,17 @@ def test_errors_stop_the_unit(name: str, stall: float) -> None:
     assert not any(bench.axi.data[BASE + 4096 : BASE + 4096 + 128]), "nothing follows the error"
 
 
+STEP = SIZE // 2 // 64 * 64  # two steps and a row are more than the window
 ROWS = {  # what is wrong first in the order of rows: W has 256 words of 32 bytes
     "row 1 of the words, row 2 of the window": (
-        store(base=240, words=4, rows=5, stride=14, dram_stride=SIZE // 2), ErrorCode.ADDRESS,
+        store(memory=Memory.W, base=240, words=4, rows=5, stride=14, dram_stride=STEP), ErrorCode.ADDRESS,
     ),
     "row 2 of the window, row 3 of the words": (
-        store(base=230, words=4, rows=5, stride=10, dram_stride=SIZE // 2), ErrorCode.WINDOW,
+        store(memory=Memory.W, base=230, words=4, rows=5, stride=10, dram_stride=STEP), ErrorCode.WINDOW,
     ),
-    "one row of both": (store(base=255, words=2, dram_offset=SIZE), ErrorCode.WINDOW),
+    "one row of both": (store(memory=Memory.W, base=255, words=2, dram_offset=2 * STEP + 128), ErrorCode.WINDOW),
     "the words are far ahead": (
-        store(base=253, words=1, rows=4, stride=1, dram_stride=(SIZE // 3) // 64 * 64), ErrorCode.ADDRESS,
+        store(memory=Memory.W, base=253, words=1, rows=4, stride=1, dram_stride=STEP // 2), ErrorCode.ADDRESS,
     ),
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,12 @@ def test_memories_of_one_size_are_one_module() -> None:
         rewrite(text.replace("  input read_en;\n", "  input read_en; // other\n", 1), "top")
     with pytest.raises(verilog.VerilogError, match="has the ports clk, read_en, .* x, not clk"):
         rewrite(text.replace("  input rst;\n", "  input x;\n  input rst;\n"), "top")
+
+
+@pytest.mark.slow
+def test_a_style_is_an_attribute_of_four_memories() -> None:
+    config = relay_config()
+    text = verilog.emit(replace(config, memory=replace(config.memory, style="ultra")))
+    told = re.findall(r'\(\* ram_style = "ultra" \*\)\n  reg \[(\d+):0\] array', text)
+    assert len(told) == len(Memory) - 1
+    assert word_bits(config, Memory.S) - 1 not in map(int, told)

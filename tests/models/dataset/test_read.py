@@ -142,7 +142,7 @@ def with_one(images: np.ndarray, value: float) -> np.ndarray:
         ({"images": np.array(["a"])}, "must be a tensor or an array of numbers, not"),
         (
             {"images": with_one(FLOATS, np.nan)},
-            "1 of 6 hold values that are not finite, the first is image 2",
+            "1 of 6 images have values that are not finite, the first is image 2",
         ),
         ({"images": PIXELS.astype(np.float32)}, "reach 0..255; normalised by mean 0.5, 0.5, 0.5 and std"),
         ({"images": PIXELS / 255}, "lie in 0..1, as pixels do that were not normalised"),

@@ -153,6 +153,16 @@ def overlapping(self: Vit, x: Tensor) -> Tensor:
     return self.head(self.norm(x.mean(1)))
 
 
+def pooled_by_attention(self: Vit, x: Tensor) -> Tensor:
+    tokens = self.norm(self.embed(x).flatten(2).mT)
+    pooled = F.scaled_dot_product_attention(self.pos[:, :1].expand(len(x), -1, -1), tokens, tokens)
+    return self.head(pooled[:, 0])
+
+
+def projected_stream(self: Vit, x: Tensor) -> Tensor:
+    return self.head(self.embed(x).flatten(2).mT.mean(1))
+
+
 REFUSED: dict[str, tuple[dict[str, Callable[..., Any]], str]] = {
     "mask": (
         {"attn": masked},
@@ -163,7 +173,15 @@ REFUSED: dict[str, tuple[dict[str, Callable[..., Any]], str]] = {
     "softmax of queries": ({"attn": softmax_of_queries}, "Softmax over dimension -2 .*'blocks.0.attn'"),
     "query norm": (
         {"attn": normed_queries},
-        "A layer norm reads the output of a linear .*'blocks.0.attn'.*no norm of queries and keys",
+        "A layer norm reads a linear layer's output .*'blocks.0.attn'.*queries, keys and branches go as linear layers",
+    ),
+    "attention pooling": (
+        {"model": pooled_by_attention},
+        "Attention with constant queries, keys or values, as in attention pooling .*the class token or a mean",
+    ),
+    "a linear layer on the stream": (
+        {"model": projected_stream},
+        "A linear layer reads the residual stream without a layer norm .*'head'.*supported: linear layers after a",
     ),
     "cropped keys": ({"attn": cropped_keys}, "keys of attention are not all tokens .*'blocks.0.attn'"),
     "post-norm": (
@@ -208,7 +226,7 @@ REFUSED: dict[str, tuple[dict[str, Callable[..., Any]], str]] = {
     "all tokens": ({"model": all_tokens}, r"The model's output has shape \[5, 5\] for each image"),
     "no head": (
         {"model": features},
-        "The model's output comes from a norm; supported: a linear layer's logits",
+        "The model's output is a norm's output; supported: a linear layer's logits",
     ),
     "two results": ({"model": two_results}, "The model returns 2 values; supported: one tensor of logits"),
     "reversed": (

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vitreous.reports.area.block_memory import GEOMETRIES, block_memories
+from vitreous.reports.area.block_memory import GEOMETRIES, block_memories, ultra_memories
 from vitreous.reports.errors import ReportError
 
 
@@ -46,3 +46,24 @@ def test_a_family_without_shapes_is_refused() -> None:
         ReportError, match="No block memory of 'osu018' is known; there are xcup, ecp5, ice40"
     ):
         block_memories(8, 8, "osu018")
+
+
+@pytest.mark.parametrize(
+    ("width", "words", "mask", "units"),
+    [
+        (256, 8192, 8, 8),  # X of edge256: a byte mask leaves the ninth bit idle, 64 bits of 72
+        (256, 4096, 0, 4),  # W
+        (128, 10240, 0, 6),  # R: 2 wide, 3 deep
+        (64, 4096, 0, 1),  # P
+        (288, 4096, 9, 4),
+        (2, 2, 0, 1),
+    ],
+)
+def test_ultraram_has_one_shape(width: int, words: int, mask: int, units: int) -> None:
+    """The first four as Yosys maps them: tests/hw/memory/test_ram.py."""
+    assert ultra_memories(width, words, "xcup", mask=mask) == units
+
+
+def test_a_family_without_ultraram_is_refused() -> None:
+    with pytest.raises(ReportError, match='ecp5 has no UltraRAM; memory.style = "auto" leaves'):
+        ultra_memories(64, 4096, "ecp5")

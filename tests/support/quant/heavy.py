@@ -123,14 +123,14 @@ def _layer_scale(layer: nn.Linear, branch: Tensor, like: Tensor, random: torch.G
 
 
 def _attention(block: Block, what: Heavy, x: Tensor, random: torch.Generator, *, first: bool) -> None:
-    """Half of the heads look for their own place, sure of it; the rest prefer some tokens. Then a key bias."""
+    """Three of four heads look for their own place, sure of it; the rest prefer some tokens. Then a key bias."""
     dim, heads = what.config.dim, what.config.heads
     size = dim // heads
     weight, bias = block.attn.qkv.weight, block.attn.qkv.bias
     octaves = size**-0.5 * math.log2(math.e)
     for head in range(heads):
         q, k = slice(head * size, (head + 1) * size), slice(dim + head * size, dim + (head + 1) * size)
-        sure = head % 2 == 0
+        sure = head % 4 != 3
         if sure:
             weight[q] = _places(x, size)
             weight[k], bias[q] = weight[q], 0.0

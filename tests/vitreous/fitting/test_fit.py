@@ -16,7 +16,9 @@ from vitreous.compiler.needs import DoesNotFitError
 from vitreous.compiler.planning import task
 from vitreous.compiler.tiling import MemoryBudget
 from vitreous.errors import RunError
-from vitreous.fitting.fit import fit
+from vitreous.fitting.fit import _Wanted, fit
+from vitreous.fitting.memories import roomy, smallest
+from vitreous.fitting.rate import cycles, exact_cycles
 from vitreous.flow.accelerator import as_toml
 from vitreous.models import VisionTransformer, ViTConfig
 from vitreous.quant import quantize, structure
@@ -161,6 +163,29 @@ def test_a_rate_is_met_by_the_cycle_model_and_not_by_fewer_multipliers() -> None
     assert found.accelerator.array.macs_per_cycle > 16
     with pytest.raises(RunError, match=r"No array makes 1e\+09 images of random-1 a second at 200 MHz; none"):
         fit(graph, base, fps=1e9)
+
+
+@pytest.mark.slow
+def test_a_rate_between_that_of_the_smallest_and_of_roomy_memories_gets_sizes_in_between() -> None:
+    graph = random_vit_graph(
+        5, image=(16, 16), patch=4, channels=3, dim=96, heads=3, depth=6, mlp=384, classes=10, shifted=True
+    )
+    config = AcceleratorConfig(name="small", array=ArrayConfig(lanes=8, depth=4))
+    work = task(graph, config, observe=True)
+    sizes = [each(work, "v") for each in (smallest, roomy)]
+    slow, fast = (200e6 / exact_cycles(graph, each) for each in sizes)
+    assert fast > 1.1 * slow
+    for each in sizes:
+        assert cycles(graph, each) == pytest.approx(exact_cycles(graph, each), rel=1e-3)
+    rate = (slow + fast) / 2
+    found = _Wanted(graph, config, None, rate, 200.0)._between(sizes[1], config)
+    assert 200e6 / exact_cycles(graph, found) >= rate
+    for name in STEPS:
+        least, most = (getattr(each.memory, name) for each in sizes)
+        assert least <= getattr(found.memory, name) <= most
+    assert found.memory.weight_kib < sizes[1].memory.weight_kib
+    assert found.memory.parameter_entries < sizes[1].memory.parameter_entries / 2
+    compile(graph, found, observe=True)
 
 
 def test_a_device_holds_what_is_chosen_for_it() -> None:

@@ -58,6 +58,7 @@ class Unit:
 _ARRAY: tuple[tuple[str, str], ...] = (
     ("operand registers", r"[ab]_\d+_\d+"),
     ("product registers", r"product_"),
+    ("dot product registers", r"dot_"),
     ("accumulators", r"acc_"),
     ("shadow and column registers", r"shadow_|column"),
 )
