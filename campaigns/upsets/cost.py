@@ -1,8 +1,8 @@
 """``python -m campaigns.upsets.cost``: what ``[protect] parity`` costs, piece by piece, by Yosys; writes
 docs/results/protection.md.
 
-Pieces are those of ``reports.area.pieces``; one whose RTLIL is the same with and without protection costs nothing and is
-not synthesized.
+Pieces are those of ``reports.area.pieces``; one whose RTLIL is the same with and without protection costs nothing and
+is not synthesized.
 """
 
 from __future__ import annotations
