@@ -23,6 +23,7 @@ TOKEN = "tokens and retiring"
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(FIRST, "matrix/processing_element.py", "dot + Mux(flags.load, 0, acc)", "dot + acc"),
     Mutation(TIMING, "matrix/array.py", "copy=stages[3][2]", "copy=stages[2][2]"),
+    Mutation(OPERAND, "matrix/mult18x18d.py", "product.eq(a * b)", "product.eq(a * a)"),
     Mutation(
         OFF, "matrix/tile_walk.py", "word_last.eq(current.left == 2)", "word_last.eq(current.left == 1)"
     ),

@@ -104,15 +104,20 @@ class Control(wiring.Component):
                         self._build_clear(m)
                         m.next = "Flush"
                     with m.Else():
-                        failed = status.error | ~self.drained
-                        m.d.sync += [status.busy.eq(0), status.done.eq(~failed), pending.eq(1)]
-                        with m.If(~self.drained & ~status.error):
-                            m.d.sync += [status.error.eq(1), status.code.eq(ErrorCode.BUS_SILENT)]
+                        self._build_end(m, pending)
                         m.next = "Idle"
                 if self._alarm:
                     with m.If(self.alarm.valid & ~status.error & ~resetting):
                         self._build_alarm(m)
         return m
+
+    def _build_end(self, m: Module, pending: Signal) -> None:
+        """The run is over; a bus that never fell quiet is an error unless there was one."""
+        status = self.status
+        failed = status.error | ~self.drained
+        m.d.sync += [status.busy.eq(0), status.done.eq(~failed), pending.eq(1)]
+        with m.If(~self.drained & ~status.error):
+            m.d.sync += [status.error.eq(1), status.code.eq(ErrorCode.BUS_SILENT)]
 
     def _build_clear(self, m: Module) -> None:
         status = self.status

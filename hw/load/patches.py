@@ -124,18 +124,7 @@ class PatchUnfolder(wiring.Component):
                 m.d.sync += product.eq(fields.first_token[lane_bits:] * fields.stride)
                 m.next = "Place"
             with m.State("Place"):
-                # A product beyond every memory is cut to an address that is beyond every memory too.
-                first = Signal(WORD_ADDRESS_BITS)
-                far = product[isa.ADDRESS_BITS :].any()
-                m.d.comb += first.eq(
-                    fields.base + Mux(far, 1 << isa.ADDRESS_BITS, product[: isa.ADDRESS_BITS])
-                )
-                m.d.sync += [self._tile.eq(first), self._band_tile.eq(first)]
-                m.d.sync += [
-                    self._lane.eq(fields.first_token[:lane_bits]),
-                    self._band_lane.eq(fields.first_token[:lane_bits]),
-                ]
-                m.d.sync += [self._k.eq(0), self._row_k.eq(0), self._patch_left.eq(fields.patch)]
+                self._build_place(m, product)
                 m.next = "Unfold"
             with m.State("Unfold"):
                 m.d.comb += advance.eq(~plan.valid | step)
@@ -147,6 +136,20 @@ class PatchUnfolder(wiring.Component):
                 with m.If(step):
                     m.next = "Idle"
         return m
+
+    def _build_place(self, m: Module, product: Signal) -> None:
+        """Where the first token goes. A product beyond every memory is cut to an address that is beyond it too."""
+        fields, lane_bits = self._fields, len(self._lane)
+        first = Signal(WORD_ADDRESS_BITS)
+        far = product[isa.ADDRESS_BITS :].any()
+        m.d.comb += first.eq(fields.base + Mux(far, 1 << isa.ADDRESS_BITS, product[: isa.ADDRESS_BITS]))
+        m.d.sync += [
+            self._tile.eq(first),
+            self._band_tile.eq(first),
+            self._lane.eq(fields.first_token[:lane_bits]),
+            self._band_lane.eq(fields.first_token[:lane_bits]),
+            *(self._k.eq(0), self._row_k.eq(0), self._patch_left.eq(fields.patch)),
+        ]
 
     def _registers(self) -> _Plan:
         depth, lanes = self._config.array.depth, self._config.array.lanes

@@ -78,16 +78,9 @@ class WordReader(wiring.Component):
             )
         )
         rows_left, words_left = walk.rows_left, walk.words_left
-        valid, ready, fault, granted = (
-            Signal(name="valid"),
-            Signal(name="ready"),
-            Signal(name="fault"),
-            Signal(name="granted"),
-        )
-        reading, reading_last = (
-            Signal(name="reading"),
-            Signal(name="reading_last"),
-        )  # the memory answers in this cycle
+        valid, ready, fault, granted = (Signal(name=name) for name in ("valid", "ready", "fault", "granted"))
+        # The memory answers in this cycle.
+        reading, reading_last = (Signal(name=name) for name in ("reading", "reading_last"))
 
         m.submodules.queue = queue = fifo.SyncFIFO(width=Word(self._widest).size, depth=_QUEUE)
         m.d.comb += [
