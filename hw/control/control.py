@@ -59,10 +59,9 @@ class Control(wiring.Component):
         m.d.sync += asked.eq(resetting)
         with m.If(self.clear_interrupt):
             m.d.sync += pending.eq(0)
-        m.d.comb += self.interrupt.eq(pending & self.interrupt_enable)
         # A register, because every unit's ports hang on it: low from "Begin" of a start to the end of "Run".
         halted = Signal(init=1)
-        m.d.comb += self.halt.eq(halted)
+        m.d.comb += [self.interrupt.eq(pending & self.interrupt_enable), self.halt.eq(halted)]
         silent = Signal()
         with m.FSM():
             with m.State("Idle"):

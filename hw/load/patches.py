@@ -124,7 +124,7 @@ class PatchUnfolder(wiring.Component):
                 m.d.sync += product.eq(fields.first_token[lane_bits:] * fields.stride)
                 m.next = "Place"
             with m.State("Place"):
-                self._build_place(m, product)
+                self._build_first(m, product)
                 m.next = "Unfold"
             with m.State("Unfold"):
                 m.d.comb += advance.eq(~plan.valid | step)
@@ -137,7 +137,7 @@ class PatchUnfolder(wiring.Component):
                     m.next = "Idle"
         return m
 
-    def _build_place(self, m: Module, product: Signal) -> None:
+    def _build_first(self, m: Module, product: Signal) -> None:
         """Where the first token goes. A product beyond every memory is cut to an address that is beyond it too."""
         fields, lane_bits = self._fields, len(self._lane)
         first = Signal(WORD_ADDRESS_BITS)
