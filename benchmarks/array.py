@@ -19,8 +19,8 @@ from pathlib import Path
 
 from vitreous.characterize.cost import rtlil
 from vitreous.hw.matrix.array import Array
-from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
 from vitreous.hw.matrix.matrix import MatrixUnit
+from vitreous.hw.platforms import UltraScalePlus
 from vitreous.reports.synthesis.synthesis import Resources, synthesize
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, load_accelerator
 from vitreous.spec.folders import SYNTHESIS

@@ -19,7 +19,7 @@ from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
 
 from vitreous.hw.board.rtlil import plain_names
 from vitreous.hw.matrix.array import Array
-from vitreous.hw.matrix.mult18x18d import Ecp5
+from vitreous.hw.platforms import Ecp5
 from vitreous.reports.synthesis.place import Placed, place
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig
 from vitreous.spec.folders import PLACED
@@ -79,8 +79,9 @@ def measure(seed: int, cache: Path) -> Placed:
 def table(placed: list[Placed]) -> str:
     """How it was made, a row for each seed, and the critical path of the best one, in Markdown."""
     best = max(placed, key=lambda p: p.clock_mhz)
+    machine, tools = f"{platform.system()} {platform.machine()}", ", ".join(best.tools.values())
     lines = [
-        f"`{COMMAND}` on {date.today().isoformat()}, {platform.system()} {platform.machine()}, {best.tools}.",
+        f"`{COMMAND}` on {date.today().isoformat()}, {machine}, {tools}.",
         "",
         "| seed | clock reached | asked for | MULT18X18D | LUT4 | flip-flops |",
         "| ---: | ---: | ---: | ---: | ---: | ---: |",

@@ -7,6 +7,7 @@ import re
 from amaranth.back import rtlil
 
 from vitreous.hw.board.ulx3s import INPUT_MHZ, PINS, Ulx3s
+from vitreous.hw.platforms import Ecp5
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.errors import VitreousError
 
@@ -22,7 +23,7 @@ class BoardError(VitreousError, ValueError):
 def emit(config: AcceleratorConfig, *, memory_kib: int, clock_mhz: int) -> str:
     """RTLIL of ``Ulx3s``: the same text for the same arguments, without paths of this machine."""
     design = Ulx3s(config, memory_kib=memory_kib, clock_mhz=clock_mhz)
-    text = rtlil.convert(design, name=TOP, emit_src=False)
+    text = rtlil.convert(design, name=TOP, platform=Ecp5(), emit_src=False)
     return plain_names(text)
 
 

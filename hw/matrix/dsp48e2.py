@@ -12,14 +12,12 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal,
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from vitreous.hw.platforms import UltraScalePlus
+
 A_BITS, B_BITS, P_BITS = 27, 18, 48
 """Widths of the multiplier's two operands and of the sum."""
 _W_SUM, _Z_CASCADE, _XY_PRODUCT = 0b01_000_0000, 0b00_001_0000, 0b0101
 """Parts of OPMODE: add P, add PCIN, add both partial products (UltraScale Architecture DSP Slice, UG579)."""
-
-
-class UltraScalePlus:
-    """Platform of RTLIL or Verilog for UltraScale+: ``rtlil.convert(component, platform=UltraScalePlus())``."""
 
 
 class DspSlice(wiring.Component):

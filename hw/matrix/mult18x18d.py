@@ -12,12 +12,10 @@ from typing import Any
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value
 
+from vitreous.hw.platforms import Ecp5
+
 BITS = 18
 """Width of both operands; the product has twice as many."""
-
-
-class Ecp5:
-    """Platform of RTLIL or Verilog for Lattice ECP5: ``rtlil.convert(component, platform=Ecp5())``."""
 
 
 def registered_product(m: Module, a: Value, b: Value, *, name: str, platform: object) -> Signal:

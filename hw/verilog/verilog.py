@@ -14,7 +14,7 @@ from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
 from vitreous.hw.accelerator import Accelerator, top_members
-from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
+from vitreous.hw.platforms import Platform
 from vitreous.hw.verilog.core_file import LINT_WAIVERS, bench, constraints, core_file, hex_bytes
 from vitreous.hw.verilog.interfaces import describe_interfaces
 from vitreous.hw.verilog.sample import sample
@@ -31,7 +31,7 @@ _VERSION = re.compile(r"\d+(\.\d+)*")
 
 # The last text is kept: a run writes it to a folder and then builds from it, and making it takes many seconds.
 @lru_cache(maxsize=1)
-def emit(config: AcceleratorConfig, platform: UltraScalePlus | None = None, *, top: str = TOP) -> str:
+def emit(config: AcceleratorConfig, platform: Platform | None = None, *, top: str = TOP) -> str:
     """The Verilog text of ``Accelerator(config)``: the same text for the same configuration, without paths of
     this machine. For ``UltraScalePlus()`` the DSP blocks of the array are primitives, which simulates nowhere here.
 
@@ -70,7 +70,7 @@ def ports(config: AcceleratorConfig) -> dict[str, dict[str, int | str]]:
 def write_core(
     config: AcceleratorConfig,
     folder: str | Path,
-    platform: UltraScalePlus | None = None,
+    platform: Platform | None = None,
     *,
     version: str,
     clock_mhz: float,

@@ -27,23 +27,25 @@ BOX = "box."
 _NAME = re.compile(r"^(module|  cell) \\(\S+)", re.MULTILINE)
 _PORT = re.compile(r"^  wire .*\b(?:input|output|inout) \d+ .*$", re.MULTILINE)
 _NUMBER = re.compile(r"\$(\d+)")
+_FAMILIES = {("xcup", True): "ultrascale-plus", ("ecp5", False): "ecp5"}
+"""By Yosys' family and whether sums stay in DSP blocks: the target whose primitives the array names."""
 
 
 def whole(config: AcceleratorConfig, cache: str | Path | None = None, *, target: str = "") -> str:
     """The RTLIL of the accelerator; takes some seconds, or none where ``cache`` has it of the same sources.
 
-    For ``xcup``, arrays that sum in DSP blocks name the primitives, as `vitreous rtl --target ultrascale-plus` does:
-    Yosys infers the multiplier of such a block and leaves its adder to logic.
+    The array names the primitives of a family that has some for its multiplier, as `vitreous rtl --target` does: Yosys
+    infers a block's multiplier and leaves its registers and adders to logic.
     """
     from vitreous.characterize.cost import rtlil
     from vitreous.hw.accelerator import Accelerator
-    from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
+    from vitreous.hw.platforms import TARGETS
 
-    named = target == "xcup" and MULTIPLIERS[config.array.multiplier].in_blocks
-    platform = UltraScalePlus() if named else None
+    named = _FAMILIES.get((target, MULTIPLIERS[config.array.multiplier].in_blocks), "generic")
+    platform = TARGETS[named]
     if cache is None:
         return rtlil(Accelerator(config), TOP, platform)
-    path = Path(cache) / f"{TOP}-{config.digest}{'-dsp48e2' * named}-{_sources()}.il"
+    path = Path(cache) / f"{TOP}-{config.digest}-{named}-{_sources()}.il"
     if not path.is_file():
         write_text(path, rtlil(Accelerator(config), TOP, platform))
     return path.read_text(encoding="utf-8")

@@ -67,8 +67,9 @@ def rtl(
     target: Annotated[
         str,
         typer.Option(
-            metavar="generic|ultrascale-plus",
-            help="ultrascale-plus: DSP48E2 primitives in an array whose multiplier is packed or accumulate.",
+            metavar="generic|ultrascale-plus|ecp5",
+            help="Primitives of a family in the array: ultrascale-plus has DSP48E2 where its multiplier is packed or "
+            "accumulate, ecp5 MULT18X18D where it is plain.",
         ),
     ] = "generic",
     prefix: Annotated[

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitreous.errors import RunError
+from vitreous.hw.platforms import TARGETS
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.errors import near
 from vitreous.spec.graph import Graph
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 PartProgress = Callable[[str, int, int], None]
 
-TARGETS = ("generic", "ultrascale-plus")
-"""What Verilog is written for: any tool, or with the primitives of one family of FPGAs."""
 TOP = "accelerator"
 """Name of the Verilog module where no other is asked for, that of ``hw.verilog``, which takes long to import."""
 FLOAT_BATCH = 64
@@ -168,7 +167,7 @@ def widths_line(graph: Graph) -> str:
 def write_rtl(
     config: AcceleratorConfig,
     folder: Path,
-    target: str = TARGETS[0],
+    target: str = "generic",
     *,
     prefix: str = TOP,
     clock_mhz: float | None = None,
@@ -181,13 +180,12 @@ def write_rtl(
     the clock that reports assume.
     A ``build`` of the same configuration has the generic Verilog already; generating it takes seconds.
     """
-    from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
     from vitreous.hw.verilog import write_core
     from vitreous.reports.report import ASSUMED_CLOCK_MHZ
 
     check_target(target)
     folder.mkdir(parents=True, exist_ok=True)
-    platform = UltraScalePlus() if target == "ultrascale-plus" else None
+    platform = TARGETS[target]
     known = platform is None and prefix == TOP
     return write_core(
         config,

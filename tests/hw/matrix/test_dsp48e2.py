@@ -15,7 +15,8 @@ from amaranth.sim import Simulator
 from tests.support.hw.dsp48e2_model import Dsp48e2Model
 from vitreous.characterize.cost import rtlil
 from vitreous.hw.matrix.array import Array
-from vitreous.hw.matrix.dsp48e2 import DspSlice, UltraScalePlus
+from vitreous.hw.matrix.dsp48e2 import DspSlice
+from vitreous.hw.platforms import UltraScalePlus
 from vitreous.reports.synthesis.synthesis import synthesize
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig
 

@@ -13,7 +13,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
 
-from vitreous.hw.matrix.mult18x18d import BITS, Ecp5, primitive, registered_product
+from vitreous.hw.matrix.mult18x18d import BITS, primitive, registered_product
+from vitreous.hw.platforms import Ecp5
 
 
 class Mult18x18dModel(wiring.Component):

@@ -16,7 +16,7 @@ from tests.support.hw.host_model import PROGRAM_OFFSET, READ_BASE, WRITE_BASE
 from tests.support.hw.programs import DATA, RELAY, expected, relay_config
 from tests.support.tree import ROOT
 from vitreous.hw import verilog
-from vitreous.hw.matrix.dsp48e2 import UltraScalePlus
+from vitreous.hw.platforms import UltraScalePlus
 from vitreous.sim.run import toolchain
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig, load_accelerator
