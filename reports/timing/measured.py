@@ -97,7 +97,7 @@ def estimates(config: AcceleratorConfig, cache: Path | None = None) -> tuple[Clo
 
 
 def _estimate(config: AcceleratorConfig, delays: Delays, cache: Path | None) -> ClockEstimate:
-    command = f"`vitreous timing --accelerator {config.name} --target {delays.name}` does it"
+    command = f"`vitreous timing --accelerator {config.name} --target {delays.name}` estimates it"
     of_this = [
         run for run in shipped() if run.configuration == config.digest and run.timing.target == delays.name
     ]

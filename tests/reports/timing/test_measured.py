@@ -56,7 +56,7 @@ def test_every_target_has_a_row_and_one_without_a_result_says_what_measures_it()
     rows = estimates(CONFIG)
     assert tuple(one.target for one in rows) == named_delays()
     assert all(one.clock_mhz is None for one in rows)
-    assert row().reason == "`vitreous timing --accelerator tiny --target xcup-2` does it"
+    assert row().reason == "`vitreous timing --accelerator tiny --target xcup-2` estimates it"
 
 
 def test_a_result_of_this_rtl_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
