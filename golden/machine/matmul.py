@@ -44,6 +44,8 @@ def _operands(i: Instruction, memories: Memories, pc: int) -> tuple[torch.Tensor
     lanes = memories.config.array.lanes
     b_words = rows_of_words(i["b_base"], i["b_stride"], ceil_div(i["columns"], lanes), i["k_words"])
     if i["operands"] == Operands.SW:
+        if i["destination"] == Memory.W:
+            refuse_overlap(b_words, _written(i, memories))
         return _probabilities(i, memories), _panel(memories, Memory.W, b_words, pc)
     source_a, source_b = _SOURCES[Operands(i["operands"])]
     a_words = rows_of_words(i["a_base"], i["a_stride"], i["row_tiles"], i["k_words"])

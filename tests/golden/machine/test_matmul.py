@@ -306,7 +306,8 @@ def test_an_address_beyond_the_end_stops_the_machine(change) -> None:
         machine.execute([matmul(**{**LEGAL, **change})])
 
 
-def test_reading_what_it_writes_is_refused() -> None:
+@pytest.mark.parametrize("change", [{}, {"operands": Operands.SW, "destination": Memory.W}], ids=str)
+def test_reading_what_it_writes_is_refused(change) -> None:
     machine = Machine(config_of())
     with pytest.raises(GoldenError, match="Instruction 0 .MATMUL .*reads words that it writes"):
-        machine.execute([matmul(**{**LEGAL, "o_base": 0})])
+        machine.execute([matmul(**{**LEGAL, **change, "o_base": 0, "b_base": 0})])

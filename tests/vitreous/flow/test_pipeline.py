@@ -184,7 +184,8 @@ def test_the_width_of_probabilities_is_shown_and_can_be_given(
     (found,) = first.attention
     assert (found.layer, found.keys, found.probability_bits) == ("blocks.0.attn", 5, 8)
     assert [width.cycles for width in found.widths] == [2 * 2 * 4, 2 * 2 * 2 * 4]
-    assert all(width.error is not None and 0 < width.error < 1 / 128 for width in found.widths)
+    assert all(width.rounding is not None and 0 < width.rounding < 1 / 128 for width in found.widths)
+    assert all(width.error is not None and width.error > 0 for width in found.widths)
     second = run(out, options=Options(probability_bits=16))
     text = capsys.readouterr().out
     assert "probabilities: 8 bits in 0 of 1 attentions, 16 in 1" in text
