@@ -97,7 +97,7 @@ def estimates(config: AcceleratorConfig, cache: Path | None = None) -> tuple[Clo
 
 
 def _estimate(config: AcceleratorConfig, delays: Delays, cache: Path | None) -> ClockEstimate:
-    command = f"`vitreous timing --accelerator {config.name} --target {delays.name}` measures it"
+    command = f"`vitreous timing --accelerator {config.name} --target {delays.name}` estimates it"
     of_this = [
         run for run in shipped() if run.configuration == config.digest and run.timing.target == delays.name
     ]
@@ -107,7 +107,7 @@ def _estimate(config: AcceleratorConfig, delays: Delays, cache: Path | None) -> 
     found = kept(config, delays, cache) if cache is not None else None
     if found is not None:
         return _known(delays, found, "kept in the cache of this user")
-    state = "what ships is of another RTL (`make timing`)" if of_this else "not measured"
+    state = "what ships is of another RTL, " if of_this else ""
     return ClockEstimate(
         target=delays.name,
         title=delays.title,
@@ -116,7 +116,7 @@ def _estimate(config: AcceleratorConfig, delays: Delays, cache: Path | None) -> 
         high=None,
         how="",
         worst="",
-        reason=f"{state}: {command}",
+        reason=state + command,
     )
 
 

@@ -24,7 +24,7 @@ def clock_note(found: Sequence[ClockEstimate], clock_mhz: float, technology: str
     if one is None:
         return f"no clock is estimated for {technology}"
     if one.clock_mhz is None or one.low is None or one.high is None:
-        return f"no estimate of the clock on {one.title}: {one.reason}"
+        return f"not estimated on {one.title}: {one.reason}"
     said = f"estimated on {one.title}: {one.clock_mhz:.0f} MHz, {one.low:.0f} to {one.high:.0f}"
     return f"above the range of what is {said}" if clock_mhz > one.high else said
 

@@ -140,8 +140,8 @@ def test_light_commands_import_no_torch(words: Sequence[str]) -> None:
         ("polish", "No such command 'polish'. Did you mean"),
         ("rtl --out x", "Missing option '--accelerator' / '-a'; see `vitreous rtl --help`"),
         (
-            "rtl -a edge64 --out x --target ecp5",
-            "--target must be one of generic, ultrascale-plus, not 'ecp5'",
+            "rtl -a edge64 --out x --target ice40",
+            "--target must be one of generic, ultrascale-plus, ecp5, not 'ice40'",
         ),
         ("rtl -a edge7 --out x", "Unknown accelerator 'edge7'; named ones are edge1024, "),
         ("run fashion-vit --calibration no.npz", "--calibration no.npz does not exist; give an .npz file"),

@@ -8,26 +8,14 @@ import numpy as np
 import pytest
 
 from tests.golden.machine.test_matmul import config_of, matmul
+from tests.support.instructions import transfer
 from vitreous.golden.machine import Machine
 from vitreous.golden.machine.observed import DRAM, Event, ObservedMachine, OrderError
-from vitreous.spec.isa import Instruction, Memory, Opcode, Queue, Scale, make
+from vitreous.spec.isa import Instruction, Memory, Opcode, Queue, Scale
 
 CONFIG = config_of()
 WORD = 32
 PRODUCT = matmul(k_words=1, row_tiles=1, columns=8, scale=Scale.TENSOR, destination=Memory.W, o_base=8)
-
-
-def transfer(opcode: Opcode, **fields: int) -> Instruction:
-    plain = {
-        "memory": Memory.W,
-        "base": 0,
-        "words": 1,
-        "rows": 1,
-        "stride": 0,
-        "dram_offset": 0,
-        "dram_stride": 0,
-    }
-    return make(opcode, **{**plain, **fields})
 
 
 LOAD, STORE = transfer(Opcode.LOAD), transfer(Opcode.STORE, base=8)

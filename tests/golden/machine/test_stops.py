@@ -6,29 +6,17 @@ import numpy as np
 import pytest
 
 from tests.golden.machine.test_matmul import config_of, matmul
+from tests.support.instructions import transfer
 from vitreous.golden.machine import ORDERS, Machine, MachineError
 from vitreous.golden.machine.faults import Windows, first_fault
 from vitreous.golden.machine.stops import DONE, Stop, possible_stops, window_stop
-from vitreous.spec.isa import ErrorCode, Instruction, Memory, Opcode, Queue, Scale, make
+from vitreous.spec.isa import ErrorCode, Memory, Opcode, Queue, Scale, make
 
 CONFIG = config_of()
 WINDOWS = Windows(4096, 4096)
 LAST = CONFIG.w_depth
 M, S = 1 << Queue.MATRIX, 1 << Queue.STORE
 END = make(Opcode.END)
-
-
-def transfer(opcode: Opcode = Opcode.LOAD, **fields: int) -> Instruction:
-    plain = {
-        "memory": Memory.W,
-        "base": 0,
-        "words": 1,
-        "rows": 1,
-        "stride": 0,
-        "dram_offset": 0,
-        "dram_stride": 0,
-    }
-    return make(opcode, **{**plain, **fields})
 
 
 @pytest.mark.parametrize("opcode", [Opcode.LOAD, Opcode.STORE])

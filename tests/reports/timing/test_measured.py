@@ -56,7 +56,7 @@ def test_every_target_has_a_row_and_one_without_a_result_says_what_measures_it()
     rows = estimates(CONFIG)
     assert tuple(one.target for one in rows) == named_delays()
     assert all(one.clock_mhz is None for one in rows)
-    assert row().reason == "not measured: `vitreous timing --accelerator tiny --target xcup-2` measures it"
+    assert row().reason == "`vitreous timing --accelerator tiny --target xcup-2` estimates it"
 
 
 def test_a_result_of_this_rtl_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +71,7 @@ def test_a_result_of_this_rtl_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_result_of_another_rtl_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     ship(monkeypatch, sources="0" * 16)
     assert row().clock_mhz is None
-    assert row().reason.startswith("what ships is of another RTL (`make timing`): `vitreous timing")
+    assert row().reason.startswith("what ships is of another RTL, `vitreous timing")
 
 
 def test_a_result_with_other_delays_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
