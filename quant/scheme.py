@@ -18,7 +18,7 @@ class QuantScheme:
 
     weight_bits, activation_bits : 8; the other widths of the design are not built yet.
     observer : how an int8 activation's range comes from calibration: ``output`` (what disturbs the network's output
-        least on a third of the images that it was not found on; weights and the shifts of norms' channels too),
+        least on the half of the images that it was not found on; weights and the shifts of norms' channels too),
         ``minmax``, ``percentile`` or ``mse`` (the range with the least squared error; weights too).
     percentile : percent of all values that the two-sided ``percentile`` range covers.
     symmetric_input, symmetric_activations : zero point 0 for the image, for outputs of GELU and ReLU. Layer norm

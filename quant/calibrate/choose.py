@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -13,16 +14,15 @@ from vitreous.quant.calibrate.canonical import Canonical, Channels, copied, obse
 from vitreous.quant.calibrate.formats import Format
 from vitreous.quant.calibrate.rounding import COMPENSATED, RoundedWeight, moments, round_weight
 from vitreous.quant.calibrate.saturation import Saturation
-from vitreous.quant.calibrate.search import MINMAX, Choice, Plan, Search, format_of, shifts_of
+from vitreous.quant.calibrate.search import MINMAX, Choice, Fold, Plan, Search, format_of, shifts_of
 from vitreous.quant.calibrate.squeeze import squeezed
 from vitreous.quant.importer import float_ir as ir
 from vitreous.quant.scheme import QuantScheme
 from vitreous.spec.numbers import CHANNEL_SHIFT_MAX
 
 Progress = Callable[[str, int, int], None]
-_HELD, _FEW = 3, 12
-"""One image of so many is kept from the search for ranges, to judge them; of few, every other one: two or three images
-prefer a choice by chance."""
+_LEAST = 3
+"""Images that can be parted in two."""
 _TURN_GAIN = 0.5
 """Of the squared error, by which a turned stream must be better."""
 _TRIAL = 8
@@ -56,7 +56,7 @@ def calibrate(
     saturation = Saturation.of(made)
     seen = observe(made, parts, scheme, saturation, report)
     notes: dict[str, Any] = {"observer": scheme.observer, "turned_stream": turned, "squeezed": counts}
-    search, plan, inputs = _searched(made, seen["fit"], parts, scheme, notes)
+    search, plan, inputs = _searched(made, seen, parts, scheme, notes)
     formats = _formats(made, seen["all"], plan)
     weights = _weights(made, formats, plan, scheme, inputs)
     return Calibrated(
@@ -84,22 +84,35 @@ def _exact(
 
 
 def _searched(
-    made: ir.Encoder, seen: Seen, parts: dict[str, Tensor], scheme: QuantScheme, notes: dict[str, Any]
+    made: ir.Encoder,
+    seen: dict[str, Seen],
+    parts: dict[str, Tensor],
+    scheme: QuantScheme,
+    notes: dict[str, Any],
 ) -> tuple[Search, Plan | None, dict[int, Tensor]]:
-    """The search on the held images, what it chose, and the moments of the layers' inputs that weights are rounded
-    with; of observers that do not ask for the output no choice and no moments. ``notes`` get its errors."""
+    """The search on both parts of the images, what it chose, and the moments of the layers' inputs that weights are
+    rounded with; of observers that do not ask for the output no choice and no moments. ``notes`` get its errors."""
     if scheme.observer != "output":
-        return Search(made, seen, parts["held"], moments={}), None, {}
-    inputs = moments(made, batches(made, parts["fit"]), len(parts["fit"]))
-    search = Search(made, seen, parts["held"], moments=inputs)
+        return Search(made, [Fold(parts["held"], seen["fit"])]), None, {}
+
+    @cache
+    def over(name: str) -> dict[int, Tensor]:
+        return moments(made, batches(made, parts[name]), len(parts[name]))
+
+    turns = [("fit", "held"), ("held", "fit")] if parts["fit"] is not parts["held"] else [("fit", "held")]
+    folds = [Fold(parts[held], seen[fit], partial(over, fit)) for fit, held in turns]
+    search = Search(made, folds)
     plan = search.run()
     notes |= {
-        "held_images": len(search.held),
+        "held_images": search.images,
         "error": search.error(plan) ** 0.5,
         "error_minmax": search.error(search.minmax()) ** 0.5,
     }
-    if any(choice.method == COMPENSATED for choice in plan.values()):
-        for serial, more in moments(made, batches(made, parts["held"]), len(parts["held"])).items():
+    if not any(choice.method == COMPENSATED for choice in plan.values()):
+        return search, plan, {}
+    inputs = over("fit")
+    for fit, _ in turns[1:]:
+        for serial, more in over(fit).items():
             inputs[serial].add_(more)
     return search, plan, inputs
 
@@ -111,14 +124,10 @@ def _scaled(encoder: ir.Encoder, squeezed: dict[str, int]) -> frozenset[int]:
 
 
 def split(images: Tensor) -> dict[str, Tensor]:
-    """``fit`` and ``held`` images; with fewer than three both are all of them, once."""
-    if len(images) < _HELD:
+    """``fit`` and ``held`` images, every other one; with fewer than three both are all of them."""
+    if len(images) < _LEAST:
         return {"fit": images, "held": images}
-    every, held = range(len(images)), _HELD if len(images) > _FEW else 2
-    return {
-        "fit": images[[number for number in every if number % held != held - 1]],
-        "held": images[held - 1 :: held],
-    }
+    return {"fit": images[::2], "held": images[1::2]}
 
 
 def _canonical(encoder: ir.Encoder, channels: dict[int, Channels], *, turned: bool) -> ir.Encoder | None:
@@ -145,7 +154,7 @@ def _turned(
     errors = []
     for each in (plain, turned):
         seen = observe(each, {"fit": some["fit"]}, scheme, Saturation.of(each))
-        errors.append(_with_shifts(Search(each, seen["fit"], some["held"])))
+        errors.append(_with_shifts(Search(each, [Fold(some["held"], seen["fit"])])))
     return turned if errors[1] < (1 - _TURN_GAIN) * errors[0] else None
 
 

@@ -1,5 +1,7 @@
 """Ranges chosen by what they do to the network's output, on calibration images that they were not found on.
 
+Images are in two halves: choices with ranges from the one are judged on the other, and the other way round.
+
 A tensor's own squared error says little: a few large values may carry a network, or be noise. So every choice is tried
 in floats, alone, with everything else exact, and the logits are compared with the float network's:
 
@@ -13,7 +15,7 @@ together do not lower it, min-max is taken everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -27,23 +29,28 @@ from vitreous.spec.numbers import CHANNEL_SHIFT_MAX
 
 _GAIN = 0.1
 """Of the squared error, by which a choice must be better than the one that it replaces."""
-_MARGIN = 2.0
-"""What a shifted channel covers beyond the largest value that calibration saw in it."""
 _STAGE = 3e11
 """Multiply-accumulates that each of the two steps may cost: some ten seconds on a core."""
 _LEAST_IMAGES = 2
-_MOST_IMAGES = 16
+"""Of a fold."""
+_MOST_IMAGES = 32
+"""Of all folds."""
 _WORTH = 0.005
 """Of all tensors' squared errors: a tensor below it is not looked at alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """How a tensor's format is found: a method of the observers, its range times ``factor``, ``shift`` for norms."""
+    """How a tensor's format is found: a method of the observers, its range times ``factor``.
+
+    shift : of norms, by which channels may be shifted. margin : what a shifted channel covers, over the largest value
+    that calibration saw in it.
+    """
 
     method: str = "minmax"
     factor: float = 1.0
     shift: int = 0
+    margin: float = 2.0
 
 
 MINMAX = Choice()
@@ -51,6 +58,8 @@ _RANGES = (MINMAX, *(Choice(factor=f) for f in (1.25, 0.85, 0.7, 0.5)), Choice(m
 _SHIFTS = (
     *(Choice(shift=bits) for bits in range(1, CHANNEL_SHIFT_MAX + 1)),
     *(Choice(factor=f, shift=CHANNEL_SHIFT_MAX) for f in (0.7, 0.5)),
+    *(Choice(shift=CHANNEL_SHIFT_MAX, margin=m) for m in (1.4, 1.0)),
+    *(Choice(factor=1.25, shift=CHANNEL_SHIFT_MAX, margin=m) for m in (1.4, 1.0)),
 )
 _WEIGHTS = (MINMAX, Choice(method="mse"), Choice(method=COMPENSATED))
 
@@ -62,32 +71,39 @@ def format_of(source: ir.Source, choice: Choice, seen: Seen) -> Format:
     low, high = low * choice.factor / 2**choice.shift, high * choice.factor / 2**choice.shift
     if not choice.shift:
         return Format(low, high, observer.symmetric)
-    shifts = channel_shifts(seen.reach[source.serial], high, _MARGIN, choice.shift)
+    shifts = channel_shifts(seen.reach[source.serial], high, choice.margin, choice.shift)
     return Format(low, high, observer.symmetric, shifts)
 
 
 Plan = dict[int, Choice]
 """By serial: of int8 tensors their format's choice, of linear layers that of their weights."""
+Formats = Mapping[int, Format]
+Weights = Mapping[int, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """``held`` images ``[n, C, H, W]`` that judge choices, and what was ``seen`` of others, which formats come from.
+
+    moments : gives those of linear layers' inputs over the others, by the input's serial, where somebody asks for them;
+    without it weights cannot be compensated.
+    """
+
+    held: Tensor
+    seen: Seen
+    moments: Callable[[], Mapping[int, Tensor]] | None = None
 
 
 class Search:
-    """Tries choices for ``encoder`` on ``held`` images; formats come from what was ``seen`` on others.
+    """Tries choices for ``encoder`` on the held images of ``folds``, each with formats of its own; on some images of
+    the first alone where more would take too long.
 
-    shifts : whether the channels of norms may have shifts. moments : of linear layers' inputs, by the input's serial;
-    without them weights cannot be compensated.
+    shifts : whether the channels of norms may have shifts.
     """
 
-    def __init__(
-        self,
-        encoder: ir.Encoder,
-        seen: Seen,
-        held: Tensor,
-        *,
-        shifts: bool = True,
-        moments: Mapping[int, Tensor] | None = None,
-    ) -> None:
-        self.encoder, self.seen, self.shifting, self.moments = encoder, seen, shifts, moments
-        self._rounded: dict[tuple[int, str, Choice | None], RoundedWeight] = {}
+    def __init__(self, encoder: ir.Encoder, folds: Sequence[Fold], *, shifts: bool = True) -> None:
+        self.encoder, self.shifting = encoder, shifts
+        self._rounded: dict[tuple[int, int, Choice | None], RoundedWeight] = {}
         self.forward = Forward(encoder)
         self.index = {source.serial: number for number, source in enumerate(encoder.sources)}
         self.by_serial = {source.serial: source for source in encoder.sources}
@@ -98,11 +114,13 @@ class Search:
         self.linears = list(encoder.each(ir.Linear))
         self.costs = [_macs(source) for source in encoder.sources]
         passes = sum(len(self.candidates(group[0])) for group in self._groups()) + len(_WEIGHTS)
-        count = min(len(held), _MOST_IMAGES, max(_LEAST_IMAGES, int(_STAGE / (passes * sum(self.costs)))))
-        # Evenly spread: images that follow each other are often alike.
-        self.held = held[[number * len(held) // count for number in range(count)]]
-        self._parts = list(batches(encoder, self.held))
-        self._logits = [self.forward(images) for images in self._parts]
+        most = min(_MOST_IMAGES, int(_STAGE / (passes * sum(self.costs))))
+        self.folds = folds if most >= _LEAST_IMAGES * len(folds) else folds[:1]
+        most = max(_LEAST_IMAGES, most // len(self.folds))
+        held = [_spread(fold.held, most) for fold in self.folds]
+        self.images = sum(map(len, held))
+        self._parts = [(number, part) for number, some in enumerate(held) for part in batches(encoder, some)]
+        self._logits = [self.forward(images) for _, images in self._parts]
         self._live: list[Live] = [{} for _ in self._parts]
         self._at = 0
 
@@ -140,7 +158,7 @@ class Search:
             for line in self.linears
         }
         groups = {name(source): [source] for source in self.tensors}
-        if sum(map(self._cost, self.tensors)) * len(self.held) > _STAGE:
+        if sum(map(self._cost, self.tensors)) * self.images > _STAGE:
             groups = {f"all {name(group[0]).rpartition('.')[2]}": group for group in self._groups()}
         found = {
             label: self.effect({source.serial: formats[source.serial] for source in group}, {})
@@ -180,7 +198,8 @@ class Search:
 
     def _choose_weights(self, plan: Plan, linears: list[ir.Linear]) -> None:
         keys = [~line.serial for line in linears]
-        choices = [c for c in _WEIGHTS if c.method != COMPENSATED or self.moments is not None]
+        possible = all(fold.moments is not None for fold in self.folds)
+        choices = [c for c in _WEIGHTS if c.method != COMPENSATED or possible]
         tried = {
             choice: self._effect({**plan, **dict.fromkeys(keys, choice)}, [], linears) for choice in choices
         }
@@ -188,7 +207,7 @@ class Search:
 
     def _refine(self, plan: Plan) -> None:
         """Each tensor alone, those first that cost the output most, until the runs that the budget allows are used."""
-        budget = _STAGE / len(self.held)
+        budget = _STAGE / self.images
         alone: dict[ir.Source, float] = {}
         for source in self.tensors:
             budget -= self._cost(source)
@@ -210,52 +229,73 @@ class Search:
 
     def _effect(self, plan: Plan, tensors: list[int], linears: list[ir.Linear]) -> float:
         """Squared error of the logits over their squared size when ``tensors`` and weights are rounded by ``plan``."""
-        formats = {serial: format_of(self.by_serial[serial], plan[serial], self.seen) for serial in tensors}
-        return self.effect(formats, {line.serial: self.weight(line, plan).float() for line in linears})
+        return self._judge(
+            [
+                (
+                    {
+                        serial: format_of(self.by_serial[serial], plan[serial], fold.seen)
+                        for serial in tensors
+                    },
+                    {line.serial: self._weight(line, plan, number).float() for line in linears},
+                )
+                for number, fold in enumerate(self.folds)
+            ]
+        )
 
-    def effect(self, formats: Mapping[int, Format], weights: Mapping[int, Tensor]) -> float:
+    def effect(self, formats: Formats, weights: Weights) -> float:
         """The same with tensors in these ``formats`` and linear layers with these ``weights``, both by serial."""
-        start = min(self.index[serial] for serial in (*formats, *weights))
+        return self._judge([(formats, weights)] * len(self.folds))
+
+    def _judge(self, tried: Sequence[tuple[Formats, Weights]]) -> float:
+        """The same with formats and weights for each fold, of the same tensors and layers."""
+        start = min(self.index[serial] for serial in (*tried[0][0], *tried[0][1]))
         wrong = size = 0.0
+        for number, live, images, logits in self._prefixes(start):
+            formats, weights = tried[number]
 
-        def edit(source: ir.Source, value: Tensor) -> Tensor:
-            return formats[source.serial].rounded(value) if source.serial in formats else value
+            def edit(source: ir.Source, value: Tensor, formats: Formats = formats) -> Tensor:
+                return formats[source.serial].rounded(value) if source.serial in formats else value
 
-        for live, images, logits in self._prefixes(start):
             found = self.forward.rest(live, start, images, edit, weights=weights)
             wrong += float((found - logits).double().square().sum())
             size += float(logits.double().square().sum())
         return wrong / max(size, 1e-30) if wrong == wrong else float("inf")
 
-    def weight(self, line: ir.Linear, plan: Mapping[int, Choice]) -> Tensor:
-        """The layer's weights, rounded as ``plan`` says, in float64."""
-        method, shifts = plan[~line.serial].method, self.shifts(line, plan)
+    def _weight(self, line: ir.Linear, plan: Plan, number: int) -> Tensor:
+        """The layer's weights in fold ``number``, rounded as ``plan`` says, in float64."""
+        fold, method, before = self.folds[number], plan[~line.serial].method, None
+        shifts = None
+        if isinstance(line.input, ir.Norm):
+            before = plan[line.input.serial]
+            shifts = format_of(line.input, before, fold.seen).shifts
         if method != COMPENSATED:
             return round_weight(line.weight, method, shifts).values(shifts)
-        key = (line.serial, method, plan[line.input.serial] if isinstance(line.input, ir.Norm) else None)
+        key = (number, line.serial, before)
         if key not in self._rounded:
-            assert self.moments is not None
-            self._rounded[key] = round_weight(line.weight, method, shifts, self.moments[line.input.serial])
+            assert fold.moments is not None
+            self._rounded[key] = round_weight(line.weight, method, shifts, fold.moments()[line.input.serial])
         return self._rounded[key].values(shifts)
 
-    def shifts(self, line: ir.Linear, plan: Mapping[int, Choice]) -> Tensor | None:
-        """The channel shifts of a layer's input."""
-        if not isinstance(line.input, ir.Norm):
-            return None
-        return format_of(line.input, plan[line.input.serial], self.seen).shifts
-
-    def _prefixes(self, start: int) -> Iterator[tuple[Live, Tensor, Tensor]]:
-        """For each part of the held images: exact values before source ``start``, the images, the exact logits.
+    def _prefixes(self, start: int) -> Iterator[tuple[int, Live, Tensor, Tensor]]:
+        """For each part of the held images: its fold's number, exact values before source ``start``, the images, the
+        exact logits.
 
         The place is remembered: tensors are tried in order.
         """
         if start < self._at:
             self._live, self._at = [{} for _ in self._parts], 0
-        for live, images in zip(self._live, self._parts, strict=True):
+        for live, (_, images) in zip(self._live, self._parts, strict=True):
             for index in range(self._at, start):
                 live[self.encoder.sources[index].serial] = self.forward.step(live, index, images)
         self._at = start
-        yield from zip(self._live, self._parts, self._logits, strict=True)
+        for live, (number, images), logits in zip(self._live, self._parts, self._logits, strict=True):
+            yield number, live, images, logits
+
+
+def _spread(images: Tensor, most: int) -> Tensor:
+    """At most so many ``images``, evenly spread: images that follow each other are often alike."""
+    count = min(len(images), most)
+    return images[[number * len(images) // count for number in range(count)]]
 
 
 def shifts_of(line: ir.Linear, formats: Mapping[int, Format]) -> Tensor | None:

@@ -19,7 +19,7 @@ from vitreous.quant.calibrate.rounding import (
     nearest,
     round_weight,
 )
-from vitreous.quant.calibrate.search import Choice, Search
+from vitreous.quant.calibrate.search import Choice, Fold, Search
 from vitreous.quant.calibrate.squeeze import loud_channels, squeeze, squeezed
 from vitreous.quant.importer import float_ir as ir
 from vitreous.quant.pipeline import lower, observe
@@ -120,7 +120,7 @@ def test_without_moments_weights_are_not_compensated() -> None:
     pixels = images(shape, 6)
     calibrated = observe(Vit(shape), pixels, QuantScheme(observer="mse"))
     with torch.no_grad():
-        plan = Search(calibrated.encoder, calibrated.seen, pixels).run()
+        plan = Search(calibrated.encoder, [Fold(pixels, calibrated.seen)]).run()
     assert Choice(method=COMPENSATED) not in plan.values()
 
 

@@ -11,7 +11,7 @@ from vitreous.quant.calibrate.calibration import batches, observe
 from vitreous.quant.calibrate.canonical import copied, observe_channels
 from vitreous.quant.calibrate.quantizer import recognize
 from vitreous.quant.calibrate.saturation import Saturation
-from vitreous.quant.calibrate.search import Search
+from vitreous.quant.calibrate.search import Fold, Search
 from vitreous.quant.importer import float_ir as ir
 from vitreous.quant.pipeline import export
 from vitreous.quant.scheme import QuantScheme
@@ -31,5 +31,5 @@ def emulated_error(model: nn.Module, calibration: Tensor, test: Tensor) -> float
         for attention in encoder.each(ir.Attention):
             attention.k.bias = attention.k.bias - channels[attention.k.serial].mean
         seen = observe(encoder, {"fit": calibration}, scheme, Saturation.of(encoder))["all"]
-        search = Search(encoder, seen, test, shifts=False)
+        search = Search(encoder, [Fold(test, seen)], shifts=False)
         return math.sqrt(search.error(search.run()))
