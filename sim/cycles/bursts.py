@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import accumulate
 
-from vitreous.sim.cycles.timing import BEAT_QUEUE
+from vitreous.sim.cycles.timing import BEAT_QUEUE, NEXT_ROW, ROW
 from vitreous.spec.config import AcceleratorConfig, BusConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode
 from vitreous.spec.layout import ceil_div, word_bytes
@@ -20,27 +21,38 @@ STEADY = range(257)
 @dataclass(eq=False, slots=True)
 class Burst:
     """``beats`` that the back half processes in ``steps`` cycles, the last of them in ``tail``; every ``gather`` steps
-    make a word. ``rows_left``: after its own, but 2 stands for more. ``late``: beats that find the queue full;
-    ``queued``: steps of those that it holds at the end."""
+    make a word. ``rows_left``: after its own, but 2 stands for more. ``row``: cycles from the one in which the
+    generator begins with it to the first in which it can begin with what follows. ``work``: steps of each beat.
+    ``late``: beats that find the queue full; ``queued``: steps of those that it holds at the end. ``after``: steps that
+    are left when each of the last beats is done, the last one first."""
 
     beats: int
     steps: int
     tail: int
     gather: int
     rows_left: int
+    row: int
     last: bool
+    work: tuple[int, ...]
     late: int = field(init=False)
     queued: int = field(init=False)
+    after: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self.late = self.beats - BEAT_QUEUE
-        self.queued = self.steps * BEAT_QUEUE // self.beats
+        self.after = (0, *accumulate(self.work[: -min(self.beats, BEAT_QUEUE + 1) : -1]))
+        self.queued = self.after[-1]
 
 
 @lru_cache(maxsize=4096)
-def _burst(beats: int, steps: int, tail: int, gather: int, rows_left: int) -> Burst:
-    """Equal bursts are the same object, but for the last one of an instruction."""
-    return Burst(beats, steps, tail, gather, min(rows_left, 2), False)
+def _burst(
+    beats: int, each: int | tuple[int, ...], tail: int, gather: int, rows_left: int, alone: bool
+) -> Burst:
+    """Equal bursts are the same object, but for the last one of an instruction. ``each``: steps of every beat before
+    the last one, which has ``tail``. ``alone``: in its row; another row follows it as late as one can."""
+    work = (*(each if isinstance(each, tuple) else (each,) * (beats - 1)), tail)
+    row = ROW + NEXT_ROW if alone else 1
+    return Burst(beats, sum(work), tail, gather, min(rows_left, 2), row, False, work)
 
 
 def split(offset: int, size: int, beat: int, longest: int) -> Iterator[int]:
@@ -74,10 +86,12 @@ def _bursts_of_rows(offset: int, stride: int, rows: int, words: int, word: int, 
     bursts: list[Burst] = []
     for row in range(rows):
         left, after = words, rows - 1 - row
-        for beats in split(offset + row * stride, words * word, bus.beat_bytes, bus.burst_beats):
+        parts = list(split(offset + row * stride, words * word, bus.beat_bytes, bus.burst_beats))
+        for beats in parts:
             steps = min(beats * per_beat, left) if per_beat > 1 else beats
             left -= steps
-            bursts.append(_burst(beats, steps, steps - (beats - 1) * per_beat, gather, after))
+            tail = steps - (beats - 1) * per_beat
+            bursts.append(_burst(beats, per_beat, tail, gather, after, len(parts) == 1))
     return _finished(bursts)
 
 
@@ -89,10 +103,11 @@ def _bursts_of_patches(i: dict[str, int], config: AcceleratorConfig) -> Bursts:
     for number, (offset, phase) in enumerate(rows):
         steps = steps_of_beats(i, phase, config)
         first, after = 0, len(rows) - 1 - number
-        for beats in split(offset, size, beat, longest):
-            part = steps[first : first + beats]
+        parts = list(split(offset, size, beat, longest))
+        for beats in parts:
+            *each, tail = steps[first : first + beats]
             first += beats
-            bursts.append(_burst(beats, sum(part), part[-1], 1, after))
+            bursts.append(_burst(beats, tuple(each), tail, 1, after, len(parts) == 1))
     return _finished(bursts)
 
 

@@ -53,6 +53,9 @@ class Reader(Protocol):
         """Work out when the beats of its next burst are taken, where the first can be in ``first`` and the others
         ``later`` cycles after it. The cycle in which to do so again; not after ``now``: it is certain."""
 
+    def room(self) -> int:
+        """The first cycle in which it can take one more beat after those that it was given."""
+
     def arrive(self) -> int:
         """What was worked out last has happened; the cycle of the last beat."""
 
@@ -116,6 +119,10 @@ class ReadBus:
                 first = other.asked[0][0]
         return first
 
+    def _room(self, lane: Lane) -> int:
+        """When all others have room for a beat: without it nobody's is taken."""
+        return max([other.reader.room() for other in self._lanes if other is not lane], default=0)
+
     def _plan(self) -> None:
         lane, at = self._next()
         if lane is not None and (self._at is None or at < self._at):
@@ -148,9 +155,10 @@ class ReadBus:
                     self._clock.at(lane.reader.left, self._serve, Phase.LATE)
                     return
             served, later = self._throttle.beats(max(at - 1, self._taken), lane.asked.popleft()[1])
-            again = lane.reader.look(cycle, served + 1, later)
+            first = max(served + 1, self._room(lane))
+            again = lane.reader.look(cycle, first, later)
             if again > cycle:
-                self._open = (lane.reader, served + 1, later)
+                self._open = (lane.reader, first, later)
                 self._clock.at(again, self._settle, Phase.LATE)
                 return
             self._end(lane.reader, served + 1 + later[-1])

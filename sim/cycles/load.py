@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
+from vitreous.sim.cycles.beats import BeatQueue, Worked
 from vitreous.sim.cycles.bursts import STEADY, Burst, bursts_of
 from vitreous.sim.cycles.bus import ReadBus
 from vitreous.sim.cycles.events import Clock
@@ -61,7 +62,9 @@ class LoadModel:
         self._taken: list[int] = []  # when the back half took each command
         self._entered = -1  # when the last word of a command went to the registers before the ports
         self._step = 0  # the first cycle in which the back can work on the next beat
-        self._history: deque[tuple[int, int, int]] = deque(maxlen=BEAT_QUEUE)
+        self._queue = BeatQueue()
+        self._end = 0  # of the burst that was looked at: its last write but for the registers before the port
+        self._worked: Worked | None = None  # where it was looked at beat by beat
         places, beats = config.bus.outstanding_reads, config.bus.burst_beats
         # Bursts come one by one where there are enough of them to hide the latency, else as many as there are places.
         self._lag = 1 if (places - 1) * beats > bus.latency else places
@@ -152,8 +155,9 @@ class LoadModel:
                 if burst is None:
                     return
                 self._register, self._following = burst, None
-                leaves, taken = self._granted, self._row + 1
-                self._moved = self._row = leaves if leaves > taken else taken
+                leaves, taken, begins = self._granted, self._row + 1, self._row + burst.row
+                self._moved = moved = leaves if leaves > taken else taken
+                self._row = moved if moved > begins else begins
                 if burst.last:
                     self._walk()
                 else:
@@ -179,7 +183,9 @@ class LoadModel:
             self._taken.append(taken)
             i = command.instruction.fields
             if command.instruction.opcode is Opcode.FILL:
-                self._finish(self._ports[Memory(i["memory"])].after(taken + 1 + WRITE, i["words"]))
+                first = max(taken + 1 + WRITE, self._queue.writes.written + 1)
+                done = self._ports[Memory(i["memory"])].after(first, i["words"])
+                self._finish(done, done - WRITE)
                 continue
             self._current = command
             unfolds = command.instruction.opcode is Opcode.LOAD_PATCHES
@@ -187,8 +193,8 @@ class LoadModel:
             self._step = taken + (UNFOLD if unfolds else 1)
         self._check()
 
-    def _finish(self, done: int) -> None:
-        self._entered = done - WRITE
+    def _finish(self, done: int, entered: int) -> None:
+        self._entered = entered
         self._current = None
         self._complete(done)
 
@@ -206,54 +212,28 @@ class LoadModel:
         if end < arrived + tail:
             end = arrived + tail
         busy = port.free_until(start)
-        if busy <= end + 1 + WRITE:
-            end = max(end, self._written(burst, start, first, later, busy)[0] - 1 - WRITE)
+        if busy <= end + 1 + WRITE or start + WRITE <= self._queue.writes.written:
+            self._worked = worked = self._queue.work(burst, port, self._step, first, later, busy)
+            end, self.left = worked.end, worked.taken
+        else:
+            self._worked = None
+            left = self._queue.place(end, burst) + 1
+            self.left = left if left > arrived else arrived
         self._end = end
-        left = self._place(end, beats, steps) + 1
-        self.left = left if left > arrived else arrived
         return now if end + WRITE - port.notice <= now else self.left
 
+    def room(self) -> int:
+        return self._queue.room()
+
     def arrive(self) -> int:
-        burst, end = self._flying.popleft(), self._end
-        self._history.appendleft((end, burst.steps, burst.beats))
-        self._step, self._streak = end + 1, 0
+        burst, end, worked = self._flying.popleft(), self._end, self._worked
+        self._step, self._streak = self._queue.leave(burst, end, worked) + 1, 0
         self._answered.append(self.left)
         if burst.last:
-            self._finish(end + 1 + WRITE)
+            self._finish(end + 1 + WRITE, end + 1 if worked is None else worked.writes.entered)
             self._take()
         self._ask()
         return self.left
-
-    def _written(
-        self, burst: Burst, start: int, first: int, later: Sequence[int], busy: int
-    ) -> tuple[int, int]:
-        """When the port has taken the last word of the burst begun in ``start``, and until when it is free then, or
-        -1; others use it before, in ``busy`` for the first time."""
-        port, gather = self._port, burst.gather
-        if gather == 1:
-            return port.delayed(start + 1 + WRITE, start + burst.steps + WRITE), -1
-        at = start + WRITE
-        for last in range(gather - 1, burst.beats, gather):
-            at += gather
-            if at < first + later[last] + 2 + WRITE:
-                at = first + later[last] + 2 + WRITE
-            while busy <= at:
-                at += busy == at
-                busy = port.free_until(at)
-        return at, busy
-
-    def _place(self, end: int, beats: int, steps: int) -> int:
-        """When the beat that makes place for the last one of a burst left the queue; ``end``: of the burst."""
-        left = BEAT_QUEUE
-        if beats > left:
-            return end - steps * left // beats
-        for worked, its_steps, its_beats in ((end, steps, beats), *self._history):
-            if its_beats > left:
-                return worked - its_steps * left // its_beats
-            left -= its_beats
-            if left == 0:
-                return worked - its_steps
-        return 0
 
     # ------------------------------------------------------------------------------------------ both
     def stream(self, taken: int, latency: int, rival: int) -> int:
@@ -271,56 +251,56 @@ class LoadModel:
     def _run(self, taken: int, latency: int, until: int, rival: int) -> tuple[int, bool]:
         """Bursts in the middle of a command; whether the one after them is as certain: at it a command ends or the
         front has more to do than to ask for the next one."""
-        flying, asked, history, port = self._flying, self._lane.asked, self._history, self._port
+        flying, asked, queue, port = self._flying, self._lane.asked, self._queue, self._port
         register, following, bursts, index = self._register, self._following, self._bursts, self._next
         step, row, moved, granted = self._step, self._row, self._moved, self._granted
         rows_left, certain, free, lag = self._rows_left, until + port.notice - 1 - WRITE, -1, self._lag
         self.left, served, hidden = 0, False, 1 + WRITE
         while flying and asked[0][0] < rival:
             burst, first = flying[0], asked[0][0] + latency
-            late, steps = burst.late, burst.steps
             if first <= taken:
                 first = taken + 1
             arrived, start = first + burst.beats - 1, step if step > first else first + 1
-            if late > 0 and arrived < start + late:
-                arrived = start + late
-            end = start + steps - 1
+            if burst.late > 0 and arrived < start + burst.late:
+                arrived = start + burst.late
+            end = start + burst.steps - 1
             if end < arrived + burst.tail:
                 end = arrived + burst.tail
-            if free < start:
-                free = port.free_until(start)
-            if free <= end + 1 + WRITE:
-                end, free = self._hindered(burst, start, first, end, free)
-            left = 1 + (end - burst.queued if late >= 0 else self._place(end, burst.beats, steps))
-            if left < arrived:
-                left = arrived
+            free, worked = free if free >= start else port.free_until(start), None
+            if free <= end + 1 + WRITE or start + WRITE <= queue.writes.written:
+                worked = queue.work(burst, port, step, first, STEADY, free)
+                end, left, free, self._streak = worked.end, worked.taken, worked.busy, 0
+            else:
+                left = 1 + (end - burst.queued if burst.late > 0 else queue.place(end, burst))
+                if left < arrived:
+                    left = arrived
             if left >= until and end >= certain:
                 self.left = left
                 break
             more = following is None or following.last or bursts[index].rows_left < rows_left
             if burst.last or (more and register is not None):
-                self._end, self.left, served = end, left, True
+                self._end, self._worked, self.left, served = end, worked, left, True
                 break
             flying.popleft()
             asked.popleft()
-            history.appendleft((end, steps, burst.beats))
             # The cycles to the next burst, where the back is as far behind as before.
             pace = left - taken if first == taken + 1 and left - taken == end + 1 - step else 0
-            taken, step = left, end + 1
+            taken, step = left, queue.leave(burst, end, worked) + 1
             if register is None or following is None:
                 self._answered.append(left)
                 continue
             granted = (moved if moved > left else left) + 1
-            moved = row = granted if granted > row + 1 else row + 1
+            moved, begins = granted if granted > row + 1 else row + 1, row + following.row
+            row = moved if moved > begins else begins
             flying.append(register)
             asked.append((granted, register.beats))
             register, following = following, bursts[index]
             index += 1
             followed, ahead = register is following is burst, 0
             room = (rival - left if rival - left < free - hidden - end else free - hidden - end) - 1
-            if 0 < pace <= room and followed and granted == moved == left + 1 and bursts[index] is burst:
+            if worked is None and 0 < pace <= room and followed and granted == moved == left + 1:
                 index, ahead = self._flow(burst, left, end, pace, latency, room, index)
-            if not ahead and lag > 1:
+            if worked is None and not ahead and lag > 1:
                 index, ahead = self._repeat(burst, followed, left, end, granted, room, index)
             if ahead:
                 taken, step, row = taken + ahead, step + ahead, row + ahead
@@ -328,12 +308,6 @@ class LoadModel:
         self._step, self._row, self._moved, self._granted = step, row, moved, granted
         self._register, self._following, self._next = register, following, index
         return taken, served
-
-    def _hindered(self, burst: Burst, start: int, first: int, end: int, free: int) -> tuple[int, int]:
-        """``end`` of a burst begun in ``start`` as others use the port in ``free``, and until when it is free then."""
-        written, busy = self._written(burst, start, first, STEADY, free)
-        delayed = written - 1 - WRITE
-        return (delayed, free) if end < delayed else (end, busy)  # nobody was in the way
 
     def _repeat(
         self, burst: Burst, followed: bool, left: int, end: int, granted: int, room: int, index: int
@@ -359,11 +333,10 @@ class LoadModel:
 
     def _shift(self, ahead: int) -> None:
         """Advance by as many equal bursts as take ``ahead`` cycles."""
-        asked, history, past = self._lane.asked, self._history, self._past
+        asked, past = self._lane.asked, self._past
         for place, (cycle, beats) in enumerate(asked):
             asked[place] = (cycle + ahead, beats)
-        for place, (end, steps, beats) in enumerate(history):
-            history[place] = (end + ahead, steps, beats)
+        self._queue.shift(ahead)
         for place, (burst, left, end, granted) in enumerate(past):
             past[place] = (burst, left + ahead, end + ahead, granted + ahead)
 
@@ -385,13 +358,13 @@ class LoadModel:
         """Advance by bursts that come without a gap, ``pace`` cycles each, if they do: ``index`` of the bursts after
         them, and the cycles that they take, at most ``room``. Each asks for another one when it has left.
         """
-        if not self._flows(burst, left, pace, latency):
+        if self._bursts[index] is not burst or not self._flows(burst, left, pace, latency):
             return index, 0
         times = min(self._alike[index], room // pace)
         asked, beats = self._lane.asked, burst.beats
         for time in range(max(1, times - len(asked) + 1), times + 1):
             asked.popleft()
             asked.append((left + time * pace + 1, beats))
-        self._history.appendleft((end + times * pace, burst.steps, beats))  # more than the queue holds
+        self._queue.history.appendleft((end + times * pace, burst.after))  # more than the queue holds
         self._streak = 0
         return index + times, times * pace

@@ -12,7 +12,7 @@ from vitreous.spec.work import work
 
 pytestmark = pytest.mark.slow
 
-LIMIT = 0.01
+LIMIT = 0.002
 
 
 @pytest.mark.parametrize("timing", TIMINGS, ids=lambda t: f"latency {t.latency}, throughput {t.throughput}")
