@@ -125,6 +125,7 @@ WRAPPED = {
 }
 
 
+@pytest.mark.alike(1)
 @pytest.mark.parametrize("window", WRAPPED)
 def test_a_window_beyond_the_address_space_is_refused_at_start(window: str) -> None:
     """Nothing is read or written then, also of a program that lies in it; one that ends with the addresses is used."""

@@ -163,6 +163,7 @@ def test_an_exported_program_is_quantized(tmp_path: Path, dynamic: bool) -> None
         assert (one.op, one.attributes, one.layer) == (two.op, two.attributes, two.layer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factory", [pytest.param("exported", marks=pytest.mark.slow), "exported_dynamic"])
 def test_a_factory_may_return_an_exported_programs_module(spec: str, factory: str, tmp_path: Path) -> None:
     model = load(f"{spec}:{factory}")

@@ -270,6 +270,7 @@ def test_streams_and_logits_at_the_end_of_int16_are_said(part: str, what: str) -
     assert other not in {entry["what"] for entry in graph.notes["saturation"]}
 
 
+@pytest.mark.slow
 def test_a_clipped_range_that_costs_the_output_is_said() -> None:
     """1 % cut off is a note where the output gained from it, and a warning where the tensor alone costs 0.05."""
     model, pixels = small(), torch.randn(16, 1, 16, 16, generator=torch.Generator().manual_seed(1))

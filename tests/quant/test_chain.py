@@ -31,6 +31,7 @@ def model() -> LoadedModel:
     return load("rms-silu-vit")
 
 
+@pytest.mark.slow
 @pytest.mark.alike(1)
 @pytest.mark.parametrize("bits", [None, pytest.param(8, marks=pytest.mark.slow), 16])
 def test_rms_norm_and_silu_ride_the_same_interfaces(model: LoadedModel, bits: int | None) -> None:

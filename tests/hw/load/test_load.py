@@ -139,6 +139,7 @@ def patches(config: AcceleratorConfig, rng: random.Random) -> Instruction:
     )
 
 
+@pytest.mark.alike(1)
 @pytest.mark.parametrize("data_bits", [64, 256])
 @pytest.mark.parametrize(
     ("lanes", "depth"),

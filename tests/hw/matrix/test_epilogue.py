@@ -97,7 +97,7 @@ ACTIVATIONS = {
 }
 
 
-@pytest.mark.alike(2)
+@pytest.mark.alike(1)
 @pytest.mark.parametrize(
     ("lanes", "name", "cycles"),
     [

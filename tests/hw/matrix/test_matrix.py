@@ -173,6 +173,7 @@ def test_halt_between_planes(cycle: int) -> None:
     assert halted.words == [word for word in free.words if word < cycle]
 
 
+@pytest.mark.slow
 def test_the_second_pass_of_rows_that_follow_each_other() -> None:
     """ibert: rows complete their columns later, in order, and hold the next one up by as much."""
     config = small(4, 2, variant="ibert")

@@ -252,7 +252,7 @@ def run_prologue(config: AcceleratorConfig, vectors: list[tuple[int, int, int]],
     return found[: len(vectors)]
 
 
-@pytest.mark.alike(2)
+@pytest.mark.alike(1)
 @pytest.mark.parametrize(("variant", "bits"), ALL)
 def test_prologue_codes_and_distances(variant: str, bits: int) -> None:
     config = make_config(variant, bits, lanes=8)

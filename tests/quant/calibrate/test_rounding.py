@@ -98,6 +98,7 @@ def test_moments_are_those_of_the_layers_inputs() -> None:
         assert torch.allclose(found[line.input.serial], rows.T @ rows, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_graph_holds_the_chosen_integers() -> None:
     """And rounds again only the rows whose bias needs a larger step."""
     shape = Shape(depth=2, dim=16, heads=2, hidden=32)

@@ -89,7 +89,7 @@ def test_an_activation_function_is_recognized_however_it_is_written(activation: 
     torch.testing.assert_close(logits(encoder, pixels), expected, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.alike(2)
+@pytest.mark.alike(1)
 @pytest.mark.parametrize("ending", ["softmax", "log_softmax", "sigmoid", *CHOICES])
 def test_what_leaves_the_order_of_the_classes_is_dropped_with_a_note(ending: str) -> None:
     shape = Shape()

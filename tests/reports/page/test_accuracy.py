@@ -37,6 +37,7 @@ def test_a_figure_has_its_interval_and_its_source() -> None:
     assert "say" not in text
 
 
+@pytest.mark.alike(1)
 @pytest.mark.parametrize(
     ("test", "calibration", "caution"),
     [

@@ -224,6 +224,7 @@ def test_many_stored_bytes_are_observed_for_one_image_only(
     assert [check.images for check in report.checks] == [2, 1, 2]
 
 
+@pytest.mark.slow
 def test_without_labels_accuracy_is_null_with_a_reason(simulation: FakeSimulation, tmp_path: Path) -> None:
     report = run(tmp_path / "out", model=tiny_model(labels=False))
     assert (report.accuracy_float, report.accuracy_int) == (None, None)
