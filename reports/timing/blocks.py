@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from vitreous.reports.timing.delays import Block
 from vitreous.reports.timing.graph import Graph, Pins, Wire
@@ -91,19 +91,42 @@ def _results(graph: Graph, pins: Pins, adder: int) -> None:
                 graph.arc(adder, output, hard=delay, wire=Wire.NONE, level=False)
 
 
+def memory(
+    graph: Graph,
+    pins: Pins,
+    delays: Block,
+    *,
+    registered: Callable[[str], bool | None],
+    kind_of: Callable[[str], str],
+) -> None:
+    """A block memory: ``registered(port)`` is None for no output, else whether it has the output register;
+    ``kind_of(port)`` the kind of an input's setup, empty for what no edge reads."""
+    for port in pins.ports():
+        late = registered(port)
+        if late is not None:
+            for output in pins.bits(port):
+                graph.start(output, hard=delays.clock_to_q_registered if late else delays.clock_to_q)
+            continue
+        kind = kind_of(port)
+        for source in pins.bits(port) if kind else ():
+            graph.end(source, port, hard=delays.setup[kind], wire=Wire.BLOCK)
+
+
+def beginning(kinds: Mapping[str, str]) -> Callable[[str], str]:
+    """The kind of an input by what its name begins with, the first that fits."""
+    return lambda port: next((kind for name, kind in kinds.items() if port.startswith(name)), "")
+
+
 def block_ram(graph: Graph, pins: Pins) -> None:
     """RAMB18 and RAMB36 of both generations; an output is late unless its port uses the output register."""
-    delays = graph.delays.block
-    for port in pins.ports():
-        if port.startswith("DO") and not port.startswith("DOPT"):
-            side = "A" if port.endswith(("ADOUT", "ADOUTP", "ADO", "ADOP")) else "B"
-            late = delays.clock_to_q_registered if pins.number(f"DO{side}_REG") else delays.clock_to_q
-            for output in pins.bits(port):
-                graph.start(output, hard=late)
-        else:
-            kind = _block_input(port)
-            for source in pins.bits(port) if kind else ():
-                graph.end(source, port, hard=delays.setup[kind], wire=Wire.BLOCK)
+
+    def registered(port: str) -> bool | None:
+        if not port.startswith("DO") or port.startswith("DOPT"):
+            return None
+        side = "A" if port.endswith(("ADOUT", "ADOUTP", "ADO", "ADOP")) else "B"
+        return bool(pins.number(f"DO{side}_REG"))
+
+    memory(graph, pins, graph.delays.block, registered=registered, kind_of=_block_input)
 
 
 def _block_input(port: str) -> str:
@@ -131,15 +154,11 @@ def ultra_ram(graph: Graph, pins: Pins) -> None:
         "RDB": "enable",
         "OREG": "register",
     }
-    for port in pins.ports():
-        if port.startswith("DOUT"):
-            registered = pins.text(f"OREG_{port[-1]}") == "TRUE"
-            for output in pins.bits(port):
-                graph.start(output, hard=delays.clock_to_q_registered if registered else delays.clock_to_q)
-            continue
-        kind = next((kind for name, kind in kinds.items() if port.startswith(name)), "")
-        for source in pins.bits(port) if kind else ():
-            graph.end(source, port, hard=delays.setup[kind], wire=Wire.BLOCK)
+
+    def registered(port: str) -> bool | None:
+        return pins.text(f"OREG_{port[-1]}") == "TRUE" if port.startswith("DOUT") else None
+
+    memory(graph, pins, delays, registered=registered, kind_of=beginning(kinds))
 
 
 BLOCKS: Mapping[str, Model] = {

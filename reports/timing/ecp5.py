@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from vitreous.reports.timing.blocks import beginning, memory
 from vitreous.reports.timing.graph import Graph, Pins, Wire
 from vitreous.reports.timing.slices import Model
 
@@ -110,19 +111,16 @@ def _used(pins: Pins, parameter: str) -> bool:
 
 def block_ram(graph: Graph, pins: Pins) -> None:
     """DP16KD and PDPW16KD; OUTREG is the output register."""
-    delays = graph.delays.block
     kinds = {"AD": "address", "DI": "data", "CE": "enable", "CS": "enable", "WE": "write", "OCE": "register"}
     kinds |= {"BE": "write", "RST": "register"}
-    for port in pins.ports():
-        if port.startswith("DO"):
-            mode = pins.text(f"REGMODE_{port[2]}") if port[2] in "AB" else pins.text("REGMODE")
-            late = delays.clock_to_q_registered if mode == "OUTREG" else delays.clock_to_q
-            for output in pins.bits(port):
-                graph.start(output, hard=late)
-            continue
-        kind = next((kind for name, kind in kinds.items() if port.startswith(name)), "")
-        for source in pins.bits(port) if kind else ():
-            graph.end(source, port, hard=delays.setup[kind], wire=Wire.BLOCK)
+
+    def registered(port: str) -> bool | None:
+        if not port.startswith("DO"):
+            return None
+        mode = pins.text(f"REGMODE_{port[2]}") if port[2] in "AB" else pins.text("REGMODE")
+        return mode == "OUTREG"
+
+    memory(graph, pins, graph.delays.block, registered=registered, kind_of=beginning(kinds))
 
 
 ECP5: Mapping[str, Model] = {
