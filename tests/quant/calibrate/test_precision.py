@@ -44,6 +44,9 @@ def sharpened(gain: float) -> Vit:
     return model
 
 
+WIDE = SoftmaxConfig(probability_bits=16)
+
+
 def taken(graph: Graph) -> list[int]:
     return [node.integer("probability_bits") for node in graph if node.op is Op.SOFTMAX]
 
@@ -119,7 +122,7 @@ def test_the_limits(narrow: tuple[float, float], wide: tuple[float, float] | Non
 
 def test_each_layer_gets_what_it_needs(tmp_path: Any) -> None:
     pixels = images(TALL, 12)
-    graph = quantize(sharpened(6.0), pixels, name="v", scheme=QuantScheme(observer="minmax"))
+    graph = quantize(sharpened(6.0), pixels, name="v", scheme=QuantScheme(observer="minmax"), softmax=WIDE)
     notes = graph.notes["attention"]
     assert notes["images"] == widths.IMAGES
     assert notes["limits"] == {"rounding": LARGEST_ROUNDING, "mass": LARGEST_MASS}
@@ -140,7 +143,9 @@ def test_each_layer_gets_what_it_needs(tmp_path: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("bits", [8, 16])
 def test_a_width_for_all_layers(bits: int) -> None:
-    graph = quantize(sharpened(6.0), images(TALL, 2), name="v", scheme=QuantScheme(probability_bits=bits))
+    graph = quantize(
+        sharpened(6.0), images(TALL, 2), name="v", scheme=QuantScheme(probability_bits=bits), softmax=WIDE
+    )
     assert taken(graph) == [bits, bits]
     assert [layer["needed"] for layer in graph.notes["attention"]["layers"]] == [16, 8]
 
@@ -171,7 +176,7 @@ def test_errors_are_against_the_float_network() -> None:
     serial = next(s for s, n in coarse.items() if n == name)
     found = calibrated.formats[serial]
     calibrated.formats[serial] = Format(20 * found.low, 20 * found.high, found.symmetric)
-    graph = quantize(calibrated, pixels, name="v", scheme=QuantScheme(observer="minmax"))
+    graph = quantize(calibrated, pixels, name="v", scheme=QuantScheme(observer="minmax"), softmax=WIDE)
     first = graph.notes["attention"]["layers"][0]["measured"]["16"]
     assert first["error"] > 20 * first["rounding"]
     softmaxes = [node for node in graph if node.op is Op.SOFTMAX]
