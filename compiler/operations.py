@@ -16,7 +16,7 @@ class Linear:
     weight int8 [O, K]; bias int32 [O], the input's zero point already folded in; multiplier, shift int64 [O].
     rows : tokens; destination : X, W (keys, and values with ``transposed``) or R.
     residual : the tensor that is added in place, or None. activated : (multiplier, shift)
-    after a smooth activation, (0, 0) without.
+    after a smooth activation, (0, 0) without. whole : the node that this one is a head's part of, else "".
     """
 
     node: str
@@ -34,6 +34,12 @@ class Linear:
     activated: tuple[int, int] = (0, 0)
     residual: str | None = None
     transposed: bool = False
+    whole: str = ""
+
+    @property
+    def tensor(self) -> str:
+        """The weights' name, the same for all parts of one node."""
+        return f"{self.whole or self.node}.weight"
 
     @property
     def columns(self) -> int:

@@ -100,6 +100,11 @@ def _notes(operations: tuple[Operation, ...], steps: list[Step], budget: MemoryB
             }
             for live in live_ranges(steps)
         ],
+        "transfers": [
+            {"pc": pc, "tensor": step.moved.tensor, "cause": step.moved.cause.value}
+            for pc, step in enumerate(steps)
+            if step.moved is not None
+        ],
         "plan": {
             "weight_parts": budget.weight_parts,
             "early_norm": budget.early_norm,

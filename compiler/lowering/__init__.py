@@ -16,6 +16,7 @@ from vitreous.compiler.tiling import MemoryBudget, Words
 from vitreous.spec import layout
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory, Opcode
+from vitreous.spec.opcodes.causes import Cause
 
 __all__ = ["lower"]
 
@@ -123,4 +124,4 @@ def _lower_output(plan: Plan, output: Output) -> None:
     source = plan.panels.get(output.input)
     if source is None:
         raise CompileError(f"The output {output.input} is not a tensor that the machine holds")
-    plan.store(output.output, source, output.layer)
+    plan.store(output.output, source, output.layer, Cause.OUTPUT)

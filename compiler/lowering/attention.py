@@ -11,9 +11,10 @@ from vitreous.compiler.lowering.linear import product, transposed_product
 from vitreous.compiler.lowering.plan import Panel, Plan
 from vitreous.compiler.lowering.spill import spill_scores
 from vitreous.compiler.operations import Attention, Linear
-from vitreous.compiler.steps import Buffer
+from vitreous.compiler.steps import Buffer, Moved
 from vitreous.spec import layout
 from vitreous.spec.isa import Memory, Operands, Scale
+from vitreous.spec.opcodes.causes import Cause
 
 
 def head_of(linear: Linear, head: int, columns: int) -> Linear:
@@ -22,6 +23,7 @@ def head_of(linear: Linear, head: int, columns: int) -> Linear:
     return dataclasses.replace(
         linear,
         node=f"{linear.node}.head{head}",
+        whole=linear.node,
         weight=linear.weight[part],
         bias=linear.bias[part],
         multiplier=linear.multiplier[part],
@@ -57,7 +59,8 @@ def _score_scale(plan: Plan, attention: Attention) -> Buffer:
     buffer = Buffer(f"{attention.output}.score_scale", Memory.P, 1, attention.layer, "oldest")
     multiplier, shift = attention.score
     word = layout.pack_parameters(np.zeros(1, np.int32), np.array([multiplier]), np.array([shift]))
-    plan.emitter.load(buffer, 0, 1, plan.emitter.image.add(word), attention.layer)
+    moved = Moved(buffer.name, Cause.PARAMETERS)
+    plan.emitter.load(buffer, 0, 1, plan.emitter.image.add(word), attention.layer, moved)
     return buffer
 
 

@@ -37,6 +37,7 @@ SECTIONS = (
     "area",
     "clock",
     "memory",
+    "dram",
     "attention",
     "checks",
     "exploration",
@@ -57,6 +58,7 @@ CONTENTS = {
     "area": "Area",
     "clock": "Clock",
     "memory": "Memory",
+    "dram": "DRAM traffic",
     "attention": "Probabilities",
     "checks": "Checks",
     "exploration": "Exploration",
@@ -68,6 +70,8 @@ CONTENTS = {
     "configuration": "Configuration",
 }
 """Anchors of the page with their names; those of sections that a run does not have are left out."""
+LARGEST_TENSORS = 15
+"""Rows of the table of what moves most between DRAM and the chip."""
 STYLES = ("base", "tables", "figures", "print")
 
 
@@ -183,7 +187,10 @@ def _memory_words(report: Report) -> dict[str, Any]:
     chip = report.memory_map.chip
     labels = [use.layer for use in chip[0].layers] if chip else []
     return {
-        "memory_picture": memory_chart.draw(report, "wide", 1100) + memory_chart.draw(report, "narrow", 340),
+        "memory_picture": memory_chart.draw(report, "wide", 900) + memory_chart.draw(report, "narrow", 340),
+        "memory_largest": memory_chart.largest(report),
+        "cause_colours": colours.CAUSES,
+        "largest_tensors": LARGEST_TENSORS,
         "layer_uses": [(label, [m.layers[n].words for m in chip]) for n, label in enumerate(labels)],
         "dram_runs": runs(report.memory_map.dram),
         "dram_colours": colours.DRAM_REGIONS,

@@ -49,7 +49,7 @@ HOW: Mapping[str, How] = {
     "cycles_per_image": "measured",
     "macs_per_image": "defined",
     "utilization": "measured",
-    "array_busy_share": "measured",
+    "occupancy": "measured",
     "clock_mhz": "given",
     "latency_ms": "given",
     "images_per_second": "given",
@@ -71,6 +71,7 @@ HOW: Mapping[str, How] = {
     "schedule.waits": "measured",
     "counters": "measured",
     "memory_map": "defined",
+    "dram_bytes": "defined",
     "roofline": "given",
     "roofline.intensity": "defined",
     "transfers": "measured",
@@ -115,8 +116,9 @@ SOURCES: dict[str, str] = {
     "macs_per_image": "definition: multiply-accumulates of the float model's matrix products; no padding, no biases, "
     "no layer norm, softmax or GELU",
     "utilization": "macs_per_image / (cycles_per_image * N**2 * V * G); N = array.lanes, V = array.depth, "
-    "G = array.groups",
-    "array_busy_share": "measured on the RTL: counter `array_busy` / counter `cycles`, first image",
+    "G = array.groups; each MAC once, however often the array passes over its operands",
+    "occupancy": "measured on the RTL: counter `array_busy` / counter `cycles`, over the simulated images; second "
+    "passes and padding count",
     "clock_mhz": "given by the user, or assumed where clock_source says so; timing has what is estimated",
     "latency_ms": "cycles_per_image / clock_mhz / 1000",
     "images_per_second": "1000 / latency_ms, one image after the other",
@@ -142,6 +144,10 @@ SOURCES: dict[str, str] = {
     "schedule.waits": "first image: from the retirement of one instruction of a queue to the issue of the next, by the "
     "queue whose retirement gave the last token that it waited for; tokens as the program's masks pair them",
     "memory_map": "definition: the program's layout, by its instructions and its compiler's allocation",
+    "dram_bytes": "first image: beats of each load and store, by its fields, * bytes of a beat, with the cause that "
+    "the compiler noted; instructions: counter `fetch_beats` * bytes of a beat. Their sums are those of the counters "
+    "`load_beats`, `fetch_beats` and `store_beats`, or there is no report. minimum: each beat of what the network "
+    "cannot do without (image, constants, weights, parameters, output) once, with the padding that it has in DRAM",
     "roofline": "ceilings: N**2 * V * G * clock_mhz, and bytes of a beat or word * clock_mhz (times the memory's "
     "throughput for DRAM); points: a layer's MAC over its cycles * clock_mhz",
     "roofline.intensity": "definition: a layer's MAC over the DRAM bytes of its loads and stores, by their fields; "

@@ -22,7 +22,7 @@ from vitreous.spec.images import ImageOrigin
 from vitreous.spec.isa import COUNTERS, Instruction, ProgramError, Queue, decode
 from vitreous.spec.storage import write_text
 
-FORMAT = "vitreous-record-6"
+FORMAT = "vitreous-record-7"
 FILE_NAME = "recorded.json"
 
 
@@ -284,6 +284,9 @@ class Record:
         for buffer in self.memory.buffers:
             if buffer.last_pc >= len(self.instructions):
                 raise ReportError(f"Buffer {buffer.name} is used by no instruction of the program")
+        for transfer in self.memory.transfers:
+            if not 0 <= transfer.pc < len(self.instructions):
+                raise ReportError(f"The transfer of {transfer.tensor} is no instruction of the program")
 
     @cached_property
     def accelerator(self) -> AcceleratorConfig:

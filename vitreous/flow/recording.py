@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from vitreous.reports.energy.section import EnergyChoice
-from vitreous.reports.record.memory import BufferRecord, MemoryRecord, StoredRecord
+from vitreous.reports.record.memory import BufferRecord, MemoryRecord, StoredRecord, TransferRecord
 from vitreous.reports.record.record import (
     AccuracyRecord,
     AttentionRecord,
@@ -27,6 +27,7 @@ from vitreous.reports.record.record import (
 )
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.layout import image_row_stride
+from vitreous.spec.opcodes.causes import Cause
 from vitreous.spec.program import Program
 
 if TYPE_CHECKING:
@@ -118,6 +119,10 @@ def memory_record(program: Program, config: AcceleratorConfig) -> MemoryRecord:
             for p in program.placements
         ),
         buffers=tuple(BufferRecord(**entry) for entry in program.notes.get("memory", ())),
+        transfers=tuple(
+            TransferRecord(pc=entry["pc"], tensor=entry["tensor"], cause=Cause(entry["cause"]))
+            for entry in program.notes.get("transfers", ())
+        ),
     )
 
 

@@ -28,11 +28,11 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda d: d.update(format="other"), "The record has format 'other'; expected 'vitreous-record-6'"),
+        (lambda d: d.update(format="other"), "The record has format 'other'; expected 'vitreous-record-7'"),
         (
             lambda d: d.update(format="vitreous-record-5"),
             "The record has format 'vitreous-record-5', written by another version of Vitreous; this one reads "
-            "'vitreous-record-6': repeat the run",
+            "'vitreous-record-7': repeat the run",
         ),
         (lambda d: d["memory"].pop("stored"), "memory lacks stored"),
         (lambda d: d["memory"].update(input_offset=300), "The input image lies outside the read window"),

@@ -73,11 +73,12 @@ class FakeSimulation:
     ) -> runtime.SimulationRun:
         self.calls.append((program.observed, len(inputs)))
         folder.mkdir(parents=True, exist_ok=True)
-        busy = work(program.instructions, config)["array_busy"]
+        asked = work(program.instructions, config)
+        busy = asked["array_busy"]
         counters = {
             **dict.fromkeys((name for name, _ in COUNTERS), 0),
             "cycles": 2 * busy,
-            "array_busy": busy,
+            **{name: asked[name] for name in ("array_busy", "load_beats", "store_beats")},
         }
         done = []
         for index, image in enumerate(inputs):

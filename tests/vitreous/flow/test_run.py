@@ -69,7 +69,7 @@ def test_a_users_model_on_a_users_accelerator(
     assert (report["images_simulated"], report["values_different"], report["bytes_different"]) == (2, 0, 0)
     macs, cycles = report["macs_per_image"], report["cycles_per_image"]
     assert report["utilization"] == pytest.approx(macs / (cycles * 4 * 4 * 2))
-    assert 0 < report["utilization"] < report["array_busy_share"] < 1
+    assert 0 < report["utilization"] < report["occupancy"] < 1
     assert (report["accuracy_int"], report["agreement"] is None) == (None, False)
     assert sum(row["cycles"] for row in report["stalls"]) == report["counters"][0]["cycles"]
     assert sum(row["macs"] for row in report["layers"]) == macs
