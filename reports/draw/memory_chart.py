@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 
 from vitreous.reports.draw import chart
-from vitreous.reports.draw.chart import Axis
+from vitreous.reports.draw.chart import Axis, Box
 from vitreous.reports.figures.memory_map import ChipMemory
 from vitreous.reports.formatting import grouped
 from vitreous.reports.record.memory import BufferRecord
@@ -20,7 +20,7 @@ from vitreous.reports.report import Report
 STRIP, GAP, LEFT = 84, 26, 14
 ROOM = 15
 """Pixels of height that a name needs."""
-LARGEST = 8
+LARGEST = 5
 """Buffers of each memory in the table beside the picture."""
 
 
@@ -89,7 +89,8 @@ def short(name: str, width: float) -> str:
     return next((end for end in ends if chart.CHARACTER * len(end) <= width), "")
 
 
-def _buffer(life: Life, shade: str, x: Axis, y: Axis, unit: str) -> str:
+def _buffer(life: Life, shade: str, x: Axis, y: Axis, unit: str, taken: list[Box]) -> str:
+    """``taken`` : by names; where this one is written, too, it is added."""
     b = life.buffer
     left, right, upper, lower = x(life.start), x(life.end), y(b.base + b.words), y(b.base)
     width, height = max(right - left, 0.6), max(lower - upper, 0.6)
@@ -97,9 +98,11 @@ def _buffer(life: Life, shade: str, x: Axis, y: Axis, unit: str) -> str:
     if width < 1:
         return f"{box}/>"
     drawn = f"{box}><title>{escape(about(life, unit))}</title></rect>"
-    name = short(b.name, width - 8)
-    if name and height >= ROOM:
-        drawn += chart.text("inside", left + 4, (upper + lower) / 2 + 4, name)
+    name, middle = short(b.name, width - 8), (upper + lower) / 2
+    place = left + 4, middle - ROOM / 2, left + 4 + chart.CHARACTER * len(name), middle + ROOM / 2
+    if name and height >= ROOM and not any(chart.meets(place, other) for other in taken):
+        taken.append(place)
+        drawn += chart.text("inside", left + 4, middle + 4, name)
     return drawn
 
 
@@ -107,9 +110,10 @@ def _strip(report: Report, memory: ChipMemory, top: float, x: Axis) -> str:
     y = Axis(0, max(memory.highest, 1), top + STRIP, top)
     unit = "cycles" if report.schedule.spans else "instructions"
     parts = [f'<rect class="lane" x="{LEFT}" y="{top:g}" width="{x.end - x.start:.1f}" height="{STRIP}"/>']
+    taken: list[Box] = []
     for index, life in enumerate(lives(report, memory)):
         shade = f"u-{memory.name.lower()}{' pale' if index % 2 else ''}"
-        parts.append(_buffer(life, shade, x, y, unit))
+        parts.append(_buffer(life, shade, x, y, unit, taken))
     words = f"{memory.name}: words 0 to {grouped(memory.highest)} of {grouped(memory.words)}"
     return chart.text("label", LEFT, top - 6, words) + "".join(parts)
 

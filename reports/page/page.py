@@ -70,7 +70,7 @@ CONTENTS = {
     "configuration": "Configuration",
 }
 """Anchors of the page with their names; those of sections that a run does not have are left out."""
-LARGEST_TENSORS = 15
+LARGEST_TENSORS = 10
 """Rows of the table of what moves most between DRAM and the chip."""
 STYLES = ("base", "tables", "figures", "print")
 
