@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,6 +47,18 @@ class Linear:
     @property
     def macs(self) -> int:
         return self.rows * self.columns * self.inner
+
+    def part(self, columns: range, name: str) -> Linear:
+        """The layer with some of its output columns, a node of its own called ``name``."""
+        some = slice(columns.start, columns.stop)
+        return replace(
+            self,
+            node=f"{self.node}.{name}",
+            weight=self.weight[some],
+            bias=self.bias[some],
+            multiplier=self.multiplier[some],
+            shift=self.shift[some],
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

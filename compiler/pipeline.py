@@ -104,6 +104,7 @@ def _notes(operations: tuple[Operation, ...], steps: list[Step], budget: MemoryB
             "weight_parts": budget.weight_parts,
             "early_norm": budget.early_norm,
             "blocks": budget.blocks,
+            "outputs": budget.outputs,
         },
     }
 
