@@ -1,0 +1,238 @@
+"""8 or 16 bits for each attention's probabilities, by what 16 bits gain for the network's output.
+
+8 bits are one pass over the values, 16 bits are two, so 16 are the exception. The integer graph runs on a few
+calibration images with 8 bits in every attention, and with 16 in every one; their outputs are compared with the float
+network's. A *gain* (``Gain``) is the part of an image's squared error that a change takes away, the geometric mean over
+the images: a few images make most of the error, and a mean of errors would listen to them alone. It counts from
+``search.GAIN`` on, what every choice of a range must gain, and only if its 95 % interval over the images lies above 0:
+the error of an output changes with any rounding, by a third of itself and for no reason
+(docs/decisions/004-width-of-probabilities.md). Both runs are all where 16 bits everywhere gain too little. Else
+
+1. each attention is tried alone with 16 bits, and all are ranked by the lower ends of their intervals;
+2. of this ranking the fewest are taken whose gain over 8 bits everywhere counts, and over which 16 bits everywhere have
+   none that counts. They are found by bisection.
+
+Runs of ``n`` attentions: ``2``, or ``n + 2`` and about ``log2(n)`` more, one image at a time. A run takes fewer images
+where a network is large (``_RUN``), and where step 1 would still be too long (``_SEARCH``) all attentions are taken.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vitreous.golden.interpreter import run_batch
+from vitreous.quant.calibrate.precision import measure
+from vitreous.quant.calibrate.search import GAIN
+from vitreous.quant.importer import float_ir as ir
+from vitreous.spec.config import SoftmaxConfig
+from vitreous.spec.graph import Graph
+from vitreous.spec.graph.widths import WidthReason
+from vitreous.spec.images import quantize_images, real_values
+
+IMAGES = 8
+"""Calibration images that are looked at, at most, spread over all of them."""
+_LEAST_IMAGES = 4
+"""Of a run: an interval over fewer says nothing."""
+_RUN = 1e11
+"""Multiply-accumulates of one run over all images: some ten seconds on a core."""
+_SEARCH = 3e12
+"""Multiply-accumulates of all runs: some five minutes on a core."""
+
+_STUDENT = (math.inf, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365)
+"""Standard errors on each side in a 95 % interval of Student's distribution, by the number of images, from 1."""
+
+_NOTHING, _LEAST = 2.0**-50, 1e-30
+"""What every squared error is above 0, of the mean squared output and in itself: an exact output has a logarithm."""
+_LARGEST = 20.0
+"""Logarithm of a factor between two errors; an interval that begins beyond it says nothing anyway."""
+
+Make = Callable[[Mapping[str, int]], Graph]
+"""The integer graph with probability bits by the name of the attention."""
+Report = Callable[[int, int], None]
+
+
+def chosen_images(count: int, macs: int) -> list[int]:
+    """Which of ``count`` calibration images to look at, evenly spread: at most ``IMAGES``, fewer where one image takes
+    so many multiply-accumulates that a run would be long."""
+    most = max(_LEAST_IMAGES, min(IMAGES, int(_RUN / max(macs, 1))))
+    return sorted({index * count // most for index in range(most)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain:
+    """The part of the squared error of an output that a change takes away: geometric mean over images, and its 95 %
+    interval; None for a single image."""
+
+    part: float
+    interval: tuple[float, float] | None
+
+    @classmethod
+    def of(cls, before: Tensor, after: Tensor) -> Gain:
+        """``before`` and ``after``: squared errors of the images, ``[n]``, all positive."""
+        logarithms = (after / before).log()
+        count, mean = len(logarithms), float(logarithms.mean())
+        if count == 1:
+            return cls(part=-math.expm1(mean), interval=None)
+        reach = _STUDENT[count - 1] * float(logarithms.std()) / math.sqrt(count)
+        return cls(part=-math.expm1(mean), interval=(-_growth(mean + reach), -_growth(mean - reach)))
+
+    @property
+    def low(self) -> float:
+        """Where the interval begins."""
+        return -math.inf if self.interval is None else self.interval[0]
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is large enough, and no accident."""
+        return self.part >= GAIN and self.low > 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a graph's notes."""
+        ends = None if self.interval is None else [_digits(end) for end in self.interval]
+        return {"part": _digits(self.part), "interval": ends}
+
+
+def _growth(logarithm: float) -> float:
+    """The change that a logarithm of a factor stands for; at most that of ``_LARGEST``."""
+    return math.expm1(min(logarithm, _LARGEST))
+
+
+class Trials:
+    """Errors of the output with 16 bits in some attentions of ``names`` and 8 in the others; each is run once.
+
+    make : gives the graphs. images : ``[n, C, H, W]``. network : the float network's outputs for them, ``[n, values]``.
+    """
+
+    def __init__(self, make: Make, names: Sequence[str], images: Tensor, network: Tensor) -> None:
+        self.names = tuple(names)
+        self._make, self._images, self._network = make, images, network
+        self._known: dict[frozenset[str], Tensor] = {}
+
+    def know(self, wide: Collection[str], outputs: Tensor) -> None:
+        """``outputs [n, values]``, real numbers, are those of a run with ``wide`` that somebody else has made."""
+        squares = (outputs - self._network).square().sum(1)
+        self._known[frozenset(wide)] = squares + _NOTHING * self._network.square().sum(1).mean() + _LEAST
+
+    def widths(self, wide: Collection[str]) -> dict[str, int]:
+        """Bits of every attention."""
+        return {name: 16 if name in wide else 8 for name in self.names}
+
+    def error(self, wide: Collection[str]) -> float:
+        """Relative error of the output over all images."""
+        size = float(self._network.square().sum())
+        return float((self._squares(wide).sum() / max(size, 1e-30)).sqrt())
+
+    def gain(self, wide: Collection[str], wider: Collection[str]) -> Gain:
+        """What ``wider`` takes away from the squared error of ``wide``."""
+        return Gain.of(self._squares(wide), self._squares(wider))
+
+    def affordable(self, macs: int) -> bool:
+        """Whether each attention can be tried alone, and then as many runs again; ``macs`` of one image."""
+        return 2 * len(self.names) * len(self._images) * macs <= _SEARCH
+
+    def _squares(self, wide: Collection[str]) -> Tensor:
+        """Squared error of every image's output, ``[n]``, each a little above 0."""
+        if (key := frozenset(wide)) not in self._known:
+            graph = self._make(self.widths(wide))
+            outputs = run_batch(graph, quantize_images(graph, self._images.numpy()), batch=1)
+            real = real_values(graph.output, outputs.reshape(len(outputs), -1))
+            self.know(wide, torch.from_numpy(np.ascontiguousarray(real)))
+        return self._known[key]
+
+
+def wide(trials: Trials, macs: int, report: Report | None = None) -> tuple[list[str], dict[str, Gain]]:
+    """The attentions that get 16 bits, and what 16 bits in one attention alone gain, where that was measured.
+
+    macs : multiply-accumulates of one image. report : gets how many of the attentions were tried alone.
+    """
+    names = trials.names
+    if not trials.gain((), names).counts:
+        return [], {}
+    if not trials.affordable(macs):
+        return list(names), {}
+    alone: dict[str, Gain] = {}
+    for name in names:
+        alone[name] = trials.gain((), (name,))
+        if report is not None:
+            report(len(alone), len(names))
+    ranked = sorted(names, key=lambda name: -alone[name].low)
+
+    def enough(count: int) -> bool:
+        taken = ranked[:count]
+        return trials.gain((), taken).counts and not trials.gain(taken, names).counts
+
+    return ranked[: bisect_left(range(len(names)), True, lo=1, key=enough)], alone
+
+
+def choose(
+    make: Make,
+    exact: ir.Encoder,
+    calibration: Tensor,
+    softmax: SoftmaxConfig,
+    given: int | None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> tuple[Graph, dict[str, Any]]:
+    """The graph with the widths that were chosen, and what a graph's notes say of them.
+
+    exact : the float network. calibration : images ``[n, C, H, W]``. given : bits that the user wants in every
+    attention, None for those that the output needs.
+    """
+
+    def of(stage: str) -> Report:
+        return lambda done, total: None if progress is None else progress(stage, done, total)
+
+    names = [exact.name(part) for part in exact.each(ir.Attention)]
+    graph = make(dict.fromkeys(names, given or 8))
+    images = calibration[chosen_images(len(calibration), graph.macs)].detach()
+    local = measure(graph, softmax, exact, images, of("attention"))
+    trials = Trials(make, names, images, local.network)
+    trials.know(names if given == 16 else (), local.graph)
+    taken, alone = names if given == 16 else [], dict[str, Gain]()
+    errors: dict[str, float | None] = {"8": None, "16": None}
+    gain: Gain | None = None
+    reason = _reason(given, softmax)
+    match reason:
+        case WidthReason.MEASURED:
+            taken, alone = wide(trials, graph.macs, of("attention by attention"))
+            graph = make(trials.widths(taken)) if taken else graph
+            errors, gain = {"8": trials.error(()), "16": trials.error(names)}, trials.gain((), names)
+        case WidthReason.GIVEN | WidthReason.ONLY:
+            errors[str(given or 8)] = trials.error(taken)
+        case _:
+            assert_never(reason)
+    errors["chosen"] = trials.error(taken)
+    widths = trials.widths(taken)
+    layers = [
+        {**part.as_dict(), "probability_bits": widths[part.name], "gain": _noted(alone.get(part.name))}
+        for part in local.attentions
+    ]
+    return graph, {
+        "reason": str(reason),
+        "images": len(images),
+        "margin": GAIN,
+        "errors": {name: None if value is None else _digits(value) for name, value in errors.items()},
+        "gain": _noted(gain),
+        "layers": layers,
+    }
+
+
+def _reason(given: int | None, softmax: SoftmaxConfig) -> WidthReason:
+    if given is not None:
+        return WidthReason.GIVEN
+    return WidthReason.ONLY if softmax.probability_bits == 8 else WidthReason.MEASURED
+
+
+def _noted(gain: Gain | None) -> dict[str, Any] | None:
+    return None if gain is None else gain.as_dict()
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.4g}") + 0.0  # of no gain 0, not -0
