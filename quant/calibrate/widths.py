@@ -14,6 +14,8 @@ the error of an output changes with any rounding, by a third of itself and for n
 
 Runs of ``n`` attentions: ``2``, or ``n + 2`` and about ``log2(n)`` more, one image at a time. A run takes fewer images
 where a network is large (``_RUN``), and where step 1 would still be too long (``_SEARCH``) all attentions are taken.
+What single probabilities lose (``precision``) decides nothing and is measured beside the first run, on fewer images yet
+where rows are long (``_COMPARED``).
 """
 
 from __future__ import annotations
@@ -24,16 +26,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from vitreous.golden.interpreter import run_batch
+from vitreous.quant.calibrate.forward import Forward
 from vitreous.quant.calibrate.precision import measure
 from vitreous.quant.calibrate.search import GAIN
 from vitreous.quant.importer import float_ir as ir
 from vitreous.spec.config import SoftmaxConfig
-from vitreous.spec.graph import Graph
+from vitreous.spec.graph import Graph, Op
 from vitreous.spec.graph.widths import WidthReason
 from vitreous.spec.images import quantize_images, real_values
 
@@ -45,6 +47,9 @@ _RUN = 1e11
 """Multiply-accumulates of one run over all images: some ten seconds on a core."""
 _SEARCH = 3e12
 """Multiply-accumulates of all runs: some five minutes on a core."""
+
+_COMPARED = 5e7
+"""Probabilities of all images whose local errors are measured, at most but for one image: half a minute on a core."""
 
 _STUDENT = (math.inf, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365)
 """Standard errors on each side in a 95 % interval of Student's distribution, by the number of images, from 1."""
@@ -64,6 +69,12 @@ def chosen_images(count: int, macs: int) -> list[int]:
     so many multiply-accumulates that a run would be long."""
     most = max(_LEAST_IMAGES, min(IMAGES, int(_RUN / max(macs, 1))))
     return sorted({index * count // most for index in range(most)})
+
+
+def compared_images(graph: Graph) -> int:
+    """On how many images every probability is compared: fewer where rows are so long that this would take long."""
+    outputs = (node.outputs[0] for node in graph if node.op is Op.SOFTMAX)
+    return max(1, int(_COMPARED / max(1, sum(math.prod(graph.tensors[name].shape) for name in outputs))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +128,10 @@ class Trials:
         self._known: dict[frozenset[str], Tensor] = {}
 
     def know(self, wide: Collection[str], outputs: Tensor) -> None:
-        """``outputs [n, values]``, real numbers, are those of a run with ``wide`` that somebody else has made."""
+        """``outputs [k, values]``, real numbers, are what a graph with ``wide`` gives for the first images; the others
+        are run."""
+        if left := self.count - len(outputs):
+            outputs = torch.cat([outputs, self._run(wide, self._images[-left:])])
         squares = (outputs - self._network).square().sum(1)
         self._known[frozenset(wide)] = squares + _NOTHING * self._network.square().sum(1).mean() + _LEAST
 
@@ -125,10 +139,15 @@ class Trials:
         """Bits of every attention."""
         return {name: 16 if name in wide else 8 for name in self.names}
 
-    def error(self, wide: Collection[str]) -> float:
-        """Relative error of the output over all images."""
-        size = float(self._network.square().sum())
-        return float((self._squares(wide).sum() / max(size, 1e-30)).sqrt())
+    @property
+    def count(self) -> int:
+        """Images."""
+        return len(self._images)
+
+    def known_error(self, wide: Collection[str]) -> float | None:
+        """Relative error of the output over all images, to four digits; None where ``wide`` was not run."""
+        squares, size = self._known.get(frozenset(wide)), float(self._network.square().sum())
+        return None if squares is None else _digits(math.sqrt(float(squares.sum()) / max(size, _LEAST)))
 
     def gain(self, wide: Collection[str], wider: Collection[str]) -> Gain:
         """What ``wider`` takes away from the squared error of ``wide``."""
@@ -136,16 +155,19 @@ class Trials:
 
     def affordable(self, macs: int) -> bool:
         """Whether each attention can be tried alone, and then as many runs again; ``macs`` of one image."""
-        return 2 * len(self.names) * len(self._images) * macs <= _SEARCH
+        return 2 * len(self.names) * self.count * macs <= _SEARCH
 
     def _squares(self, wide: Collection[str]) -> Tensor:
         """Squared error of every image's output, ``[n]``, each a little above 0."""
         if (key := frozenset(wide)) not in self._known:
-            graph = self._make(self.widths(wide))
-            outputs = run_batch(graph, quantize_images(graph, self._images.numpy()), batch=1)
-            real = real_values(graph.output, outputs.reshape(len(outputs), -1))
-            self.know(wide, torch.from_numpy(np.ascontiguousarray(real)))
+            self.know(wide, self._network[:0])
         return self._known[key]
+
+    def _run(self, wide: Collection[str], images: Tensor) -> Tensor:
+        """Outputs of the integer graph, real numbers ``[n, values]``."""
+        graph = self._make(self.widths(wide))
+        outputs = run_batch(graph, quantize_images(graph, images.numpy()), batch=1)
+        return torch.from_numpy(real_values(graph.output, outputs.reshape(len(outputs), -1)))
 
 
 def wide(trials: Trials, macs: int, report: Report | None = None) -> tuple[list[str], dict[str, Gain]]:
@@ -191,36 +213,42 @@ def choose(
 
     names = [exact.name(part) for part in exact.each(ir.Attention)]
     graph = make(dict.fromkeys(names, given or 8))
-    images = calibration[chosen_images(len(calibration), graph.macs)].detach()
-    local = measure(graph, softmax, exact, images, of("attention"))
-    trials = Trials(make, names, images, local.network)
-    trials.know(names if given == 16 else (), local.graph)
-    taken, alone = names if given == 16 else [], dict[str, Gain]()
-    errors: dict[str, float | None] = {"8": None, "16": None}
-    gain: Gain | None = None
     reason = _reason(given, softmax)
+    images = calibration[chosen_images(len(calibration), graph.macs)].detach()
+    compared = images[: compared_images(graph)]
+    local = measure(graph, softmax, exact, compared, of("attention"))
+    judged = images if reason is WidthReason.MEASURED else compared
+    forward = Forward(exact)
+    others = [forward(image).double() for image in judged[len(compared) :].split(1)]
+    trials = Trials(make, names, judged, torch.cat([local.network, *others]))
+    trials.know(names if given == 16 else (), local.graph)
     match reason:
         case WidthReason.MEASURED:
             taken, alone = wide(trials, graph.macs, of("attention by attention"))
             graph = make(trials.widths(taken)) if taken else graph
-            errors, gain = {"8": trials.error(()), "16": trials.error(names)}, trials.gain((), names)
         case WidthReason.GIVEN | WidthReason.ONLY:
-            errors[str(given or 8)] = trials.error(taken)
+            taken, alone = names if given == 16 else [], {}
         case _:
             assert_never(reason)
-    errors["chosen"] = trials.error(taken)
-    widths = trials.widths(taken)
     layers = [
-        {**part.as_dict(), "probability_bits": widths[part.name], "gain": _noted(alone.get(part.name))}
+        {
+            **part.as_dict(),
+            "probability_bits": trials.widths(taken)[part.name],
+            "gain": alone[part.name].as_dict() if part.name in alone else None,
+        }
         for part in local.attentions
     ]
-    return graph, {
-        "reason": str(reason),
-        "images": len(images),
-        "margin": GAIN,
-        "errors": {name: None if value is None else _digits(value) for name, value in errors.items()},
-        "gain": _noted(gain),
-        "layers": layers,
+    return graph, {"reason": str(reason), "margin": GAIN, **_notes(trials, taken), "layers": layers}
+
+
+def _notes(trials: Trials, taken: Collection[str]) -> dict[str, Any]:
+    """How far the output is from the float network's, and what 16 bits everywhere gain; None where that was not run."""
+    everywhere = {"8": trials.known_error(()), "16": trials.known_error(trials.names)}
+    gain = trials.gain((), trials.names) if None not in everywhere.values() else None
+    return {
+        "images": trials.count,
+        "errors": {**everywhere, "chosen": trials.known_error(taken)},
+        "gain": None if gain is None else gain.as_dict(),
     }
 
 
@@ -228,10 +256,6 @@ def _reason(given: int | None, softmax: SoftmaxConfig) -> WidthReason:
     if given is not None:
         return WidthReason.GIVEN
     return WidthReason.ONLY if softmax.probability_bits == 8 else WidthReason.MEASURED
-
-
-def _noted(gain: Gain | None) -> dict[str, Any] | None:
-    return None if gain is None else gain.as_dict()
 
 
 def _digits(value: float) -> float:

@@ -18,6 +18,7 @@ from vitreous.quant import QuantError, QuantScheme, quantize
 from vitreous.quant.calibrate import widths
 from vitreous.quant.calibrate.search import GAIN
 from vitreous.quant.calibrate.widths import Gain, Trials, chosen_images, wide
+from vitreous.quant.pipeline import observe
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.graph import Graph, Op, save
 from vitreous.spec.images import quantize_images, real_values
@@ -127,6 +128,28 @@ def test_8_bits_where_nothing_gains() -> None:
     assert notes["gain"]["part"] < GAIN or notes["gain"]["interval"][0] <= 0
     assert [seen for seen in runs if seen[0] == "attention"][-1] == ("attention", 8, 8)
     assert not [seen for seen in runs if seen[0] == "attention by attention"]
+
+
+def test_long_rows_are_compared_on_fewer_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The errors of the output are of all images all the same."""
+    shape = Shape(depth=2)
+    pixels = images(shape, 8)
+    calibrated = observe(Vit(shape), pixels, AUTO)
+
+    def notes(scheme: QuantScheme = AUTO) -> dict[str, Any]:
+        graph = quantize(calibrated, pixels, name="v", scheme=scheme, softmax=WIDE)
+        return dict(graph.notes["attention"])
+
+    whole = notes()
+    monkeypatch.setattr(widths, "_COMPARED", 1)
+    fewer = notes()
+    assert {**fewer, "layers": None} == {**whole, "layers": None}
+    # The largest of a probability, over one image and over eight.
+    errors = [[part["measured"]["8"]["error"] for part in some["layers"]] for some in (fewer, whole)]
+    assert errors[0] < errors[1]
+    one = notes(QuantScheme(observer="minmax", probability_bits=8))
+    assert one["images"] == 1
+    assert one["layers"] == fewer["layers"]
 
 
 @pytest.mark.parametrize("bits", [8, 16])
