@@ -117,7 +117,7 @@ class SoftmaxConfig:
 
     variant: SoftmaxVariant = SoftmaxVariant.BASE2
     fraction_bits: Annotated[int, Within(6, 9)] = 8
-    probability_bits: Annotated[int, Choice(8, 16)] = 16
+    probability_bits: Annotated[int, Choice(8, 16)] = 8
 
     def __post_init__(self) -> None:
         check(self, "softmax")

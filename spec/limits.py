@@ -9,8 +9,12 @@ NORM_CHANNELS = 4096
 are as many, which shares its counters."""
 POOL_TOKENS = 4096
 """The most tokens of a mean: what its exact sum is sized for."""
-PROBABILITY_MAXIMUM = 127 * 256 + 127
-"""The largest probability of two byte planes, signed, ``256 * high + low`` with ``low`` in -128..127."""
+LEVEL_BITS = 16
+"""Of an unnormalized probability."""
+REMAINDER_BITS = 9
+"""Of them, those below a probability of 7 bits, whose rounding is carried along the row."""
+LEVEL_MAXIMUM = 127 << REMAINDER_BITS
+"""The largest unnormalized probability: its probability is 127, whatever is carried to it."""
 
 SCORE_SLOTS = 2
 """Query tiles whose scores S holds: one is written while the other is read."""

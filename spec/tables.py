@@ -9,7 +9,7 @@ from functools import cache
 from typing import assert_never
 
 from vitreous.spec.config import ActivationConfig, SoftmaxConfig
-from vitreous.spec.limits import PROBABILITY_MAXIMUM
+from vitreous.spec.limits import LEVEL_BITS, LEVEL_MAXIMUM
 from vitreous.spec.variants import ActivationFunction
 
 
@@ -101,13 +101,13 @@ def activation_table(config: ActivationConfig) -> tuple[int, ...]:
 
 @cache
 def exp2_mantissa(config: SoftmaxConfig) -> tuple[int, ...]:
-    """``base2``: ``round(2**(F + 1 + f / 2**F) * PROBABILITY_MAXIMUM / 2**15)`` for ``f = 0 .. 2**F - 1``; F + 2 bits.
+    """``base2``: ``round(2**(F + 1 + f / 2**F) * LEVEL_MAXIMUM / 2**16)`` for ``f = 0 .. 2**F - 1``; F + 2 bits.
 
     A code holds the difference to the first one, F + 1 bits. The factor, common to probabilities and sum, keeps the
-    largest probability within two byte planes; a clamp at each octave's top would cost 0.75 of 1024 in a probability.
+    largest probability of 7 bits at 127; a clamp at each octave's top would cost 0.75 of 1024 in a probability.
     """
     bits, steps = config.fraction_bits, 1 << config.fraction_bits
-    unit = PROBABILITY_MAXIMUM / (1 << 15)
+    unit = LEVEL_MAXIMUM / (1 << LEVEL_BITS)
     return tuple(round(unit * 2.0 ** (bits + 1 + f / steps)) for f in range(steps))
 
 
@@ -122,9 +122,9 @@ def exp2_negative(config: SoftmaxConfig) -> tuple[int, ...]:
 
 @cache
 def exp2_level(config: SoftmaxConfig) -> tuple[int, ...]:
-    """``online``: ``L``, ``round(2 * PROBABILITY_MAXIMUM * 2**(-f / 2**F))`` for ``f = 0 .. 2**F - 1``; 16 bits."""
+    """``online``: ``L``, ``round(LEVEL_MAXIMUM * 2**(-f / 2**F))`` for ``f = 0 .. 2**F - 1``; 16 bits."""
     steps = 1 << config.fraction_bits
-    return tuple(round(2 * PROBABILITY_MAXIMUM * 2.0 ** (-f / steps)) for f in range(steps))
+    return tuple(round(LEVEL_MAXIMUM * 2.0 ** (-f / steps)) for f in range(steps))
 
 
 def ibert_exponential(config: SoftmaxConfig) -> tuple[int, int]:

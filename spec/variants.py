@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from vitreous.spec.limits import ATTENTION_KEYS, PROBABILITY_MAXIMUM
+from vitreous.spec.limits import ATTENTION_KEYS, LEVEL_BITS, LEVEL_MAXIMUM
 
 Kind = TypeVar("Kind", bound=StrEnum)
 
@@ -184,7 +184,7 @@ SOFTMAXES: Mapping[SoftmaxVariant, SoftmaxTraits] = {
         row_exponent=12,
         least=19 - 12,
         largest=31 + 1 - 12,
-        row_factor=(1 << 15) / PROBABILITY_MAXIMUM,
+        row_factor=(1 << LEVEL_BITS) / LEVEL_MAXIMUM,
         passes=1,
         max_keys=ATTENTION_KEYS,
         divided=False,

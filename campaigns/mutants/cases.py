@@ -45,12 +45,12 @@ CASES: dict[str, tuple[str, bool, dict[str, Any]]] = {
     "3-online-plain": (
         "small-4x8-256-online",
         False,
-        _sizes((14, 21), 7, 3, 18, 2, 13, 9, class_token=False),
+        _sizes((14, 21), 7, 3, 18, 2, 13, 9, class_token=False, widths=(16,)),
     ),
     "4-online-loud": ("small-4x8-256-online", True, _sizes((8, 20), 4, 1, 11, 1, 27, 12)),
     "5-ibert-plain": ("small-4x1-128-ibert", False, _sizes((9, 15), 3, 2, 10, 2, 13, 5)),
     "6-ita-plain": ("small-8x1-128-ita", False, _sizes((9, 12), 3, 2, 12, 2, 13, 5)),
-    "7-base2-loud-gelu": ("small-4x2-64-base2", True, _sizes((8, 12), 4, 1, 9, 1, 15, 6)),
+    "7-base2-loud-gelu": ("small-4x2-64-base2", True, _sizes((8, 12), 4, 1, 9, 1, 15, 6, widths=(16,))),
     # Three words of channel shifts for each tile, the last one not whole.
     "8-base2-plain-shifted": ("small-4x2-64-base2", False, _sizes((9, 6), 3, 1, 70, 2, 5, 4, shifted=True)),
 }

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from typing import assert_never
 
 import numpy as np
+from amaranth.lib import wiring
 
-from campaigns.vectors.case import LANES, Case, chunks, lanes, tensor
+from campaigns.vectors.case import CHUNK, LANES, Case, chunks, lanes, tensor
 from vitreous.golden.ops.context import planes
-from vitreous.golden.softmax.softmax import levels, narrow_probabilities, wide_probabilities
-from vitreous.hw.softmax.softmax import prologue
+from vitreous.golden.softmax.softmax import carried_probabilities, levels, wide_probabilities
+from vitreous.hw.softmax.prologue import ProbabilityPrologue
+from vitreous.hw.softmax.rounding import CarriedRounding
+from vitreous.hw.softmax.softmax import VARIANTS, prologue
 from vitreous.sim.bench.vectors import Block
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, SoftmaxConfig
+from vitreous.spec.limits import LEVEL_MAXIMUM
 from vitreous.spec.numbers import INT8, SCORE
 from vitreous.spec.softmax import MASKED_CODE, least_integer, limits
 from vitreous.spec.tables import exp2_mantissa
@@ -55,11 +60,13 @@ def _block(
     """``plane`` : 0 of 8 bits, 1 the high and 2 the low byte plane. All arrays flat; total : only ``ita`` needs it."""
     level = levels(tensor(code)[:, None], tensor(maximum), tensor(total), config)[:, 0]
     wide = config.probability_bits == 16 and plane > 0
-    o = planes(wide_probabilities(level))[plane - 1] if wide else narrow_probabilities(level)
+    # Every key is a row of its own.
+    o = planes(wide_probabilities(level))[plane - 1] if wide else carried_probabilities(level[:, None])
     cycles = len(code) // LANES
     factor = np.where(total > 0, 65280 // np.maximum(total, 1), 0) if limits(config).divided else total
     return Block(
         stimulus={
+            "first": np.ones(cycles, np.int64),
             "code": lanes(code),
             "maximum": lanes(maximum),
             "factor": lanes(factor & 0xFF),
@@ -120,9 +127,49 @@ def all_distances(config: SoftmaxConfig, rng: np.random.Generator, count: int) -
             yield _block(config, every, np.full(len(every), maximum), total, plane)
 
 
+def carried_rows(depth: int, rng: np.random.Generator, count: int) -> Iterator[Block]:
+    """Rows of 1 to 4096 levels, some of them the largest, small, or all ones below; LANES rows side by side."""
+    for size in chunks(count, CHUNK // 4):
+        words = size // (LANES * depth) + 1
+        first = rng.random(words) < rng.choice([0.5, 0.1, 1 / 1024])
+        first[0] = True
+        level = rng.integers(0, LEVEL_MAXIMUM + 1, (LANES, words * depth))
+        kinds = (level, np.full_like(level, LEVEL_MAXIMUM), level & 0x1FF, level | 0x1FF, level & 0x7F)
+        level = np.choose(rng.integers(0, len(kinds), level.shape), kinds).clip(max=LEVEL_MAXIMUM)
+        starts = np.append(np.flatnonzero(first), words) * depth
+        found = [carried_probabilities(tensor(level[:, a:b])) for a, b in pairwise(starts)]
+        yield Block(
+            stimulus={
+                "first": first.astype(np.int64),
+                "level": _words(level, depth),
+                "plane.high": np.zeros(words, np.int64),
+                "plane.low": np.zeros(words, np.int64),
+            },
+            expected={"o": _words(np.concatenate(found, 1), depth)},
+        )
+
+
+def _words(rows: np.ndarray, depth: int) -> np.ndarray:
+    """[LANES, keys] -> [words, LANES * depth], index ``lane * depth + v``."""
+    return rows.reshape(LANES, -1, depth).swapaxes(0, 1).reshape(-1, LANES * depth)
+
+
+def _rounding(depth: int) -> wiring.Component:
+    return CarriedRounding(AcceleratorConfig(array=ArrayConfig(lanes=LANES, depth=depth)))
+
+
 def cases() -> list[Case]:
     """Of this file."""
-    found = []
+    found = [
+        Case(
+            unit="CarriedRounding",
+            variant=f"V = {depth}",
+            space="rows of 1 to thousands of levels",
+            make=partial(_rounding, depth),
+            blocks=partial(carried_rows, depth),
+        )
+        for depth in (1, 4, 8)
+    ]
     for variant in in_hardware(SoftmaxVariant):
         for bits, width in ((8, 16), (8, 8), (6, 16), (9, 16)):
             softmax = SoftmaxConfig(variant=variant, fraction_bits=bits, probability_bits=width)
@@ -138,6 +185,7 @@ def cases() -> list[Case]:
                         variant=name,
                         space=space,
                         make=partial(prologue, config),
+                        latency=ProbabilityPrologue.latency(VARIANTS[variant].levels),
                         blocks=partial(blocks, softmax),
                         exhaustive=blocks is all_distances,
                         share=1.0 if (bits, width) == (8, 16) else 0.25,

@@ -28,8 +28,9 @@ def statistics(t: Tensor, config: SoftmaxConfig) -> tuple[Tensor, Tensor, Tensor
 
 
 def levels(codes: Tensor, maximum: Tensor, total: Tensor, config: SoftmaxConfig) -> Tensor:
-    """``L = (I >> d(M, x)) << 8``, ``I = floor(65280 / S)``: codes [..., keys], maximum, total [..., 1] -> 16 bits."""
+    """``L = min(I >> d(M, x), 254) << 8``, ``I = floor(65280 / S)``: codes [..., keys], maximum, total [..., 1]."""
     quotient, e = reciprocal(16320, total.clamp(min=256))
     inverse = (quotient >> (e - 1)) * (total > 0)  # 0 is the sum of a slot that no row was written to
     distance = maximum - codes
-    return (shift_right(inverse, _octaves(distance.clamp(min=0))) << 8) * (distance >= 0)
+    shifted = shift_right(inverse, _octaves(distance.clamp(min=0)))
+    return (shifted.clamp(max=254) << 8) * (distance >= 0)

@@ -17,7 +17,7 @@ from vitreous.golden.arith.reciprocal import reciprocal
 from vitreous.golden.errors import GoldenError
 from vitreous.golden.softmax import base2, exact, ibert, ita, online
 from vitreous.spec.config import SoftmaxConfig
-from vitreous.spec.limits import PROBABILITY_MAXIMUM
+from vitreous.spec.limits import REMAINDER_BITS
 from vitreous.spec.softmax import limits
 from vitreous.spec.variants import SoftmaxVariant
 
@@ -65,20 +65,21 @@ def levels(codes: Tensor, maximum: Tensor, total: Tensor, config: SoftmaxConfig)
     return found
 
 
-def narrow_probabilities(level: Tensor) -> Tensor:
-    """``p = min(127, ((L >> 8) + 1) >> 1)``: int64 ``L`` -> int8, one pass."""
-    return (((level >> 8) + 1) >> 1).clamp(max=127).to(torch.int8)
+def carried_probabilities(level: Tensor) -> Tensor:
+    """``p_j = (C_j >> 9) - (C_{j-1} >> 9)``, ``C_j = 256 + L_0 + .. + L_j``: int64 ``[..., keys]`` -> int8."""
+    whole = (level.cumsum(-1) + (1 << (REMAINDER_BITS - 1))) >> REMAINDER_BITS
+    return whole.diff(dim=-1, prepend=whole.new_zeros(*whole.shape[:-1], 1)).to(torch.int8)
 
 
 def wide_probabilities(level: Tensor) -> Tensor:
-    """``p = min(32639, (L + 1) >> 1)``: int64 ``L`` -> int16, two byte planes ``256 * h + l``."""
-    return ((level + 1) >> 1).clamp(max=PROBABILITY_MAXIMUM).to(torch.int16)
+    """``p = (L + 1) >> 1``: int64 ``L`` -> int16, two byte planes ``256 * h + l``."""
+    return ((level + 1) >> 1).to(torch.int16)
 
 
 def probabilities(found: Statistics, config: SoftmaxConfig, *, wide: bool) -> Tensor:
     """Probabilities [..., keys], not yet divided by the sum except in ``ita``: int16 where ``wide``, else int8."""
     level = levels(found.codes, found.maximum, found.total, config)
-    return wide_probabilities(level) if wide else narrow_probabilities(level)
+    return wide_probabilities(level) if wide else carried_probabilities(level)
 
 
 def row_scale(

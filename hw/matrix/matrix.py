@@ -190,6 +190,7 @@ class MatrixUnit(wiring.Component):
         m.d.comb += [
             word.eq(sequencer.word),
             scores.read_valid.eq(sequencer.word_valid & (word.operands == Operands.SW)),
+            scores.read_first.eq(word.first),
             scores.read_slot.eq(word.slot),
             scores.read_word.eq(word.a_addr),
             scores.plane.eq(word.tile.plane),

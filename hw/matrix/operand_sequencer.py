@@ -13,7 +13,7 @@ from vitreous.hw.control.decode_checks import illegal
 from vitreous.hw.matrix.tile_walk import Addresses, Current, Held, current_instruction, short, walk
 from vitreous.hw.memory.ports import WORD_ADDRESS_BITS, Command, ErrorReport, instruction_layout, used_bits
 from vitreous.hw.protect.guard import Guard, upset_member
-from vitreous.hw.softmax.prologue import Plane
+from vitreous.hw.softmax.rounding import Plane
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.softmax import limits

@@ -14,8 +14,9 @@ from amaranth.lib.wiring import In, Out
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.arith.gating import gated
 from vitreous.hw.memory.ram import Ram
-from vitreous.hw.softmax.prologue import Plane
+from vitreous.hw.softmax.prologue import ProbabilityPrologue
 from vitreous.hw.softmax.recurrence import RowConstants
+from vitreous.hw.softmax.rounding import Plane
 from vitreous.hw.softmax.softmax import VARIANTS, SoftmaxStatistics, prologue
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
@@ -57,7 +58,8 @@ class Scores(wiring.Component):
     -------
     coming : In, a score column comes in the next cycle.
     valid, tag, score : In, it is here.
-    read_valid, read_slot, read_word, plane : In, a word to read, and which byte plane of its probabilities.
+    read_valid, read_first, read_slot, read_word, plane : In, a word to read, whether it is a row's first, which byte
+        plane of its probabilities.
     o : Out, these.
     scale_slot : In, selects ``row_multiplier`` and ``row_shift``, combinational.
     written : Out, a word is written.
@@ -69,7 +71,7 @@ class Scores(wiring.Component):
     @staticmethod
     def read_latency(config: AcceleratorConfig) -> int:
         """Cycles from a word's address to its probabilities."""
-        return 1 + VARIANTS[config.softmax.variant].prologue.LATENCY
+        return 1 + ProbabilityPrologue.latency(VARIANTS[config.softmax.variant].levels)
 
     @staticmethod
     def done_latency(config: AcceleratorConfig, columns: int) -> int:
@@ -87,6 +89,7 @@ class Scores(wiring.Component):
                 "tag": In(ScoreTag(config)),
                 "score": In(data.ArrayLayout(signed(SCORE.width), self.lanes)),
                 "read_valid": In(1),
+                "read_first": In(1),
                 "read_slot": In(1),
                 "read_word": In(isa.ADDRESS_BITS),
                 "plane": In(Plane()),
@@ -146,20 +149,21 @@ class Scores(wiring.Component):
         ]
 
     def _build_read(self, m: Module, statistics: SoftmaxStatistics, memory: Ram) -> None:
-        levels = prologue(self.config)
-        gated(m, levels, coming=self.read_valid, cycles=self.read_latency(self.config) - 1, name="prologue")
-        slot = Signal(reset_less=True)
+        found = prologue(self.config)
+        gated(m, found, coming=self.read_valid, cycles=self.read_latency(self.config) - 1, name="prologue")
+        first, slot = Signal(reset_less=True), Signal(reset_less=True)
         plane = Signal(Plane(), reset_less=True)
-        m.d.sync += [slot.eq(self.read_slot), plane.eq(self.plane)]
+        m.d.sync += [first.eq(self.read_first), slot.eq(self.read_slot), plane.eq(self.plane)]
         m.d.comb += [
             memory.read_en.eq(self.read_valid),
             memory.read_addr.eq(self._address(self.read_slot, self.read_word)),
-            levels.code.eq(memory.read_data),
+            found.first.eq(first),
+            found.code.eq(memory.read_data),
             statistics.level_slot.eq(slot),
-            levels.maximum.eq(statistics.maximum),
-            levels.factor.eq(statistics.factor),
-            levels.plane.eq(plane),
-            self.o.eq(levels.o),
+            found.maximum.eq(statistics.maximum),
+            found.factor.eq(statistics.factor),
+            found.plane.eq(plane),
+            self.o.eq(found.o),
         ]
 
     def _address(self, slot: Value, word: Value) -> Value:

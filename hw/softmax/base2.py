@@ -5,9 +5,9 @@ Recurrence, stages:
     2  compare with the maximum
     3  shift the new term
     4  shift the sum and add
-Probability, stages:
+Level, stages:
     1  distance to the final maximum
-    -  shift and round the mantissa
+    -  shift the mantissa
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike, sign
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 
-from vitreous.hw.softmax.prologue import LEVEL_BITS, Element, ProbabilityPrologue, Window
+from vitreous.hw.softmax.prologue import Element, Levels
 from vitreous.hw.softmax.recurrence import TERM_BITS, Flags, OnePassRecurrence, add_rounded
 from vitreous.hw.softmax.rowscale import SUM_BITS
 from vitreous.spec.config import SoftmaxConfig
+from vitreous.spec.limits import LEVEL_BITS
 from vitreous.spec.numbers import SCORE
 from vitreous.spec.softmax import mantissa_bits
 from vitreous.spec.tables import exp2_mantissa
@@ -103,35 +104,23 @@ class Base2Recurrence(OnePassRecurrence):
         return total
 
 
-class Base2Prologue(ProbabilityPrologue):
-    """``L = (g << (14 - F)) >> (M - a)``. Only the 9 bits that a byte plane needs are shifted into place."""
+class Base2Levels(Levels):
+    """``L = (g << (14 - F)) >> (M - a)``."""
 
-    def _build_window(self, m: Module, element: Element) -> Window:
+    def _build_level(self, m: Module, element: Element) -> Value:
         name, code = element.name, element.code
-        # Cycle 1: the low byte plane begins at bit 0 of ``L``, the others at bit 8.
+        # Cycle 1
         stored = mantissa_bits(self.softmax) - 1
         integer = code[stored:]
         masked = integer == 1 << (len(integer) - 1)
         difference = Signal(signed(len(integer) + 1), name=f"difference_{name}")
-        low = element.planes[0].low
-        near = ~(masked | difference[4:].any() | (difference[3] & ~low))
         mantissa = Signal(stored + 1, name=f"mantissa_{name}", reset_less=True)
         places = Signal(4, name=f"places_{name}", reset_less=True)
+        near = ~(masked | difference[4:].any())
         m.d.comb += difference.eq(element.maximum - integer.as_signed())
         m.d.sync += [
             mantissa.eq(Mux(near, code[:stored] + exp2_mantissa(self.softmax)[0], 0)),
-            places.eq(Cat(difference[:3], difference[3] | ~low)),
+            places.eq(difference),
         ]
-        # Cycle 1, to the operand register
-        whole = Cat(Const(0, LEVEL_BITS - 1 - stored), mantissa)
-        return (whole >> places)[:9], self._rounds_up(mantissa, places, element.planes[1].high)
-
-    def _rounds_up(self, mantissa: Value, places: Value, high: ValueLike) -> ValueLike:
-        """The 8 bits of the low byte plane are ones below a zero: a few mantissas at a few distances, or none."""
-        fraction_bits = self.softmax.fraction_bits
-        found: Value = Const(0, 1)
-        for value in sorted(set(exp2_mantissa(self.softmax))):
-            for distance in range(8):
-                if (value << (14 - fraction_bits) >> distance) & 0x1FF == 0xFF:
-                    found |= (mantissa == value) & (places[:3] == distance)
-        return high & found
+        # Cycle 1, to the next register
+        return Cat(Const(0, LEVEL_BITS - 1 - stored), mantissa) >> places

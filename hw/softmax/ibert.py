@@ -9,10 +9,10 @@ Second pass, stages (cycle 0: a column's address in the row buffer):
     4  polynomial
     5  shift the term
     6  sum
-Probability, stages:
+Level, stages:
     1  distance to the final maximum
     2  polynomial
-    -  shift and round
+    -  shift
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.checks import positive
-from vitreous.hw.softmax.prologue import LEVEL_BITS, Element, ProbabilityPrologue, Window, window
+from vitreous.hw.softmax.prologue import Element, Levels
 from vitreous.hw.softmax.recurrence import TERM_BITS, RowConstants, SoftmaxRecurrence, add_rounded
 from vitreous.hw.softmax.rowscale import SUM_BITS
 from vitreous.spec.config import SoftmaxConfig
+from vitreous.spec.limits import LEVEL_BITS
 from vitreous.spec.numbers import SCORE
 from vitreous.spec.softmax import CODE
 from vitreous.spec.tables import ibert_exponential
@@ -198,12 +199,12 @@ class IbertRecurrence(SoftmaxRecurrence):
             m.d.comb += sums.distance[lane].eq(self._maximum[lane] - score)
 
 
-class IbertPrologue(ProbabilityPrologue):
+class IbertLevels(Levels):
     """``L = (P >> 3) >> (d >> F)`` with ``d = M - t``."""
 
     LATENCY = 2
 
-    def _build_window(self, m: Module, element: Element) -> Window:
+    def _build_level(self, m: Module, element: Element) -> Value:
         name = element.name
         # Cycle 1: a masked code is at least half the range of scores below every maximum, 32 places or more.
         fraction_bits = self.softmax.fraction_bits
@@ -224,7 +225,5 @@ class IbertPrologue(ProbabilityPrologue):
             places[1].eq(places[0]),
             alive[1].eq(alive[0]),
         ]
-        # Cycle 2, to the operand register
-        level = Signal(LEVEL_BITS, name=f"level_{name}")
-        m.d.comb += level.eq(Mux(alive[1], value >> places[1], 0))
-        return window(level, element.planes[2])
+        # Cycle 2, to the next register
+        return Mux(alive[1], value >> places[1], 0)

@@ -8,9 +8,9 @@ Recurrence, stages:
 Inverse, stages:
     1 - 19  reciprocal
     20      inverse of 8 bits
-Probability, stages:
+Level, stages:
     1  distance to the final maximum
-    -  shift the inverse and round
+    -  shift the inverse
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 
 from vitreous.hw.arith.reciprocal import Reciprocal
-from vitreous.hw.softmax.prologue import LEVEL_BITS, Element, ProbabilityPrologue, Window, window
+from vitreous.hw.softmax.prologue import Element, Levels
 from vitreous.hw.softmax.recurrence import Flags, OnePassRecurrence
 from vitreous.hw.softmax.rowscale import FACTOR_BITS, RowResult
 from vitreous.spec.config import SoftmaxConfig
@@ -127,10 +127,10 @@ class RowInverse(RowResult):
         return m
 
 
-class ItaPrologue(ProbabilityPrologue):
-    """``L = (I >> d(M, x)) << 8``, ``I`` the ``factor``; the largest L stands for the largest probability."""
+class ItaLevels(Levels):
+    """``L = min(I >> d(M, x), 254) << 8``, ``I`` the ``factor``."""
 
-    def _build_window(self, m: Module, element: Element) -> Window:
+    def _build_level(self, m: Module, element: Element) -> Value:
         name, code = element.name, element.code
         # Cycle 1: only a masked code has two upper bits that differ.
         difference = Signal(signed(INT8.width + 1), name=f"difference_{name}")
@@ -144,12 +144,7 @@ class ItaPrologue(ProbabilityPrologue):
             alive.eq(~(difference[-1] | octaves[3] | (code[-1] ^ code[-2]))),
             inverse.eq(element.factor),
         ]
-        # Cycle 1, to the operand register: 255 would give 128, and 32640 with two byte planes.
+        # Cycle 1, to the next register: 255 counts as 254, the largest level.
         shifted = Signal(FACTOR_BITS, name=f"shifted_{name}")
-        level = Signal(LEVEL_BITS, name=f"level_{name}")
-        m.d.comb += [
-            shifted.eq(Mux(alive, inverse >> places, 0)),
-            level.eq(Mux(shifted.all(), 0xFEFE, Cat(Const(0, 8), shifted))),
-        ]
-        bits, _ = window(level, element.planes[1])  # no ``L`` has 8 ones below
-        return bits, 0
+        m.d.comb += shifted.eq(Mux(alive, inverse >> places, 0))
+        return Cat(Const(0, 8), shifted[0] & ~shifted[1:].all(), shifted[1:])

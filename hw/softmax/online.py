@@ -5,9 +5,9 @@ Recurrence, stages:
     2  table of the fraction
     3  shift by the integer part
     4  multiply the sum and add one, or add the new term
-Probability, stages:
+Level, stages:
     1  distance to the final maximum, table of its fraction
-    -  shift and round
+    -  shift
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 
 from vitreous.hw.arith.delay import delay_line
-from vitreous.hw.softmax.prologue import LEVEL_BITS, Element, ProbabilityPrologue, Window, window
+from vitreous.hw.softmax.prologue import Element, Levels
 from vitreous.hw.softmax.recurrence import TERM_BITS, Flags, OnePassRecurrence, add_rounded
 from vitreous.hw.softmax.rowscale import SUM_BITS
+from vitreous.spec.limits import LEVEL_BITS
 from vitreous.spec.numbers import SCORE
 from vitreous.spec.softmax import CODE
 from vitreous.spec.tables import exp2_level, exp2_negative
@@ -91,14 +92,14 @@ class OnlineRecurrence(OnePassRecurrence):
         return total
 
 
-class OnlinePrologue(ProbabilityPrologue):
+class OnlineLevels(Levels):
     """``L = LEVEL[d & (2**F - 1)] >> (d >> F)`` with ``d = M - t``."""
 
     def _build_tables(self, m: Module) -> None:
         init = exp2_level(self.softmax)
         m.submodules.table = self._table = Memory(shape=LEVEL_BITS, depth=len(init), init=init)
 
-    def _build_window(self, m: Module, element: Element) -> Window:
+    def _build_level(self, m: Module, element: Element) -> Value:
         name, code = element.name, element.code
         # Cycle 1: a masked code is at least half the range of scores below every maximum, 32 places or more.
         fraction_bits = self.softmax.fraction_bits
@@ -114,7 +115,5 @@ class OnlinePrologue(ProbabilityPrologue):
             places.eq(difference[fraction_bits:]),
             alive.eq(~difference[fraction_bits + 4 :].any()),
         ]
-        # Cycle 1, to the operand register
-        level = Signal(LEVEL_BITS, name=f"level_{name}")
-        m.d.comb += level.eq(Mux(alive, table.data >> places, 0))
-        return window(level, element.planes[1])
+        # Cycle 1, to the next register
+        return Mux(alive, table.data >> places, 0)

@@ -13,11 +13,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from vitreous.hw.softmax.base2 import Base2Prologue, Base2Recurrence
-from vitreous.hw.softmax.ibert import IbertPrologue, IbertRecurrence
-from vitreous.hw.softmax.ita import ItaPrologue, ItaRecurrence, RowInverse
-from vitreous.hw.softmax.online import OnlinePrologue, OnlineRecurrence
-from vitreous.hw.softmax.prologue import ProbabilityPrologue
+from vitreous.hw.softmax.base2 import Base2Levels, Base2Recurrence
+from vitreous.hw.softmax.ibert import IbertLevels, IbertRecurrence
+from vitreous.hw.softmax.ita import ItaLevels, ItaRecurrence, RowInverse
+from vitreous.hw.softmax.online import OnlineLevels, OnlineRecurrence
+from vitreous.hw.softmax.prologue import Levels, ProbabilityPrologue
 from vitreous.hw.softmax.recurrence import RowConstants, SoftmaxRecurrence, score_members
 from vitreous.hw.softmax.rowscale import FACTOR_BITS, SUM_BITS, RowResult, RowScale
 from vitreous.spec.config import AcceleratorConfig, SoftmaxConfig
@@ -33,14 +33,14 @@ class Variant(NamedTuple):
     """What a softmax is made of in hardware."""
 
     recurrence: type[SoftmaxRecurrence]
-    prologue: type[ProbabilityPrologue]
+    levels: type[Levels]
 
 
 VARIANTS: Mapping[SoftmaxVariant, Variant] = {
-    SoftmaxVariant.BASE2: Variant(Base2Recurrence, Base2Prologue),
-    SoftmaxVariant.ONLINE: Variant(OnlineRecurrence, OnlinePrologue),
-    SoftmaxVariant.IBERT: Variant(IbertRecurrence, IbertPrologue),
-    SoftmaxVariant.ITA: Variant(ItaRecurrence, ItaPrologue),
+    SoftmaxVariant.BASE2: Variant(Base2Recurrence, Base2Levels),
+    SoftmaxVariant.ONLINE: Variant(OnlineRecurrence, OnlineLevels),
+    SoftmaxVariant.IBERT: Variant(IbertRecurrence, IbertLevels),
+    SoftmaxVariant.ITA: Variant(ItaRecurrence, ItaLevels),
 }
 
 
@@ -52,7 +52,8 @@ def recurrence(softmax: SoftmaxConfig) -> type[SoftmaxRecurrence]:
 def prologue(config: AcceleratorConfig) -> ProbabilityPrologue:
     """The prologue of the configured variant."""
     maximum_bits = recurrence(config.softmax).maximum_bits(config.softmax)
-    return VARIANTS[config.softmax.variant].prologue(config, maximum_bits=maximum_bits)
+    levels = VARIANTS[config.softmax.variant].levels
+    return ProbabilityPrologue(config, levels(config, maximum_bits=maximum_bits))
 
 
 def _row_result(softmax: SoftmaxConfig) -> RowResult:

@@ -157,7 +157,7 @@ def _matrix_sizes(config: AcceleratorConfig) -> Sizes:
     longer = {
         **{str(member): config.activation.variant is member for member in _OTHER_ACTIVATIONS},
         **{str(member): config.softmax.variant is member for member in _OTHER_SOFTMAXES},
-        "narrow": config.softmax.probability_bits == 8,
+        "wide": config.softmax.probability_bits == 16,
     }
     return {**_words(config), **{name: float(on) for name, on in longer.items()}}
 

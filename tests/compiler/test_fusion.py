@@ -18,6 +18,7 @@ from vitreous.spec.isa import Activation, Memory, Opcode
 from vitreous.spec.numbers import SCORE
 
 CONFIG = AcceleratorConfig()
+TWO_PLANES = SoftmaxConfig(probability_bits=16)
 SIZES: dict[str, Any] = {"image": (8, 8), "patch": 4, "dim": 12, "heads": 2, "depth": 1, "mlp": 20}
 
 
@@ -148,7 +149,7 @@ def test_another_nonlinear_unit_is_refused(changes: dict[str, Any], sentence: st
 
 
 def test_wide_probabilities_need_a_machine_of_two_planes() -> None:
-    narrow = AcceleratorConfig(softmax=SoftmaxConfig(probability_bits=8))
+    narrow = AcceleratorConfig()
     refused(
         vit(widths=(16,)),
         r"\(softmax\) of layer blocks.0.attn: quantized for 16 probability bits, but the accelerator multiplies 8 "
@@ -159,7 +160,9 @@ def test_wide_probabilities_need_a_machine_of_two_planes() -> None:
 
 
 def test_width_and_norm_are_in_the_instructions() -> None:
-    program = compile(vit(depth=2, widths=(8, 16), centred=False), CONFIG)
+    program = compile(
+        vit(depth=2, widths=(8, 16), centred=False), dataclasses.replace(CONFIG, softmax=TWO_PLANES)
+    )
     wide = {
         i.label: i["extra_planes"]
         for i in program.instructions

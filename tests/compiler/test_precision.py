@@ -8,7 +8,7 @@ from tests.support.compiler.cases import random_case
 from tests.support.compiler.graphs import random_vit_graph
 from vitreous.compiler import compile, listing
 from vitreous.compiler.listing import matrix_cycles
-from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.config import AcceleratorConfig, SoftmaxConfig
 from vitreous.spec.isa import Opcode, Operands
 from vitreous.spec.layout import ceil_div
 from vitreous.spec.program import Program
@@ -40,7 +40,7 @@ def test_cycles_are_those_of_the_instructions(seed: int) -> None:
 def test_two_planes_cost_what_the_notes_say() -> None:
     arguments, _ = random_case(5)
     del arguments["widths"], arguments["softmax"], arguments["activation"], arguments["norm"]
-    config = AcceleratorConfig()
+    config = AcceleratorConfig(softmax=SoftmaxConfig(probability_bits=16))
     narrow, wide = (compile(random_vit_graph(**arguments, widths=(bits,)), config) for bits in (8, 16))
     cost = sum(entry["cycles"]["8"] for entry in narrow.notes["attention"])
     assert matrix_cycles(wide) - matrix_cycles(narrow) == cost

@@ -47,7 +47,7 @@ def combination(index: int) -> tuple[dict[str, Any], AcceleratorConfig]:
     """Softmax and GELU in all pairs; what has two values alternates with different periods."""
     variant, (function, activation) = PAIRS[index]
     units = {
-        "softmax": SoftmaxConfig(variant=variant, fraction_bits=6 + index % 4),
+        "softmax": SoftmaxConfig(variant=variant, fraction_bits=6 + index % 4, probability_bits=16),
         "activation": ActivationConfig(
             function=function, variant=activation, range=8.0, interpolate=bool(index // 7 % 2)
         ),

@@ -101,7 +101,7 @@ WRONG: list[tuple[Callable[[], object], str]] = [
         "Lanes must be a positive integer, not 0",
     ),
     (
-        lambda: VARIANTS["base2"].prologue(CONFIG, maximum_bits=0),
+        lambda: VARIANTS["base2"].levels(CONFIG, maximum_bits=0),
         "Maximum bits must be a positive integer, not 0",
     ),
 ]

@@ -38,7 +38,7 @@ def test_digest_follows_every_field_but_the_name() -> None:
     changes: list[dict[str, Any]] = [
         {"array": {"lanes": 16}}, {"array": {"depth": 8}}, {"memory": {"score_keys": 128}}, {"bus": {"data_bits": 128}},
         {"softmax": {"variant": "online"}}, {"activation": {"step_bits": 6}}, {"queue": {"depth": 4}},
-        {"softmax": {"probability_bits": 8}}, {"activation": {"function": "silu", "range": 8.0}},
+        {"softmax": {"probability_bits": 16}}, {"activation": {"function": "silu", "range": 8.0}},
         {"activation": {"interpolate": False}}, {"norm": {"variant": "two_pass"}}, {"array": {"multiplier": "packed"}},
         {"protect": {"parity": True}},
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vitreous.spec.config import SoftmaxConfig
-from vitreous.spec.limits import ATTENTION_KEYS, PROBABILITY_MAXIMUM
+from vitreous.spec.limits import ATTENTION_KEYS, LEVEL_MAXIMUM, REMAINDER_BITS
 from vitreous.spec.numbers import SCORE
 from vitreous.spec.softmax import CODE, MASKED_CODE, WIDE_BITS, least_integer, limits, mantissa_bits
 from vitreous.spec.tables import exp2_mantissa, ibert_exponential
@@ -67,6 +67,11 @@ def test_codes_of_base2(bits: int) -> None:
 
 
 def test_planes_of_signed_bytes() -> None:
-    assert PROBABILITY_MAXIMUM == 127 * 256 + 127
     # 4096 keys with the largest probability and value stay in an accumulator of 32 bits.
-    assert ATTENTION_KEYS * 128 * PROBABILITY_MAXIMUM >> (8 - WIDE_BITS) < 1 << 31
+    assert ATTENTION_KEYS * 128 * (LEVEL_MAXIMUM >> 1) >> (8 - WIDE_BITS) < 1 << 31
+
+
+def test_carried_codes_have_seven_bits() -> None:
+    """With the largest remainder in front of it, no level gives more than 127."""
+    assert max((level + 511) >> REMAINDER_BITS for level in range(LEVEL_MAXIMUM - 511, LEVEL_MAXIMUM)) == 127
+    assert LEVEL_MAXIMUM % 512 == 0, "so the largest level leaves no more than was there"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from vitreous.spec.config import ActivationConfig, SoftmaxConfig
-from vitreous.spec.limits import PROBABILITY_MAXIMUM
+from vitreous.spec.limits import LEVEL_BITS, LEVEL_MAXIMUM
 from vitreous.spec.tables import (
     GELU_POLY_BITS,
     GELU_POLY_EDGE,
@@ -116,14 +116,14 @@ def test_powers_of_two(config: SoftmaxConfig) -> None:
     steps, half = 1 << bits, 1 << (bits + 1)
     mantissa, negative, level = exp2_mantissa(config), exp2_negative(config), exp2_level(config)
     assert len(mantissa) == len(negative) == len(level) == steps
-    assert (negative[0], level[0]) == (1 << 15, 2 * PROBABILITY_MAXIMUM)
+    assert (negative[0], level[0]) == (1 << 15, LEVEL_MAXIMUM)
     for f in range(steps):
         exact = 2.0 ** (f / steps)
-        assert abs(mantissa[f] - half * exact * PROBABILITY_MAXIMUM / (1 << 15)) <= 0.5
+        assert abs(mantissa[f] - half * exact * LEVEL_MAXIMUM / (1 << LEVEL_BITS)) <= 0.5
         assert abs(negative[f] - 32768 / exact) <= 0.5
-        assert abs(level[f] - 2 * PROBABILITY_MAXIMUM / exact) <= 0.5
+        assert abs(level[f] - LEVEL_MAXIMUM / exact) <= 0.5
     assert all(0 <= g - mantissa[0] < half for g in mantissa)
-    assert all(((g << (14 - bits)) + 1) >> 1 <= PROBABILITY_MAXIMUM for g in mantissa)
+    assert all(g << (14 - bits) <= LEVEL_MAXIMUM for g in mantissa)
     assert all(1 << 14 <= e <= 1 << 15 for e in negative)
     assert all(1 << 14 <= x < 1 << 16 for x in level)
 

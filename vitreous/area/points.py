@@ -42,6 +42,8 @@ _NONLINEAR = ("array", "statistics", "prologue", "activation", "feed")
 _BUS = ("load", "store", "fetch", "channel", "queue")
 _SMALL = {"activation_kib": 4, "weight_kib": 4, "residual_kib": 4, "parameter_entries": 256, "score_keys": 64}
 """Only the memory pieces depend on these, and a large memory takes long to write out."""
+_WIDE = {"probability_bits": 16}
+"""The rarer width: two planes."""
 
 
 def points() -> Iterator[Point]:
@@ -109,12 +111,12 @@ def _linear() -> Iterator[Point]:
         _point(
             4,
             8,
-            softmax={"probability_bits": 8},
+            softmax=_WIDE,
             activation={"variant": "shift"},
             bus={"data_bits": 256},
             queue=32,
         ),
-        ("array", "prologue", "activation", "feed", "vector", *_BUS),
+        ("array", "planes", "prologue", "activation", "feed", "vector", *_BUS),
     )
     yield (
         _point(
@@ -138,10 +140,9 @@ def _mixed() -> Iterator[Point]:
     """Variants of array, softmax and activation."""
     # Not `online` in a wide panel: its prologue has a table with a port for each of the N*V lanes, and Yosys fails
     # on one of 32 ports for UltraScale+.
-    narrow = {"probability_bits": 8}
     silu = {"function": "silu", "range": 8.0}
     yield (
-        _point(4, 4, multiplier="accumulate", softmax={"variant": "ibert", **narrow}, activation=silu),
+        _point(4, 4, multiplier="accumulate", softmax={"variant": "ibert", **_WIDE}, activation=silu),
         ("array", "prologue", "activation", "feed"),
     )
     yield (
@@ -159,7 +160,7 @@ def _mixed() -> Iterator[Point]:
             4,
             1,
             multiplier="packed",
-            softmax={"variant": "ita", **narrow},
+            softmax={"variant": "ita", **_WIDE},
             activation={**silu, "variant": "table"},
         ),
         ("array", "prologue", "activation", "feed"),
@@ -169,7 +170,7 @@ def _mixed() -> Iterator[Point]:
             8,
             1,
             multiplier="packed",
-            softmax={"variant": "online", **narrow},
+            softmax={"variant": "online", **_WIDE},
             activation={**silu, "variant": "shift"},
         ),
         ("array", "planes", "statistics", "prologue", "activation", "feed"),

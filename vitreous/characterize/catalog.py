@@ -113,11 +113,12 @@ def _prologue(config: SoftmaxConfig, lanes: int) -> Any:
 
 
 def _softmax_latency(config: SoftmaxConfig) -> str:
+    from vitreous.hw.softmax.prologue import ProbabilityPrologue
     from vitreous.hw.softmax.softmax import VARIANTS, SoftmaxStatistics
 
     machine = softmax_machine(config, SOFTMAX_WIDTHS[0])
     again = ", and the row's keys once more" if limits(config).passes == 2 else ""
-    probability = VARIANTS[config.variant].prologue.LATENCY
+    probability = ProbabilityPrologue.latency(VARIANTS[config.variant].levels)
     return f"{SoftmaxStatistics.scale_latency(machine)} + N{again}; probability {probability}"
 
 

@@ -11,8 +11,8 @@ from vitreous.golden import GoldenError
 from vitreous.golden.softmax.exact import softmax_float64
 from vitreous.golden.softmax.softmax import (
     VARIANTS,
+    carried_probabilities,
     levels,
-    narrow_probabilities,
     probabilities,
     row_scale,
     softmax,
@@ -20,12 +20,14 @@ from vitreous.golden.softmax.softmax import (
     wide_probabilities,
 )
 from vitreous.spec.config import SoftmaxConfig
-from vitreous.spec.limits import PROBABILITY_MAXIMUM
+from vitreous.spec.limits import LEVEL_MAXIMUM
 from vitreous.spec.numbers import SCORE
 from vitreous.spec.softmax import CODE, MASKED_CODE, limits
 from vitreous.spec.variants import EXACT
 
-CONFIGS = [SoftmaxConfig(variant=v, fraction_bits=f) for v in VARIANTS for f in (6, 7, 8, 9)]
+CONFIGS = [
+    SoftmaxConfig(variant=v, fraction_bits=f, probability_bits=16) for v in VARIANTS for f in (6, 7, 8, 9)
+]
 SMOOTH = [config for config in CONFIGS if config.variant != "ita"]
 LOWEST, HIGHEST = SCORE.minimum, SCORE.maximum
 KEYS = [1, 2, 5, 16, 64, 197, 512, 1024, 2048, 4096]
@@ -80,15 +82,16 @@ def test_narrow_probabilities_against_float64(config: SoftmaxConfig, keys: int) 
     p, _, _ = softmax(t, narrow, 1 << 14, 14)
     assert p.dtype == torch.int8
     found, real = real_probabilities(t, narrow), softmax_float64(t, config)
-    # Half a step of a p whose maximum is at least 64 (base2), 96 (ibert) or 127 (online) and one step less at the top.
-    top = {"base2": 64, "ibert": 96, "online": 128}[config.variant]
-    assert ((found - real).abs() <= (0.51 / top + 1e-3) * real.amax(dim=-1, keepdim=True) + 1e-3).all()
+    # A step of a p whose maximum is at least 63 (base2), 92 (ibert) or 127 (online); half a step of any part of a row.
+    step = real.amax(dim=-1, keepdim=True) / {"base2": 63, "ibert": 92, "online": 127}[config.variant]
+    assert ((found - real).abs() <= step + 1e-3).all()
+    assert ((found.cumsum(-1) - real.cumsum(-1)).abs() <= 0.5 * step + 4e-3).all()
 
 
 def test_ita_against_float64() -> None:
     """Terms are powers of two, small rises of the maximum rescale nothing, and the inverse of the sum has 8 bits."""
-    config = SoftmaxConfig(variant="ita", fraction_bits=8)
-    for keys, bound in ((1, 0.005), (2, 0.1), (16, 0.1), (64, 0.25), (197, 0.1)):
+    config = SoftmaxConfig(variant="ita", probability_bits=16)
+    for keys, bound in ((1, 2 / 256), (2, 0.1), (16, 0.1), (64, 0.25), (197, 0.1)):
         t = normal_rows(keys, config, 100)[: 3 * 100]  # standard deviation of at most 1: inside the 8 octaves
         found, real = real_probabilities(t, config), softmax_float64(t, config)
         assert (found - real).abs().max() <= bound
@@ -150,10 +153,11 @@ def test_every_distance_gives_its_level(config: SoftmaxConfig) -> None:
     found = statistics(t[:, None], config)  # rows of one key
     level = levels(found.codes.T, found.maximum[-1:], found.total[-1:], config)[0].double()
     unit = 1 << config.fraction_bits
-    # base2 counts from the maximum's integer part, where 32639 stands for 1; the others from the maximum itself.
+    # base2 counts from the maximum's integer part, where half the largest level stands for 1; the others from the
+    # maximum itself.
     one, top = {
-        "base2": (PROBABILITY_MAXIMUM, HIGHEST // unit),
-        "online": (65278, HIGHEST / unit),
+        "base2": (LEVEL_MAXIMUM / 2, HIGHEST // unit),
+        "online": (LEVEL_MAXIMUM, HIGHEST / unit),
         # (P >> 3) of a P with 16 fraction bits
         "ibert": (8192 / (0.3585 * math.log(2) ** 2), HIGHEST / unit),
     }[config.variant]
@@ -184,9 +188,26 @@ def test_ita_without_a_row_weighs_nothing() -> None:
 
 
 def test_probabilities_of_every_level() -> None:
-    level = torch.arange(1 << 16)
-    assert narrow_probabilities(level).tolist() == [min(127, (x // 256 + 1) // 2) for x in range(1 << 16)]
-    assert wide_probabilities(level).tolist() == [min(32639, (x + 1) // 2) for x in range(1 << 16)]
+    level = torch.arange(LEVEL_MAXIMUM + 1)
+    assert carried_probabilities(level[:, None])[:, 0].tolist() == [(x + 256) // 512 for x in level.tolist()]
+    assert wide_probabilities(level).tolist() == [(x + 1) // 2 for x in level.tolist()]
+
+
+@pytest.mark.parametrize("keys", KEYS)
+def test_carried_codes_add_up_to_their_levels(keys: int) -> None:
+    """Of any part of a row, to one unit; of the whole row, to half a unit."""
+    rng = np.random.default_rng(keys)
+    rows = np.stack([
+        rng.integers(0, LEVEL_MAXIMUM + 1, keys), np.full(keys, LEVEL_MAXIMUM), np.full(keys, LEVEL_MAXIMUM - 1),
+        np.full(keys, 511), np.full(keys, 1), np.where(np.arange(keys) % 7, 0, LEVEL_MAXIMUM),
+        rng.integers(0, 300, keys),
+    ])  # fmt: skip
+    p = carried_probabilities(torch.from_numpy(rows)).numpy().astype(np.int64)
+    assert p.min() >= 0
+    assert p.max() <= 127
+    apart = 512 * p.cumsum(1) - rows.cumsum(1)
+    assert np.abs(apart).max() <= 256
+    assert (np.abs(512 * p - rows) < 512).all()
 
 
 @pytest.mark.parametrize("config", SMOOTH, ids=str)
@@ -241,7 +262,7 @@ def test_outside_the_contract(variant: str) -> None:
 @pytest.mark.parametrize("variant", [config.variant for config in SMOOTH if config.fraction_bits == 8])
 def test_scores_of_two_hundred_octaves(variant: str) -> None:
     """Rows whose largest scores are 150 to 250 octaves, close to each other: none may saturate to its neighbour."""
-    config, rng = SoftmaxConfig(variant=variant), np.random.default_rng(200)
+    config, rng = SoftmaxConfig(variant=variant, probability_bits=16), np.random.default_rng(200)
     octaves = rng.normal(0, 60, (200, 257)).clip(-250, 100)
     octaves[:, :40] = rng.uniform(150, 245, (200, 1)) + rng.normal(0, 1.5, (200, 40))
     t = torch.from_numpy(np.rint(octaves * (1 << config.fraction_bits)).astype(np.int32))

@@ -5,8 +5,10 @@ import pytest
 
 from tests.hw.softmax.test_rowscale import row_scale
 from tests.support.hw.columns import pack, run_pipeline, unpack
-from tests.support.hw.softmax_reference import MASKED, inverse, level, narrow, planes, row_of
+from tests.support.hw.softmax_reference import MASKED, carried, inverse, level, planes, row_of
 from vitreous.hw.matrix.scores import Scores
+from vitreous.hw.softmax.prologue import ProbabilityPrologue
+from vitreous.hw.softmax.softmax import VARIANTS as PARTS
 from vitreous.hw.softmax.softmax import SoftmaxStatistics, prologue
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig, SoftmaxConfig
 from vitreous.spec.numbers import SCORE
@@ -231,15 +233,20 @@ def some_vectors(config: SoftmaxConfig) -> list[tuple[int, int, int]]:
     return [*vectors[:64], *vectors[-64:], *masked[:16], *largest, *rng.sample(vectors, 1000)]
 
 
+def latency_of(config: AcceleratorConfig) -> int:
+    return ProbabilityPrologue.latency(PARTS[config.softmax.variant].levels)
+
+
 def run_prologue(config: AcceleratorConfig, vectors: list[tuple[int, int, int]], plane: int) -> list[int]:
-    """One vector in each lane; ``config`` has a depth of 1."""
-    count = config.array.lanes
+    """One vector in each lane, a row of one key; ``config`` has a depth of 1."""
+    count, latency = config.array.lanes, latency_of(config)
     padded = vectors + [vectors[-1]] * (-len(vectors) % count)
     words = [padded[i : i + count] for i in range(0, len(padded), count)]
     dut = prologue(config)
     width = len(dut.maximum.as_value()) // count
     inputs = [
         {
+            "first": 1,
             "code": pack((v[0] for v in w), CODE.width),
             "maximum": pack((v[1] for v in w), width),
             "factor": pack((v[2] for v in w), 8),
@@ -247,8 +254,8 @@ def run_prologue(config: AcceleratorConfig, vectors: list[tuple[int, int, int]],
         }
         for w in words
     ]
-    seen = run_pipeline(dut, inputs, ["o"], cycles=len(inputs) + dut.LATENCY)
-    found = [p for s in seen[dut.LATENCY :] for p in unpack(s["o"], 8, count, signed=True)]
+    seen = run_pipeline(dut, inputs, ["o"], cycles=len(inputs) + latency)
+    found = [p for s in seen[latency:] for p in unpack(s["o"], 8, count, signed=True)]
     return found[: len(vectors)]
 
 
@@ -259,34 +266,40 @@ def test_prologue_codes_and_distances(variant: str, bits: int) -> None:
     vectors = some_vectors(config.softmax)
     levels = [level(*vector, config.softmax) for vector in vectors]
     assert max(levels) > 47_000
-    assert run_prologue(config, vectors, 0) == [narrow(found) for found in levels]
+    assert run_prologue(config, vectors, 0) == [carried([found])[0] for found in levels]
     assert run_prologue(config, vectors, 1) == [planes(found)[0] for found in levels]
     assert run_prologue(config, vectors, 2) == [planes(found)[1] for found in levels]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(("lanes", "depth", "probability_bits"), [(4, 1, 16), (8, 4, 8), (4, 8, 16)])
-def test_prologue_places(variant: str, lanes: int, depth: int, probability_bits: int) -> None:
-    """Element ``lane*V + v`` is of its lane's row; byte planes of adjacent words differ."""
+def test_prologue_rows(variant: str, lanes: int, depth: int, probability_bits: int) -> None:
+    """Element ``lane*V + v`` is of its lane's row, whose words carry a remainder; planes of adjacent rows differ."""
     config = make_config(variant, 8, lanes, depth, probability_bits=probability_bits)
     rng, softmax = random.Random(lanes * depth), config.softmax
     dut = prologue(config)
     width = len(dut.maximum.as_value()) // lanes
     inputs, wanted = [], []
-    for _ in range(200):
-        rows = [row_of([rng.randrange(-2000, 2000) for _ in range(depth)], softmax) for _ in range(lanes)]
+    for words in (1, 1, 2, 40, 3, 1, 17, 60):
+        keys = words * depth
+        rows = [row_of([rng.randrange(-2000, 2000) for _ in range(keys)], softmax) for _ in range(lanes)]
         factors, plane = [rng.randrange(256) for _ in rows], rng.randrange(3 if probability_bits == 16 else 1)
         levels = [
-            level(c, row.maximum, f, softmax) for row, f in zip(rows, factors, strict=True) for c in row.codes
+            [level(code, row.maximum, factor, softmax) for code in row.codes]
+            for row, factor in zip(rows, factors, strict=True)
         ]
-        inputs.append(
-            {
-                "code": pack((code for row in rows for code in row.codes), CODE.width),
-                "maximum": pack((row.maximum for row in rows), width),
-                "factor": pack(factors, 8),
-                "plane": plane,
-            }
-        )
-        wanted.append([narrow(n) if not plane else planes(n)[plane - 1] for n in levels])
-    seen = run_pipeline(dut, inputs, ["o"], cycles=len(inputs) + dut.LATENCY)
-    assert [unpack(s["o"], 8, lanes * depth, signed=True) for s in seen[dut.LATENCY :]] == wanted
+        found = [[planes(n)[plane - 1] for n in row] if plane else carried(row) for row in levels]
+        for at in range(0, keys, depth):
+            inputs.append(
+                {
+                    "first": int(at == 0),
+                    "code": pack((code for row in rows for code in row.codes[at : at + depth]), CODE.width),
+                    "maximum": pack((row.maximum for row in rows), width),
+                    "factor": pack(factors, 8),
+                    "plane": plane,
+                }
+            )
+            wanted.append([p for row in found for p in row[at : at + depth]])
+    latency = latency_of(config)
+    seen = run_pipeline(dut, inputs, ["o"], cycles=len(inputs) + latency)
+    assert [unpack(s["o"], 8, lanes * depth, signed=True) for s in seen[latency:]] == wanted

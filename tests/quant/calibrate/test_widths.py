@@ -96,7 +96,7 @@ def test_16_bits_in_the_layer_that_gains(layer: int, tmp_path: Path) -> None:
     gains = [part["gain"] for part in notes["layers"]]
     assert gains[layer]["part"] > 0.5
     assert gains[layer]["interval"][0] > 0
-    assert gains[1 - layer]["part"] < GAIN
+    assert gains[1 - layer]["part"] < GAIN or gains[1 - layer]["interval"][0] <= 0
     assert notes["gain"]["part"] > 0.5
     # The errors, from graphs with given widths.
     looked = pixels[chosen_images(12, graph.macs)]

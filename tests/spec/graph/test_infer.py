@@ -366,13 +366,13 @@ def test_the_sentence_about_a_wrong_entry() -> None:
 def test_a_width_of_probabilities_that_contradicts_its_tensor() -> None:
     graph = random_graph(Sizes())
     nodes = tuple(
-        dataclasses.replace(node, attributes={**node.attributes, "probability_bits": 8})
+        dataclasses.replace(node, attributes={**node.attributes, "probability_bits": 16})
         if node.op is Op.SOFTMAX
         else node
         for node in graph
     )
     with pytest.raises(
         GraphError,
-        match=r"Node blocks.0.attn.softmax \(softmax\): makes blocks.0.attn.p int8 .*, but its tensor entry says int16",
+        match=r"Node blocks.0.attn.softmax \(softmax\): makes blocks.0.attn.p int16 .*, but its tensor entry says int8",
     ):
         dataclasses.replace(graph, nodes=nodes)

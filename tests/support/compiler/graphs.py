@@ -289,13 +289,13 @@ def random_vit_graph(
     ``class_token`` tokens are averaged before the last layer norm; ``nonlinearity`` is "gelu" (the accelerator's smooth
     function, whichever it is) or "relu"; RMS norms unless ``centred``; channels of two of three norms are shifted
     where ``shifted``. ``widths``: probability bits of each layer,
-    one after another and over again; the widest that ``softmax`` has by default."""
+    one after another and over again; all that ``softmax`` has by default."""
     softmax, activation, norm = (
         softmax or SoftmaxConfig(),
         activation or ActivationConfig(),
         norm or NormConfig(),
     )
-    widths = widths or (softmax.probability_bits,)
+    widths = widths or ((8, 16) if softmax.probability_bits == 16 else (8,))
     b = GraphBuilder(seed)
     shifts = _channel_shifts(seed, dim, shifted)
     x = _embedding(b, image, patch, channels, dim, class_token)

@@ -90,14 +90,18 @@ def _ita(t: Sequence[int], config: SoftmaxConfig) -> Row:
         else:
             total += shift(256, (maximum - x + 16) // 32)
     inverse = 65280 // total
-    levels = [shift(inverse, (maximum - x + 16) // 32) * 256 for x in scores]
+    levels = [min(254, shift(inverse, (maximum - x + 16) // 32)) * 256 for x in scores]
     return Row(scores, maximum, total, levels)
 
 
 def probabilities(row: Row, bits: int) -> list[int]:
-    if bits == 8:
-        return [min(127, (level // 256 + 1) // 2) for level in row.levels]
-    return [min(127 * 256 + 127, (level + 1) // 2) for level in row.levels]
+    if bits == 16:
+        return [(level + 1) // 2 for level in row.levels]
+    found, remainder = [], 256
+    for level in row.levels:
+        whole, remainder = divmod(remainder + level, 512)
+        found.append(whole)
+    return found
 
 
 def weighted_sum(p: Sequence[int], v: Sequence[int], bits: int) -> int:

@@ -115,14 +115,19 @@ def level(code: int, maximum: int, factor: int, config: SoftmaxConfig) -> int:
         return shift_right(tables.exp2_level(config)[d & ((1 << bits) - 1)], d >> bits)
     if config.variant == "ibert":
         return shift_right(_polynomial(d, config) >> 3, d >> bits)
-    return (factor >> ((d + 16) >> 5)) << 8
+    return min(254, factor >> ((d + 16) >> 5)) << 8
 
 
-def narrow(found: int) -> int:
-    return min(127, ((found >> 8) + 1) >> 1)
+def carried(row: list[int]) -> list[int]:
+    """Levels of a row, in the order of its keys."""
+    remainder, found = 256, []
+    for one in row:
+        found.append((remainder + one) >> 9)
+        remainder = (remainder + one) & 511
+    return found
 
 
 def planes(found: int) -> tuple[int, int]:
-    p = min(32639, (found + 1) >> 1)
+    p = (found + 1) >> 1
     high = (p + 128) >> 8
     return high, p - 256 * high

@@ -16,6 +16,7 @@ from vitreous.golden.ops.context import planes
 from vitreous.golden.softmax.softmax import Statistics, probabilities, statistics
 from vitreous.hw.activation.activation import SmoothActivation
 from vitreous.hw.matrix.array import Array
+from vitreous.hw.softmax.prologue import ProbabilityPrologue
 from vitreous.hw.softmax.rowscale import FACTOR_BITS
 from vitreous.hw.softmax.softmax import VARIANTS, SoftmaxStatistics, recurrence
 from vitreous.spec.config import AcceleratorConfig
@@ -197,14 +198,15 @@ def row_statistics(products: Sequence[Product], config: AcceleratorConfig) -> St
 
 def probability(products: Sequence[Product], config: AcceleratorConfig) -> Stimulus:
     """Words of codes for every column tile of P.V, of two byte planes first all high ones."""
-    latency = VARIANTS[config.softmax.variant].prologue.LATENCY
-    codes, maximum, plane, expected = [], [], [], []
+    latency = ProbabilityPrologue.latency(VARIANTS[config.softmax.variant].levels)
+    first, codes, maximum, plane, expected = [], [], [], [], []
     for p in products:
         if p.codes is None or p.maximum is None:
             continue
         words, lanes, depth = p.codes.shape
         count = p.a.shape[1]
         times = len(p.b) * count
+        first.append(np.arange(words * times) % words == 0)
         codes.append(np.tile(pack(p.codes.reshape(words, -1), CODE.width), (times, 1)))
         maximum.append(np.broadcast_to(p.maximum, (words * times, lanes)))
         plane.append(np.tile(np.repeat([1, 2] if count == 2 else [0], words), len(p.b)))
@@ -220,6 +222,7 @@ def probability(products: Sequence[Product], config: AcceleratorConfig) -> Stimu
     events = sum(map(len, codes))
     zeros = np.zeros((events, config.array.lanes), np.int64)
     inputs = {
+        "first": _flag(np.concatenate(first)),
         "code": np.concatenate(codes),
         "maximum": pack(np.concatenate(maximum), bits),
         "factor": pack(zeros, FACTOR_BITS),
