@@ -9,11 +9,12 @@ the error of an output changes with any rounding, by a third of itself and for n
 (docs/decisions/004-width-of-probabilities.md). Both runs are all where 16 bits everywhere gain too little. Else
 
 1. each attention is tried alone with 16 bits, and all are ranked by the lower ends of their intervals;
-2. of this ranking the fewest are taken whose gain over 8 bits everywhere counts, and over which 16 bits everywhere have
-   none that counts. They are found by bisection.
+2. in this order they get 16 bits, as long as the next one's gain over those before it counts, and that of 16 bits
+   everywhere too. A gain to which no attention contributes enough gives none 16 bits.
 
-Runs of ``n`` attentions: ``2``, or ``n + 2`` and about ``log2(n)`` more, one image at a time. A run takes fewer images
-where a network is large (``_RUN``), and where step 1 would still be too long (``_SEARCH``) all attentions are taken.
+Runs of ``n`` attentions: two, or ``2 n`` at most, one image at a time. A run takes fewer images where a network is
+large (``_RUN``), and where so many runs would still be too long (``_SEARCH``) attentions that follow each other are
+tried together.
 What single probabilities lose (``precision``) decides nothing and is measured beside the first run, on fewer images yet
 where rows are long (``_COMPARED``).
 """
@@ -21,7 +22,6 @@ where rows are long (``_COMPARED``).
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
@@ -46,7 +46,7 @@ _LEAST_IMAGES = 4
 _RUN = 1e11
 """Multiply-accumulates of one run over all images: some ten seconds on a core."""
 _SEARCH = 3e12
-"""Multiply-accumulates of all runs: some five minutes on a core."""
+"""Multiply-accumulates of all runs for single attentions: some minutes on a core, and more where rows are long."""
 
 _COMPARED = 5e7
 """Probabilities of all images whose local errors are measured, at most but for one image: half a minute on a core."""
@@ -153,9 +153,12 @@ class Trials:
         """What ``wider`` takes away from the squared error of ``wide``."""
         return Gain.of(self._squares(wide), self._squares(wider))
 
-    def affordable(self, macs: int) -> bool:
-        """Whether each attention can be tried alone, and then as many runs again; ``macs`` of one image."""
-        return 2 * len(self.names) * self.count * macs <= _SEARCH
+    def together(self, macs: int) -> list[tuple[str, ...]]:
+        """What is tried as one: each attention alone, or some that follow each other where ``macs`` of an image are so
+        many that this would be too long."""
+        affordable = max(1, int(_SEARCH / (2 * self.count * max(macs, 1))))
+        size = math.ceil(len(self.names) / affordable)
+        return [self.names[start : start + size] for start in range(0, len(self.names), size)]
 
     def _squares(self, wide: Collection[str]) -> Tensor:
         """Squared error of every image's output, ``[n]``, each a little above 0."""
@@ -170,28 +173,27 @@ class Trials:
         return torch.from_numpy(real_values(graph.output, outputs.reshape(len(outputs), -1)))
 
 
-def wide(trials: Trials, macs: int, report: Report | None = None) -> tuple[list[str], dict[str, Gain]]:
-    """The attentions that get 16 bits, and what 16 bits in one attention alone gain, where that was measured.
+def wide(
+    trials: Trials, macs: int, report: Report | None = None
+) -> tuple[list[str], dict[tuple[str, ...], Gain]]:
+    """The attentions that get 16 bits, and what each of those that were tried together gain over 8 bits everywhere.
 
-    macs : multiply-accumulates of one image. report : gets how many of the attentions were tried alone.
+    macs : multiply-accumulates of one image. report : gets how many of the attentions were tried.
     """
     names = trials.names
     if not trials.gain((), names).counts:
         return [], {}
-    if not trials.affordable(macs):
-        return list(names), {}
-    alone: dict[str, Gain] = {}
-    for name in names:
-        alone[name] = trials.gain((), (name,))
+    alone: dict[tuple[str, ...], Gain] = {}
+    for some in (parts := trials.together(macs)):
+        alone[some] = trials.gain((), some)
         if report is not None:
-            report(len(alone), len(names))
-    ranked = sorted(names, key=lambda name: -alone[name].low)
-
-    def enough(count: int) -> bool:
-        taken = ranked[:count]
-        return trials.gain((), taken).counts and not trials.gain(taken, names).counts
-
-    return ranked[: bisect_left(range(len(names)), True, lo=1, key=enough)], alone
+            report(len(alone), len(parts))
+    taken: list[str] = []
+    for some in sorted(parts, key=lambda some: -alone[some].low):
+        if not (trials.gain(taken, names).counts and trials.gain(taken, [*taken, *some]).counts):
+            break
+        taken += some
+    return taken, alone
 
 
 def choose(
@@ -230,14 +232,12 @@ def choose(
             taken, alone = names if given == 16 else [], {}
         case _:
             assert_never(reason)
-    layers = [
-        {
-            **part.as_dict(),
-            "probability_bits": trials.widths(taken)[part.name],
-            "gain": alone[part.name].as_dict() if part.name in alone else None,
-        }
-        for part in local.attentions
-    ]
+    gains = {name: (some, gain) for some, gain in alone.items() for name in some}
+    layers = []
+    for part in local.attentions:
+        some, gain = gains.get(part.name, ((), None))
+        noted = None if gain is None else {**gain.as_dict(), "attentions": list(some)}
+        layers.append({**part.as_dict(), "probability_bits": trials.widths(taken)[part.name], "gain": noted})
     return graph, {"reason": str(reason), "margin": GAIN, **_notes(trials, taken), "layers": layers}
 
 
@@ -248,7 +248,7 @@ def _notes(trials: Trials, taken: Collection[str]) -> dict[str, Any]:
     return {
         "images": trials.count,
         "errors": {**everywhere, "chosen": trials.known_error(taken)},
-        "gain": None if gain is None else gain.as_dict(),
+        "gain": None if gain is None else {**gain.as_dict(), "attentions": list(trials.names)},
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+from vitreous.reports.errors import ReportError
 from vitreous.reports.record.attention import GainRecord, ProbabilityRecord
 from vitreous.spec.graph.widths import WidthReason
 
@@ -37,8 +38,9 @@ def sentences(choice: ProbabilityRecord, widths: Sequence[Width]) -> list[str]:
                 chosen = f"{_counts(widths)}; {ends}, {errors.chosen:.3g} as chosen"
                 return [chosen, *(_reason(width) for width in widths if width.bits == 16)]
             assert choice.gain is not None
-            rule = f"they are chosen from {100 * choice.margin:g} % on, where the interval lies above 0"
-            everywhere = f"16 bits everywhere take {_part(choice.gain)} off {_OF}; {rule}"
+            everywhere = (
+                f"16 bits everywhere take {_part(choice.gain)} off {_OF}; {_rule(choice, choice.gain)}"
+            )
             return [f"{_counts(widths)}; {ends}", everywhere]
         case _:
             assert_never(choice.reason)
@@ -53,12 +55,20 @@ def _counts(widths: Sequence[Width]) -> str:
     return f"8 bits in {counts[8]} of {len(widths)} attentions, 16 in {counts[16]}"
 
 
+def _rule(choice: ProbabilityRecord, gain: GainRecord) -> str:
+    """Why 16 bits were not chosen where they have this gain everywhere."""
+    least = f"{100 * choice.margin:g} % with an interval above 0"
+    if gain.part >= choice.margin and gain.interval is not None and gain.interval[0] > 0:
+        return f"no attention contributes {least}"
+    return f"chosen from {least} on"
+
+
 def _reason(width: Width) -> str:
     if width.gain is None:
-        return (
-            f"16 bits in {width.layer}: with all others they gain; the network is too large to try each alone"
-        )
-    return f"16 bits in {width.layer}: alone they take {_part(width.gain)} off {_OF}"
+        raise ReportError(f"16 bits in {width.layer} were chosen by a gain that is not recorded")
+    others = len(width.gain.attentions) - 1
+    tried = f"with {others} other attention{'' if others == 1 else 's'}" if others else "alone"
+    return f"16 bits in {width.layer}: {tried} they take {_part(width.gain)} off {_OF}"
 
 
 def _part(gain: GainRecord) -> str:

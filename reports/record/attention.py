@@ -29,8 +29,12 @@ class WidthRecord:
 @dataclass(frozen=True, kw_only=True)
 class GainRecord:
     """The part of the squared error of the network's output that a precision takes away: geometric mean over the
-    calibration images, and its 95 % interval over them (Student); None for a single image."""
+    calibration images, and its 95 % interval over them (Student); None for a single image.
 
+    attentions : names of those that had 16 bits, while all others had 8.
+    """
+
+    attentions: tuple[str, ...]
     part: float
     interval: tuple[float, float] | None
 
@@ -39,7 +43,8 @@ class GainRecord:
 class AttentionRecord:
     """One attention: its size, the precision of its probabilities, and what each precision would cost and give.
 
-    gain : of 16 bits in this attention alone over 8 bits everywhere; None where that was not measured.
+    gain : of 16 bits in this attention over 8 bits everywhere, alone or with others that were tried together; None
+    where that was not measured.
     """
 
     name: str

@@ -91,7 +91,7 @@ def gain_record(note: Mapping[str, Any] | None) -> GainRecord | None:
     if note is None:
         return None
     interval = None if note["interval"] is None else (note["interval"][0], note["interval"][1])
-    return GainRecord(part=note["part"], interval=interval)
+    return GainRecord(attentions=tuple(note["attentions"]), part=note["part"], interval=interval)
 
 
 def probability_record(notes: Mapping[str, Any]) -> ProbabilityRecord | None:

@@ -9,8 +9,11 @@ from vitreous.reports.figures.probabilities import Width, sentences
 from vitreous.reports.record.attention import ErrorRecord, GainRecord, ProbabilityRecord
 from vitreous.spec.graph.widths import WidthReason
 
-SURE = GainRecord(part=0.254, interval=(0.21, 0.295))
-NARROW, WIDE = Width("a", 8, GainRecord(part=0.01, interval=(-0.2, 0.2))), Width("b", 16, SURE)
+SURE = GainRecord(attentions=("b",), part=0.254, interval=(0.21, 0.295))
+NARROW, WIDE = (
+    Width("a", 8, GainRecord(attentions=("b",), part=0.01, interval=(-0.2, 0.2))),
+    Width("b", 16, SURE),
+)
 WHERE = "relative error of the network's output on 8 calibration images"
 ENDS = f"{WHERE}: 0.0233 with 8 bits everywhere, 0.0195 with 16"
 
@@ -30,28 +33,52 @@ def test_a_layer_with_16_bits_has_its_figure() -> None:
     ]
 
 
-def test_all_together_where_none_was_tried_alone() -> None:
-    first, *others = sentences(choice(WidthReason.MEASURED), [Width("a", 16, None), Width("b", 16, None)])
+def test_attentions_that_were_tried_together() -> None:
+    together = GainRecord(attentions=("a", "b"), part=0.254, interval=(0.21, 0.295))
+    first, *others = sentences(
+        choice(WidthReason.MEASURED), [Width("a", 16, together), Width("b", 16, together)]
+    )
     assert first.startswith("16 bits in all 2 attentions; ")
-    assert others == [
-        f"16 bits in {layer}: with all others they gain; the network is too large to try each alone"
-        for layer in "ab"
+    assert [other.partition(" (")[0] for other in others] == [
+        "16 bits in a: with 1 other attention they take 25.4 %",
+        "16 bits in b: with 1 other attention they take 25.4 %",
     ]
+
+
+def test_16_bits_without_a_figure_are_an_error() -> None:
+    with pytest.raises(ReportError, match="16 bits in a were chosen by a gain that is not recorded"):
+        sentences(choice(WidthReason.MEASURED), [Width("a", 16, None)])
+
+
+def test_a_gain_to_which_none_contributes_enough() -> None:
+    assert sentences(choice(WidthReason.MEASURED), [NARROW, NARROW])[1].endswith(
+        "25.4 % (95 % interval 21.0 to 29.5 %) off the squared error of an image's output; no attention contributes "
+        "10 % with an interval above 0"
+    )
 
 
 @pytest.mark.parametrize(
     ("gain", "words"),
     [
-        (GainRecord(part=0.2, interval=(-0.015, 0.4)), "20.0 % (95 % interval -1.5 to 40.0 %)"),
-        (GainRecord(part=0.2, interval=(-300.0, 0.4)), "20.0 % (95 % interval less than -100 to 40.0 %)"),
-        (GainRecord(part=0.2, interval=None), "20.0 % (of one image, without an interval)"),
+        (
+            GainRecord(attentions=("b",), part=0.2, interval=(-0.015, 0.4)),
+            "20.0 % (95 % interval -1.5 to 40.0 %)",
+        ),
+        (
+            GainRecord(attentions=("b",), part=0.2, interval=(-300.0, 0.4)),
+            "20.0 % (95 % interval less than -100 to 40.0 %)",
+        ),
+        (
+            GainRecord(attentions=("b",), part=0.2, interval=None),
+            "20.0 % (of one image, without an interval)",
+        ),
     ],
 )
 def test_nothing_gained(gain: GainRecord, words: str) -> None:
     assert sentences(choice(WidthReason.MEASURED, gain), [NARROW, NARROW]) == [
         f"8 bits in all 2 attentions; {ENDS}",
-        f"16 bits everywhere take {words} off the squared error of an image's output; they are chosen from 10 % on, "
-        "where the interval lies above 0",
+        f"16 bits everywhere take {words} off the squared error of an image's output; chosen from 10 % with an "
+        "interval above 0 on",
     ]
 
 

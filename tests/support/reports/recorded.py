@@ -59,9 +59,11 @@ def attention(layer: str, bits: int) -> dict[str, Any]:
         "queries": 50,
         "keys": 50,
         "probability_bits": bits,
-        "gain": {8: {"part": 0.031, "interval": [-0.2, 0.2]}, 16: {"part": 0.254, "interval": [0.21, 0.295]}}[
-            bits
-        ],
+        "gain": {
+            "attentions": [f"{layer}.out"],
+            "part": {8: 0.031, 16: 0.254}[bits],
+            "interval": {8: [-0.2, 0.2], 16: [0.21, 0.295]}[bits],
+        },
         "widths": widths,
     }
 
@@ -71,7 +73,7 @@ PROBABILITIES: dict[str, Any] = {
     "images": 8,
     "margin": 0.1,
     "errors": {"narrow": 0.0233, "wide": 0.0195, "chosen": 0.0201},
-    "gain": {"part": 0.3, "interval": [0.25, 0.35]},
+    "gain": {"attentions": ["first.out", "second.out"], "part": 0.3, "interval": [0.25, 0.35]},
 }
 """Why one attention of two has 16 bits."""
 
