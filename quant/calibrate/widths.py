@@ -5,7 +5,7 @@ calibration images with 8 bits in every attention, and with 16 in every one; the
 network's. A *gain* (``Gain``) is the part of an image's squared error that a change takes away, the geometric mean over
 the images: a few images make most of the error, and a mean of errors would listen to them alone. It counts from
 ``search.GAIN`` on, what every choice of a range must gain, and only if its 95 % interval over the images lies above 0:
-the error of an output changes with any rounding, by a third of itself and for no reason
+the squared error of an output changes with any rounding, by half of itself and for no reason
 (docs/decisions/004-width-of-probabilities.md). Both runs are all where 16 bits everywhere gain too little. Else
 
 1. each attention is tried alone with 16 bits, and all are ranked by the lower ends of their intervals;
