@@ -21,6 +21,7 @@ from itertools import pairwise
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 
 from vitreous.hw.activation.unit import EvenActivation
@@ -54,13 +55,15 @@ class DeltaActivation(EvenActivation):
         self._value_bits = max(table).bit_length()
         halves = {"even": table[::2], "odd": table[1::2]} if self.config.interpolate else {"table": table}
         bits = self._index_bits - (1 if self.config.interpolate else 0)
-        self._memories = {}
-        for name, values in halves.items():
-            # Zeros beyond the end; an even value that the address cannot reach is the last of all, 0.
-            self._memories[name] = Memory(
-                shape=self._value_bits, depth=1 << max(bits, 1), init=values[: 1 << bits]
-            )
-            m.submodules[name] = self._memories[name]
+        # Zeros beyond the end; an even value that the address cannot reach is the last of all, 0.
+        self._values = {name: values[: 1 << bits] for name, values in halves.items()}
+        self._depth = 1 << max(bits, 1)
+
+    def _port(self, m: Module, name: str, lane: int) -> wiring.PureInterface:
+        """Of a lane's own copy: tools that make one table with a port for each lane take hours over many lanes."""
+        memory = Memory(shape=self._value_bits, depth=self._depth, init=self._values[name])
+        m.submodules[f"{name}_{lane}"] = memory
+        return memory.read_port()
 
     def _build_delta(self, m: Module, lane: int, u: Value, enable: list[Any]) -> Value:
         fine = ACTIVATION_INPUT.fraction - self.config.step_bits
@@ -73,7 +76,7 @@ class DeltaActivation(EvenActivation):
 
     def _build_constant(self, m: Module, lane: int, fraction: Value, index: Value, outside: Signal) -> Value:
         # Cycle 2
-        table = self._memories["table"].read_port()
+        table = self._port(m, "table", lane)
         zero = Signal(name=f"zero_{lane}", reset_less=True)
         m.d.comb += table.addr.eq(index)
         m.d.sync += zero.eq(outside)
@@ -84,7 +87,7 @@ class DeltaActivation(EvenActivation):
     ) -> Value:
         fine = len(fraction)
         # Cycle 2
-        even, odd = (self._memories[name].read_port() for name in ("even", "odd"))
+        even, odd = self._port(m, "even", lane), self._port(m, "odd", lane)
         above = Signal(self._index_bits + 1, name=f"above_{lane}")
         position = Signal(fine + 1, name=f"position_{lane}", reset_less=True)
         no_even = Signal(name=f"no_even_{lane}", reset_less=True)

@@ -39,10 +39,10 @@ class TableActivation(ActivationUnit):
         gap = (1 << bits) - 2 * entries
         width = 1 + max(max(table).bit_length(), (-min(table) - 1).bit_length())
         words = [*table[entries:], *[0] * gap, *table[:entries]]
-        m.submodules.table = memory = Memory(shape=signed(width), depth=1 << bits, init=words)
         enable = delay_line(m, self.enable, 1, name="enable", reset_less=True)
         for lane in range(self.lanes):
             index = self.x[lane] >> (ACTIVATION_INPUT.fraction - self.config.step_bits)
+            m.submodules[f"table_{lane}"] = memory = Memory(shape=signed(width), depth=1 << bits, init=words)
             port = memory.read_port()
             # Cycle 1
             x = Signal(signed(ACTIVATION_INPUT.width), name=f"x_{lane}", reset_less=True)

@@ -95,15 +95,13 @@ class OnlineRecurrence(OnePassRecurrence):
 class OnlineLevels(Levels):
     """``L = LEVEL[d & (2**F - 1)] >> (d >> F)`` with ``d = M - t``."""
 
-    def _build_tables(self, m: Module) -> None:
-        init = exp2_level(self.softmax)
-        m.submodules.table = self._table = Memory(shape=LEVEL_BITS, depth=len(init), init=init)
-
     def _build_level(self, m: Module, element: Element) -> Value:
         name, code = element.name, element.code
         # Cycle 1: a masked code is at least half the range of scores below every maximum, 32 places or more.
         fraction_bits = self.softmax.fraction_bits
-        table = self._table.read_port()
+        init = exp2_level(self.softmax)
+        m.submodules[f"table_{name}"] = memory = Memory(shape=LEVEL_BITS, depth=len(init), init=init)
+        table = memory.read_port()
         difference = Signal(signed(CODE.width + 1), name=f"difference_{name}")
         places = Signal(4, name=f"places_{name}", reset_less=True)
         alive = Signal(name=f"alive_{name}", reset_less=True)

@@ -65,7 +65,6 @@ class Levels(ABC, wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        self._build_tables(m)
         for index in range(self.lanes * self.depth):
             lane = index // self.depth
             element = Element(
@@ -76,10 +75,6 @@ class Levels(ABC, wiring.Component):
             )
             m.d.comb += self.o[index].eq(self._build_level(m, element))
         return m
-
-    def _build_tables(self, m: Module) -> None:
-        """What all elements share."""
-        return
 
     @abstractmethod
     def _build_level(self, m: Module, element: Element) -> Value:

@@ -121,12 +121,11 @@ class OnePassRecurrence(SoftmaxRecurrence):
         constants = Signal(RowConstants(), reset_less=True)
         with m.If(last[0]):
             m.d.sync += constants.eq(self.constants)
-        table = self._table()
-        if table is not None:
-            m.submodules.table = table
         for lane in range(self.lanes):
-            port = None if table is None else table.read_port()
-            self._build_lane(m, lane, port, flags)
+            table = self._table()
+            if table is not None:
+                m.submodules[f"table_{lane}"] = table
+            self._build_lane(m, lane, None if table is None else table.read_port(), flags)
         m.d.comb += [
             self.o_maximum.eq(last[self.MAXIMUM_LATENCY]),
             self.o_slot.eq(constants.slot),
@@ -136,7 +135,7 @@ class OnePassRecurrence(SoftmaxRecurrence):
         return m
 
     def _table(self) -> Memory | None:
-        """The powers of two of the fraction, if there is a table; each lane has a read port of its own."""
+        """The powers of two of the fraction, if there is a table; each lane has one of its own."""
         return None
 
     @abstractmethod

@@ -62,6 +62,7 @@ class Walk(NamedTuple):
 
     address : of the next read. base : of the first word of its tile (NORM), of its channel (POOL).
     column, tile : that it belongs to; last_channel, last_tile : whether they are the last ones.
+    starts : its column is the first of a word, a register: places are given by it, and everything waits for them.
     """
 
     address: Signal
@@ -70,6 +71,7 @@ class Walk(NamedTuple):
     tile: Signal
     last_channel: Signal
     last_tile: Signal
+    starts: Signal
 
 
 class Flow(NamedTuple):
@@ -139,6 +141,7 @@ class VectorUnit(wiring.Component):
             tile=Signal(len(task.row_tiles), name="_tile", reset_less=True),
             last_channel=Signal(name="last_channel"),
             last_tile=Signal(name="last_tile"),
+            starts=Signal(name="starts", reset_less=True),
         )
         m.submodules.words = words = NormWords(self.config)
         m.submodules.shifts = shifts = ChannelShifts()
@@ -148,7 +151,7 @@ class VectorUnit(wiring.Component):
         tag = self._build_reads(m, task, walk, sequence.passes, flow)
         self._build_shifts(m, shifts, task, walk, sequence, tag, flow)
         self._build_pipeline(m, pipeline, words, task, sequence, tag, flow.fire)
-        self._build_words(m, words, task, sequence.passes, tag, flow, ~task.shifted | shifts.ready)
+        self._build_words(m, words, task, walk, sequence.passes, flow, ~task.shifted | shifts.ready)
         self._build_error(m, task, sequence.refused, shifts.fault | words.fault, flow.stop)
         return m
 
@@ -211,6 +214,7 @@ class VectorUnit(wiring.Component):
             walk.address.eq(norm.r_base),
             walk.column.eq(0),
             walk.tile.eq(0),
+            walk.starts.eq(1),
         ]
 
     def _wrong(self, task: data.View[NormTask]) -> Value:
@@ -255,6 +259,7 @@ class VectorUnit(wiring.Component):
                     walk.base.eq(walk.base + last),
                     walk.tile.eq(Mux(last, 0, walk.tile + 1)),
                     walk.column.eq(walk.column + last),
+                    walk.starts.eq(last),
                 ]
             with m.Else():
                 following = (walk.base + Mux(passes.normalize, task.r_stride, 0))[:WORD_ADDRESS_BITS]
@@ -263,6 +268,7 @@ class VectorUnit(wiring.Component):
                     walk.base.eq(Mux(last, following, walk.base)),
                     walk.tile.eq(walk.tile + (last & passes.normalize)),
                     walk.column.eq(Mux(last, 0, walk.column + 1)),
+                    walk.starts.eq(last | walk.column[: exact_log2(self.depth)].all()),
                 ]
         return tag
 
@@ -318,8 +324,8 @@ class VectorUnit(wiring.Component):
         m: Module,
         words: NormWords,
         task: data.View[NormTask],
+        walk: Walk,
         passes: data.View[NormPass],
-        tag: data.View[NormTag],
         flow: Flow,
         shift_there: Value,
     ) -> None:
@@ -327,7 +333,6 @@ class VectorUnit(wiring.Component):
         word = self.i.payload.word
         norm = data.View(instruction_layout(Opcode.NORM), word)
         pool = data.View(instruction_layout(Opcode.POOL), word)
-        begins = Mux(task.pool, tag.first, passes.normalize & (tag.position == 0))
         wiring.connect(m, words.xo, wiring.flipped(self.xo))
         wiring.connect(m, words.ro, wiring.flipped(self.ro))
         m.d.comb += [
@@ -335,9 +340,9 @@ class VectorUnit(wiring.Component):
             words.base.eq(Mux(norm.opcode == Opcode.POOL, pool.o_base, norm.x_base)),
             words.pool.eq(task.pool),
             words.stride.eq(task.x_stride),
-            words.reserve.eq(flow.fire & begins),
+            words.reserve.eq(flow.fire & walk.starts & (passes.pool | passes.normalize)),
             words.stop.eq(flow.stop),
-            flow.room.eq((words.room | ~begins) & shift_there),
+            flow.room.eq((words.room | ~walk.starts) & shift_there),
         ]
 
     def _build_error(
