@@ -17,8 +17,10 @@ from vitreous.hw.softmax.ibert import IbertSum
 from vitreous.hw.softmax.ita import ItaRecurrence
 from vitreous.hw.softmax.online import OnlineRecurrence
 from vitreous.hw.softmax.recurrence import OnePassRecurrence
+from vitreous.hw.softmax.rounding import CarriedRounding
 from vitreous.hw.softmax.rowscale import SUM_BITS
 from vitreous.spec.config import SoftmaxConfig
+from vitreous.spec.limits import LEVEL_MAXIMUM
 
 TERMS = 4096
 """Keys of a score row, channels and pooled tokens: the most that a configuration or an instruction allows."""
@@ -89,6 +91,25 @@ def _check_array(m: Module, unit: Any, registers: dict[str, Signal], free: Any) 
     ]
 
 
+def _check_rounding(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
+    """What the levels of a row have more than 512 times its probabilities, in exact numbers, is the remainder less 256,
+    after each element; so it is within half a unit of 512, whatever the row's length."""
+    first = past(m, unit.first, name="first")
+    levels = [past(m, unit.level[v], name=f"level_{v}") for v in range(unit.depth)]
+    left = Signal(signed(32), init=-256)
+    total: Any = Mux(first, 0, left)
+    for v in range(unit.depth):
+        m.d.comb += Assume(unit.level[v] <= LEVEL_MAXIMUM)
+        total = total + levels[v] - 512 * unit.o[v]
+        m.d.comb += [Assert((unit.o[v] >= 0) & (unit.o[v] <= 127)), Assert((total >= -256) & (total < 256))]
+        m.d.comb += [Assert(registers[f"level_{v}"] == levels[v]), Assert(levels[v] <= LEVEL_MAXIMUM)]
+    m.d.sync += left.eq(total)
+    m.d.comb += Assert(left + 256 == registers["remainder_0"])
+
+
+_ROUNDING = SimpleNamespace(
+    array=SimpleNamespace(lanes=1, depth=4), softmax=SoftmaxConfig(probability_bits=8)
+)
 _ARRAY = SimpleNamespace(array=SimpleNamespace(lanes=2, depth=2, multiplier="plain"), panel_word_bytes=4)
 
 
@@ -154,6 +175,16 @@ PROOFS = (
         Mutation("state", "softmax/ita.py", "Mux(first[3], 0, total >> drops)", "(total >> drops)"),
         largest=1 << 8,
         least=1 << 8,
+    ),
+    inductive(
+        "carried_rounding",
+        "hw.softmax.rounding.CarriedRounding",
+        "the probabilities of the first keys of a row, however many, add up to their levels within half a unit of 512; "
+        "each is 0 to 127, and the remainder is below 512 (4 elements in a word)",
+        lambda: UnitTop(CarriedRounding(_ROUNDING), _check_rounding),
+        Mutation("state", "softmax/rounding.py", "remainder.eq(total)", "remainder.eq(total + 1)"),
+        depth=3,
+        bug_depth=4,
     ),
     inductive(
         "array_accumulator",

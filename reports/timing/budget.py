@@ -7,5 +7,5 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-BUDGETS_MHZ: Mapping[str, float] = {"xcup-2": 300.0, "xc7-1": 80.0, "xc7-2": 120.0, "ecp5": 55.0}
+BUDGETS_MHZ: Mapping[str, float] = {"xcup-2": 300.0, "xc7-1": 110.0, "xc7-2": 165.0, "ecp5": 55.0}
 """By target."""

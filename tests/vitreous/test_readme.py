@@ -25,7 +25,7 @@ from vitreous.reports.report import ASSUMED_CLOCK_MHZ
 from vitreous.sim.cycles import predict
 from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import load_accelerator
-from vitreous.spec.graph import Graph
+from vitreous.spec.graph import Graph, Op
 
 README = (ROOT / "README.md").read_text()
 CONFIG = load_accelerator("edge256")
@@ -41,7 +41,6 @@ class Demo(NamedTuple):
     values: int
     bytes: int
     cycles: int
-    cycles_narrow: int
     images: int
     correct_float: int
     correct_int: int
@@ -87,8 +86,7 @@ FIGURES = {
     "values": r"([\d,]+) values compared, 0 differ; ([\d,]+) bytes compared, 0 differ",
     "cycles": r"([\d,]+) cycles for one image, utilization ([\d.]+)%, ([\d.]+) ms at (\d+) MHz \(assumed\)",
     "accuracy": r"on the (\d+) shipped test images: float ([\d.]+) %, integer ([\d.]+) %",
-    "widths": r"that (\w+) of the (\w+) attentions need probabilities",
-    "narrow": r"everywhere the image takes ([\d,]+) cycles",
+    "bits": r"its probabilities have (\d+) bits",
     "python": r"Python (\d\.\d+) or newer",
     "validate": r"a row is over (\d+) %",
     "vectors": r"on all inputs, or on (ten million)",
@@ -137,7 +135,6 @@ def demo() -> Demo:
     graph = steps.quantize(model, CONFIG)
     program = compile_graph(graph, CONFIG)
     observed = compile_graph(graph, CONFIG, observe=True)
-    narrow = compile_graph(steps.quantize(model, CONFIG, probability_bits=8), CONFIG)
     assert model.test_labels is not None
     labels = model.test_labels.numpy()
     images = steps.inputs_of(graph, model.test_images.numpy())
@@ -148,7 +145,6 @@ def demo() -> Demo:
         values=sum(int(np.prod(shape)) for shape in stored),
         bytes=program.write_size,
         cycles=predict(program, CONFIG, MemoryTiming()).cycles,
-        cycles_narrow=predict(narrow, CONFIG, MemoryTiming()).cycles,
         images=len(labels),
         correct_float=int((steps.float_logits(model).argmax(1) == labels).sum()),
         correct_int=int((steps.integer_logits(graph, images).argmax(1) == labels).sum()),
@@ -163,14 +159,12 @@ def test_the_demo_is_what_the_page_says(demo: Demo) -> None:
     cycles, utilization, _, _ = map(number, figures("cycles"))
     assert cycles == pytest.approx(demo.cycles, rel=validate.LIMIT)
     assert f"{demo.macs / cycles / CONFIG.array.macs_per_cycle:.1%}" == f"{utilization:.1f}%"
-    assert number(figures("narrow")[0]) == pytest.approx(demo.cycles_narrow, rel=validate.LIMIT)
     count, accuracy_float, accuracy_int = map(number, figures("accuracy"))
     assert count == demo.images
     assert f"{100 * demo.correct_float / count:.2f}" == f"{accuracy_float:.2f}"
     assert f"{100 * demo.correct_int / count:.2f}" == f"{accuracy_int:.2f}"
-    layers = demo.graph.notes["attention"]["layers"]
-    wide = sum(layer["probability_bits"] == 16 for layer in layers)
-    assert tuple(WORDS[word] for word in figures("widths")) == (wide, len(layers))
+    (bits,) = {node.integer("probability_bits") for node in demo.graph if node.op is Op.SOFTMAX}
+    assert number(figures("bits")[0]) == bits - 1, "a byte without its sign"
 
 
 def test_every_command_of_the_page_is_one() -> None:
