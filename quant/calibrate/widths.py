@@ -45,8 +45,8 @@ _LEAST_IMAGES = 4
 """Of a run: an interval over fewer says nothing."""
 _RUN = 1e11
 """Multiply-accumulates of one run over all images: some ten seconds on a core."""
-_SEARCH = 3e12
-"""Multiply-accumulates of all runs for single attentions: some minutes on a core, and more where rows are long."""
+_SEARCH = 1e12
+"""Multiply-accumulates of all runs for single attentions: two minutes on a core, and twice that where rows are long."""
 
 _COMPARED = 5e7
 """Probabilities of all images whose local errors are measured, at most but for one image: half a minute on a core."""
