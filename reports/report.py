@@ -24,10 +24,10 @@ from vitreous.reports.figures.roofline import Roofline, roofline
 from vitreous.reports.figures.schedule import Schedule, schedule
 from vitreous.reports.figures.transfers import Transfer, transfers
 from vitreous.reports.findings.findings import Findings, findings
+from vitreous.reports.record.attention import AttentionRecord, ProbabilityRecord
 from vitreous.reports.record.provenance import SOURCES, ClockSource, hows
 from vitreous.reports.record.record import (
     AccuracyRecord,
-    AttentionRecord,
     Check,
     ImagesRecord,
     LossRecord,
@@ -58,7 +58,7 @@ class Report:
     accuracy_float, accuracy_int, agreement : fractions in 0..1, None where ``accuracy_note`` says why; each
     has its 95 % ``interval``. accuracy_test, accuracy_calibration : whose images. accuracy_caution : why these figures
     say little. output_error : relative error of the logits on calibration images, losses the three operations that cost
-    most of it, saturation what is beyond its range.
+    most of it, saturation what is beyond its range. probabilities : why the attentions have their precision.
     """
 
     model: str
@@ -104,6 +104,7 @@ class Report:
     memory_throughput: int
     layers: tuple[LayerRow, ...]
     attention: tuple[AttentionRecord, ...]
+    probabilities: ProbabilityRecord | None
     stalls: tuple[Share, ...]
     queues: tuple[QueueRow, ...]
     traffic: tuple[Traffic, ...]
@@ -193,6 +194,7 @@ def _machine(record: Record) -> dict[str, Any]:
         "model_source": record.model.source,
         "accelerator": record.accelerator.name,
         "attention": record.model.attention,
+        "probabilities": record.model.probabilities,
         "macs_per_image": record.model.macs,
         "config": record.config,
         "versions": record.versions,

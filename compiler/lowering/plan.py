@@ -104,11 +104,13 @@ class Plan:
         *,
         row_start: int = 0,
         heads: int = 1,
+        where: str = "low",
     ) -> Panel:
-        """A new panel in a new buffer."""
+        """A new panel in a new buffer, which in W lies high."""
         stride = columns if memory is Memory.R else heads * self.k_words(columns // heads)
-        where = "high" if memory is Memory.W else "low"
-        buffer = Buffer(name, memory, self.tiles(rows) * stride, layer, where)
+        buffer = Buffer(
+            name, memory, self.tiles(rows) * stride, layer, "high" if memory is Memory.W else where
+        )
         return Panel(
             buffer=buffer, rows=rows, columns=columns, stride=stride, row_start=row_start, heads=heads
         )

@@ -18,6 +18,7 @@ from vitreous.reports.energy import page as energy_page
 from vitreous.reports.exploration import words as exploration_words
 from vitreous.reports.exploration.exploration import ExploredPoint
 from vitreous.reports.figures.memory_map import runs
+from vitreous.reports.figures.probabilities import Width, sentences
 from vitreous.reports.figures.schedule import EMPTY, QUEUES
 from vitreous.reports.page import brief
 from vitreous.reports.record.provenance import HOW_MEANING, HOW_SHORT
@@ -228,7 +229,16 @@ def _layer_words(report: Report) -> dict[str, Any]:
         "widest": max((row.cycles for row in report.layers), default=1) or 1,
         "stall_colours": colours.STALLS,
         "attention_cycles": sum(width.cycles for width in taken),
+        "attention_reasons": _reasons(report),
     }
+
+
+def _reasons(report: Report) -> list[str]:
+    """Why the attentions have their precisions; empty where the graph does not say."""
+    if report.probabilities is None:
+        return []
+    widths = [Width(part.layer or part.name, part.probability_bits, part.gain) for part in report.attention]
+    return sentences(report.probabilities, widths)
 
 
 def contents(text: str, names: Mapping[str, str]) -> list[tuple[str, str]]:

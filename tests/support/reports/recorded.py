@@ -61,8 +61,23 @@ def attention(layer: str, bits: int) -> dict[str, Any]:
         "queries": 50,
         "keys": 50,
         "probability_bits": bits,
+        "gain": {
+            "attentions": [f"{layer}.out"],
+            "part": {8: 0.031, 16: 0.254}[bits],
+            "interval": {8: [-0.2, 0.2], 16: [0.21, 0.295]}[bits],
+        },
         "widths": widths,
     }
+
+
+PROBABILITIES: dict[str, Any] = {
+    "reason": "measured",
+    "images": 8,
+    "margin": 0.1,
+    "errors": {"narrow": 0.0233, "wide": 0.0195, "chosen": 0.0201},
+    "gain": {"attentions": ["first.out", "second.out"], "part": 0.3, "interval": [0.25, 0.35]},
+}
+"""Why one attention of two has 16 bits."""
 
 
 QUALITY: dict[str, Any] = {
@@ -185,6 +200,7 @@ def record_data() -> dict[str, Any]:
                 {"label": "second", "macs": 200, "error": None},
             ],
             "attention": [attention("first", 16), attention("second", 8)],
+            "probabilities": PROBABILITIES,
             "quality": QUALITY,
         },
         "config": CONFIG.as_dict(),
@@ -306,6 +322,7 @@ def large_record(blocks: int = 12, tiles: int = 25) -> Record:
         "macs": sum(layer["macs"] for layer in schedule.layers),
         "layers": schedule.layers,
         "attention": [attention(f"blocks.{block}.attn", 16 if block % 3 else 8) for block in range(blocks)],
+        "probabilities": PROBABILITIES,
         "quality": QUALITY,
     }
     data["instructions"] = [[i.encode().hex(), i.label] for i in program]
