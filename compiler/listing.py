@@ -23,6 +23,9 @@ def listing(program: Program) -> str:
         "",
     ]
     lines.append(f"{'pc':>6}  {'instruction':<12} {'layer':<28} {'waits for':<18} {'signals':<18} what")
+    moved = {
+        entry["pc"]: f"; {entry['tensor']}: {entry['cause']}" for entry in program.notes.get("transfers", [])
+    }
     for pc, instruction in enumerate(program.instructions):
         columns = (
             f"{pc:>6}",
@@ -31,7 +34,8 @@ def listing(program: Program) -> str:
             f"{_tokens(instruction.wait):<18}",
             f"{_tokens(instruction.signal):<18}",
         )
-        lines.append(f"{columns[0]}  {' '.join(columns[1:])} {describe(instruction, config)}".rstrip())
+        what = describe(instruction, config) + moved.get(pc, "")
+        lines.append(f"{columns[0]}  {' '.join(columns[1:])} {what}".rstrip())
     return "\n".join(lines) + "\n"
 
 
