@@ -240,7 +240,7 @@ def _nothing(_: AcceleratorConfig) -> Sizes:
 
 
 _GEAR = ("1", "N*V", "B", "N")
-_LATENCIES = ("narrow", *map(str, (*_OTHER_ACTIVATIONS, *_OTHER_SOFTMAXES)))
+_LATENCIES = ("wide", *map(str, (*_OTHER_ACTIVATIONS, *_OTHER_SOFTMAXES)))
 PIECES: tuple[Piece, ...] = (
     # Multipliers, accumulators with shadow and column select, operand registers.
     _piece("array", "array", "matrix.array", _array, _array_sizes, "N*N*V", "N*N", "N*V", "N", "1"),
