@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from vitreous.models import fashion, synthetic
@@ -21,6 +22,16 @@ _SMALL = ViTConfig(image_size=32, patch_size=8, dim=48, depth=2, heads=3, num_cl
 RMS_SILU = replace(_SMALL, qkv_bias=False, activation="silu", norm="rms")
 """The normalization and the activation of large language models, small enough to be simulated in seconds."""
 DEIT_SMALL = ViTConfig(image_size=224, patch_size=16, dim=384, depth=12, heads=6, num_classes=1000)
+DEIT_SMALL_384 = replace(DEIT_SMALL, image_size=384)
+VIT_BASE = ViTConfig(image_size=224, patch_size=16, dim=768, depth=12, heads=12, num_classes=1000)
+DINOV2_SMALL = replace(DEIT_SMALL, image_size=518, patch_size=14, registers=4, layer_scale=True)
+"""DINOv2's ViT-S/14 with registers; the head reads the class token alone, as timm's model of that name."""
+
+FEW_IMAGES = (4, 4)
+"""To calibrate and to judge the largest models, where others have 16 and 8: each image of these costs as much as 4 to
+10 of ``deit-small``, and quantization goes over the images some ten times.
+"""
+Loader = Callable[[str, str | Path | None], LoadedModel]
 
 
 def _load_fashion(name: str, checkpoint: str | Path | None) -> LoadedModel:
@@ -48,7 +59,9 @@ def _load_fashion(name: str, checkpoint: str | Path | None) -> LoadedModel:
     )
 
 
-def _load_random(config: ViTConfig, name: str, checkpoint: str | Path | None) -> LoadedModel:
+def _load_random(
+    config: ViTConfig, few_images: bool, name: str, checkpoint: str | Path | None
+) -> LoadedModel:
     model = VisionTransformer(config)
     if checkpoint is None:
         synthetic.randomize(model, _WEIGHT_SEED)
@@ -58,6 +71,7 @@ def _load_random(config: ViTConfig, name: str, checkpoint: str | Path | None) ->
         f"weights from {checkpoint}" if checkpoint else "random weights at the scale of trained ones, seeded"
     )
     pixels = (IMAGENET_MEAN, IMAGENET_STD)
+    counts = FEW_IMAGES if few_images else (synthetic.CALIBRATION_IMAGES, synthetic.TEST_IMAGES)
     loaded = synthetic.loaded(
         model.eval(),
         name=name,
@@ -65,13 +79,24 @@ def _load_random(config: ViTConfig, name: str, checkpoint: str | Path | None) ->
         classes=config.num_classes,
         source=f"{weights}; {synthetic.SOURCE}",
         normalization=pixels,
+        counts=counts,
     )
+    if few_images:
+        sources = [f"{count} {synthetic.SOURCE}: few, as the model is large" for count in counts]
+        loaded = replace(loaded, calibration_source=sources[0], test_source=sources[1])
     return replace(loaded, pixels=pixels)
 
 
-CATALOG: dict[str, Callable[[str, str | Path | None], LoadedModel]] = {
+def _random(config: ViTConfig, *, few_images: bool = False) -> Loader:
+    return partial(_load_random, config, few_images)
+
+
+CATALOG: dict[str, Loader] = {
     "fashion-vit": _load_fashion,
-    "deit-tiny": lambda name, checkpoint: _load_random(DEIT_TINY, name, checkpoint),
-    "deit-small": lambda name, checkpoint: _load_random(DEIT_SMALL, name, checkpoint),
-    "rms-silu-vit": lambda name, checkpoint: _load_random(RMS_SILU, name, checkpoint),
+    "deit-tiny": _random(DEIT_TINY),
+    "deit-small": _random(DEIT_SMALL),
+    "deit-small-384": _random(DEIT_SMALL_384, few_images=True),
+    "vit-base": _random(VIT_BASE, few_images=True),
+    "dinov2-small": _random(DINOV2_SMALL, few_images=True),
+    "rms-silu-vit": _random(RMS_SILU),
 }
