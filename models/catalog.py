@@ -27,9 +27,9 @@ VIT_BASE = ViTConfig(image_size=224, patch_size=16, dim=768, depth=12, heads=12,
 DINOV2_SMALL = replace(DEIT_SMALL, image_size=518, patch_size=14, registers=4, layer_scale=True)
 """DINOv2's ViT-S/14 with registers; the head reads the class token alone, as timm's model of that name."""
 
-FEW_IMAGES = (4, 4)
-"""To calibrate and to judge the largest models, where others have 16 and 8: each image of these costs as much as 4 to
-10 of ``deit-small``, and quantization goes over the images some ten times.
+FEW_IMAGES = {"deit-small-384": 4, "vit-base": 4, "dinov2-small": 2}
+"""To calibrate and as many to judge the large models, where others have 16 and 8: an image of these costs as much as 3
+to 10 of ``deit-small``, and calibration goes over its images many times.
 """
 Loader = Callable[[str, str | Path | None], LoadedModel]
 
@@ -59,9 +59,7 @@ def _load_fashion(name: str, checkpoint: str | Path | None) -> LoadedModel:
     )
 
 
-def _load_random(
-    config: ViTConfig, few_images: bool, name: str, checkpoint: str | Path | None
-) -> LoadedModel:
+def _load_random(config: ViTConfig, name: str, checkpoint: str | Path | None) -> LoadedModel:
     model = VisionTransformer(config)
     if checkpoint is None:
         synthetic.randomize(model, _WEIGHT_SEED)
@@ -71,7 +69,8 @@ def _load_random(
         f"weights from {checkpoint}" if checkpoint else "random weights at the scale of trained ones, seeded"
     )
     pixels = (IMAGENET_MEAN, IMAGENET_STD)
-    counts = FEW_IMAGES if few_images else (synthetic.CALIBRATION_IMAGES, synthetic.TEST_IMAGES)
+    few = FEW_IMAGES.get(name)
+    counts = (synthetic.CALIBRATION_IMAGES, synthetic.TEST_IMAGES) if few is None else (few, few)
     loaded = synthetic.loaded(
         model.eval(),
         name=name,
@@ -81,22 +80,18 @@ def _load_random(
         normalization=pixels,
         counts=counts,
     )
-    if few_images:
-        sources = [f"{count} {synthetic.SOURCE}: few, as the model is large" for count in counts]
-        loaded = replace(loaded, calibration_source=sources[0], test_source=sources[1])
+    if few is not None:
+        source = f"{few} {synthetic.SOURCE}: few, as the model is large"
+        loaded = replace(loaded, calibration_source=source, test_source=source)
     return replace(loaded, pixels=pixels)
-
-
-def _random(config: ViTConfig, *, few_images: bool = False) -> Loader:
-    return partial(_load_random, config, few_images)
 
 
 CATALOG: dict[str, Loader] = {
     "fashion-vit": _load_fashion,
-    "deit-tiny": _random(DEIT_TINY),
-    "deit-small": _random(DEIT_SMALL),
-    "deit-small-384": _random(DEIT_SMALL_384, few_images=True),
-    "vit-base": _random(VIT_BASE, few_images=True),
-    "dinov2-small": _random(DINOV2_SMALL, few_images=True),
-    "rms-silu-vit": _random(RMS_SILU),
+    "deit-tiny": partial(_load_random, DEIT_TINY),
+    "deit-small": partial(_load_random, DEIT_SMALL),
+    "deit-small-384": partial(_load_random, DEIT_SMALL_384),
+    "vit-base": partial(_load_random, VIT_BASE),
+    "dinov2-small": partial(_load_random, DINOV2_SMALL),
+    "rms-silu-vit": partial(_load_random, RMS_SILU),
 }

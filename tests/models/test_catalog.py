@@ -8,8 +8,6 @@ from safetensors.torch import save_file
 from vitreous.models import ModelError, VisionTransformer, available, load, synthetic
 from vitreous.models.catalog import CATALOG, DEIT_TINY, DINOV2_SMALL, FEW_IMAGES
 
-LARGE = ("deit-small-384", "vit-base", "dinov2-small")
-
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
@@ -23,7 +21,8 @@ def test_every_listed_model_has_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name, _ in available()]
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in FEW_IMAGES else ()) for name, _ in available()],
 )
 def test_named_models_are_complete_and_run(name: str) -> None:
     model = load(name)
@@ -58,14 +57,15 @@ def test_random_weights_and_images_are_seeded_and_spread_like_trained_ones() -> 
     assert 0.05 < min(maxima) <= max(maxima) < 0.6
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in LARGE])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in FEW_IMAGES])
 def test_large_models_have_few_images_and_say_so(name: str) -> None:
     model = load(name)
-    assert (len(model.calibration), len(model.test_images)) == FEW_IMAGES
-    for count, source in zip(FEW_IMAGES, (model.calibration_source, model.test_source), strict=True):
+    count = FEW_IMAGES[name]
+    assert len(model.calibration) == len(model.test_images) == count < synthetic.TEST_IMAGES
+    for source in (model.calibration_source, model.test_source):
         assert source.startswith(f"{count} synthetic images")
         assert source.endswith("few, as the model is large")
-    assert dict(available())[name].endswith(f"; {FEW_IMAGES[0]} images")
+    assert dict(available())[name].endswith(f"; {count} images")
 
 
 def test_gains_of_layer_scale_are_spread_like_trained_ones() -> None:
