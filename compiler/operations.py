@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ class Linear:
     weight int8 [O, K]; bias int32 [O], the input's zero point already folded in; multiplier, shift int64 [O].
     rows : tokens; destination : X, W (keys, and values with ``transposed``) or R.
     residual : the tensor that is added in place, or None. activated : (multiplier, shift)
-    after a smooth activation, (0, 0) without.
+    after a smooth activation, (0, 0) without. whole : the node that this one is a part of, else "".
     """
 
     node: str
@@ -34,6 +34,12 @@ class Linear:
     activated: tuple[int, int] = (0, 0)
     residual: str | None = None
     transposed: bool = False
+    whole: str = ""
+
+    @property
+    def tensor(self) -> str:
+        """The weights' name, the same for all parts of one node."""
+        return f"{self.whole or self.node}.weight"
 
     @property
     def columns(self) -> int:
@@ -47,6 +53,19 @@ class Linear:
     @property
     def macs(self) -> int:
         return self.rows * self.columns * self.inner
+
+    def part(self, columns: range, name: str) -> Linear:
+        """The layer with some of its output columns, a node of its own called ``name``."""
+        some = slice(columns.start, columns.stop)
+        return replace(
+            self,
+            node=f"{self.node}.{name}",
+            whole=self.whole or self.node,
+            weight=self.weight[some],
+            bias=self.bias[some],
+            multiplier=self.multiplier[some],
+            shift=self.shift[some],
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,7 +13,7 @@ from vitreous.compiler.memory import live_ranges, verify
 from vitreous.compiler.needs import DoesNotFitError, shortages
 from vitreous.compiler.operations import Operation, layer_macs
 from vitreous.compiler.planning import Task, plan, program_needs, requirements, task
-from vitreous.compiler.precision import attention_widths
+from vitreous.compiler.precision import attention_widths, width_choice
 from vitreous.compiler.steps import Step
 from vitreous.compiler.tiling import MemoryBudget
 from vitreous.compiler.tokens import place_tokens
@@ -59,6 +59,7 @@ def _compiled(graph: Graph, config: AcceleratorConfig, work: Task, plan: Plan) -
     instructions = place_tokens([*instructions, make(Opcode.END)], config, slots)
     notes = _notes(work.operations, steps, plan.budget) | {
         "attention": attention_widths(work.operations, graph, config),
+        "probabilities": width_choice(graph),
         "quality": {name: graph.notes[name] for name in _QUALITY if name in graph.notes},
     }
     return _program(graph, config, plan, instructions, work.observe, notes)
@@ -100,10 +101,16 @@ def _notes(operations: tuple[Operation, ...], steps: list[Step], budget: MemoryB
             }
             for live in live_ranges(steps)
         ],
+        "transfers": [
+            {"pc": pc, "tensor": step.moved.tensor, "cause": step.moved.cause.value}
+            for pc, step in enumerate(steps)
+            if step.moved is not None
+        ],
         "plan": {
             "weight_parts": budget.weight_parts,
             "early_norm": budget.early_norm,
             "blocks": budget.blocks,
+            "outputs": budget.outputs,
         },
     }
 

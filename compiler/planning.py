@@ -18,7 +18,7 @@ from vitreous.compiler.lowering import lower
 from vitreous.compiler.lowering.plan import Plan
 from vitreous.compiler.memory import CONFIG_FIELD, LiveRange, allocate, least_words, live_ranges, peak
 from vitreous.compiler.needs import Need, constant_need
-from vitreous.compiler.operations import Operation, linears
+from vitreous.compiler.operations import Operation, Output, linears
 from vitreous.compiler.steps import Step
 from vitreous.compiler.tiling import LARGEST_PARTS, MemoryBudget, Words, indivisible
 from vitreous.spec.config import AcceleratorConfig
@@ -60,6 +60,14 @@ class Task:
         return ceil_div(rows, self.config.array.lanes)
 
     @property
+    def output(self) -> int:
+        """Columns of the product that is the output; 1 where it is none."""
+        made = {linear.output: linear.columns for linear in linears(self.operations)}
+        return max(
+            (made.get(each.input, 1) for each in self.operations if isinstance(each, Output)), default=1
+        )
+
+    @property
     def inner(self) -> int:
         """The shortest sum of a product."""
         return min((linear.inner for linear in linears(self.operations)), default=1)
@@ -82,7 +90,8 @@ class Task:
         """
         few = self.two
         blocks = few.lowered(
-            MemoryBudget(early_norm=False, blocks=self.tiles), dict.fromkeys(Memory, ENDLESS)
+            MemoryBudget(early_norm=False, blocks=self.tiles, outputs=self.output),
+            dict.fromkeys(Memory, ENDLESS),
         )
         chunks = few.lowered(
             MemoryBudget(weight_parts=2 * LARGEST_PARTS),
@@ -181,7 +190,7 @@ def plan(
         except MemoryFull as error:
             if error.memory in "WP" and indivisible(config, budget, inner, sizes[Memory.W]):
                 raise
-            smaller = budget.without(error.memory, tiles)
+            smaller = budget.without(error.memory, tiles, task.output)
             if smaller is None:
                 raise
             budget = smaller

@@ -27,8 +27,9 @@ def attention_widths(
     """One entry for each attention, in order: its precision, its cycles with 8 and 16 bits, what calibration measured.
 
     ``measured`` is what ``quant.calibrate.precision`` left in the graph's notes, by precision; empty where nothing is.
+    ``gain`` is of ``quant.calibrate.widths``; None where it tried no attention alone.
     """
-    known = {entry["name"]: entry["measured"] for entry in graph.notes.get("attention", {}).get("layers", ())}
+    known = {entry["name"]: entry for entry in graph.notes.get("attention", {}).get("layers", ())}
     return [
         {
             "name": operation.output,
@@ -41,8 +42,14 @@ def attention_widths(
                 "8": context_cycles(operation, config, a_bits=8),
                 "16": context_cycles(operation, config, a_bits=16),
             },
-            "measured": known.get(operation.output, {}),
+            "measured": known.get(operation.output, {}).get("measured", {}),
+            "gain": known.get(operation.output, {}).get("gain"),
         }
         for operation in operations
         if isinstance(operation, Attention)
     ]
+
+
+def width_choice(graph: Graph) -> dict[str, Any]:
+    """Who chose the precisions and by which errors of the output, as the graph's notes say; empty where they do not."""
+    return {name: value for name, value in graph.notes.get("attention", {}).items() if name != "layers"}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vitreous.compiler.image import ImageBuilder
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode, Operands, make
+from vitreous.spec.opcodes.causes import Cause
 from vitreous.spec.program import Placement
 
 
@@ -27,10 +29,21 @@ Address = tuple[Buffer, int]
 """A word of a buffer."""
 
 
+class Moved(NamedTuple):
+    """What a transfer moves between DRAM and the chip, and why. ``tensor`` : a name of the graph, or of a constant."""
+
+    tensor: str
+    cause: Cause
+
+
+TRANSFERS = (Opcode.LOAD, Opcode.LOAD_PATCHES, Opcode.STORE)
+"""Opcodes that move bytes between DRAM and the chip."""
+
+
 @dataclass(eq=False)
 class Step:
     """An instruction without tokens. ``addresses`` maps an address field to a word of a buffer; ``slot`` is the one of
-    S that a transfer represents (``lowering.spill``).
+    S that a transfer represents (``lowering.spill``); ``moved``: what a transfer moves, None for all others.
     """
 
     opcode: Opcode
@@ -38,6 +51,13 @@ class Step:
     fields: dict[str, int]
     addresses: dict[str, Address]
     slot: int | None = None
+    moved: Moved | None = None
+
+    def __post_init__(self) -> None:
+        if (self.opcode in TRANSFERS) != (self.moved is not None):
+            raise ValueError(
+                f"{self.opcode.name} of layer {self.label}: a transfer needs a cause, and nothing else has one"
+            )
 
     def resolve(self) -> Instruction:
         """The instruction, once every buffer has its base."""
@@ -88,13 +108,27 @@ class Emitter:
         opcode: Opcode,
         label: str,
         addresses: Mapping[str, Address],
+        **fields: int,
+    ) -> None:
+        """Append an instruction that moves nothing between DRAM and the chip."""
+        self._append(Step(opcode, label, fields, dict(addresses)))
+
+    def transfer(
+        self,
+        opcode: Opcode,
+        label: str,
+        addresses: Mapping[str, Address],
+        moved: Moved,
         *,
         slot_of_scores: int | None = None,
         **fields: int,
     ) -> None:
-        """Append an instruction; ``slot_of_scores`` is its ``Step.slot`` (``slot`` is a field of MATMUL)."""
-        step = Step(opcode, label, fields, dict(addresses), slot_of_scores)
-        if self._deferred is not None and opcode in (Opcode.MATMUL, Opcode.STORE):
+        """Append a transfer; ``slot_of_scores`` is its ``Step.slot``."""
+        self._append(Step(opcode, label, fields, dict(addresses), slot_of_scores, moved))
+
+    def _append(self, step: Step) -> None:
+        """After what was deferred, or before it where it does not need its result."""
+        if self._deferred is not None and step.opcode in (Opcode.MATMUL, Opcode.STORE):
             waiting, result = self._deferred
             self._deferred = None
             order = [waiting, step] if _reads(step, result) else [step, waiting]
@@ -122,12 +156,13 @@ class Emitter:
             self.steps.append(self._deferred[0])
             self._deferred = None
 
-    def load(self, buffer: Buffer, word: int, words: int, offset: int, label: str) -> None:
+    def load(self, buffer: Buffer, word: int, words: int, offset: int, label: str, moved: Moved) -> None:
         """LOAD one contiguous row of words."""
-        self.emit(
+        self.transfer(
             Opcode.LOAD,
             label,
             {"base": (buffer, word)},
+            moved,
             memory=int(buffer.memory),
             words=words,
             rows=1,

@@ -31,20 +31,25 @@ class MemoryBudget:
     weight_parts : a chunk of weights takes at most this part of the free W (and P).
     early_norm : a layer norm writes its panel while the previous product still runs.
     blocks : the least number of row blocks of an MLP or of the patch embedding.
+    outputs : the least number of parts of columns in which a product that is the output is made and stored.
     """
 
     weight_parts: float = 3.0
     early_norm: bool = True
     blocks: int = 1
+    outputs: int = 1
 
-    def without(self, memory: str, tiles: int) -> MemoryBudget | None:
-        """The next smaller memory budget when ``memory`` was too small for one with ``tiles`` row tiles, or None."""
+    def without(self, memory: str, tiles: int, columns: int = 1) -> MemoryBudget | None:
+        """The next smaller memory budget when ``memory`` was too small for one with ``tiles`` row tiles and an output
+        of ``columns``, or None."""
         if memory in "WP" and self.weight_parts < LARGEST_PARTS:
             return replace(self, weight_parts=self.weight_parts * 2)
         if memory == "X" and self.early_norm:
             return replace(self, early_norm=False)
         if memory == "X" and self.blocks < tiles:
             return replace(self, blocks=min(tiles, self.blocks * 2))
+        if memory == "R" and self.outputs < columns:
+            return replace(self, outputs=self.outputs * 2)
         return None
 
 

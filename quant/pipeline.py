@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
-from vitreous.quant.calibrate import precision as widths
-from vitreous.quant.calibrate import quality
+from vitreous.quant.calibrate import quality, widths
 from vitreous.quant.calibrate.calibration import Calibrated
 from vitreous.quant.calibrate.choose import calibrate
 from vitreous.quant.calibrate.quantizer import recognize
@@ -102,25 +101,19 @@ def _with_widths(
     units: Units,
     progress: Progress | None,
 ) -> tuple[Graph, dict[str, Any]]:
-    """The graph with the probability bits that each attention needs or the scheme says, and what was measured."""
-    softmax, activation, norm = units.softmax, units.activation, units.norm
-    graph = lower(calibrated, name=name, scheme=scheme, softmax=softmax, activation=activation, norm=norm)
-    if softmax.variant is SoftmaxVariant.EXACT:
-        return graph, {}
+    """The graph with the probability bits that the scheme says or the output gains from, and what was measured."""
+    parts: dict[str, Any] = {"softmax": units.softmax, "activation": units.activation, "norm": units.norm}
+    _widest(scheme, units.softmax)
 
-    def report(done: int, total: int) -> None:
-        if progress is not None:
-            progress("attention", done, total)
+    def make(bits: Mapping[str, int] | None) -> Graph:
+        return lower(calibrated, name=name, scheme=scheme, bits=bits, **parts)
 
-    chosen = widths.chosen_images(len(calibration))
+    if units.softmax.variant is SoftmaxVariant.EXACT or not any(calibrated.encoder.each(Attention)):
+        return make(None), {}
     with torch.no_grad():
-        found = widths.measure(graph, softmax, calibrated.exact, calibration[chosen].detach(), report)
-    bits = {part.name: scheme.probability_bits or part.needed for part in found}
-    if scheme.probability_bits is None and set(bits.values()) != {softmax.probability_bits}:
-        graph = lower(
-            calibrated, name=name, scheme=scheme, softmax=softmax, activation=activation, norm=norm, bits=bits
+        return widths.choose(
+            make, calibrated.exact, calibration, units.softmax, scheme.probability_bits, progress
         )
-    return graph, widths.notes(found, bits, len(chosen))
 
 
 def lower(

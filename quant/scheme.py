@@ -23,8 +23,8 @@ class QuantScheme:
     percentile : percent of all values that the two-sided ``percentile`` range covers.
     symmetric_input, symmetric_activations : zero point 0 for the image, for outputs of GELU and ReLU. Layer norm
         outputs, q, k, v and attention's context always have zero point 0.
-    probability_bits : of attention, 8 or 16 in every layer; None for what each layer needs (``widths``), where the
-        accelerator has 16.
+    probability_bits : of attention, 8 or 16 in every layer; None for 8, and 16 where the accelerator has them and
+        the network's output gains from them (``calibrate.widths``).
     residual_headroom : the residual stream's int16 range over the largest value seen in calibration.
 
     Raises QuantError that names the field.

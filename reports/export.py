@@ -15,6 +15,7 @@ from typing import Any
 
 from vitreous.reports.energy.energy import TIME
 from vitreous.reports.energy.technology import Range
+from vitreous.reports.figures.dram_bytes import TensorBytes
 from vitreous.reports.figures.figures import MEANING
 from vitreous.reports.figures.schedule import QUEUES
 from vitreous.reports.report import Report
@@ -22,6 +23,7 @@ from vitreous.reports.tables import csv_table
 from vitreous.spec.isa import Queue
 
 LAYERS, ENERGY, COUNTERS, TRACE = "layers.csv", "energy.csv", "counters.csv", "schedule.trace.json"
+DRAM = "dram.csv"
 PROCESS = 1
 WAITS = 10
 """Track of a queue's waits: its number and this."""
@@ -65,6 +67,13 @@ def energy_csv(report: Report) -> str:
         for p in detail.parts
     ]
     return csv_table(header, rows)
+
+
+def dram_csv(report: Report) -> str:
+    """A row for each tensor of a layer and each cause: bytes between DRAM and the chip; none without causes."""
+    rows = () if report.dram_bytes is None else report.dram_bytes.tensors
+    columns = [field.name for field in dataclasses.fields(TensorBytes)]
+    return csv_table(columns, [dataclasses.astuple(row) for row in rows])
 
 
 def counters_csv(report: Report) -> str:
@@ -183,5 +192,6 @@ def exports(report: Report) -> dict[str, str]:
         LAYERS: layers_csv(report),
         ENERGY: energy_csv(report),
         COUNTERS: counters_csv(report),
+        DRAM: dram_csv(report),
         TRACE: trace_json(report),
     }

@@ -14,7 +14,8 @@ from vitreous.reports.area.section import TargetArea, area_section
 from vitreous.reports.energy.section import EnergyChoice, EnergySection, energy_section
 from vitreous.reports.errors import ReportError
 from vitreous.reports.exploration.exploration import Exploration
-from vitreous.reports.figures import figures
+from vitreous.reports.figures import dram_bytes, figures
+from vitreous.reports.figures.dram_bytes import DramBytes
 from vitreous.reports.figures.events import events
 from vitreous.reports.figures.figures import LayerRow, QueueRow, Share, Traffic
 from vitreous.reports.figures.interval import wilson
@@ -23,10 +24,10 @@ from vitreous.reports.figures.roofline import Roofline, roofline
 from vitreous.reports.figures.schedule import Schedule, schedule
 from vitreous.reports.figures.transfers import Transfer, transfers
 from vitreous.reports.findings.findings import Findings, findings
+from vitreous.reports.record.attention import AttentionRecord, ProbabilityRecord
 from vitreous.reports.record.provenance import SOURCES, ClockSource, hows
 from vitreous.reports.record.record import (
     AccuracyRecord,
-    AttentionRecord,
     Check,
     ImagesRecord,
     LossRecord,
@@ -50,11 +51,14 @@ class Report:
 
     clock_note : what is estimated of the clock on the technology's target; clock_too_fast : whether clock_mhz is above
     its range.
+    utilization : MAC of the network, each counted once, over those of the array in all cycles; occupancy : cycles in
+    which the array works over all cycles.
+    dram_bytes : None where the program's compiler noted no causes.
     exploration, ablation : of ``vitreous explore`` and ``vitreous ablate``, where the page shows one.
     accuracy_float, accuracy_int, agreement : fractions in 0..1, None where ``accuracy_note`` says why; each
     has its 95 % ``interval``. accuracy_test, accuracy_calibration : whose images. accuracy_caution : why these figures
     say little. output_error : relative error of the logits on calibration images, losses the three operations that cost
-    most of it, saturation what is beyond its range.
+    most of it, saturation what is beyond its range. probabilities : why the attentions have their precision.
     """
 
     model: str
@@ -84,7 +88,7 @@ class Report:
     cycles_per_image: float
     macs_per_image: int
     utilization: float
-    array_busy_share: float
+    occupancy: float
     clock_mhz: float
     clock_source: ClockSource
     clock_note: str
@@ -100,6 +104,7 @@ class Report:
     memory_throughput: int
     layers: tuple[LayerRow, ...]
     attention: tuple[AttentionRecord, ...]
+    probabilities: ProbabilityRecord | None
     stalls: tuple[Share, ...]
     queues: tuple[QueueRow, ...]
     traffic: tuple[Traffic, ...]
@@ -107,6 +112,7 @@ class Report:
     counters: tuple[Mapping[str, int], ...]
     schedule: Schedule
     memory_map: MemoryMap
+    dram_bytes: DramBytes | None
     roofline: Roofline
     transfers: tuple[Transfer, ...]
     energy: EnergySection
@@ -155,6 +161,11 @@ class Report:
         return data
 
 
+def shares(report: Report) -> str:
+    """How well the array is used, in words."""
+    return f"utilization {report.utilization:.1%}, occupancy {report.occupancy:.1%}"
+
+
 def brief(report: Report) -> list[tuple[str, str]]:
     """What matters first of a run: names and figures as words."""
     verdict = {"yes": "equal to golden", "no": "differ from golden"}.get(report.verdict, report.verdict)
@@ -167,7 +178,7 @@ def brief(report: Report) -> list[tuple[str, str]]:
     return [
         ("outputs", verdict),
         ("accuracy", "; ".join((quality, *report.accuracy_caution))),
-        ("cycles", f"{report.cycles_per_image:,.0f} an image, utilization {report.utilization:.1%}"),
+        ("cycles", f"{report.cycles_per_image:,.0f} an image, {shares(report)}"),
         ("latency", f"{report.latency_ms:.3g} ms at {report.clock_mhz:g} MHz ({report.clock_source})"),
         (
             "energy",
@@ -183,6 +194,7 @@ def _machine(record: Record) -> dict[str, Any]:
         "model_source": record.model.source,
         "accelerator": record.accelerator.name,
         "attention": record.model.attention,
+        "probabilities": record.model.probabilities,
         "macs_per_image": record.model.macs,
         "config": record.config,
         "versions": record.versions,
@@ -261,15 +273,15 @@ def cautions(accuracy: AccuracyRecord) -> tuple[str, ...]:
 
 
 def _speed(record: Record, clock_mhz: float) -> dict[str, Any]:
-    """Of the machine: the mean of all images, but the array's of the first one."""
+    """Of the machine: the mean of all images."""
     images = record.simulation.images
     cycles = sum(image.counters["cycles"] for image in images) / len(images)
+    busy = sum(image.counters["array_busy"] for image in images) / len(images)
     latency_ms = cycles / clock_mhz / 1e3
-    first = images[0].counters
     return {
         "cycles_per_image": cycles,
         "utilization": record.model.macs / (cycles * record.accelerator.array.macs_per_cycle),
-        "array_busy_share": first["array_busy"] / first["cycles"],
+        "occupancy": busy / cycles,
         "latency_ms": latency_ms,
         "images_per_second": 1e3 / latency_ms,
     }
@@ -333,6 +345,7 @@ def summarize(
         traffic=figures.traffic(record),
         schedule=schedule(record),
         memory_map=memory_map(record),
+        dram_bytes=dram_bytes.of_record(record),
         roofline=roofline(record, rows, counted, clock),
         transfers=transfers(record, counted),
         energy=spent,

@@ -7,7 +7,7 @@ from vitreous.compiler.errors import CompileError
 from vitreous.compiler.image import ImageBuilder
 from vitreous.compiler.lowering.attention import lower_attention
 from vitreous.compiler.lowering.embedding import lower_embedding
-from vitreous.compiler.lowering.linear import lower_linear, lower_mlp
+from vitreous.compiler.lowering.linear import lower_head, lower_linear, lower_mlp
 from vitreous.compiler.lowering.norm import lower_norm
 from vitreous.compiler.lowering.plan import Panel, Plan
 from vitreous.compiler.operations import Attention, Embedding, Linear, Norm, Operation, Output, Pool, Select
@@ -16,6 +16,7 @@ from vitreous.compiler.tiling import MemoryBudget, Words
 from vitreous.spec import layout
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Memory, Opcode
+from vitreous.spec.opcodes.causes import Cause
 
 __all__ = ["lower"]
 
@@ -63,6 +64,9 @@ def _lower_at(plan: Plan, operations: tuple[Operation, ...], index: int) -> int:
             norm = _norm_of(operations, index + 2, second.output)
             lower_mlp(plan, operation, second, norm)
             return 2 + (norm is not None)
+        if isinstance(second, Output) and second.input == operation.output and operation.residual is None:
+            lower_head(plan, operation, second)
+            return 2
         norm = _norm_of(operations, index + 1, operation.output)
         lower_linear(plan, operation, norm)
         return 1 + (norm is not None)
@@ -123,4 +127,4 @@ def _lower_output(plan: Plan, output: Output) -> None:
     source = plan.panels.get(output.input)
     if source is None:
         raise CompileError(f"The output {output.input} is not a tensor that the machine holds")
-    plan.store(output.output, source, output.layer)
+    plan.store(output.output, source, output.layer, Cause.OUTPUT)

@@ -3,30 +3,16 @@ the previous one."""
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from vitreous.compiler.lowering.linear import product, transposed_product
 from vitreous.compiler.lowering.plan import Panel, Plan
 from vitreous.compiler.lowering.spill import spill_scores
-from vitreous.compiler.operations import Attention, Linear
-from vitreous.compiler.steps import Buffer
+from vitreous.compiler.operations import Attention
+from vitreous.compiler.steps import Buffer, Moved
 from vitreous.spec import layout
 from vitreous.spec.isa import Memory, Operands, Scale
-
-
-def head_of(linear: Linear, head: int, columns: int) -> Linear:
-    """The part of a projection that makes one head."""
-    part = slice(head * columns, (head + 1) * columns)
-    return dataclasses.replace(
-        linear,
-        node=f"{linear.node}.head{head}",
-        weight=linear.weight[part],
-        bias=linear.bias[part],
-        multiplier=linear.multiplier[part],
-        shift=linear.shift[part],
-    )
+from vitreous.spec.opcodes.causes import Cause
 
 
 def lower_attention(plan: Plan, attention: Attention) -> None:
@@ -57,15 +43,17 @@ def _score_scale(plan: Plan, attention: Attention) -> Buffer:
     buffer = Buffer(f"{attention.output}.score_scale", Memory.P, 1, attention.layer, "oldest")
     multiplier, shift = attention.score
     word = layout.pack_parameters(np.zeros(1, np.int32), np.array([multiplier]), np.array([shift]))
-    plan.emitter.load(buffer, 0, 1, plan.emitter.image.add(word), attention.layer)
+    moved = Moved(buffer.name, Cause.PARAMETERS)
+    plan.emitter.load(buffer, 0, 1, plan.emitter.image.add(word), attention.layer, moved)
     return buffer
 
 
 def _project(plan: Plan, attention: Attention, head: int) -> tuple[Panel, Panel, Panel]:
     """Query panel in X, key and value panels in W of one head."""
     width = attention.head_columns
+    columns = range(head * width, (head + 1) * width)
     query, key, value = (
-        head_of(linear, head, width) for linear in (attention.query, attention.key, attention.value)
+        linear.part(columns, f"head{head}") for linear in (attention.query, attention.key, attention.value)
     )
     panels = []
     for linear in (query, key):

@@ -7,11 +7,12 @@ from vitreous.compiler.lowering.linear import rows_by_columns
 from vitreous.compiler.lowering.norm import Follower
 from vitreous.compiler.lowering.plan import Panel, Plan
 from vitreous.compiler.operations import Embedding, Linear, Norm
-from vitreous.compiler.steps import Buffer
+from vitreous.compiler.steps import Buffer, Moved
 from vitreous.compiler.tiling import balanced, row_groups
 from vitreous.spec import layout
 from vitreous.spec.isa import Memory, Opcode
 from vitreous.spec.layout import ceil_div
+from vitreous.spec.opcodes.causes import Cause
 
 RESIDENT_SHARE = 2.1
 """Times a chunk's share of W: 0.7 of W holds weights while the image arrives, the rest is for those that come next."""
@@ -159,7 +160,10 @@ class _Loads:
         part = embedding.constant[group.start * plan.lanes : group.stop * plan.lanes]
         offset = plan.emitter.image.add(layout.pack_residual(part, plan.lanes))
         words = len(group) * self.stream.stride
-        plan.emitter.load(self.stream.buffer, group.start * self.stream.stride, words, offset, layer)
+        constant = Moved(f"{embedding.output}.constant", Cause.CONSTANTS)
+        plan.emitter.load(
+            self.stream.buffer, group.start * self.stream.stride, words, offset, layer, constant
+        )
         rows = grid_rows(embedding, group, plan.lanes)
         rows = range(max(rows.start, self.ready), rows.stop)
         if not rows:
@@ -167,10 +171,11 @@ class _Loads:
         self.ready = rows.stop
         _, width = embedding.grid
         row_stride = layout.image_row_stride(width * embedding.patch)
-        plan.emitter.emit(
+        plan.emitter.transfer(
             Opcode.LOAD_PATCHES,
             layer,
             {"base": (self.source.buffer, 0)},
+            Moved(embedding.image, Cause.IMAGE),
             stride=self.source.stride,
             first_token=embedding.count + rows.start * width - self.source.row_start,
             patch=embedding.patch,

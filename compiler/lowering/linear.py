@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from vitreous.compiler.lowering.norm import Follower
 from vitreous.compiler.lowering.plan import Panel, Plan
-from vitreous.compiler.operations import Linear, Norm
+from vitreous.compiler.operations import Linear, Norm, Output
 from vitreous.compiler.steps import Buffer
-from vitreous.compiler.tiling import row_blocks, row_groups
+from vitreous.compiler.tiling import balanced, row_blocks, row_groups
 from vitreous.spec.isa import Memory, Operands, Scale
-from vitreous.spec.layout import ceil_div
+from vitreous.spec.layout import align, ceil_div
+from vitreous.spec.opcodes.causes import Cause
 
 
 def product(
@@ -112,7 +113,21 @@ def lower_linear(plan: Plan, linear: Linear, norm: Norm | None) -> None:
     plan.observe(linear.output, target, linear.layer)
 
 
-def result_panel(plan: Plan, linear: Linear, source: Panel) -> Panel:
+def lower_head(plan: Plan, linear: Linear, output: Output) -> None:
+    """A linear layer whose result is the output: in parts of columns, each stored while the next one is made, where
+    memory does not hold it whole."""
+    source = plan.panels[linear.input]
+    unit = max(plan.lanes, plan.depth)
+    parts = balanced(linear.columns, unit, align(ceil_div(linear.columns, plan.budget.outputs), unit))
+    for index, columns in enumerate(parts):
+        part = linear.part(columns, f"columns{columns.start}") if len(parts) > 1 else linear
+        target = result_panel(plan, part, source, where="high" if index % 2 else "low")
+        product(plan, part, source, target, source.tiles(plan.lanes), split_first=index == 0)
+        plan.observe(linear.output, target, linear.layer, column_start=columns.start)
+        plan.store(output.output, target, output.layer, Cause.OUTPUT, column_start=columns.start)
+
+
+def result_panel(plan: Plan, linear: Linear, source: Panel, where: str = "low") -> Panel:
     """A new panel with the rows of ``source``, or the residual stream that the result is added to."""
     if linear.residual is not None:
         return plan.panels.pop(linear.residual)
@@ -123,6 +138,7 @@ def result_panel(plan: Plan, linear: Linear, source: Panel) -> Panel:
         linear.columns,
         linear.layer,
         row_start=source.row_start,
+        where=where,
     )
 
 

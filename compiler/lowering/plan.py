@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from vitreous.compiler.operations import Linear, Norm
-from vitreous.compiler.steps import Address, Buffer, Emitter
+from vitreous.compiler.steps import Address, Buffer, Emitter, Moved
 from vitreous.compiler.tiling import MemoryBudget, Words, column_chunks, parameter_words
 from vitreous.spec import layout
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import PARAMETER_BYTES, Memory, Opcode
 from vitreous.spec.layout import DRAM_ALIGN, align, ceil_div
+from vitreous.spec.opcodes.causes import Cause
 from vitreous.spec.program import Placement
 
 
@@ -103,11 +104,13 @@ class Plan:
         *,
         row_start: int = 0,
         heads: int = 1,
+        where: str = "low",
     ) -> Panel:
-        """A new panel in a new buffer."""
+        """A new panel in a new buffer, which in W lies high."""
         stride = columns if memory is Memory.R else heads * self.k_words(columns // heads)
-        where = "high" if memory is Memory.W else "low"
-        buffer = Buffer(name, memory, self.tiles(rows) * stride, layer, where)
+        buffer = Buffer(
+            name, memory, self.tiles(rows) * stride, layer, "high" if memory is Memory.W else where
+        )
         return Panel(
             buffer=buffer, rows=rows, columns=columns, stride=stride, row_start=row_start, heads=heads
         )
@@ -124,15 +127,16 @@ class Plan:
         )
         key = ("weight", linear.node, chunk.start, chunk.stop)
         image = self.emitter.image
-        offset = image.known(key)
+        offset, cause = image.known(key), Cause.WEIGHTS_AGAIN
         if offset is None:
+            cause = Cause.WEIGHTS
 
             def packed() -> np.ndarray:
                 matrix = _spread(linear.weight[chunk.start : chunk.stop], source.heads, self.depth)
                 return layout.pack_panel(matrix, self.lanes, self.depth)
 
             offset = image.add_later(buffer.words * self.config.panel_word_bytes, packed, key)
-        self.emitter.load(buffer, 0, buffer.words, offset, linear.layer)
+        self.emitter.load(buffer, 0, buffer.words, offset, linear.layer, Moved(linear.tensor, cause))
         return buffer
 
     def parameters(self, linear: Linear, chunk: range) -> Buffer:
@@ -147,14 +151,16 @@ class Plan:
             offset = self.emitter.image.add_later(
                 words * PARAMETER_BYTES, lambda: _parameters(linear, chunk, words), key
             )
-        self.emitter.load(buffer, 0, words, offset, linear.layer)
+        moved = Moved(f"{linear.whole or linear.node}.scale", Cause.PARAMETERS)
+        self.emitter.load(buffer, 0, words, offset, linear.layer, moved)
         return buffer
 
     def shifts(self, norm: Norm) -> Buffer:
         """LOAD the shifts of a norm's channels."""
         packed = layout.pack_shifts(norm.channel_shifts)
         buffer = Buffer(f"{norm.output}.shifts", Memory.P, len(packed), norm.layer, "oldest")
-        self.emitter.load(buffer, 0, buffer.words, self.emitter.image.add(packed), norm.layer)
+        offset = self.emitter.image.add(packed)
+        self.emitter.load(buffer, 0, buffer.words, offset, norm.layer, Moved(buffer.name, Cause.PARAMETERS))
         return buffer
 
     def observe(
@@ -162,10 +168,24 @@ class Plan:
     ) -> None:
         """``store``, if intermediates are to be stored."""
         if self.emitter.observe:
-            self.store(tensor, panel, layer, column_start=column_start, transposed=transposed)
+            self.store(
+                tensor,
+                panel,
+                layer,
+                Cause.INTERMEDIATES,
+                column_start=column_start,
+                transposed=transposed,
+            )
 
     def store(
-        self, tensor: str, panel: Panel, layer: str, *, column_start: int = 0, transposed: bool = False
+        self,
+        tensor: str,
+        panel: Panel,
+        layer: str,
+        cause: Cause,
+        *,
+        column_start: int = 0,
+        transposed: bool = False,
     ) -> None:
         """STORE a whole panel at once. ``transposed``: its lanes are the tensor's columns."""
         words = len(panel.tiles(self.lanes)) * panel.stride
@@ -173,10 +193,11 @@ class Plan:
         word_bytes = self.config.residual_word_bytes if residual else self.config.panel_word_bytes
         offset = self.emitter.write_size
         self.emitter.write_size = align(offset + words * word_bytes, DRAM_ALIGN)
-        self.emitter.emit(
+        self.emitter.transfer(
             Opcode.STORE,
             layer,
             {"base": (panel.buffer, panel.offset)},
+            Moved(tensor, cause),
             memory=int(panel.buffer.memory),
             words=words,
             rows=1,

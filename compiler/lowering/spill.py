@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from vitreous.compiler.lowering.plan import Plan, Spill
 from vitreous.compiler.operations import Attention
-from vitreous.compiler.steps import Buffer
+from vitreous.compiler.steps import Buffer, Moved
 from vitreous.spec.isa import Memory, Opcode
 from vitreous.spec.layout import DRAM_ALIGN, align
 from vitreous.spec.limits import SCORE_SLOTS
+from vitreous.spec.opcodes.causes import Cause
 
 
 def spill_scores(plan: Plan, attention: Attention, slot: int) -> None:
@@ -21,10 +22,11 @@ def spill_scores(plan: Plan, attention: Attention, slot: int) -> None:
     spill = _room(plan, attention)
     stride = _bytes(plan, spill.words)
     for opcode, offset in ((Opcode.STORE, spill.write_offset), (Opcode.LOAD, spill.read_offset)):
-        plan.emitter.emit(
+        plan.emitter.transfer(
             opcode,
             attention.layer,
             {"base": (spill.buffer, slot * spill.words)},
+            Moved(f"{attention.output}.scores", Cause.SCORES),
             slot_of_scores=slot,
             memory=int(Memory.R),
             words=spill.words,

@@ -1,23 +1,16 @@
-"""The precision that each attention's probabilities need: 8 bits are one pass over the values, 16 bits are two.
+"""What probabilities of 8 and of 16 bits lose in each attention: information for the report, which decides nothing.
 
-Measured, not guessed: the integer graph runs on calibration images; for every attention the probabilities of both
-widths, as the accelerator's softmax gives them for the graph's own integer scores, are compared twice. ``error`` is
-against the float network's probabilities for the same image: it holds what q, k and all before them have lost.
-``rounding`` is against the float64 softmax of the accumulators, that is of the scores before they were rounded or cut
-off: what softmax alone adds, and all that the width can change. 8 bits are kept where they stay within two limits:
-
-    rounding <= 1/128 the largest error of a probability: no more than the step of a 7-bit probability
-    mass  <= 1/100    root mean square, over all rows, of 1 - (sum of the row): what is lost of a row scales the
-                      context; 1 % of it is what rounding the context to int8 costs anyway (a step of 1/127 of the
-                      largest value, four times the root mean square: 4 / 127 / sqrt(12) = 0.9 %)
-
-Elsewhere the precision closer to the limits is selected: 16 bits, except in ``ita``, whose ``L`` has 8 bits only.
+The integer graph runs on calibration images; for every attention the probabilities of both widths, as the accelerator's
+softmax gives them for the graph's own integer scores, are compared twice. ``error`` is against the float network's
+probabilities for the same image: it holds what q, k and all before them have lost. ``rounding`` is against the float64
+softmax of the accumulators, that is of the scores before they were rounded or cut off: what softmax alone adds, and all
+that the width can change. What the network's output gains from a width is another question: ``widths``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,15 +23,8 @@ from vitreous.quant.calibrate.forward import Forward, Live
 from vitreous.quant.importer import float_ir as ir
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op
-from vitreous.spec.images import quantize_images
+from vitreous.spec.images import quantize_images, real_values
 from vitreous.spec.softmax import limits
-
-LARGEST_ROUNDING = 1 / 128
-"""Largest error of one probability that 8 bits may add."""
-LARGEST_MASS = 1 / 100
-"""Largest root mean square of ``1 - sum`` over all rows that 8 bits may have."""
-IMAGES = 8
-"""Calibration images that are looked at, spread over all of them; every one gives ``heads * tokens`` rows."""
 
 
 @dataclass(kw_only=True)
@@ -58,11 +44,6 @@ class Tally:
     @property
     def mass(self) -> float:
         return math.sqrt(self.squares / self.rows) if self.rows else 0.0
-
-    @property
-    def excess(self) -> float:
-        """Above 1 where a limit is exceeded."""
-        return max(self.rounding / LARGEST_ROUNDING, self.mass / LARGEST_MASS)
 
     def add(self, found: Tensor, own: Tensor, network: Tensor) -> None:
         """``[..., rows, keys]``: probabilities, the exact ones of the graph's ``own`` scores, the ``network``'s."""
@@ -93,23 +74,20 @@ class Measured:
     keys: int
     tallies: dict[int, Tally] = field(default_factory=dict)
 
-    @property
-    def needed(self) -> int:
-        """8 where that is enough or the best there is, else 16."""
-        narrow, wide = self.tallies[8], self.tallies.get(16)
-        return 16 if wide is not None and narrow.excess > 1 and wide.excess < narrow.excess else 8
-
-    def as_dict(self, bits: int) -> dict[str, Any]:
-        """For a graph's notes; ``bits`` is the width that was taken."""
+    def as_dict(self) -> dict[str, Any]:
+        """For a graph's notes."""
         figures = {str(width): tally.as_dict() for width, tally in sorted(self.tallies.items())}
-        return {
-            "name": self.name,
-            "layer": self.layer,
-            "keys": self.keys,
-            "probability_bits": bits,
-            "needed": self.needed,
-            "measured": figures,
-        }
+        return {"name": self.name, "layer": self.layer, "keys": self.keys, "measured": figures}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Local:
+    """What each attention's widths lose, in order, and the outputs ``[n, values]`` of the run that showed it: of the
+    integer ``graph``, as real numbers, and of the float ``network``; float64."""
+
+    attentions: list[Measured]
+    graph: Tensor
+    network: Tensor
 
 
 def real_probabilities(t: Tensor, config: SoftmaxConfig) -> Tensor:
@@ -125,7 +103,7 @@ def real_probabilities(t: Tensor, config: SoftmaxConfig) -> Tensor:
 
 
 class Network:
-    """The float network's probabilities for one image ``[1, C, H, W]``, attention by attention in their order.
+    """The float network on one image ``[1, C, H, W]``: attention by attention in their order, then its output.
 
     It runs no further than it is asked, so that one layer's scores are in memory, not all of them.
     """
@@ -150,6 +128,10 @@ class Network:
             self._at += 1
         return torch.softmax(found[name].double() * math.log(2), -1)
 
+    def output(self) -> Tensor:
+        """After all probabilities that are asked for: float64 ``[values]``."""
+        return self._forward.rest(self._live, self._at, self._image)[0].double()
+
 
 def measure(
     graph: Graph,
@@ -157,7 +139,7 @@ def measure(
     encoder: ir.Encoder,
     images: Tensor,
     progress: Callable[[int, int], None] | None = None,
-) -> list[Measured]:
+) -> Local:
     """Every softmax of ``graph`` on ``images [n, C, H, W]``, with each width that ``config`` has.
 
     encoder : the float network that ``graph`` stands for.
@@ -170,6 +152,8 @@ def measure(
         by_scores.setdefault(node.inputs[0], []).append(measured)
     before = {graph.producer(name).inputs[0]: graph.producer(name) for name in by_scores}
     forward = Forward(encoder)
+    outputs: list[Tensor] = []
+    networks: list[Tensor] = []
     for number, image in enumerate(quantize_images(graph, images.numpy())):
         exact: dict[str, Tensor] = {}
         truth = Network(forward, images[number : number + 1])
@@ -183,11 +167,14 @@ def measure(
                     real = real_probabilities(value, replace(config, probability_bits=bits))
                     measured.tallies[bits].add(real, exact[name], network)
             exact.pop(name, None)
+            if name == graph.output.name:
+                outputs.append(torch.from_numpy(real_values(graph.output, value.numpy())).flatten())
 
         watch(graph, image, see)
+        networks.append(truth.output())
         if progress is not None:
             progress(number + 1, len(images))
-    return found
+    return Local(attentions=found, graph=torch.stack(outputs), network=torch.stack(networks))
 
 
 def _natural(requantize: Node, accumulators: Tensor, config: SoftmaxConfig) -> Tensor:
@@ -203,17 +190,3 @@ def _empty(graph: Graph, node: Node, widths: list[int]) -> Measured:
         keys=graph.tensors[node.inputs[0]].shape[-1],
         tallies={bits: Tally() for bits in widths},
     )
-
-
-def chosen_images(count: int) -> list[int]:
-    """Which of ``count`` calibration images to look at: at most ``IMAGES``, evenly spread."""
-    return sorted({index * count // IMAGES for index in range(IMAGES)})
-
-
-def notes(found: list[Measured], widths: Mapping[str, int], images: int) -> dict[str, Any]:
-    """What a graph remembers of the choice."""
-    return {
-        "limits": {"rounding": LARGEST_ROUNDING, "mass": LARGEST_MASS},
-        "images": images,
-        "layers": [measured.as_dict(widths[measured.name]) for measured in found],
-    }

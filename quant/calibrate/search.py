@@ -9,7 +9,7 @@ in floats, alone, with everything else exact, and the logits are compared with t
    all weights: two ways of finding steps, or rounding with compensation (``rounding``);
 2. tensor by tensor, where the whole network is cheap enough, those first that cost the output most.
 
-A choice other than min-max is taken only where it lowers the squared error by ``_GAIN`` at least; and where all choices
+A choice other than min-max is taken only where it lowers the squared error by ``GAIN`` at least; and where all choices
 together do not lower it, min-max is taken everywhere.
 """
 
@@ -27,7 +27,7 @@ from vitreous.quant.calibrate.rounding import COMPENSATED, RoundedWeight, round_
 from vitreous.quant.importer import float_ir as ir
 from vitreous.spec.numbers import CHANNEL_SHIFT_MAX
 
-_GAIN = 0.1
+GAIN = 0.1
 """Of the squared error, by which a choice must be better than the one that it replaces."""
 _STAGE = 3e11
 """Multiply-accumulates that each of the two steps may cost: some ten seconds on a core."""
@@ -306,7 +306,7 @@ def shifts_of(line: ir.Linear, formats: Mapping[int, Format]) -> Tensor | None:
 def _best(tried: dict[Choice, float], now: Choice) -> Choice:
     """The choice with the least error, or ``now`` where that gains too little."""
     least = min(tried, key=lambda choice: tried[choice])
-    return least if tried[least] < (1 - _GAIN) * tried[now] else now
+    return least if tried[least] < (1 - GAIN) * tried[now] else now
 
 
 def _macs(source: ir.Source) -> int:

@@ -97,7 +97,7 @@ _QUANTITIES: tuple[tuple[str, str, str, str, Value], ...] = (
     ("multiply-accumulates", "MAC", "", "macs_per_image", lambda r: r.macs_per_image),
     ("array", "MAC a cycle", "", "macs_per_image", lambda r: r.roofline.peak / (r.clock_mhz * 1e6)),
     ("utilization", "%", "more", "utilization", lambda r: _percent(r.utilization)),
-    ("array busy", "%", "more", "array_busy_share", lambda r: _percent(r.array_busy_share)),
+    ("occupancy", "%", "more", "occupancy", lambda r: _percent(r.occupancy)),
     ("DRAM bytes", "bytes", "less", "traffic", lambda r: _dram(r)),
     ("instructions", "", "less", "counters", lambda r: r.counters[0]["instructions"]),
 )

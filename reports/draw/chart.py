@@ -67,7 +67,8 @@ def text(name: str, x: float, y: float, words: str) -> str:
     return f'<text class="{name}" x="{x:.1f}" y="{y:.1f}">{escape(words)}</text>'
 
 
-def _meets(a: Box, b: Box) -> bool:
+def meets(a: Box, b: Box) -> bool:
+    """Whether two boxes share more than an edge."""
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
@@ -87,7 +88,7 @@ def place(x: float, y: float, words: str, taken: list[Box], limits: Box) -> tupl
             inside = (
                 limits[0] <= box[0] and box[2] <= limits[2] and limits[1] <= box[1] and box[3] <= limits[3]
             )
-            if inside and not any(_meets(box, other) for other in taken):
+            if inside and not any(meets(box, other) for other in taken):
                 best = (left, cy + 4, box, radius > 20)
                 break
             if best is None and inside:

@@ -8,6 +8,7 @@ from vitreous.reports.errors import ReportError
 from vitreous.reports.figures.ports import ACCESSES, DRAM_PORTS
 from vitreous.spec.counters import HardwareCounter
 from vitreous.spec.isa import Memory
+from vitreous.spec.opcodes.causes import Cause
 
 QUEUES = {"load": "u-load", "matrix": "u-array", "vector": "u-vector", "store": "u-store"}
 STALLS: Mapping[str, str] = {
@@ -30,6 +31,18 @@ DRAM_REGIONS = {
     "results": "u-store",
     "alignment": "u-static",
 }
+CAUSES: Mapping[Cause, str] = {
+    Cause.IMAGE: "u-x",
+    Cause.CONSTANTS: "u-r",
+    Cause.WEIGHTS: "u-w",
+    Cause.WEIGHTS_AGAIN: "u-w pale",
+    Cause.PARAMETERS: "u-p",
+    Cause.INSTRUCTIONS: "u-control",
+    Cause.OUTPUT: "u-store",
+    Cause.INTERMEDIATES: "u-fusion",
+    Cause.SCORES: "u-s",
+}
+"""By cause of the bytes between DRAM and the chip."""
 MEMORIES: Mapping[Memory, str] = {
     Memory.X: "u-x",
     Memory.W: "u-w",

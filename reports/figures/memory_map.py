@@ -226,7 +226,7 @@ def _totals(regions: Sequence[DramRegion]) -> tuple[KindTotal, ...]:
     )
 
 
-def _occupancy(buffers: Sequence[BufferRecord], count: int) -> list[int]:
+def _words_taken(buffers: Sequence[BufferRecord], count: int) -> list[int]:
     """Words taken while each instruction of the program runs."""
     change = [0] * (count + 1)
     for buffer in buffers:
@@ -264,7 +264,7 @@ def chip(record: Record) -> tuple[ChipMemory, ...]:
         buffers = [b for b in record.memory.buffers if b.memory == memory.name]
         if memory is Memory.S:
             buffers = _score_buffers(program, config)
-        taken = _occupancy(buffers, len(program))
+        taken = _words_taken(buffers, len(program))
         layers: dict[str, int] = {}
         for instruction, now in zip(program, taken, strict=True):
             if instruction.label:

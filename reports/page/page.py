@@ -18,6 +18,7 @@ from vitreous.reports.energy import page as energy_page
 from vitreous.reports.exploration import words as exploration_words
 from vitreous.reports.exploration.exploration import ExploredPoint
 from vitreous.reports.figures.memory_map import runs
+from vitreous.reports.figures.probabilities import Width, sentences
 from vitreous.reports.figures.schedule import EMPTY, QUEUES
 from vitreous.reports.page import brief
 from vitreous.reports.record.provenance import HOW_MEANING, HOW_SHORT
@@ -37,6 +38,7 @@ SECTIONS = (
     "area",
     "clock",
     "memory",
+    "dram",
     "attention",
     "checks",
     "exploration",
@@ -57,6 +59,7 @@ CONTENTS = {
     "area": "Area",
     "clock": "Clock",
     "memory": "Memory",
+    "dram": "DRAM traffic",
     "attention": "Probabilities",
     "checks": "Checks",
     "exploration": "Exploration",
@@ -68,6 +71,8 @@ CONTENTS = {
     "configuration": "Configuration",
 }
 """Anchors of the page with their names; those of sections that a run does not have are left out."""
+LARGEST_TENSORS = 10
+"""Rows of the table of what moves most between DRAM and the chip."""
 STYLES = ("base", "tables", "figures", "print")
 
 
@@ -183,7 +188,10 @@ def _memory_words(report: Report) -> dict[str, Any]:
     chip = report.memory_map.chip
     labels = [use.layer for use in chip[0].layers] if chip else []
     return {
-        "memory_picture": memory_chart.draw(report, "wide", 1100) + memory_chart.draw(report, "narrow", 340),
+        "memory_picture": memory_chart.draw(report, "wide", 900) + memory_chart.draw(report, "narrow", 340),
+        "memory_largest": memory_chart.largest(report),
+        "cause_colours": colours.CAUSES,
+        "largest_tensors": LARGEST_TENSORS,
         "layer_uses": [(label, [m.layers[n].words for m in chip]) for n, label in enumerate(labels)],
         "dram_runs": runs(report.memory_map.dram),
         "dram_colours": colours.DRAM_REGIONS,
@@ -221,7 +229,16 @@ def _layer_words(report: Report) -> dict[str, Any]:
         "widest": max((row.cycles for row in report.layers), default=1) or 1,
         "stall_colours": colours.STALLS,
         "attention_cycles": sum(width.cycles for width in taken),
+        "attention_reasons": _reasons(report),
     }
+
+
+def _reasons(report: Report) -> list[str]:
+    """Why the attentions have their precisions; empty where the graph does not say."""
+    if report.probabilities is None:
+        return []
+    widths = [Width(part.layer or part.name, part.probability_bits, part.gain) for part in report.attention]
+    return sentences(report.probabilities, widths)
 
 
 def contents(text: str, names: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vitreous.reports.errors import ReportError
 from vitreous.spec.isa import Memory
+from vitreous.spec.opcodes.causes import Cause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +41,21 @@ class BufferRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TransferRecord:
+    """The instruction ``pc`` moves a part of ``tensor`` between DRAM and the chip, because of ``cause``."""
+
+    pc: int
+    tensor: str
+    cause: Cause
+
+
+@dataclass(frozen=True, kw_only=True)
 class MemoryRecord:
-    """The program's two windows in DRAM, and its buffers on the chip.
+    """The program's two windows in DRAM, its buffers on the chip, and what it moves between them.
 
     read_bytes, write_bytes : of the windows; offsets count from the start of their window, wherever the host puts it.
     program_offset, input_offset, input_bytes : in the read window.
+    transfers : of each load and store; empty for a program whose compiler did not note them.
     """
 
     read_bytes: int
@@ -54,6 +65,7 @@ class MemoryRecord:
     input_bytes: int
     stored: tuple[StoredRecord, ...]
     buffers: tuple[BufferRecord, ...]
+    transfers: tuple[TransferRecord, ...]
 
     def __post_init__(self) -> None:
         if not 0 <= self.input_offset <= self.input_offset + self.input_bytes <= self.read_bytes:

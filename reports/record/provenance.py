@@ -49,7 +49,7 @@ HOW: Mapping[str, How] = {
     "cycles_per_image": "measured",
     "macs_per_image": "defined",
     "utilization": "measured",
-    "array_busy_share": "measured",
+    "occupancy": "measured",
     "clock_mhz": "given",
     "latency_ms": "given",
     "images_per_second": "given",
@@ -60,6 +60,7 @@ HOW: Mapping[str, How] = {
     "layers": "measured",
     "layers.array_words": "defined",
     "attention": "measured",
+    "probabilities": "measured",
     "output_error": "measured",
     "losses": "measured",
     "saturation": "measured",
@@ -71,6 +72,7 @@ HOW: Mapping[str, How] = {
     "schedule.waits": "measured",
     "counters": "measured",
     "memory_map": "defined",
+    "dram_bytes": "defined",
     "roofline": "given",
     "roofline.intensity": "defined",
     "transfers": "measured",
@@ -115,8 +117,9 @@ SOURCES: dict[str, str] = {
     "macs_per_image": "definition: multiply-accumulates of the float model's matrix products; no padding, no biases, "
     "no layer norm, softmax or GELU",
     "utilization": "macs_per_image / (cycles_per_image * N**2 * V * G); N = array.lanes, V = array.depth, "
-    "G = array.groups",
-    "array_busy_share": "measured on the RTL: counter `array_busy` / counter `cycles`, first image",
+    "G = array.groups; each MAC once, however often the array passes over its operands",
+    "occupancy": "measured on the RTL: counter `array_busy` / counter `cycles`, over the simulated images; second "
+    "passes and padding count",
     "clock_mhz": "given by the user, or assumed where clock_source says so; timing has what is estimated",
     "latency_ms": "cycles_per_image / clock_mhz / 1000",
     "images_per_second": "1000 / latency_ms, one image after the other",
@@ -133,6 +136,10 @@ SOURCES: dict[str, str] = {
     "twice that for 16 (two passes); errors measured with golden's softmax of the integer graph's scores on "
     "calibration images: largest of a probability, against the float network and (rounding) against float64 softmax of "
     "the same scores; root mean square and largest of a row's 1 - sum",
+    "probabilities": "integer graph in golden.interpreter against the float network on calibration images, with 8 bits "
+    "in all attentions, with 16 and as chosen: sqrt(sum (integer - float)**2 / sum float**2) of the logits; gain: 1 - "
+    "geometric mean over these images of the factor by which 16 bits change the squared error, in one attention alone "
+    "or everywhere; 95 % interval after Student",
     "stalls": "measured on the RTL, first image: counters of the matrix unit; `other` is the rest of `cycles`",
     "queues": "measured on the RTL, first image: busy and wait counters of each queue",
     "traffic": "measured on the RTL, first image: counter of words or beats * bytes of one",
@@ -142,6 +149,10 @@ SOURCES: dict[str, str] = {
     "schedule.waits": "first image: from the retirement of one instruction of a queue to the issue of the next, by the "
     "queue whose retirement gave the last token that it waited for; tokens as the program's masks pair them",
     "memory_map": "definition: the program's layout, by its instructions and its compiler's allocation",
+    "dram_bytes": "first image: beats of each load and store, by its fields, * bytes of a beat, with the cause that "
+    "the compiler noted; instructions: counter `fetch_beats` * bytes of a beat. Their sums are those of the counters "
+    "`load_beats`, `fetch_beats` and `store_beats`, or there is no report. minimum: each beat of what the network "
+    "cannot do without (image, constants, weights, parameters, output) once, with the padding that it has in DRAM",
     "roofline": "ceilings: N**2 * V * G * clock_mhz, and bytes of a beat or word * clock_mhz (times the memory's "
     "throughput for DRAM); points: a layer's MAC over its cycles * clock_mhz",
     "roofline.intensity": "definition: a layer's MAC over the DRAM bytes of its loads and stores, by their fields; "

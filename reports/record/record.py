@@ -16,13 +16,14 @@ from typing import Any
 
 from vitreous.reports.errors import ReportError
 from vitreous.reports.json_file import check_format, structured
+from vitreous.reports.record.attention import AttentionRecord, ProbabilityRecord
 from vitreous.reports.record.memory import MemoryRecord
 from vitreous.spec.config import AcceleratorConfig, ConfigError
 from vitreous.spec.images import ImageOrigin
 from vitreous.spec.isa import COUNTERS, Instruction, ProgramError, Queue, decode
 from vitreous.spec.storage import write_text
 
-FORMAT = "vitreous-record-6"
+FORMAT = "vitreous-record-8"
 FILE_NAME = "recorded.json"
 
 
@@ -36,41 +37,6 @@ class Layer:
     label: str
     macs: int
     error: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class WidthRecord:
-    """Probabilities of one precision in one attention.
-
-    cycles : of the array for probabilities times values of one image, without waiting.
-    error : the largest of a probability, against the float network; rounding : against the exact softmax of the
-    integer graph's own scores; mass, worst : root mean square and largest of ``|1 - sum|`` of a row. All on calibration
-    images, None where the graph does not say.
-    """
-
-    bits: int
-    cycles: int
-    error: float | None
-    rounding: float | None
-    mass: float | None
-    worst: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttentionRecord:
-    """One attention: its size, the precision of its probabilities, and what each precision would cost and give."""
-
-    name: str
-    layer: str
-    heads: int
-    queries: int
-    keys: int
-    probability_bits: int
-    widths: tuple[WidthRecord, ...]
-
-    def __post_init__(self) -> None:
-        if self.probability_bits not in [width.bits for width in self.widths]:
-            raise ReportError(f"Attention {self.name}: nothing is recorded for {self.probability_bits} bits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +65,7 @@ class QualityRecord:
 class ModelRecord:
     """The float model: its name, where weights and data come from, its multiply-accumulates and its attentions.
 
-    quality : None where the graph does not say.
+    probabilities, quality : None where the graph does not say.
     """
 
     name: str
@@ -107,6 +73,7 @@ class ModelRecord:
     macs: int
     layers: tuple[Layer, ...]
     attention: tuple[AttentionRecord, ...]
+    probabilities: ProbabilityRecord | None
     quality: QualityRecord | None
 
 
@@ -284,6 +251,9 @@ class Record:
         for buffer in self.memory.buffers:
             if buffer.last_pc >= len(self.instructions):
                 raise ReportError(f"Buffer {buffer.name} is used by no instruction of the program")
+        for transfer in self.memory.transfers:
+            if not 0 <= transfer.pc < len(self.instructions):
+                raise ReportError(f"The transfer of {transfer.tensor} is no instruction of the program")
 
     @cached_property
     def accelerator(self) -> AcceleratorConfig:

@@ -24,6 +24,8 @@ def test_listing_has_a_line_for_each_instruction() -> None:
         for queue in Queue:
             if instruction.wait >> queue & 1:
                 assert queue.name.lower() in line
+    for entry in program.notes["transfers"]:
+        assert lines[first + 1 + entry["pc"]].endswith(f"; {entry['tensor']}: {entry['cause']}")
     assert "blocks.0.attn.qkv" in text
     assert f"{len(program.instructions)} instructions" in text
     assert "(the result)" in text

@@ -51,11 +51,22 @@ def test_what_calibration_measured_reaches_program_and_listing() -> None:
     graph = random_vit_graph(**arguments)
     name = "blocks.0.attn.out"
     measured = {"8": {"error": 0.0173, "rounding": 0.0061, "mass": 0.0123, "worst": 0.0571}}
-    notes = {"attention": {"layers": [{"name": name, "measured": measured}]}}
+    gain = {"part": 0.0312, "interval": [-0.1, 0.15]}
+    choice = {
+        "reason": "measured",
+        "images": 8,
+        "margin": 0.1,
+        "errors": {"8": 0.02, "16": 0.01, "chosen": 0.02},
+    }
+    notes = {"attention": {**choice, "layers": [{"name": name, "measured": measured, "gain": gain}]}}
     program = compile(dataclasses.replace(graph, notes=notes), config)
     first = program.notes["attention"][0]
-    assert (first["name"], first["measured"]) == (name, measured)
+    assert (first["name"], first["measured"], first["gain"]) == (name, measured, gain)
+    assert program.notes["probabilities"] == choice
     line = next(line for line in listing(program).splitlines() if line.startswith("blocks.0.attn "))
-    assert "rounding 0.0061, row sums off by 1.23% rms" in line
+    assert "rounding 0.0061, row sums off by 1.23% rms; 16 bits gain 3.1%" in line
     assert str(first["cycles"]["8"]) in line
-    assert "not measured" in listing(compile(graph, config))
+    bare = compile(graph, config)
+    assert "not measured" in listing(bare)
+    assert bare.notes["probabilities"] == {}
+    assert all(entry["gain"] is None for entry in bare.notes["attention"])

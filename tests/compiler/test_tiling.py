@@ -55,8 +55,9 @@ def test_budget_ends() -> None:
         budget: MemoryBudget | None = MemoryBudget()
         steps = 0
         while budget is not None:
-            budget, steps = budget.without(memory, 25), steps + 1
-        assert steps == {"W": 10, "P": 10, "X": 7, "R": 1}[memory]
+            budget, steps = budget.without(memory, 25, 1000), steps + 1
+        assert steps == {"W": 10, "P": 10, "X": 7, "R": 11}[memory]
+    assert MemoryBudget().without("R", 25) is None, "no output that can be cut"
 
 
 @given(st.integers(1, 64), st.integers(1, 400), sizes, st.sampled_from([4, 8]), st.sampled_from([1, 4, 8]))

@@ -13,10 +13,11 @@ import pytest
 
 from tests.support.reports.recorded import large_record, record
 from vitreous.reports import summarize
-from vitreous.reports.export import COUNTERS, ENERGY, LAYERS, TRACE, WAITS, exports
+from vitreous.reports.export import COUNTERS, DRAM, ENERGY, LAYERS, TRACE, WAITS, exports
 from vitreous.reports.report import Report
 from vitreous.spec.isa import COUNTERS as HARDWARE
 from vitreous.spec.isa import Queue
+from vitreous.spec.opcodes.causes import Cause
 
 
 @pytest.fixture(scope="module", params=["small", "large"])
@@ -60,6 +61,14 @@ def test_energy_adds_up_to_the_report(report: Report, files: dict[str, str]) -> 
     counts = {row["events"]: int(row["count"]) for row in rows if row["count"]}
     assert all(report.counters[0][name] == count for name, count in counts.items())
     assert all(row["how"] for row in rows)
+
+
+def test_bytes_of_dram_add_up_to_the_counters(report: Report, files: dict[str, str]) -> None:
+    rows = table(files[DRAM])
+    counts, beat = report.counters[0], report.config["bus"]["data_bits"] // 8
+    assert sum(int(row["read"]) for row in rows) == (counts["load_beats"] + counts["fetch_beats"]) * beat
+    assert sum(int(row["written"]) for row in rows) == counts["store_beats"] * beat
+    assert {row["cause"] for row in rows} <= set(Cause)
 
 
 def test_counters_are_those_of_each_image(report: Report, files: dict[str, str]) -> None:

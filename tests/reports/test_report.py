@@ -35,7 +35,7 @@ def test_figures_by_hand() -> None:
     assert (report.accuracy_float, report.accuracy_int, report.agreement) == (0.875, 0.75, 0.875)
     assert report.cycles_per_image == 101  # the mean of 100 and 102
     assert report.utilization == pytest.approx(800 / (101 * 4 * 4 * 2 * 1))
-    assert report.array_busy_share == pytest.approx(0.3)
+    assert report.occupancy == pytest.approx(60 / 202)
     assert report.latency_ms == pytest.approx(101 / 250e6 * 1e3)
     assert report.images_per_second == pytest.approx(250e6 / 101)
     assert (report.clock_mhz, report.clock_source) == (250, "given")
@@ -67,7 +67,8 @@ def test_json_has_the_promised_entries_and_a_source_for_each_figure(tmp_path: Pa
     described |= {"checks": "values_compared", "memory_latency": "config", "memory_throughput": "config"}
     silent = [name for name in figures if name not in SOURCES and name not in described]
     assert silent == []
-    files = ["counters.csv", "energy.csv", "index.html", "layers.csv", "report.json", "schedule.trace.json"]
+    files = ["counters.csv", "dram.csv", "energy.csv", "index.html", "layers.csv", "report.json"]
+    files.append("schedule.trace.json")
     assert sorted(p.name for p in tmp_path.iterdir()) == files
 
 

@@ -11,13 +11,14 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
-from tests.support.places import Place, named, words, works
+from tests.support.places import Place, named, quoted, words, works
 from vitreous.hw.memory.ram import ATTRIBUTES
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.counters import MATRIX_IDLE, HardwareCounter
 from vitreous.spec.graph import SIGNATURES, Op
 from vitreous.spec.images import ImageOrigin
 from vitreous.spec.isa import OPCODES, ErrorCode, Instruction, Memory, Opcode, Queue, Scale, make
+from vitreous.spec.opcodes.causes import Cause
 from vitreous.spec.variants import (
     ACTIVATIONS,
     FUNCTIONS,
@@ -255,6 +256,12 @@ KINDS: Mapping[str, tuple[Place, ...]] = {
         ),
         Place("reports/report.py", lambda: named("reports/report.py", ImageOrigin), lambda: ImageOrigin),
     ),
+    "cause of bytes": (
+        # The machine fetches its instructions by itself.
+        Place("compiler", lambda: named("compiler", Cause), lambda: frozenset(Cause) - {Cause.INSTRUCTIONS}),
+        Place("reports/draw/colours.py", lambda: _causes_coloured(), lambda: Cause),
+        Place("docs/report.md", lambda: quoted("docs/report.md", Cause), lambda: Cause),
+    ),
     "counter": (
         Place("hw/accelerator.py", lambda: _events(), lambda: HardwareCounter),
         Place("sim/cycles/model.py", lambda: _predicted(), lambda: HardwareCounter),
@@ -301,6 +308,12 @@ KINDS: Mapping[str, tuple[Place, ...]] = {
 
 def _causes() -> Iterable[HardwareCounter]:
     from vitreous.reports.findings.findings import CAUSES
+
+    return CAUSES
+
+
+def _causes_coloured() -> Iterable[Cause]:
+    from vitreous.reports.draw.colours import CAUSES
 
     return CAUSES
 

@@ -19,7 +19,7 @@ QUANTIZATION = "quantization"
 CALIBRATION = f"{QUANTIZATION}.calibration_images"
 PROBABILITY = f"{QUANTIZATION}.probability_bits"
 AUTO = "auto"
-"""``quantization.probability_bits``: each attention gets what it needs."""
+"""``quantization.probability_bits``: 16 in attentions where the network's output gains from them, else 8."""
 NUMERIC_PARTS = ("softmax", "activation", "norm")
 """The parts of a configuration that change what the model computes; all others change only how fast."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 from vitreous.flow import comparison
 from vitreous.reports.figures.interval import wilson
 from vitreous.reports.record.record import AccuracyRecord, Check
-from vitreous.reports.report import Report, cautions
+from vitreous.reports.report import Report, cautions, shares
 from vitreous.spec.images import ImageOrigin
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def summary(report: Report, folder: Path) -> str:
             f"{report.model} on {report.accelerator}: {verdict}",
             f"  {report.values_compared:,} values compared, {report.values_different:,} differ; "
             f"{report.bytes_compared:,} bytes compared, {report.bytes_different:,} differ",
-            f"  {report.cycles_per_image:,.0f} cycles for one image, utilization {report.utilization:.1%}, "
+            f"  {report.cycles_per_image:,.0f} cycles for one image, {shares(report)}, "
             f"{report.latency_ms:.3g} ms at {report.clock_mhz:g} MHz ({report.clock_source})",
             f"  clock: {report.clock_note}",
             f"  simulated at {report.sim_cycles_per_second / 1e6:.2f} million cycles a second",

@@ -18,9 +18,9 @@ class Options:
     """How a run is done, beside model, data, accelerator and folder.
 
     calibration_images : use so many; None for all that the model brings, and at most 256 of data that were given.
-    test_images : use so many of the test data that were given; None for all. probability_bits None: each attention
-    gets what it needs. clock_mhz None: the report assumes one. energy None: the report takes its default technology and
-    DRAM.
+    test_images : use so many of the test data that were given; None for all. probability_bits None: 16 in attentions
+    where the network's output gains from them, else 8. clock_mhz None: the report assumes one. energy None: the report
+    takes its default technology and DRAM.
     """
 
     images: int = 1

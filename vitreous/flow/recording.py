@@ -9,10 +9,16 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from vitreous.reports.energy.section import EnergyChoice
-from vitreous.reports.record.memory import BufferRecord, MemoryRecord, StoredRecord
+from vitreous.reports.record.attention import (
+    AttentionRecord,
+    ErrorRecord,
+    GainRecord,
+    ProbabilityRecord,
+    WidthRecord,
+)
+from vitreous.reports.record.memory import BufferRecord, MemoryRecord, StoredRecord, TransferRecord
 from vitreous.reports.record.record import (
     AccuracyRecord,
-    AttentionRecord,
     BuildRecord,
     Check,
     ChoiceRecord,
@@ -23,10 +29,11 @@ from vitreous.reports.record.record import (
     QualityRecord,
     Record,
     SimulationRecord,
-    WidthRecord,
 )
 from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.graph.widths import WidthReason
 from vitreous.spec.layout import image_row_stride
+from vitreous.spec.opcodes.causes import Cause
 from vitreous.spec.program import Program
 
 if TYPE_CHECKING:
@@ -76,7 +83,30 @@ def attention_record(entry: Mapping[str, Any]) -> AttentionRecord:
         found = entry["measured"].get(bits, {})
         errors = {name: found.get(name) for name in ("error", "rounding", "mass", "worst")}
         widths.append(WidthRecord(bits=int(bits), cycles=cycles, **errors))
-    return AttentionRecord(**{name: entry[name] for name in names}, widths=tuple(widths))
+    gain = gain_record(entry["gain"])
+    return AttentionRecord(**{name: entry[name] for name in names}, gain=gain, widths=tuple(widths))
+
+
+def gain_record(note: Mapping[str, Any] | None) -> GainRecord | None:
+    """From what ``quant.calibrate.widths`` notes of a gain."""
+    if note is None:
+        return None
+    interval = None if note["interval"] is None else (note["interval"][0], note["interval"][1])
+    return GainRecord(attentions=tuple(note["attentions"]), part=note["part"], interval=interval)
+
+
+def probability_record(notes: Mapping[str, Any]) -> ProbabilityRecord | None:
+    """From what ``quant.calibrate.widths`` left in the graph's notes; None where that is nothing."""
+    if "reason" not in notes:
+        return None
+    errors = notes["errors"]
+    return ProbabilityRecord(
+        reason=WidthReason(notes["reason"]),
+        images=notes["images"],
+        margin=notes["margin"],
+        gain=gain_record(notes["gain"]),
+        errors=ErrorRecord(narrow=errors["8"], wide=errors["16"], chosen=errors["chosen"]),
+    )
 
 
 def layer_records(program: Program) -> tuple[Layer, ...]:
@@ -118,6 +148,10 @@ def memory_record(program: Program, config: AcceleratorConfig) -> MemoryRecord:
             for p in program.placements
         ),
         buffers=tuple(BufferRecord(**entry) for entry in program.notes.get("memory", ())),
+        transfers=tuple(
+            TransferRecord(pc=entry["pc"], tensor=entry["tensor"], cause=Cause(entry["cause"]))
+            for entry in program.notes.get("transfers", ())
+        ),
     )
 
 
@@ -147,6 +181,7 @@ def assemble(
             macs=program.macs,
             layers=layer_records(program),
             attention=tuple(attention_record(x) for x in program.notes.get("attention", ())),
+            probabilities=probability_record(program.notes.get("probabilities", {})),
             quality=quality_record(program.notes.get("quality", {})),
         ),
         config=config.as_dict(),

@@ -101,7 +101,7 @@ def quantize(
 ) -> Graph:
     """The integer graph of ``model`` with the number formats of ``accelerator``. Raises QuantError and RunError.
 
-    probability_bits : of every attention, 8 or 16; None for what each needs.
+    probability_bits : of every attention, 8 or 16; None for 8, and 16 where the output gains from them.
     """
     from vitreous.models.endings import left_out as left_out_sentence
     from vitreous.quant import QuantScheme
@@ -130,7 +130,7 @@ def quantize(
 def graph_lines(graph: Graph) -> list[str]:
     """What its making says of a graph: widths of the probabilities, and what of the model it does not compute."""
     left_out = [f"left out: {sentence}" for sentence in graph.notes.get("left_out", ())]
-    return [widths_line(graph), *quality_lines(graph), *left_out]
+    return [*width_lines(graph), *quality_lines(graph), *left_out]
 
 
 def quality_lines(graph: Graph) -> list[str]:
@@ -150,18 +150,21 @@ def quality_lines(graph: Graph) -> list[str]:
     ]
 
 
-def widths_line(graph: Graph) -> str:
-    """How many attentions have probabilities of 8 and of 16 bits, and the largest errors that 8 bits would have."""
-    layers = graph.notes.get("attention", {}).get("layers", ())
-    if not layers:
-        return "probabilities: nothing was measured"
-    counts = {bits: sum(layer["probability_bits"] == bits for layer in layers) for bits in (8, 16)}
-    narrow = [layer["measured"]["8"] for layer in layers]
-    rounding, mass = max(x["rounding"] for x in narrow), max(x["mass"] for x in narrow)
-    return (
-        f"probabilities: 8 bits in {counts[8]} of {len(layers)} attentions, 16 in {counts[16]}; with 8 in all of "
-        f"them rounding errors up to {rounding:.4f}, row sums off by up to {mass:.2%} rms"
-    )
+def width_lines(graph: Graph) -> list[str]:
+    """How many attentions have probabilities of 8 and of 16 bits, and why."""
+    from vitreous.flow.recording import gain_record, probability_record
+    from vitreous.reports.figures.probabilities import Width, sentences
+
+    notes = graph.notes.get("attention", {})
+    choice = probability_record(notes)
+    if choice is None:
+        return ["probabilities: nothing was measured"]
+    widths = [
+        Width(layer["layer"], layer["probability_bits"], gain_record(layer["gain"]))
+        for layer in notes["layers"]
+    ]
+    first, *others = sentences(choice, widths)
+    return [f"probabilities: {first}", *others]
 
 
 def write_rtl(

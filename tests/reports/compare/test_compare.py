@@ -51,8 +51,8 @@ def test_ratios_are_to_the_first_run() -> None:
     accuracy = quantity(found, "accuracy, integer")
     assert accuracy.values == (75, None)
     assert accuracy.ratios == (1, None)
-    # 7 + 24 + 3 beats of 8 and of 16 bytes.
-    assert quantity(found, "DRAM bytes").values == (272, 544)
+    # 1 + 24 + 1 beats of 8 and of 16 bytes.
+    assert quantity(found, "DRAM bytes").values == (208, 416)
 
 
 def test_layers_that_a_run_lacks_have_no_number() -> None:

@@ -19,6 +19,7 @@ from vitreous.reports.figures.ports import ACCESSES
 from vitreous.reports.page.page import folder
 from vitreous.spec.config import load_accelerator, named_accelerators
 from vitreous.spec.isa import Memory, Queue
+from vitreous.spec.opcodes.causes import Cause
 
 
 @pytest.mark.parametrize("name", named_accelerators())
@@ -34,14 +35,24 @@ def test_every_port_cause_region_and_queue_has_a_colour() -> None:
     assert {row.port for row in figures.traffic(record())} == set(colours.PORTS)
     assert {row.name for row in figures.stalls(record())} == set(colours.STALLS)
     assert set(memory_map.KINDS) == set(colours.DRAM_REGIONS)
+    assert set(Cause) == set(colours.CAUSES)
+    assert len(set(colours.CAUSES.values())) == len(Cause)
     assert {queue.name.lower() for queue in Queue} == set(colours.QUEUES)
     assert set(Memory) == set(colours.MEMORIES) == set(ACCESSES)
 
 
 def test_every_colour_is_a_class_of_the_style_sheet() -> None:
     classes = set(re.findall(r"\.([\w-]+) \{", (folder() / "figures.css").read_text()))
-    tables = (colours.UNITS, colours.PORTS, colours.STALLS, colours.DRAM_REGIONS, colours.QUEUES)
-    assert {colour for table in tables for colour in table.values()} <= classes
+    tables = (
+        colours.UNITS,
+        colours.PORTS,
+        colours.STALLS,
+        colours.DRAM_REGIONS,
+        colours.QUEUES,
+        colours.CAUSES,
+    )
+    words = {word for table in tables for colour in table.values() for word in colour.split()}
+    assert words <= classes
 
 
 def test_what_nobody_knows_has_no_colour() -> None:

@@ -148,7 +148,7 @@ def test_bytes_are_words_times_their_size() -> None:
     # Beats of 8 bytes; X words of 4 lanes * 2 bytes; R words of 4 lanes * 2 bytes; S words of 8 codes of 18 bits.
     sizes = {"AXI read, data": 8, "X read": 8, "R write": 8, "S write": 18, "P read": 8}
     assert {port: rows[port].word_bytes for port in sizes} == sizes
-    assert rows["AXI read, data"].bytes == 56
+    assert rows["AXI read, data"].bytes == 8
     assert rows["AXI read, instructions"].bytes == 192
     assert rows["S write"].bytes == 36
     assert rows["X read"].load == pytest.approx(0.3)

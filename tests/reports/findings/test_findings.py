@@ -29,7 +29,7 @@ def test_every_cause_of_an_idle_array_has_its_words() -> None:
 
 
 def test_changes_take_the_cycles_of_one_cause_away() -> None:
-    # 31 beats of the read port: no change can go below that. 800 MAC at 32 a cycle are 25 cycles.
+    # 25 beats of the read port: no change can go below that. 800 MAC at 32 a cycle are 25 cycles.
     found = {change.formula: change for change in made().findings.changes}
     assert found["cycles - matrix_empty"].cycles == 80
     assert found["cycles - matrix_wait_vector"].cycles == 82
@@ -40,12 +40,12 @@ def test_changes_take_the_cycles_of_one_cause_away() -> None:
 
 
 def test_no_change_is_faster_than_dram() -> None:
-    changes = made(load_beats=70).findings.changes  # and 24 of instructions
+    changes = made(fetch_beats=93).findings.changes  # and the one of the load
     assert {c.cycles for c in changes if "DRAM" in c.formula} == {94}
     assert {c.formula: c.cycles for c in changes if "DRAM" not in c.formula} == {
         "cycles - matrix_stall_readout": 95
     }
-    assert made(load_beats=76).findings.changes == ()
+    assert made(fetch_beats=99).findings.changes == ()
 
 
 def test_what_limits_is_what_takes_most_cycles() -> None:
@@ -54,7 +54,7 @@ def test_what_limits_is_what_takes_most_cycles() -> None:
     assert "it mostly has no instruction: 20.0% of all cycles" in mixed
     waiting = made(matrix_wait_load=40, matrix_empty=0).findings.limit
     assert "waiting for DRAM, though not for its bandwidth" in waiting
-    assert "the bandwidth of DRAM" in made(matrix_wait_load=40, matrix_empty=0, load_beats=75).findings.limit
+    assert "the bandwidth of DRAM" in made(matrix_wait_load=40, matrix_empty=0, fetch_beats=98).findings.limit
     data = record_data()
     for image in data["simulation"]["images"]:
         image["counters"] |= {"cycles": 40, "matrix_wait_load": 2, "matrix_wait_vector": 0, "matrix_empty": 0}

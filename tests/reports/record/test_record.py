@@ -28,11 +28,11 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda d: d.update(format="other"), "The record has format 'other'; expected 'vitreous-record-6'"),
+        (lambda d: d.update(format="other"), "The record has format 'other'; expected 'vitreous-record-8'"),
         (
-            lambda d: d.update(format="vitreous-record-5"),
-            "The record has format 'vitreous-record-5', written by another version of Vitreous; this one reads "
-            "'vitreous-record-6': repeat the run",
+            lambda d: d.update(format="vitreous-record-7"),
+            "The record has format 'vitreous-record-7', written by another version of Vitreous; this one reads "
+            "'vitreous-record-8': repeat the run",
         ),
         (lambda d: d["memory"].pop("stored"), "memory lacks stored"),
         (lambda d: d["memory"].update(input_offset=300), "The input image lies outside the read window"),
@@ -57,6 +57,10 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         (
             lambda d: d["model"]["attention"][0]["widths"].pop(),
             "Attention first.out: nothing is recorded for 16 bits",
+        ),
+        (
+            lambda d: d["model"]["probabilities"]["errors"].update(wide=None),
+            "A measured precision of probabilities needs errors of 8 and of 16 bits, and the gain",
         ),
         (lambda d: d["simulation"].update(images=[]), "The record has no simulated image"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -9,6 +10,7 @@ from tests.support.instructions import zeros
 from vitreous.reports.record.record import FORMAT, Record, from_dict
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, BusConfig
 from vitreous.spec.isa import COUNTERS, Instruction, Memory, Opcode, Operands, Queue, Scale, make
+from vitreous.spec.opcodes.causes import Cause
 
 CONFIG = AcceleratorConfig(name="tiny", array=ArrayConfig(lanes=4, depth=2), bus=BusConfig(data_bits=64))
 """32 MAC a cycle, words of 8 bytes in X and W."""
@@ -59,8 +61,23 @@ def attention(layer: str, bits: int) -> dict[str, Any]:
         "queries": 50,
         "keys": 50,
         "probability_bits": bits,
+        "gain": {
+            "attentions": [f"{layer}.out"],
+            "part": {8: 0.031, 16: 0.254}[bits],
+            "interval": {8: [-0.2, 0.2], 16: [0.21, 0.295]}[bits],
+        },
         "widths": widths,
     }
+
+
+PROBABILITIES: dict[str, Any] = {
+    "reason": "measured",
+    "images": 8,
+    "margin": 0.1,
+    "errors": {"narrow": 0.0233, "wide": 0.0195, "chosen": 0.0201},
+    "gain": {"attentions": ["first.out", "second.out"], "part": 0.3, "interval": [0.25, 0.35]},
+}
+"""Why one attention of two has 16 bits."""
 
 
 QUALITY: dict[str, Any] = {
@@ -85,16 +102,31 @@ def buffer(
     }
 
 
-def memory_data(instructions: int, buffers: list[dict[str, Any]]) -> dict[str, Any]:
+def transfers(program: Sequence[Instruction]) -> list[dict[str, Any]]:
+    """Every LOAD brings the weights of its layer, after the first one again; every STORE takes the output away."""
+    found: list[dict[str, Any]] = []
+    seen: set[str] = set()
+    for pc, i in enumerate(program):
+        if i.opcode is Opcode.LOAD:
+            cause = Cause.WEIGHTS_AGAIN if i.label in seen else Cause.WEIGHTS
+            seen.add(i.label)
+            found.append({"pc": pc, "tensor": f"{i.label}.weight", "cause": cause.value})
+        elif i.opcode is Opcode.STORE:
+            found.append({"pc": pc, "tensor": "logits", "cause": Cause.OUTPUT.value})
+    return found
+
+
+def memory_data(program: Sequence[Instruction], buffers: list[dict[str, Any]]) -> dict[str, Any]:
     """Read window: one word of weights at 0, the input at 64, the program at 128. The logits are the write window."""
     return {
-        "read_bytes": 128 + 32 * instructions,
+        "read_bytes": 128 + 32 * len(program),
         "write_bytes": 64,
         "program_offset": 128,
         "input_offset": 64,
         "input_bytes": 48,
         "stored": [{"tensor": "logits", "layer": "second", "offset": 0, "bytes": 48}],
         "buffers": buffers,
+        "transfers": transfers(program),
     }
 
 
@@ -117,9 +149,9 @@ COUNTED = counters(
     vector_busy=18,
     vector_wait_token=40,
     store_busy=10,
-    load_beats=7,
+    load_beats=1,
     fetch_beats=24,
-    store_beats=3,
+    store_beats=1,
     x_reads=30,
     r_writes=3,
     s_writes=2,
@@ -168,12 +200,13 @@ def record_data() -> dict[str, Any]:
                 {"label": "second", "macs": 200, "error": None},
             ],
             "attention": [attention("first", 16), attention("second", 8)],
+            "probabilities": PROBABILITIES,
             "quality": QUALITY,
         },
         "config": CONFIG.as_dict(),
         "instructions": [[i.encode().hex(), i.label] for i in program],
         "memory": memory_data(
-            len(program),
+            program,
             [
                 buffer("first weights", "W", 0, 1, 0, 1),
                 buffer("first out", "X", 0, 16, 1, 2),
@@ -253,7 +286,7 @@ class _Schedule:
 
 SHARES = {
     "rest": {"matrix_wait_load": 8, "matrix_wait_vector": 3, "matrix_stall_readout": 9, "matrix_empty": 10},
-    "all": {"load_busy": 5, "vector_busy": 12, "load_beats": 9},
+    "all": {"load_busy": 5, "vector_busy": 12},
     "busy": {
         "x_reads": 1,
         "w_reads": 1,
@@ -271,7 +304,7 @@ def _large_counters(end: int, busy: int) -> dict[str, int]:
     """Of ``end`` cycles, in ``busy`` of which the array works."""
     cycles = {"all": end, "busy": busy, "rest": end - busy}
     shares = {name: cycles[of] // part for of, parts in SHARES.items() for name, part in parts.items()}
-    return counters(cycles=end, array_busy=busy, store_busy=300, fetch_beats=3000, store_beats=120, **shares)
+    return counters(cycles=end, array_busy=busy, store_busy=300, fetch_beats=3000, store_beats=1, **shares)
 
 
 def large_record(blocks: int = 12, tiles: int = 25) -> Record:
@@ -289,11 +322,12 @@ def large_record(blocks: int = 12, tiles: int = 25) -> Record:
         "macs": sum(layer["macs"] for layer in schedule.layers),
         "layers": schedule.layers,
         "attention": [attention(f"blocks.{block}.attn", 16 if block % 3 else 8) for block in range(blocks)],
+        "probabilities": PROBABILITIES,
         "quality": QUALITY,
     }
     data["instructions"] = [[i.encode().hex(), i.label] for i in program]
     data["memory"] = memory_data(
-        len(program),
+        program,
         [
             buffer(f"{i.label} weights {pc}", "W", 512 * (pc % 4), 512, pc, pc + 1, i.label)
             for pc, i in enumerate(program)
@@ -301,6 +335,7 @@ def large_record(blocks: int = 12, tiles: int = 25) -> Record:
         ],
     )
     data["simulation"]["spans"] = schedule.spans
-    one = _large_counters(end, schedule.busy)
+    loads = sum(i.opcode is Opcode.LOAD for i in program)
+    one = _large_counters(end, schedule.busy) | {"load_beats": loads}
     data["simulation"]["images"] = [{"index": 0, "counters": one, "simulated_cycles": end, "seconds": 1.9}]
     return from_dict(data)

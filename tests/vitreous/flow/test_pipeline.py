@@ -22,12 +22,17 @@ from vitreous.models.synthetic import images, randomize
 from vitreous.reports import Report
 from vitreous.sim.run import runtime
 from vitreous.spec.config import AcceleratorConfig, ScheduleConfig, load_accelerator
+from vitreous.spec.graph.widths import WidthReason
 from vitreous.spec.images import ImageOrigin
 from vitreous.spec.isa import COUNTERS
 from vitreous.spec.program import Program
 from vitreous.spec.work import work
 
 CONFIG = load_accelerator("edge64")
+
+
+def with_probabilities(bits: int) -> AcceleratorConfig:
+    return dataclasses.replace(CONFIG, softmax=dataclasses.replace(CONFIG.softmax, probability_bits=bits))
 
 
 def tiny_model(seed: int = 1, *, labels: bool = True) -> LoadedModel:
@@ -73,11 +78,12 @@ class FakeSimulation:
     ) -> runtime.SimulationRun:
         self.calls.append((program.observed, len(inputs)))
         folder.mkdir(parents=True, exist_ok=True)
-        busy = work(program.instructions, config)["array_busy"]
+        asked = work(program.instructions, config)
+        busy = asked["array_busy"]
         counters = {
             **dict.fromkeys((name for name, _ in COUNTERS), 0),
             "cycles": 2 * busy,
-            "array_busy": busy,
+            **{name: asked[name] for name in ("array_busy", "load_beats", "store_beats")},
         }
         done = []
         for index, image in enumerate(inputs):
@@ -114,7 +120,9 @@ def simulation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeSimulatio
 
 def run(out: Path, **named: Any) -> Report:
     model = named.pop("model", None) or tiny_model()
-    return flow.run(model, CONFIG, out=out, images=named.pop("images", 2), quiet=False, **named)
+    return flow.run(
+        model, named.pop("config", CONFIG), out=out, images=named.pop("images", 2), quiet=False, **named
+    )
 
 
 def test_a_run_leaves_its_files_and_a_report(
@@ -178,22 +186,35 @@ def test_a_repeated_run_does_only_what_changed(
 def test_the_width_of_probabilities_is_shown_and_can_be_given(
     simulation: FakeSimulation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "out"
-    first = run(out)
-    assert "probabilities: 8 bits in 1 of 1 attentions, 16 in 0; with 8 in all" in capsys.readouterr().out
+    out, wide = tmp_path / "out", with_probabilities(16)
+    first = run(out, config=wide)
+    text = capsys.readouterr().out
+    assert (
+        "probabilities: 8 bits in the attention; relative error of the network's output on 4 calibration"
+        in text
+    )
     (found,) = first.attention
     assert (found.layer, found.keys, found.probability_bits) == ("blocks.0.attn", 5, 8)
     assert [width.cycles for width in found.widths] == [2 * 2 * 4, 2 * 2 * 2 * 4]
     assert all(width.rounding is not None and 0 < width.rounding < 1 / 128 for width in found.widths)
     assert all(width.error is not None and width.error > 0 for width in found.widths)
-    second = run(out, options=Options(probability_bits=16))
+    choice = first.probabilities
+    assert choice is not None
+    assert choice.reason is WidthReason.MEASURED
+    assert choice.errors.chosen == choice.errors.narrow
+    second = run(out, config=wide, options=Options(probability_bits=16))
     text = capsys.readouterr().out
-    assert "probabilities: 8 bits in 0 of 1 attentions, 16 in 1" in text
+    assert "probabilities: 16 bits in the attention, as given; " in text
     assert [name for name, skipped in stages(text).items() if skipped] == ["rtl"]
     assert second.attention[0].probability_bits == 16
     assert second.equal
     data = json.loads((out / "report.json").read_text())
     assert data["attention"][0]["widths"][1]["bits"] == 16
+    assert data["probabilities"]["reason"] == "given"
+    third = run(tmp_path / "narrow", config=with_probabilities(8))
+    assert "8 bits in the attention, the machine has no other; " in capsys.readouterr().out
+    assert third.probabilities is not None
+    assert third.probabilities.errors.wide is None
 
 
 @pytest.mark.slow

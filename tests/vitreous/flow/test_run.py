@@ -69,10 +69,17 @@ def test_a_users_model_on_a_users_accelerator(
     assert (report["images_simulated"], report["values_different"], report["bytes_different"]) == (2, 0, 0)
     macs, cycles = report["macs_per_image"], report["cycles_per_image"]
     assert report["utilization"] == pytest.approx(macs / (cycles * 4 * 4 * 2))
-    assert 0 < report["utilization"] < report["array_busy_share"] < 1
+    assert 0 < report["utilization"] < report["occupancy"] < 1
     assert (report["accuracy_int"], report["agreement"] is None) == (None, False)
     assert sum(row["cycles"] for row in report["stalls"]) == report["counters"][0]["cycles"]
     assert sum(row["macs"] for row in report["layers"]) == macs
+    counters, moved = report["counters"], report["dram_bytes"]
+    busy = sum(image["array_busy"] for image in counters) / sum(image["cycles"] for image in counters)
+    assert report["occupancy"] == pytest.approx(busy)
+    assert moved["read"] == 8 * (counters[0]["load_beats"] + counters[0]["fetch_beats"])
+    assert moved["written"] == 8 * counters[0]["store_beats"]
+    assert sum(row["read"] + row["written"] for row in moved["tensors"]) == moved["read"] + moved["written"]
+    assert 0 < moved["minimum"] < moved["read"]
     # Again: nothing is done again and the figures are the same.
     assert vitreous_command(*run) == 0
     again = capsys.readouterr().out
