@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from vitreous.models import fashion, synthetic
@@ -21,6 +22,16 @@ _SMALL = ViTConfig(image_size=32, patch_size=8, dim=48, depth=2, heads=3, num_cl
 RMS_SILU = replace(_SMALL, qkv_bias=False, activation="silu", norm="rms")
 """The normalization and the activation of large language models, small enough to be simulated in seconds."""
 DEIT_SMALL = ViTConfig(image_size=224, patch_size=16, dim=384, depth=12, heads=6, num_classes=1000)
+DEIT_SMALL_384 = replace(DEIT_SMALL, image_size=384)
+VIT_BASE = ViTConfig(image_size=224, patch_size=16, dim=768, depth=12, heads=12, num_classes=1000)
+DINOV2_SMALL = replace(DEIT_SMALL, image_size=518, patch_size=14, registers=4, layer_scale=True)
+"""DINOv2's ViT-S/14 with registers; the head reads the class token alone, as timm's model of that name."""
+
+FEW_IMAGES = {"deit-small-384": 4, "vit-base": 4, "dinov2-small": 2}
+"""To calibrate and as many to judge the large models, where others have 16 and 8: an image of these costs as much as 3
+to 10 of ``deit-small``, and calibration goes over its images many times.
+"""
+Loader = Callable[[str, str | Path | None], LoadedModel]
 
 
 def _load_fashion(name: str, checkpoint: str | Path | None) -> LoadedModel:
@@ -58,6 +69,8 @@ def _load_random(config: ViTConfig, name: str, checkpoint: str | Path | None) ->
         f"weights from {checkpoint}" if checkpoint else "random weights at the scale of trained ones, seeded"
     )
     pixels = (IMAGENET_MEAN, IMAGENET_STD)
+    few = FEW_IMAGES.get(name)
+    counts = (synthetic.CALIBRATION_IMAGES, synthetic.TEST_IMAGES) if few is None else (few, few)
     loaded = synthetic.loaded(
         model.eval(),
         name=name,
@@ -65,13 +78,20 @@ def _load_random(config: ViTConfig, name: str, checkpoint: str | Path | None) ->
         classes=config.num_classes,
         source=f"{weights}; {synthetic.SOURCE}",
         normalization=pixels,
+        counts=counts,
     )
+    if few is not None:
+        source = f"{few} {synthetic.SOURCE}: few, as the model is large"
+        loaded = replace(loaded, calibration_source=source, test_source=source)
     return replace(loaded, pixels=pixels)
 
 
-CATALOG: dict[str, Callable[[str, str | Path | None], LoadedModel]] = {
+CATALOG: dict[str, Loader] = {
     "fashion-vit": _load_fashion,
-    "deit-tiny": lambda name, checkpoint: _load_random(DEIT_TINY, name, checkpoint),
-    "deit-small": lambda name, checkpoint: _load_random(DEIT_SMALL, name, checkpoint),
-    "rms-silu-vit": lambda name, checkpoint: _load_random(RMS_SILU, name, checkpoint),
+    "deit-tiny": partial(_load_random, DEIT_TINY),
+    "deit-small": partial(_load_random, DEIT_SMALL),
+    "deit-small-384": partial(_load_random, DEIT_SMALL_384),
+    "vit-base": partial(_load_random, VIT_BASE),
+    "dinov2-small": partial(_load_random, DINOV2_SMALL),
+    "rms-silu-vit": partial(_load_random, RMS_SILU),
 }

@@ -21,6 +21,7 @@ CALIBRATION_IMAGES = 16
 TEST_IMAGES = 8
 _CALIBRATION_SEED, _TEST_SEED = 11, 12
 _SHARED_BETWEEN_CHANNELS = 0.8  # colour channels of photographs are strongly correlated
+_LEAST_LAYER_SCALE = 0.02  # trained gains lie between this and 1, most of them well below 1
 _SHARPNESS = 2.0  # of q and of k: attention scores then have a deviation of about 2
 
 
@@ -89,7 +90,8 @@ def randomize(model: nn.Module, seed: int) -> None:
     Matrices: normal, deviation ``0.8 / sqrt(fan in)``, times a log-normal factor for each output channel, so that
     per-channel quantization has something to do; the q and k rows are twice as large, or attention would be an
     average over all tokens. LayerNorm gains: log-normal around 0.8. Biases and LayerNorm offsets: normal, 0.1.
-    Class token and position embedding: normal, 0.3.
+    Class token, registers and position embedding: normal, 0.3. Gains of layer scale: 0.02 to 1, their logarithms
+    uniform.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -106,6 +108,8 @@ def randomize(model: nn.Module, seed: int) -> None:
                 value = (normal(parameter.flatten(1), 0.8 / math.sqrt(fan_in)) * spread).view_as(parameter)
                 if name.endswith("qkv.weight"):
                     value[: 2 * fan_in] *= _SHARPNESS
+            elif name.endswith("gamma"):
+                value = _LEAST_LAYER_SCALE ** torch.rand(parameter.shape, generator=generator)
             elif name.endswith("bias"):
                 value = normal(parameter, 0.1)
             else:

@@ -5,11 +5,15 @@ For an image ``x`` of shape ``[B, C, H, W]`` with patch ``P`` (``N = (H/P)(W/P)`
     t = conv(x, stride P) as [B, N, D]; t = [cls; t] + pos_embed
     for each block:  t = t + proj(attention(qkv(LN(t))));  t = t + fc2(gelu(fc1(LN(t))))
     with a class token:     logits = head(LN(t)[:, 0])
-    without a class token:  logits = head(LN(mean over tokens of t))
+    without a class token:  logits = head(LN(mean over patches of t))
+
+With ``R`` registers ``t = [cls; registers; t + pos_embed]``: only patches have positions. With layer scale each branch
+is multiplied by a gain for each channel before it is added: ``t + ls1 * proj(...)``, ``t + ls2 * fc2(...)``.
 
 GELU is the exact one (erf), LayerNorm has epsilon 1e-6. Large language models have SiLU and RMSNorm in their places:
 ``activation`` and ``norm`` of the configuration. Reference: Dosovitskiy et al., "An Image is Worth
-16x16 Words" (2021); Touvron et al., "Training data-efficient image transformers" (2021).
+16x16 Words" (2021); Touvron et al., "Training data-efficient image transformers" (2021), "Going deeper with image
+transformers" (2021) for layer scale; Darcet et al., "Vision transformers need registers" (2024).
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ from torch import Tensor, nn
 from vitreous.models.errors import ModelError
 
 LAYER_NORM_EPS = 1e-6
+LAYER_SCALE_START = 1e-5
+"""Of the gains of layer scale before training, as deep ViTs and DINOv2 have it."""
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "silu": nn.SiLU, "relu": nn.ReLU}
 NORMS: dict[str, type[nn.LayerNorm] | type[nn.RMSNorm]] = {"layer": nn.LayerNorm, "rms": nn.RMSNorm}
 
@@ -33,7 +39,9 @@ class ViTConfig:
     """Shape of a vision transformer.
 
     ``image_size`` is one side or ``(height, width)`` in pixels; ``patch_size`` must divide both. ``mlp_ratio``
-    times ``dim`` is the hidden width. Without a class token the tokens are averaged before the last LayerNorm.
+    times ``dim`` is the hidden width. Without a class token the patches are averaged before the last LayerNorm.
+    ``registers`` is how many constant tokens come after the class token; then only patches have positions (timm's
+    ``no_embed_class``). ``layer_scale`` gives each branch a gain for each channel.
     ``activation`` is gelu, silu or relu; ``norm`` is layer or rms.
 
     Raises ``ModelError`` when a field does not fit.
@@ -48,6 +56,8 @@ class ViTConfig:
     mlp_ratio: float = 4.0
     num_classes: int
     class_token: bool = True
+    registers: int = 0
+    layer_scale: bool = False
     qkv_bias: bool = True
     activation: str = "gelu"
     norm: str = "layer"
@@ -57,6 +67,8 @@ class ViTConfig:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ModelError(f"{name} must be a positive integer, not {getattr(self, name)}")
+        if self.registers < 0:
+            raise ModelError(f"registers must be 0 or more, not {self.registers}")
         for side in self.image_shape:
             if side < 1 or side % self.patch_size:
                 raise ModelError(
@@ -83,8 +95,18 @@ class ViTConfig:
 
     @property
     def tokens(self) -> int:
-        """Length of the token sequence: the patches and, where there is one, the class token."""
-        return self.patches + int(self.class_token)
+        """Length of the token sequence: the patches and, where there are some, the class token and the registers."""
+        return self.prefix + self.patches
+
+    @property
+    def prefix(self) -> int:
+        """Number of tokens before the first patch: class token and registers."""
+        return int(self.class_token) + self.registers
+
+    @property
+    def positions(self) -> int:
+        """Number of tokens that have a position embedding: the patches alone where there are registers."""
+        return self.patches if self.registers else self.tokens
 
     @property
     def head_dim(self) -> int:
@@ -143,6 +165,18 @@ class Mlp(nn.Module):
         return cast(Tensor, self.fc2(self.act(self.fc1(tokens))))
 
 
+class LayerScale(nn.Module):
+    """``x * gamma``: a gain for each channel."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((dim,), LAYER_SCALE_START))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """``[B, T, D]`` to ``[B, T, D]``."""
+        return tokens * self.gamma
+
+
 class Block(nn.Module):
     """One pre-norm encoder layer."""
 
@@ -150,13 +184,15 @@ class Block(nn.Module):
         super().__init__()
         self.norm1 = NORMS[config.norm](config.dim, eps=LAYER_NORM_EPS)
         self.attn = Attention(config)
+        self.ls1 = LayerScale(config.dim) if config.layer_scale else nn.Identity()
         self.norm2 = NORMS[config.norm](config.dim, eps=LAYER_NORM_EPS)
         self.mlp = Mlp(config)
+        self.ls2 = LayerScale(config.dim) if config.layer_scale else nn.Identity()
 
     def forward(self, tokens: Tensor) -> Tensor:
         """``[B, T, D]`` to ``[B, T, D]``."""
-        tokens = tokens + self.attn(self.norm1(tokens))
-        return cast(Tensor, tokens + self.mlp(self.norm2(tokens)))
+        tokens = tokens + self.ls1(self.attn(self.norm1(tokens)))
+        return cast(Tensor, tokens + self.ls2(self.mlp(self.norm2(tokens))))
 
 
 class VisionTransformer(nn.Module):
@@ -172,7 +208,10 @@ class VisionTransformer(nn.Module):
         self.input_shape = (config.in_channels, *config.image_shape)
         self.patch_embed = PatchEmbed(config)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.dim)) if config.class_token else None
-        self.pos_embed = nn.Parameter(torch.zeros(1, config.tokens, config.dim))
+        self.reg_token = (
+            nn.Parameter(torch.zeros(1, config.registers, config.dim)) if config.registers else None
+        )
+        self.pos_embed = nn.Parameter(torch.zeros(1, config.positions, config.dim))
         self.blocks = nn.Sequential(*(Block(config) for _ in range(config.depth)))
         norm = NORMS[config.norm](config.dim, eps=LAYER_NORM_EPS)
         self.norm = norm if config.class_token else nn.Identity()
@@ -181,10 +220,11 @@ class VisionTransformer(nn.Module):
         self._initialize()
 
     def _initialize(self) -> None:
-        """The usual ViT start: normal weights of deviation 0.02, zero biases, a near-zero class token."""
+        """The usual ViT start: normal weights of deviation 0.02, zero biases, near-zero class token and registers."""
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
-        if self.cls_token is not None:
-            nn.init.normal_(self.cls_token, std=1e-6)
+        for token in (self.cls_token, self.reg_token):
+            if token is not None:
+                nn.init.normal_(token, std=1e-6)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
@@ -193,10 +233,18 @@ class VisionTransformer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Classify ``images`` ``[B, C, H, W]``; returns logits ``[B, num_classes]``."""
-        tokens = self.patch_embed(images)
-        if self.cls_token is not None:
-            tokens = torch.cat((self.cls_token.expand(tokens.shape[0], -1, -1), tokens), dim=1)
-        tokens = self.blocks(tokens + self.pos_embed)
-        tokens = self.norm(tokens)
-        pooled = tokens.mean(dim=1) if self.cls_token is None else tokens[:, 0]
+        tokens = self.norm(self.blocks(self._embedded(images)))
+        pooled = tokens[:, self.config.prefix :].mean(dim=1) if self.cls_token is None else tokens[:, 0]
         return cast(Tensor, self.head(self.fc_norm(pooled)))
+
+    def _embedded(self, images: Tensor) -> Tensor:
+        """The stream before the first block, ``[B, T, D]``: class token, registers, patches."""
+        patches = self.patch_embed(images)
+        before = [token for token in (self.cls_token, self.reg_token) if token is not None]
+        if self.reg_token is not None:
+            patches = patches + self.pos_embed
+        if before:
+            patches = torch.cat(
+                [*(token.expand(patches.shape[0], -1, -1) for token in before), patches], dim=1
+            )
+        return patches if self.reg_token is not None else patches + self.pos_embed

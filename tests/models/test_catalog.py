@@ -1,11 +1,12 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from vitreous.models import ModelError, VisionTransformer, available, load
-from vitreous.models.catalog import DEIT_TINY
+from vitreous.models import ModelError, VisionTransformer, available, load, synthetic
+from vitreous.models.catalog import CATALOG, DEIT_TINY, DINOV2_SMALL, FEW_IMAGES
 
 
 @pytest.fixture(autouse=True)
@@ -15,11 +16,14 @@ def _one_thread() -> None:
 
 def test_every_listed_model_has_one_line() -> None:
     listed = available()
-    assert [name for name, _ in listed] == ["fashion-vit", "deit-tiny", "deit-small", "rms-silu-vit"]
+    assert [name for name, _ in listed] == list(CATALOG)
     assert all(text and "\n" not in text for _, text in listed)
 
 
-@pytest.mark.parametrize("name", [name for name, _ in available()])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in FEW_IMAGES else ()) for name, _ in available()],
+)
 def test_named_models_are_complete_and_run(name: str) -> None:
     model = load(name)
     assert not model.module.training
@@ -51,6 +55,27 @@ def test_random_weights_and_images_are_seeded_and_spread_like_trained_ones() -> 
         first.module(first.test_images[:1])
     assert len(maxima) == 12
     assert 0.05 < min(maxima) <= max(maxima) < 0.6
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in FEW_IMAGES])
+def test_large_models_have_few_images_and_say_so(name: str) -> None:
+    model = load(name)
+    count = FEW_IMAGES[name]
+    assert len(model.calibration) == len(model.test_images) == count < synthetic.TEST_IMAGES
+    for source in (model.calibration_source, model.test_source):
+        assert source.startswith(f"{count} synthetic images")
+        assert source.endswith("few, as the model is large")
+    assert dict(available())[name].endswith(f"; {count} images")
+
+
+def test_gains_of_layer_scale_are_spread_like_trained_ones() -> None:
+    """0.02 to 1, uniform in their logarithm."""
+    model = VisionTransformer(replace(DINOV2_SMALL, image_size=112, depth=2))
+    synthetic.randomize(model, 1)
+    gains = torch.stack([block.ls1.gamma for block in model.blocks])  # type: ignore[union-attr]
+    assert 0.02 <= gains.min() < 0.025
+    assert 0.9 < gains.max() <= 1
+    assert gains.log().mean().exp().item() == pytest.approx(0.02**0.5, rel=0.1)
 
 
 def test_synthetic_images_have_the_spectrum_of_photographs() -> None:

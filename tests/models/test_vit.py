@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from vitreous.models import ModelError, VisionTransformer, ViTConfig, macs
-from vitreous.models.catalog import DEIT_SMALL, DEIT_TINY
+from vitreous.models.catalog import DEIT_SMALL, DEIT_SMALL_384, DEIT_TINY, DINOV2_SMALL, VIT_BASE
 from vitreous.models.fashion import CONFIG as FASHION
 
 
@@ -14,7 +14,7 @@ def small(**changes: object) -> ViTConfig:
 
 
 def timm_shapes(dim: int, depth: int, hidden: int, patches: int, patch_inputs: tuple[int, int, int]) -> dict:
-    """What timm publishes for a DeiT: every parameter's name and shape."""
+    """What timm publishes for a ViT or DeiT: every parameter's name and shape."""
     shapes = {
         "cls_token": (1, 1, dim),
         "pos_embed": (1, patches + 1, dim),
@@ -41,14 +41,36 @@ def timm_shapes(dim: int, depth: int, hidden: int, patches: int, patch_inputs: t
 
 
 @pytest.mark.parametrize(
-    ("config", "dim", "parameters"), [(DEIT_TINY, 192, 5_717_416), (DEIT_SMALL, 384, 22_050_664)]
+    ("config", "dim", "tokens", "parameters"),
+    [
+        (DEIT_TINY, 192, 197, 5_717_416),
+        (DEIT_SMALL, 384, 197, 22_050_664),
+        (DEIT_SMALL_384, 384, 577, 22_196_584),
+        (VIT_BASE, 768, 197, 86_567_656),
+    ],
 )
-def test_parameters_are_those_of_timms_deit(config: ViTConfig, dim: int, parameters: int) -> None:
+def test_parameters_are_those_of_timms_models(
+    config: ViTConfig, dim: int, tokens: int, parameters: int
+) -> None:
     with torch.device("meta"):
         model = VisionTransformer(config)
     found = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    assert found == timm_shapes(dim, 12, 4 * dim, 196, (3, 16, 16))
+    assert config.tokens == tokens
+    assert found == timm_shapes(dim, 12, 4 * dim, tokens - 1, (3, 16, 16))
     assert sum(tensor.numel() for tensor in model.parameters()) == parameters
+
+
+def test_parameters_are_those_of_timms_dinov2() -> None:
+    """Published without a head: 22.06 million for ViT-S/14 with four registers, whose patches alone have positions."""
+    with torch.device("meta"):
+        model = VisionTransformer(DINOV2_SMALL)
+    expected = timm_shapes(384, 12, 1536, 37 * 37, (3, 14, 14))
+    expected |= {"pos_embed": (1, 37 * 37, 384), "reg_token": (1, 4, 384)}
+    expected |= {f"blocks.{block}.ls{branch}.gamma": (384,) for block in range(12) for branch in (1, 2)}
+    assert {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()} == expected
+    assert DINOV2_SMALL.tokens == 1 + 4 + 1369
+    head = sum(tensor.numel() for tensor in model.head.parameters())
+    assert sum(tensor.numel() for tensor in model.parameters()) - head == 22_057_344
 
 
 def test_without_class_token_the_last_norm_is_fc_norm() -> None:
@@ -71,6 +93,8 @@ def test_qkv_bias_can_be_left_out() -> None:
         {"image_size": 4},
         {"patch_size": 2, "heads": 1},
         {"activation": "silu", "norm": "rms"},
+        {"registers": 2, "layer_scale": True},
+        {"registers": 2, "class_token": False},
     ],
 )
 def test_forward_shapes(changes: dict[str, object]) -> None:
@@ -99,9 +123,13 @@ def plain_forward(model: VisionTransformer, images: torch.Tensor) -> torch.Tenso
     patches = images.double().reshape(-1, c.in_channels, rows, c.patch_size, columns, c.patch_size)
     patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
     t = patches @ p["patch_embed.proj.weight"].flatten(1).T + p["patch_embed.proj.bias"]
+    position = p["pos_embed"]
+    if c.registers:
+        t, position = t + position, torch.zeros(())
+        t = torch.cat((p["reg_token"].expand(len(t), -1, -1), t), 1)
     if c.class_token:
         t = torch.cat((p["cls_token"].expand(len(t), 1, -1), t), 1)
-    t = t + p["pos_embed"]
+    t = t + position
 
     def norm(x: torch.Tensor, name: str) -> torch.Tensor:
         centred = x - x.mean(-1, keepdim=True)
@@ -120,14 +148,25 @@ def plain_forward(model: VisionTransformer, images: torch.Tensor) -> torch.Tenso
             part = slice(h * c.head_dim, (h + 1) * c.head_dim)
             scores = q[..., part] @ k[..., part].transpose(1, 2) / c.head_dim**0.5
             heads.append(scores.softmax(-1) @ v[..., part])
-        t = t + linear(torch.cat(heads, -1), block + "attn.proj")
+        t = t + p.get(block + "ls1.gamma", 1) * linear(torch.cat(heads, -1), block + "attn.proj")
         inner = linear(norm(t, block + "norm2"), block + "mlp.fc1")
-        t = t + linear(inner / 2 * (1 + torch.erf(inner / 2**0.5)), block + "mlp.fc2")
-    pooled = norm(t, "norm")[:, 0] if c.class_token else norm(t.mean(1), "fc_norm")
+        t = t + p.get(block + "ls2.gamma", 1) * linear(
+            inner / 2 * (1 + torch.erf(inner / 2**0.5)), block + "mlp.fc2"
+        )
+    pooled = norm(t, "norm")[:, 0] if c.class_token else norm(t[:, c.registers :].mean(1), "fc_norm")
     return linear(pooled, "head")
 
 
-@pytest.mark.parametrize("changes", [{}, {"class_token": False}, {"qkv_bias": False, "mlp_ratio": 2.5}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"class_token": False},
+        {"qkv_bias": False, "mlp_ratio": 2.5},
+        {"registers": 3, "layer_scale": True},
+        {"registers": 2, "class_token": False},
+    ],
+)
 def test_forward_equals_the_formula(changes: dict[str, object]) -> None:
     torch.manual_seed(3)
     model = VisionTransformer(small(**changes)).double()
@@ -141,7 +180,7 @@ def test_macs_of_deit_tiny_are_the_published_count() -> None:
     assert macs(DEIT_TINY) == 1_253_683_200
 
 
-@pytest.mark.parametrize("config", [FASHION, small(), small(class_token=False, mlp_ratio=2.5)])
+@pytest.mark.parametrize("config", [FASHION, small(registers=3), small(class_token=False, mlp_ratio=2.5)])
 def test_macs_are_those_of_the_products_that_run(config: ViTConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = 0
     model = VisionTransformer(config).eval()
@@ -170,6 +209,7 @@ def test_macs_are_those_of_the_products_that_run(config: ViTConfig, monkeypatch:
         ({"image_size": 30}, "image_size 30 is not a multiple of patch_size 4"),
         ({"image_size": (12, 0)}, r"image_size \(12, 0\) is not a multiple of patch_size 4"),
         ({"heads": 5}, "dim 12 is not a multiple of heads 5"),
+        ({"registers": -1}, "registers must be 0 or more, not -1"),
         ({"depth": 0}, "depth must be a positive integer, not 0"),
         ({"mlp_ratio": 0.01}, "mlp_ratio 0.01 leaves no hidden channel at dim 12"),
     ],

@@ -15,7 +15,7 @@ from torch import Tensor
 from tests.support.quant.border import assert_border, noise_ratios
 from tests.support.quant.zoo import FUNCTION, Shape, Vit, images
 from vitreous.golden.interpreter import run, run_batch
-from vitreous.models import load
+from vitreous.models import load, synthetic
 from vitreous.models.macs import macs
 from vitreous.models.vit import VisionTransformer, ViTConfig
 from vitreous.quant import QuantError, QuantScheme, quantize
@@ -257,13 +257,21 @@ def test_determinism_and_storage(tmp_path: Any) -> None:
     assert seen[-1] == ("quality", 3, 3)
 
 
-@pytest.mark.parametrize("class_token", [True, False])
-def test_the_projects_own_vit(class_token: bool) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"class_token": False},
+        pytest.param({"registers": 3, "layer_scale": True}, marks=pytest.mark.slow),
+        pytest.param({"registers": 3, "class_token": False}, marks=pytest.mark.slow),
+    ],
+)
+def test_the_projects_own_vit(changes: dict[str, Any]) -> None:
     """Layer paths are the user's modules, and multiply-accumulates are those that models counts."""
-    config = ViTConfig(
-        image_size=(8, 12), patch_size=4, dim=12, depth=1, heads=2, num_classes=3, class_token=class_token
-    )
-    graph = quantize(VisionTransformer(config), torch.randn(2, 3, 8, 12), name="own")
+    config = ViTConfig(image_size=(8, 12), patch_size=4, dim=12, depth=1, heads=2, num_classes=3, **changes)
+    model = VisionTransformer(config)
+    synthetic.randomize(model, 1)
+    graph = quantize(model, torch.randn(2, 3, 8, 12), name="own")
     assert graph.macs == macs(config)
     assert {
         "patch_embed.proj",

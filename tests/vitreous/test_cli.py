@@ -15,6 +15,7 @@ import pytest
 from tests.support.reports.recorded import record, record_data
 from vitreous import cli
 from vitreous.flow import comparison
+from vitreous.models.names import NAMES
 from vitreous.reports.energy.technology import (
     DEFAULT_DRAM,
     DEFAULT_TECHNOLOGY,
@@ -85,7 +86,7 @@ def tiny_program() -> Program:
 def test_list_shows_models_and_accelerators(capsys: pytest.CaptureFixture[str]) -> None:
     result = command("list", capsys=capsys)
     assert result.status == 0
-    for name in ("fashion-vit", "deit-tiny", "deit-small", *named_accelerators()):
+    for name in (*NAMES, *named_accelerators()):
         assert f"  {name} " in result.out
     assert "256 MAC a cycle as 8x8x4, 544 KiB on chip, 64-bit bus" in result.out
 

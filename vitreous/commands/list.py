@@ -20,7 +20,7 @@ def list_command(as_json: Json = False, quiet: Quiet = False) -> None:
     out, known = Output(command="list", quiet=quiet, as_json=as_json), _known()
     out.text("models")
     for entry in known["models"]:
-        out.text(f"  {entry['name']:<12} {entry['title']}")
+        out.text(f"  {entry['name']:<14} {entry['title']}")
     out.text("  also: package.module:factory of your own, or a .pt2 file of torch.export")
     out.text("accelerators")
     for entry in known["accelerators"]:

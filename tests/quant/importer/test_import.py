@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from tests.support.quant.zoo import Shape, Vit, images, randomize
+from vitreous.models import VisionTransformer, ViTConfig, synthetic
 from vitreous.quant import quantize
 from vitreous.quant.calibrate.reference import evaluate
-from vitreous.quant.importer.float_ir import Encoder, Linear, Norm, Select
+from vitreous.quant.importer.float_ir import Attention, Encoder, Linear, Norm, Select
 from vitreous.quant.importer.importer import import_graph
 
 torch.set_num_threads(1)
@@ -47,6 +48,25 @@ def test_folding_is_exact(shape: Shape, decomposed: bool) -> None:
     """Layer norms, scales, biases and embeddings folded away, the encoder is still the model, to float precision."""
     model, pixels = Vit(shape), images(shape, 2)
     assert_same(model, imported(model, pixels, decomposed=decomposed), pixels)
+
+
+def test_registers_and_layer_scale_of_the_projects_own_vit() -> None:
+    """Registers are rows of the stream, and gains of layer scale are folded into the layers before them."""
+    sizes: dict[str, Any] = {"image_size": 8, "patch_size": 4, "in_channels": 1, "dim": 12, "depth": 1}
+    model = VisionTransformer(ViTConfig(**sizes, heads=2, num_classes=3, registers=3, layer_scale=True))
+    synthetic.randomize(model, 1)
+    pixels = torch.randn(2, 1, 8, 8)
+    encoder = imported(model, pixels)
+    assert [source.tokens for source in encoder.each(Attention)] == [1 + 3 + 4]
+    weights = {source.layer: source.weight for source in encoder.each(Linear)}
+    block = model.blocks[0]
+    for name, layer, scale in (
+        ("attn.proj", block.attn.proj, block.ls1),
+        ("mlp.fc2", block.mlp.fc2, block.ls2),
+    ):
+        gained = scale.gamma.double()[:, None] * layer.weight.double()
+        torch.testing.assert_close(weights[f"blocks.0.{name}"], gained.detach())
+    assert_same(model, encoder, pixels)
 
 
 def test_the_default_eps_of_an_rms_norm_is_that_of_float32() -> None:

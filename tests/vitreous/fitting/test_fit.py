@@ -19,8 +19,10 @@ from vitreous.errors import RunError
 from vitreous.fitting.fit import _Wanted, fit
 from vitreous.fitting.memories import roomy, smallest
 from vitreous.fitting.rate import cycles, exact_cycles
+from vitreous.fitting.shapes import shapes
 from vitreous.flow.accelerator import as_toml
-from vitreous.models import VisionTransformer, ViTConfig
+from vitreous.models import VisionTransformer, ViTConfig, load, macs
+from vitreous.models.catalog import DEIT_SMALL_384, DINOV2_SMALL, VIT_BASE
 from vitreous.quant import quantize, structure
 from vitreous.reports.area.area import area
 from vitreous.reports.area.devices import DEVICES
@@ -35,7 +37,7 @@ from vitreous.spec.config import (
     SoftmaxConfig,
     load_accelerator,
 )
-from vitreous.spec.graph import Graph
+from vitreous.spec.graph import Graph, Op
 from vitreous.spec.isa import Memory
 from vitreous.spec.layout import SHIFTS_PER_WORD
 
@@ -98,6 +100,22 @@ def test_the_length_of_a_program_is_counted_from_two_of_its_layers(seed: int) ->
     for budget in (MemoryBudget(), MemoryBudget(weight_parts=12, early_norm=False, blocks=2)):
         whole = work.lowered(budget, words).emitter.steps
         assert work.instructions(budget, words) == len(whole) + 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [("deit-small-384", DEIT_SMALL_384), ("vit-base", VIT_BASE), ("dinov2-small", DINOV2_SMALL)],
+)
+def test_the_large_models_compile_for_what_fit_finds(name: str, config: ViTConfig) -> None:
+    found = fit(name).accelerator
+    graph = shapes(load(name), found)
+    assert graph.macs == macs(config)
+    scores = [graph.tensors[node.outputs[0]].shape for node in graph.nodes if node.op is Op.SCORES]
+    assert scores == [(config.heads, config.tokens, config.tokens)] * config.depth
+    program = compile(graph, found)
+    assert program.macs == graph.macs
+    assert program.config_digest == found.digest
 
 
 @pytest.mark.slow
