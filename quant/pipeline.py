@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
+from vitreous.quant.allocator import keep_large_blocks
 from vitreous.quant.calibrate import quality, widths
 from vitreous.quant.calibrate.calibration import Calibrated
 from vitreous.quant.calibrate.choose import calibrate
@@ -166,6 +167,7 @@ def observe(
     """The first two steps of ``quantize``: import the model and calibrate it. Same arguments and errors."""
     _check_images(calibration)
     _check_state(module)
+    keep_large_blocks()
     if progress is not None:
         progress("export", 0, 1)
     exported, batch = export(module, calibration)
