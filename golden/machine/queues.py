@@ -22,13 +22,13 @@ Finish = Callable[[], None]
 Start = Callable[[Instruction, int], Finish]
 
 IN_FLIGHT = {
-    Queue.LOAD: PENDING_LOADS + 2,
+    Queue.LOAD: PENDING_LOADS + 3,
     Queue.MATRIX: ISSUED_INSTRUCTIONS,
     Queue.VECTOR: 1,
     Queue.STORE: 1,
 }
-"""Instructions that may be issued and not complete: as many as the unit takes. The load unit has one in each half and
-the queue between them full."""
+"""Instructions that may be issued and not complete: as many as the unit takes. The load unit has one in each half,
+the queue between them full, and one whose end is in a register on its way to the tokens."""
 
 ORDERS = (
     "program",
