@@ -151,7 +151,8 @@ class Scores(wiring.Component):
     def _build_read(self, m: Module, statistics: SoftmaxStatistics, memory: Ram) -> None:
         found = prologue(self.config)
         gated(m, found, coming=self.read_valid, cycles=self.read_latency(self.config) - 1, name="prologue")
-        first, slot = Signal(reset_less=True), Signal(reset_less=True)
+        first = Signal(reset_less=True)
+        slot = Signal(reset_less=True)
         plane = Signal(Plane(), reset_less=True)
         m.d.sync += [first.eq(self.read_first), slot.eq(self.read_slot), plane.eq(self.plane)]
         m.d.comb += [

@@ -61,7 +61,8 @@ class CarriedRounding(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        first, plane = Signal(reset_less=True), Signal(Plane(), reset_less=True)
+        first = Signal(reset_less=True)
+        plane = Signal(Plane(), reset_less=True)
         m.d.sync += first.eq(self.first)
         if self.wide:
             m.d.sync += plane.eq(self.plane)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -36,6 +38,7 @@ def model() -> LoadedModel:
 @pytest.mark.parametrize("bits", [None, pytest.param(8, marks=pytest.mark.slow), 16])
 def test_rms_norm_and_silu_ride_the_same_interfaces(model: LoadedModel, bits: int | None) -> None:
     config = AcceleratorConfig.from_toml(SILU64)
+    config = replace(config, softmax=replace(config.softmax, probability_bits=bits or 8))
     graph = quantize(
         model.module,
         model.calibration,

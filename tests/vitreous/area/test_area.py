@@ -54,7 +54,8 @@ def test_a_piece_has_its_own_modules_and_black_boxes_of_the_pieces_inside(text: 
     parts = area_cut.cut(text, ["feed", "activation", "epilogue"])
     assert parts["activation"].boxes == frozenset()
     assert parts["epilogue"].boxes == {"box.activation"}
-    assert parts["feed"].boxes == {"box.array", "box.planes", "box.epilogue", "box.memory_s"}
+    # There is no module of planes where probabilities have one.
+    assert parts["feed"].boxes == {"box.array", "box.epilogue", "box.memory_s"}
 
 
 @pytest.mark.slow
