@@ -11,12 +11,12 @@ from vitreous.compiler.errors import CompileError
 from vitreous.compiler.needs import Need, constant_need
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.graph import Graph, Node
-from vitreous.spec.limits import ATTENTION_KEYS
+from vitreous.spec.limits import ATTENTION_KEYS, LEVEL_MAXIMUM, REMAINDER_BITS
 from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS, SHIFT_MAX, SHIFT_MIN
 from vitreous.spec.softmax import WIDE_BITS, limits
 
 OPERAND_MAXIMUM = 128
-PROBABILITY_MAXIMUM = 127
+PROBABILITY_MAXIMUM = LEVEL_MAXIMUM >> REMAINDER_BITS
 PLANE_MAXIMUM = 128
 LIMIT = 1 << (ACCUMULATOR_BITS - 1)
 

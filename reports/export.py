@@ -15,7 +15,6 @@ from typing import Any
 
 from vitreous.reports.energy.energy import TIME
 from vitreous.reports.energy.technology import Range
-from vitreous.reports.figures.dram_bytes import TensorBytes
 from vitreous.reports.figures.figures import MEANING
 from vitreous.reports.figures.schedule import QUEUES
 from vitreous.reports.report import Report
@@ -72,8 +71,8 @@ def energy_csv(report: Report) -> str:
 def dram_csv(report: Report) -> str:
     """A row for each tensor of a layer and each cause: bytes between DRAM and the chip; none without causes."""
     rows = () if report.dram_bytes is None else report.dram_bytes.tensors
-    columns = [field.name for field in dataclasses.fields(TensorBytes)]
-    return csv_table(columns, [dataclasses.astuple(row) for row in rows])
+    columns = ("layer", "tensor", "cause", "transfers", "read", "written", "minimum")
+    return csv_table(columns, [[getattr(row, name) for name in columns] for row in rows])
 
 
 def counters_csv(report: Report) -> str:

@@ -102,7 +102,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(SATURATION, "arith/requantize.py", "outside = lost |", "outside ="),
     Mutation(MASK, "matrix/packer.py", "kept = Mux(start, 0, element) if v else element", "kept = element"),
-    Mutation(ADDRESS, "matrix/scores.py", "Mux(slot, word + self.config.s_depth, word)", "word"),
+    Mutation(
+        ADDRESS,
+        "matrix/scores.py",
+        "self._address(self.read_slot, self.read_word)",
+        "self._address(~self.read_slot, self.read_word)",
+    ),
     Mutation(OPERAND, "matrix/scores.py", "statistics.level_slot.eq(slot)", "statistics.level_slot.eq(0)"),
     # Not here: codes of keys that pad a word. In compiled programs they meet values that are zero, so no byte differs;
     # tests/hw/matrix/test_matrix.py has other values there.

@@ -31,52 +31,43 @@ Interval = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TensorBytes:
-    """What one layer moves of one tensor for one cause: ``transfers`` instructions, bytes ``read`` from DRAM and
-    ``written`` to it, and the ``minimum`` that both could be together."""
+class Moved:
+    """Bytes ``read`` from DRAM and ``written`` to it, and the ``minimum`` that both could be together."""
+
+    read: int
+    written: int
+    minimum: int
+
+    @property
+    def bytes(self) -> int:
+        return self.read + self.written
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorBytes(Moved):
+    """What one layer moves of one tensor for one cause, by ``transfers`` instructions."""
 
     layer: str
     tensor: str
     cause: Cause
     transfers: int
-    read: int
-    written: int
-    minimum: int
-
-    @property
-    def bytes(self) -> int:
-        return self.read + self.written
 
 
 @dataclass(frozen=True, kw_only=True)
-class CauseBytes:
+class CauseBytes(Moved):
     """All bytes of one cause. ``meaning`` as in ``spec.opcodes.causes``."""
 
     cause: Cause
     meaning: str
     transfers: int
-    read: int
-    written: int
-    minimum: int
-
-    @property
-    def bytes(self) -> int:
-        return self.read + self.written
 
 
 @dataclass(frozen=True, kw_only=True)
-class DramBytes:
+class DramBytes(Moved):
     """``tensors`` with most bytes first; ``causes`` those that the program has, in the order of ``Cause``."""
 
-    read: int
-    written: int
-    minimum: int
     causes: tuple[CauseBytes, ...]
     tensors: tuple[TensorBytes, ...]
-
-    @property
-    def bytes(self) -> int:
-        return self.read + self.written
 
     @property
     def ratio(self) -> float | None:
