@@ -23,9 +23,10 @@ class Net(nn.Module):
         return self.head(self.norm3((x + self.mlp(self.norm2(x))).mean(1)))
 
 
+torch.manual_seed(0)
 net, labels = Net(), torch.arange(1000) % 4
 images = torch.randn(1000, 1, 16, 16) + torch.eye(4)[labels].reshape(-1, 1, 2, 2).kron(torch.ones(8, 8))
-optimizer = torch.optim.Adam(net.parameters(), 2e-3)
+optimizer = torch.optim.Adam(net.parameters(), 5e-3)
 for _ in range(60):
     loss = nn.functional.cross_entropy(net(images[:800]), labels[:800])
     optimizer.zero_grad(), loss.backward(), optimizer.step()
