@@ -65,7 +65,8 @@ class MemoryConfig:
     weight_kib : W, the panel memory of weights and of attention's keys and values.
     residual_kib : R, the 16-bit residual stream.
     parameter_entries : P, one 64-bit bias, multiplier and shift for each output channel in flight.
-    score_keys : S, the longest score row (keys) that one query tile may have; the buffer holds two of them.
+    score_keys : S, the longest block of a score row (keys) that one query tile may have; the buffer holds two of them.
+    context_columns : columns of a head whose partial contexts are kept from block to block of a score row.
     style : what X, W, R and P lie in on an FPGA: ``auto`` (what the tools choose, block memory at these sizes) or
         ``ultra`` (UltraRAM, which UltraScale+ alone has, in units of 4096 words of 72 bits): the same in every cycle.
     """
@@ -75,6 +76,7 @@ class MemoryConfig:
     residual_kib: Annotated[int, Within(1, 16384)] = 160
     parameter_entries: Annotated[int, Within(32, 65536)] = 4096
     score_keys: Annotated[int, Within(8, ATTENTION_KEYS, multiple=8)] = 256
+    context_columns: Annotated[int, Choice(32, 64, 128, 256, 512)] = 64
     style: MemoryStyle = MemoryStyle.AUTO
 
     def __post_init__(self) -> None:

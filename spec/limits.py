@@ -7,6 +7,8 @@ ATTENTION_KEYS = 4096
 NORM_CHANNELS = 4096
 """The most channels of a layer norm or RMS norm: what its exact sums are sized for. Those of a mean
 are as many, which shares its counters."""
+KEY_BLOCK = 64
+"""Keys of a block of a score row, where a softmax has a maximum for each block (docs/numerics.md, Blocks of keys)."""
 POOL_TOKENS = 4096
 """The most tokens of a mean: what its exact sum is sized for."""
 LEVEL_BITS = 16

@@ -155,7 +155,7 @@ class SoftmaxTraits:
     row_factor : what ``m_o / 2**s_o`` is multiplied by, because unnormalized probability and sum have different units.
     passes : over the scores until the sum is final. max_keys : the longest row for which no sum, inverse or
     accumulator leaves its range. divided : probabilities are divided by their sum before they leave the unit.
-    planes : a probability of 16 bits is two byte planes.
+    planes : a probability of 16 bits is two byte planes. blocks : a row is cut into blocks of keys with a maximum each.
     """
 
     row_exponent: int
@@ -166,6 +166,7 @@ class SoftmaxTraits:
     max_keys: int
     divided: bool
     planes: bool
+    blocks: bool
 
 
 SOFTMAXES: Mapping[SoftmaxVariant, SoftmaxTraits] = {
@@ -179,6 +180,7 @@ SOFTMAXES: Mapping[SoftmaxVariant, SoftmaxTraits] = {
         max_keys=ATTENTION_KEYS,
         divided=False,
         planes=True,
+        blocks=True,
     ),
     SoftmaxVariant.ONLINE: SoftmaxTraits(
         row_exponent=12,
@@ -189,6 +191,7 @@ SOFTMAXES: Mapping[SoftmaxVariant, SoftmaxTraits] = {
         max_keys=ATTENTION_KEYS,
         divided=False,
         planes=True,
+        blocks=False,
     ),
     SoftmaxVariant.IBERT: SoftmaxTraits(
         row_exponent=12,
@@ -199,6 +202,7 @@ SOFTMAXES: Mapping[SoftmaxVariant, SoftmaxTraits] = {
         max_keys=ATTENTION_KEYS,
         divided=False,
         planes=True,
+        blocks=False,
     ),
     # 256 equal keys would have the inverse 0.
     SoftmaxVariant.ITA: SoftmaxTraits(
@@ -210,6 +214,7 @@ SOFTMAXES: Mapping[SoftmaxVariant, SoftmaxTraits] = {
         max_keys=255,
         divided=True,
         planes=True,
+        blocks=False,
     ),
     SoftmaxVariant.EXACT: SoftmaxTraits(
         row_exponent=0,
@@ -220,6 +225,7 @@ SOFTMAXES: Mapping[SoftmaxVariant, SoftmaxTraits] = {
         max_keys=ATTENTION_KEYS,
         divided=True,
         planes=False,
+        blocks=False,
     ),
 }
 

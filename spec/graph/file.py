@@ -11,7 +11,9 @@ from vitreous.spec.graph.graph import Graph
 from vitreous.spec.graph.node import GraphError, Node, Op, Tensor
 from vitreous.spec.storage import StorageError, read_pair, write_pair
 
-FORMAT = "vitreous-graph-3"
+FORMAT = "vitreous-graph-4"
+FORMAT_3 = "vitreous-graph-3"
+"""Had no blocks of keys: every score row was one."""
 FORMAT_2 = "vitreous-graph-2"
 """Had norms without ``channel_shifts``: no channel was shifted; and one row selected, or the mean of all."""
 FORMAT_1 = "vitreous-graph-1"
@@ -67,11 +69,13 @@ def load(path: str | Path) -> Graph:
     and on one whose graph is malformed.
     """
     try:
-        arrays, text = read_pair(path, FORMAT, FORMAT_2, FORMAT_1)
+        arrays, text = read_pair(path, FORMAT, FORMAT_3, FORMAT_2, FORMAT_1)
         if text["format"] == FORMAT_1:
             text = _from_format_1(text)
         if text["format"] == FORMAT_2:
             arrays, text = _from_format_2(arrays, text)
+        if text["format"] == FORMAT_3:
+            text = _from_format_3(text)
         tensors = {t["name"]: Tensor(**{**t, "shape": tuple(t["shape"])}) for t in text["tensors"]}
         nodes = tuple(
             Node(
@@ -111,7 +115,8 @@ def _from_format_1(text: dict[str, Any]) -> dict[str, Any]:
 def _from_format_2(
     arrays: dict[str, np.ndarray], text: dict[str, Any]
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The same graph in today's words: every norm has shifts, all of them zero; rows are taken one by one, or all."""
+    """The same graph in the words of format 3: every norm has shifts, all of them zero; rows are taken one by one, or
+    all."""
     widths = {t["name"]: t["shape"][-1] for t in text["tensors"]}
     norms = [node for node in text["nodes"] if node["op"] in _NORMS]
     zeros = {f"{n['name']}.channel_shifts": np.zeros(widths[n["inputs"][0]], np.uint8) for n in norms}
@@ -120,4 +125,24 @@ def _from_format_2(
         shifted = ["channel_shifts"] if node["op"] in _NORMS else []
         attributes = {**node["attributes"], **_FORMER_MEANING.get(node["op"], {})}
         nodes.append({**node, "attributes": attributes, "constants": [*node["constants"], *shifted]})
-    return {**arrays, **zeros}, {**text, "format": FORMAT, "nodes": nodes}
+    return {**arrays, **zeros}, {**text, "format": FORMAT_3, "nodes": nodes}
+
+
+def _from_format_3(text: dict[str, Any]) -> dict[str, Any]:
+    """The same graph in today's words: a softmax tells the maximum of each row's only block, and its context takes it."""
+    tensors = {t["name"]: t for t in text["tensors"]}
+    maxima: dict[str, str] = {}
+    nodes = []
+    for node in text["nodes"]:
+        if node["op"] == Op.SOFTMAX:
+            p, multiplier, _ = node["outputs"]
+            name = maxima[p] = f"{node['name']}.maxima"
+            like = tensors[multiplier]
+            tensors[name] = {**like, "name": name, "shape": [*like["shape"], 1]}
+            node = {**node, "outputs": [*node["outputs"], name]}
+        elif node["op"] == Op.CONTEXT:
+            node = {**node, "inputs": [*node["inputs"], maxima[node["inputs"][0]]]}
+        if node["op"] in (Op.SOFTMAX, Op.CONTEXT):
+            node = {**node, "attributes": {**node["attributes"], "key_block": 0}}
+        nodes.append(node)
+    return {**text, "format": FORMAT, "tensors": list(tensors.values()), "nodes": nodes}

@@ -23,7 +23,9 @@ from vitreous.spec.graph.expect import (
     operand,
 )
 from vitreous.spec.graph.node import DTYPE_BITS, Node, Op, Rows, TensorType, matrix
+from vitreous.spec.limits import KEY_BLOCK
 from vitreous.spec.numbers import CHANNEL_SHIFT_MAX, SCORE
+from vitreous.spec.softmax import key_blocks
 from vitreous.spec.variants import SOFTMAXES
 
 Types = tuple[TensorType, ...]
@@ -146,20 +148,35 @@ def _scores(node: Node, inputs: Inputs) -> Types:
 
 def _softmax(node: Node, inputs: Inputs) -> Types:
     """Scores [heads, T, keys] -> p of the same shape, int8 or int16 by ``probability_bits`` (int32 if exact); row
-    multiplier and row shift int32 [heads, T].
+    multiplier and row shift int32 [heads, T]; maxima of the blocks of keys, int32 [heads, T, blocks].
     """
     t = operand(node, inputs, 0, SCORE_DTYPE, ("heads", "T", "keys"))
     names = ("variant", "fraction_bits", "probability_bits")
     config = _configured(node, SoftmaxConfig, {name: node.attributes[name] for name in names})
+    block = _key_block(node)
+    if block and not SOFTMAXES[config.variant].blocks:
+        raise node.error(f"attribute key_block must be 0 with softmax {config.variant}, not {block}")
     rows = TensorType("int32", t.shape[:2])
-    return replace(t, dtype=probability_dtype(config)), rows, rows
+    maxima = TensorType("int32", (*t.shape[:2], len(key_blocks(t.shape[2], block))))
+    return replace(t, dtype=probability_dtype(config)), rows, rows, maxima
+
+
+def _key_block(node: Node) -> int:
+    """Keys of a block of a score row; 0: the row is one block."""
+    block = node.integer("key_block")
+    if block not in (0, KEY_BLOCK):
+        raise node.error(f"attribute key_block must be 0 or {KEY_BLOCK}, not {block}")
+    return block
 
 
 def _context(node: Node, inputs: Inputs) -> Types:
-    """Any p [heads, T, keys], int8 v [keys, heads*d] of a constant number of rows -> int32 [T, heads*d]."""
+    """Any p [heads, T, keys], int8 v [keys, heads*d] of a constant number of rows, int32 maxima [heads, T, blocks] ->
+    int32 [T, heads*d].
+    """
     heads = least(node, "heads", 1)
     p = operand(node, inputs, 0, tuple(DTYPE_BITS), (heads, "T", "keys"))
     v = operand(node, inputs, 1, "int8", (p.shape[2], "D"))
+    operand(node, inputs, 2, "int32", (heads, p.shape[1], len(key_blocks(p.shape[2], _key_block(node)))))
     constant_rows(node, inputs)
     divisor(node, "heads", v.shape[1], "the columns")
     return (matrix("int32", Rows(p.shape[1]), v.shape[1]),)

@@ -31,6 +31,8 @@ FIELDS = (
     Field("multiplier", 15),
     Field("shift", 6),
     Field("extra_planes", 1),
+    Field("first_block", 1),
+    Field("last_block", 1),
 )
 
 
