@@ -158,7 +158,8 @@ class OperandSequencer(wiring.Component):
     def _build_in_flight(self, m: Module, held: Held) -> Value:
         """Returns whether one more instruction may be started."""
         count = Signal(range(self.in_flight + 1))
-        m.d.sync += count.eq(count + self.start - self.retire)
+        # `start` comes late: it chooses between results that are there.
+        m.d.sync += count.eq(Mux(self.start, count + ~self.retire, count - self.retire))
         m.d.comb += [
             self.busy.eq(held.valid | (count != 0)),
             self.error.valid.eq(held.valid & held.wrong & (count == 0)),

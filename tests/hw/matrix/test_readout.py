@@ -8,9 +8,11 @@ from amaranth.sim import Simulator
 
 from tests.hw.matrix.test_operand_sequencer import random_programs
 from tests.support.hw.matrix_programs import small
+from vitreous.hw.matrix.partial_contexts import depth as context_depth
 from vitreous.hw.matrix.readout import Readout
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import Instruction, Memory, Scale
+from vitreous.spec.isa import Instruction, Memory, Operands, Scale
+from vitreous.spec.opcodes.matmul import has_result
 
 TAG = (
     "first",
@@ -18,6 +20,11 @@ TAG = (
     "index",
     "select",
     "low",
+    "summed",
+    "older",
+    "kept",
+    "first_block",
+    "last_block",
     "destination",
     "slot",
     "scale",
@@ -26,6 +33,19 @@ TAG = (
     "addr",
     "pc",
 )
+
+
+BLOCKS = ("first_block", "last_block")
+
+
+def places(config: AcceleratorConfig) -> int:
+    """Of partial contexts, or of a tile's columns where there are none."""
+    return max(config.array.lanes, context_depth(config))
+
+
+def tag_value(ctx: Any, tag: Any, name: str) -> int:
+    found: int = ctx.get(getattr(tag.part if name in ("low", "summed", "older") else tag, name))
+    return found
 
 
 def tiles_of(config: AcceleratorConfig, program: list[Instruction]) -> list[tuple[int, int, int, int]]:
@@ -44,8 +64,14 @@ def expected_columns(
 ) -> list[dict[str, int]]:
     pc, r, c, plane = tile
     if plane == 1:
-        return [{"hold": 1, "select": j} for j in range(config.array.lanes)]
+        columns = range(c * config.array.lanes, min(i["columns"], (c + 1) * config.array.lanes))
+        older = 1 - i["first_block"]
+        return [
+            {"hold": 1, "select": column % places(config), "summed": 1, "low": 0, "older": older}
+            for column in columns
+        ]
     lanes, depth, found = config.array.lanes, config.array.depth, []
+    context = i["operands"] == Operands.SW
     for j in range(lanes):
         column = c * lanes + j
         if column >= i["columns"]:
@@ -55,13 +81,16 @@ def expected_columns(
         read = {Scale.COLUMN: i["p_base"] + column, Scale.TENSOR: i["p_base"]}.get(Scale(i["scale"]), -1)
         found.append(
             {
-                **{name: i[name] for name in ("destination", "slot", "scale", "activation")},
+                **{name: i[name] for name in ("destination", "slot", "scale", "activation", *BLOCKS)},
                 "first": int(column == 0),
                 "last": int(last),
                 "index": column % depth,
-                "select": j,
+                "select": column % places(config),
                 "low": int(plane == 2),
-                "residual": int(to_r and i["residual"]),
+                "summed": int(plane == 2 or (context and not (i["first_block"] and i["last_block"]))),
+                "older": int(plane == 2 or not i["first_block"]),
+                "kept": int(not has_result(i)),
+                "residual": int(to_r and i["residual"] and has_result(i)),
                 "addr": row + (column if to_r else column // depth),
                 "pc": pc,
                 "emit": int(to_r or last or column % depth == depth - 1),
@@ -113,11 +142,12 @@ def readout(
         if not ctx.get(unit.flags.valid):
             assert not ctx.get(unit.flags.emit) | ctx.get(unit.flags.done) | ctx.get(unit.p_valid)
             if ctx.get(unit.flags.hold):
-                held = {"hold": 1, "select": ctx.get(unit.tag.select)}
+                names = ("select", "summed", "low", "older")
+                held = {"hold": 1, **{name: tag_value(ctx, unit.tag, name) for name in names}}
                 seen.append((cycle if cycle else spacing[n - 1], held))
             return
         assert not ctx.get(unit.flags.hold)
-        column = {name: ctx.get(getattr(unit.tag, name)) for name in TAG}
+        column = {name: tag_value(ctx, unit.tag, name) for name in TAG}
         column |= {"emit": ctx.get(unit.flags.emit), "done": ctx.get(unit.flags.done)}
         column["p_addr"] = ctx.get(unit.p_addr) if ctx.get(unit.p_valid) else -1
         # With cycle 0 the last column of the tile before may still be there.

@@ -168,9 +168,10 @@ def random_program(
                 continue
             instruction = matmul(**{**instruction.fields, "k_words": words})
         try:
-            execute(instruction, memories)
+            execute(instruction, copy.deepcopy(memories))
         except GoldenError:  # beyond the end of a memory, or reads what it writes
             continue
+        execute(instruction, memories)
         if unfinished & Footprint.reads(instruction, n):
             instruction, unfinished = instruction.with_tokens(wait=WAIT, signal=0), set()
         unfinished |= Footprint.writes(instruction, depth)
