@@ -184,6 +184,7 @@ def attention_needs(
         who=f"{where(node)} with {head_columns} channels a head and {len(blocks)} blocks of keys",
         field="memory.context_columns",
         most=offered[-1],
+        mendable=head_columns <= offered[-1],
     )
     return [safe, slot, partial, largest]
 
