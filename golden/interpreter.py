@@ -59,7 +59,8 @@ def _softmax(node: Node, t: Tensor) -> tuple[Tensor, ...]:
         fraction_bits=node.integer("fraction_bits"),
         probability_bits=node.integer("probability_bits"),
     )
-    return softmax(t, config, node.integer("multiplier"), node.integer("shift"))
+    i = node.integer
+    return softmax(t, config, i("multiplier"), i("shift"), key_block=i("key_block"))
 
 
 def _requantize(node: Node, acc: Tensor) -> Tensor:
@@ -92,7 +93,7 @@ OPERATIONS: dict[Op, Execute] = {
     Op.RMSNORM: lambda n, x: _norm(n, x[0], rmsnorm),
     Op.SCORES: lambda n, x: scores(x[0], x[1], n.integer("heads")),
     Op.SOFTMAX: lambda n, x: _softmax(n, x[0]),
-    Op.CONTEXT: lambda n, x: context(x[0], x[1], n.integer("heads")),
+    Op.CONTEXT: lambda n, x: context(x[0], x[1], x[2], n.integer("heads"), key_block=n.integer("key_block")),
     Op.REQUANTIZE_ROWS: lambda n, x: requantize_rows(
         x[0], x[1], x[2], n.integer("heads"), n.integer("zero_point")
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vitreous.spec.config import SoftmaxConfig
+from vitreous.spec.limits import KEY_BLOCK
 from vitreous.spec.numbers import SCORE, Format
 from vitreous.spec.variants import SOFTMAXES, SoftmaxTraits
 
@@ -18,6 +19,11 @@ it adds to ``s_o``."""
 def limits(config: SoftmaxConfig) -> SoftmaxTraits:
     """Of the configured variant."""
     return SOFTMAXES[config.variant]
+
+
+def key_block(config: SoftmaxConfig) -> int:
+    """Keys of a block of the variant's rows; 0 where it takes every row as one."""
+    return KEY_BLOCK if limits(config).blocks else 0
 
 
 def key_blocks(keys: int, block: int) -> tuple[range, ...]:

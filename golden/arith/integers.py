@@ -32,6 +32,17 @@ def shift_right(value: Tensor, shift: Tensor) -> Tensor:
     return torch.bitwise_right_shift(value, shift.clamp(max=62))
 
 
+_HALVINGS = torch.tensor([2.0**-places for places in range(63)], dtype=torch.float64)
+
+
+def round_shift_real(value: Tensor, shift: Tensor) -> Tensor:
+    """``(value + 2**(shift-1)) >> shift`` of integers in float64, ``|value| < 2**36``; 0 where the shift is long.
+
+    ``floor(value / 2**shift + 1/2)`` has at most 37 bits that count. shift : integers of at least 0, broadcastable.
+    """
+    return (value * _HALVINGS[shift.long().clamp(max=62)]).add_(0.5).floor_()
+
+
 def bit_length(value: Tensor) -> Tensor:
     """Bits of each nonnegative int64 below ``2**63``; 0 for 0. A float64 holds either 32-bit half exactly."""
     high, low = value >> 32, value & 0xFFFFFFFF

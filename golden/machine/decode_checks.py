@@ -11,6 +11,7 @@ from vitreous.spec.isa import Activation, ErrorCode, Instruction, Memory, Opcode
 from vitreous.spec.layout import ceil_div
 from vitreous.spec.limits import NORM_CHANNELS, POOL_TOKENS
 from vitreous.spec.numbers import MULTIPLIER_BITS
+from vitreous.spec.softmax import limits
 
 _NORMALIZED = 1 << MULTIPLIER_BITS - 1
 """The least multiplier with all its bits: what rows are scaled by."""
@@ -46,14 +47,27 @@ def _matmul(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:
         yield "scores scaled by lane"
     if i["scale"] == Scale.SOFTMAX and not probabilities:
         yield "the scale of a softmax without its probabilities"
+    if probabilities and i["scale"] != Scale.SOFTMAX:
+        yield "probabilities without the scale of their softmax"
     if probabilities and to_scores:
         yield "scores of probabilities"
+    if (probabilities or to_scores) and not (i["first_block"] and i["last_block"]):
+        yield from _part_of_a_row(i, config)
     if i["extra_planes"] and not probabilities:
         yield "extra planes without probabilities"
     if i["extra_planes"] and config.softmax.probability_bits == 8:
         yield "extra planes on an accelerator whose probabilities have 8 bits"
     if to_scores or i["activation"] == Activation.SMOOTH:
         yield from _scale_constants(i, _NORMALIZED if to_scores else 1)
+
+
+def _part_of_a_row(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:
+    """Of a block of keys that is not its whole row."""
+    if not limits(config.softmax).blocks:
+        yield f"a block of a row where softmax {config.softmax.variant} takes rows whole"
+    kept = config.memory.context_columns
+    if i["operands"] == Operands.SW and i["columns"] > kept:
+        yield f"{i['columns']} columns of a block's contexts where {kept} are kept"
 
 
 def _norm(i: Instruction, config: AcceleratorConfig) -> Iterator[str]:

@@ -49,7 +49,8 @@ class Result:
 class Machine:
     """One accelerator of this configuration. Its memories and tokens keep their contents from one run to the next.
 
-    Members: ``memories`` and, as the arrays themselves, ``x``, ``w``, ``r``, ``p``, ``s`` and ``slots`` (see Memories).
+    Members: ``memories`` and, as the arrays themselves, ``x``, ``w``, ``r``, ``p``, ``s``, ``slots`` and ``blocks`` (see
+    Memories).
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -57,6 +58,7 @@ class Machine:
         self.memories = Memories(config)
         self.x, self.w, self.r = self.memories.x, self.memories.w, self.memories.r
         self.p, self.s, self.slots = self.memories.p, self.memories.s, self.memories.slots
+        self.blocks = self.memories.blocks
         self.tokens = Tokens()
 
     def reset(self) -> None:

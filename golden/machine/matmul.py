@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from vitreous.golden.activation.activation import activation
 from vitreous.golden.arith.integers import product
-from vitreous.golden.machine.memories import Ints, Memories, refuse_overlap, rows_of_words
+from vitreous.golden.machine.memories import Blocks, Ints, Memories, refuse_overlap, rows_of_words
 from vitreous.golden.ops.add import add
-from vitreous.golden.ops.context import combine, planes
+from vitreous.golden.ops.context import add_block, planes
 from vitreous.golden.ops.relu import relu
 from vitreous.golden.ops.requantize import requantize_any
+from vitreous.golden.softmax.blocks import Joined, add_sums, join
 from vitreous.golden.softmax.softmax import Statistics, probabilities, row_scale, statistics
 from vitreous.spec.isa import Activation, Instruction, Memory, Operands, Scale
 from vitreous.spec.layout import ceil_div
@@ -24,19 +25,19 @@ from vitreous.spec.softmax import MASKED_CODE
 
 Finish = Callable[[], None]
 
+_SUM_BITS = 32
 _SOURCES = {Operands.XW: (Memory.X, Memory.W), Operands.WX: (Memory.W, Memory.X)}
 
 
 def start(i: Instruction, memories: Memories, pc: int) -> Finish:
     """Read both operands and multiply. The returned call is the readout: it reads parameters, residual, and writes."""
     a, b = _operands(i, memories, pc)
-    if i["extra_planes"]:
-        high, low = (product(plane, b) for plane in planes(a))
-        acc = combine(high, low)
-    else:
-        acc = product(a, b).to(torch.int64)
-    kept = acc[:, : i["columns"]]
-    return lambda: _readout(i, kept, memories, pc)
+    byte_planes = planes(a) if i["extra_planes"] else (a,)
+    found = [product(plane, b)[:, : i["columns"]] for plane in byte_planes]
+    if i["operands"] != Operands.SW:
+        return lambda: _readout(i, found[0].to(torch.int64), memories, pc)
+    maximum = torch.from_numpy(memories.slots[i["slot"]].maximum)
+    return lambda: _end_block(i, found, maximum, memories, pc)
 
 
 def _operands(i: Instruction, memories: Memories, pc: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,7 +45,7 @@ def _operands(i: Instruction, memories: Memories, pc: int) -> tuple[torch.Tensor
     lanes = memories.config.array.lanes
     b_words = rows_of_words(i["b_base"], i["b_stride"], ceil_div(i["columns"], lanes), i["k_words"])
     if i["operands"] == Operands.SW:
-        if i["destination"] == Memory.W:
+        if i["destination"] == Memory.W and i["last_block"]:
             refuse_overlap(b_words, _written(i, memories))
         return _probabilities(i, memories), _panel(memories, Memory.W, b_words, pc)
     source_a, source_b = _SOURCES[Operands(i["operands"])]
@@ -68,6 +69,29 @@ def _panel(memories: Memories, memory: Memory, words: Ints, pc: int) -> torch.Te
     memories.check(memory, words, pc)
     tiles = memories.array(memory)[words]  # [tile, word, lane, depth]
     return torch.from_numpy(tiles.transpose(0, 2, 1, 3).reshape(len(words) * tiles.shape[2], -1))
+
+
+def _end_block(
+    i: Instruction, found: list[torch.Tensor], maximum: torch.Tensor, memories: Memories, pc: int
+) -> None:
+    """Probabilities times values of one block of keys: added to those of the blocks before, read out after the last.
+
+    found : float64 [lanes, columns] of each byte plane; maximum : of the block, int64 [lanes].
+    """
+    state = memories.blocks
+    joined = join(maximum if i["first_block"] else torch.from_numpy(state.context_maximum), maximum)
+    state.context_maximum = joined.maximum.numpy()
+    if i["first_block"] and i["last_block"] and not i["extra_planes"]:
+        _readout(i, found[0].to(torch.int64), memories, pc)
+        return
+    places = np.arange(i["columns"]) % len(state.contexts)
+    older = torch.zeros(1, 1, dtype=torch.float64)
+    if not i["first_block"]:
+        older = torch.from_numpy(state.contexts[places].T.astype(np.float64))
+    acc = add_block(older, found, Joined(*(values.unsqueeze(-1) for values in joined))).to(torch.int64)
+    state.contexts[places] = acc.to(torch.int32).numpy().T  # of columns that share a place the last one stays
+    if i["last_block"]:
+        _readout(i, acc, memories, pc)
 
 
 def _written(i: Instruction, memories: Memories) -> Ints:
@@ -146,7 +170,20 @@ def _to_scores(i: Instruction, t: torch.Tensor, memories: Memories) -> None:
     found = statistics(t, config.softmax)
     codes = _pack(found.codes, MASKED_CODE, config.array.lanes, config.array.depth)[0]
     memories.s[i["slot"], : len(codes)] = codes
-    multiplier, shift = row_scale(found.total, i["multiplier"], i["shift"], config.softmax, strict=False)
     slot = memories.slots[i["slot"]]
     slot.maximum, slot.total = found.maximum.numpy(), found.total.numpy()
-    slot.multiplier, slot.shift = multiplier.numpy(), shift.numpy()
+    total = _join_rows(i, found, memories.blocks)
+    if i["last_block"]:
+        multiplier, shift = row_scale(total, i["multiplier"], i["shift"], config.softmax, strict=False)
+        slot.multiplier, slot.shift = multiplier.numpy(), shift.numpy()
+
+
+def _join_rows(i: Instruction, block: Statistics, state: Blocks) -> torch.Tensor:
+    """The rows' sums with this block's, int64 [lanes]; they are kept in 32 bits, together with the maxima."""
+    maximum, total = block.maximum, block.total
+    if not i["first_block"]:
+        joined = join(torch.from_numpy(state.maximum), maximum)
+        maximum = joined.maximum
+        total = add_sums(torch.from_numpy(state.total), total, joined) & (1 << _SUM_BITS) - 1
+    state.maximum, state.total = maximum.numpy(), total.numpy()
+    return total

@@ -18,7 +18,8 @@ Ints = NDArray[np.int64]
 
 @dataclass
 class Slot:
-    """Softmax state of the query tile in one slot of S: one value for each lane, all int64 [lanes]."""
+    """Softmax state of the query tile in one slot of S: one value for each lane, all int64 [lanes]. Maximum and total
+    are those of the slot's block of keys, the scale is that of the last row that ended in it."""
 
     maximum: Ints
     total: Ints
@@ -30,11 +31,32 @@ class Slot:
         return cls(*(np.zeros(lanes, np.int64) for _ in range(4)))
 
 
+@dataclass
+class Blocks:
+    """What is kept from one block of a score row to the next, for each lane.
+
+    maximum, total : of the row's scores so far, int64 [lanes]. context_maximum : of the blocks in the contexts so far,
+    int64 [lanes]. contexts : the partial contexts of each column of a head, int32 [context_columns, lanes].
+    """
+
+    maximum: Ints
+    total: Ints
+    context_maximum: Ints
+    contexts: NDArray[np.int32]
+
+    @classmethod
+    def empty(cls, config: AcceleratorConfig) -> Blocks:
+        lanes = config.array.lanes
+        contexts = np.zeros((config.memory.context_columns, lanes), np.int32)
+        return cls(*(np.zeros(lanes, np.int64) for _ in range(3)), contexts)
+
+
 class Memories:
     """X, W, R, P and S of one accelerator; zero after configuration.
 
     x, w : int8 [words, lanes, depth]; r : int16 [words, lanes]; p : uint64 [words];
     s : int32 [2, words, lanes, depth], the stored codes; slots : the softmax state that goes with each half of S.
+    blocks : what score rows and contexts keep from block to block.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -46,6 +68,7 @@ class Memories:
         self.p = np.zeros(config.p_depth, np.uint64)
         self.s = np.zeros((2, config.s_depth, lanes, depth), np.int32)
         self.slots = [Slot.empty(lanes), Slot.empty(lanes)]
+        self.blocks = Blocks.empty(config)
 
     def array(self, memory: Memory) -> NDArray[Any]:
         """The words of a memory that instructions address, in its first dimension."""

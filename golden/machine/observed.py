@@ -29,6 +29,9 @@ from vitreous.spec.opcodes.opcode import Region
 Mask = NDArray[np.bool_]
 DRAM = "dram"
 """The key of the write window's bytes beside the memories'."""
+ROW, CONTEXT = "row", "context"
+"""The keys of what score rows and contexts keep from block to block: of a row one word, of contexts one for the maximum
+and one for each column."""
 Masks = dict[Memory | str, Mask]
 
 
@@ -66,7 +69,8 @@ class ObservedMachine:
         the writer wrote. All others read when they are issued.
 
     Members: ``open``, the words whose values timing decided: by memory bool [words] (of S the words of both slots and
-    the state of each), by DRAM bool [bytes of the write window]. ``later``: bytes of the write window that a STORE that
+    the state of each), by ROW bool [1], by CONTEXT bool [1 + context_columns], by DRAM bool [bytes of the write window].
+    ``later``: bytes of the write window that a STORE that
     did not end may have written, and ``either`` their new values. ``races``: all pairs that ``late`` might name.
     """
 
@@ -222,7 +226,8 @@ def _masks(config: AcceleratorConfig, window: int) -> Masks:
     """Nothing is open."""
     sizes: dict[Memory | str, int] = {memory: memory_words(config, memory) for memory in Memory}
     sizes[Memory.S] = 2 * (config.s_depth + 1)
-    return {key: np.zeros(size, bool) for key, size in (sizes | {DRAM: window}).items()}
+    kept: dict[Memory | str, int] = {ROW: 1, CONTEXT: 1 + config.memory.context_columns}
+    return {key: np.zeros(size, bool) for key, size in (sizes | kept | {DRAM: window}).items()}
 
 
 def _touch(a: Masks, b: Masks) -> bool:
@@ -247,6 +252,19 @@ def _slot(i: Instruction, words: int, config: AcceleratorConfig) -> Mask:
     return mask.reshape(-1)
 
 
+def _kept(i: Instruction, config: AcceleratorConfig, *, read: bool) -> Masks:
+    """What a MATMUL reads of what the blocks before left, or leaves for the next one."""
+    if read and i["first_block"]:
+        return {}
+    if i["operands"] == Operands.SW:
+        mask = np.zeros(1 + config.memory.context_columns, bool)
+        mask[0] = True
+        if not (i["first_block"] and i["last_block"]) or i["extra_planes"]:
+            mask[1 : 1 + i["columns"]] = True
+        return {CONTEXT: mask}
+    return {ROW: np.ones(1, bool)} if i["destination"] == Memory.S else {}
+
+
 def _read(i: Instruction, config: AcceleratorConfig) -> tuple[Masks, Masks]:
     """What an instruction reads ahead of older ones' writes, and what it reads after them, in the order of its unit."""
     early: Masks = {}
@@ -258,14 +276,16 @@ def _read(i: Instruction, config: AcceleratorConfig) -> tuple[Masks, Masks]:
             _cover(late, region, config)
         else:
             _cover(early, region, config)
-    if i.opcode is Opcode.MATMUL and i["operands"] == Operands.SW:
-        late[Memory.S] = early[Memory.S] & _slot(i, 0, config)
+    if i.opcode is Opcode.MATMUL:
+        if i["operands"] == Operands.SW:
+            late[Memory.S] = early[Memory.S] & _slot(i, 0, config)
+        late |= _kept(i, config, read=True)
     return early, late
 
 
 def _written(i: Instruction, config: AcceleratorConfig, window: int) -> Masks:
     """What it writes, as far as that lies in memories and window."""
-    masks: Masks = {}
+    masks: Masks = _kept(i, config, read=False) if i.opcode is Opcode.MATMUL else {}
     for region in regions(i, config)[1]:
         if region.memory is Memory.S:
             masks[Memory.S] = _slot(i, -(-i["columns"] // config.array.depth), config)

@@ -16,6 +16,7 @@ from vitreous.golden.arith.integers import normalize_multiplier
 from vitreous.golden.arith.reciprocal import reciprocal
 from vitreous.golden.errors import GoldenError
 from vitreous.golden.softmax import base2, exact, ibert, ita, online
+from vitreous.golden.softmax.blocks import cut, row_sums
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.limits import REMAINDER_BITS
 from vitreous.spec.softmax import limits
@@ -106,19 +107,48 @@ def row_scale(
     return m, s
 
 
-def softmax(t: Tensor, config: SoftmaxConfig, multiplier: int, shift: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Integer scores [..., keys] -> probabilities [..., keys], row multiplier and row shift int32 [...].
+class Probabilities(NamedTuple):
+    """p : ``[..., keys]``, of each block in units of its own maximum. multiplier, shift : of the rows, int32 ``[...]``.
+
+    maxima : of the blocks, int32 ``[..., blocks]``; 0 in ``exact``.
+    """
+
+    p: Tensor
+    multiplier: Tensor
+    shift: Tensor
+    maxima: Tensor
+
+
+def softmax(
+    t: Tensor, config: SoftmaxConfig, multiplier: int, shift: int, *, key_block: int
+) -> Probabilities:
+    """Integer scores [..., keys] -> probabilities, the rows' scale and the blocks' maxima.
+
+    key_block : of the graph's node: 0 where a row is one block.
 
     The product of the probabilities and ``v`` (``golden.ops.context``), requantized by a row's multiplier and shift, is
     the softmax average of ``v`` in the output's scale. Probabilities are int8 with ``probability_bits`` 8, int16 with
-    16, int32 in ``exact``. Raises GoldenError as ``statistics`` and ``row_scale`` do.
+    16, int32 in ``exact``. Raises GoldenError as ``statistics`` and ``row_scale`` do, and on blocks of a variant that
+    has none.
     """
+    _check_keys(t.shape[-1], config)
+    if key_block and not limits(config).blocks:
+        raise GoldenError(
+            f"Softmax {config.variant} takes a row as one block, not in blocks of {key_block} keys"
+        )
     if config.variant is SoftmaxVariant.EXACT:
-        _check_keys(t.shape[-1], config)
-        p = exact.probabilities(t, config)
-        total = p.new_ones(t.shape[:-1], dtype=torch.int64)
+        p, maxima = exact.probabilities(t, config), t.new_zeros((*t.shape[:-1], 1))
+        total = t.new_ones(t.shape[:-1], dtype=torch.int64)
     else:
-        found = statistics(t, config)
-        p, total = probabilities(found, config, wide=config.probability_bits == 16), found.total
+        found = [statistics(part, config) for part in cut(t, key_block)]
+        wide = config.probability_bits == 16
+        p = _row([probabilities(part, config, wide=wide).flatten(-2) for part in found])
+        maxima = _row([part.maximum for part in found])
+        total = row_sums(maxima, _row([part.total for part in found]))
     m, s = row_scale(total, multiplier, shift, config)
-    return p, m.to(torch.int32), s.to(torch.int32)
+    return Probabilities(p, m.to(torch.int32), s.to(torch.int32), maxima.to(torch.int32))
+
+
+def _row(parts: list[Tensor]) -> Tensor:
+    """The parts of rows one after another, in the last dimension; a single one as it is."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, -1)

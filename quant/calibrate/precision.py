@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from vitreous.golden.interpreter import watch
+from vitreous.golden.softmax.blocks import octaves_below
 from vitreous.golden.softmax.softmax import softmax
 from vitreous.quant.calibrate.forward import Forward, Live
 from vitreous.quant.importer import float_ir as ir
@@ -90,16 +91,20 @@ class Local:
     network: Tensor
 
 
-def real_probabilities(t: Tensor, config: SoftmaxConfig) -> Tensor:
+def real_probabilities(t: Tensor, config: SoftmaxConfig, *, key_block: int) -> Tensor:
     """What the accelerator multiplies values with, as real numbers: scores ``[..., keys]`` to float64.
 
-    A probability times its row's multiplier and shift, in units of ``m_o / 2**s_o``; 256 of 16 bits are one of 8.
+    A probability times its row's multiplier and shift, in units of ``m_o / 2**s_o``; 256 of 16 bits are one of 8, and
+    those of a block of ``key_block`` keys count by its maximum, whose shift also rounds its context: that is left out.
     """
     multiplier, shift = 1 << 14, 20
-    p, m, s = softmax(t, config, multiplier, shift)
+    p, m, s, maxima = softmax(t, config, multiplier, shift, key_block=key_block)
     unit = multiplier / 2.0**shift / limits(config).row_factor
     row = m.double() * torch.pow(2.0, -s.double()) / unit
-    return p.double() / (256 if config.probability_bits == 16 else 1) * row[..., None]
+    found = p.double() / (256 if config.probability_bits == 16 else 1) * row[..., None]
+    if maxima.shape[-1] > 1:
+        found *= torch.pow(2.0, -octaves_below(maxima, t.shape[-1], key_block).double())
+    return found
 
 
 class Network:
@@ -150,6 +155,7 @@ def measure(
     by_scores: dict[str, list[Measured]] = {}
     for node, measured in zip(nodes, found, strict=True):
         by_scores.setdefault(node.inputs[0], []).append(measured)
+    blocks = {node.inputs[0]: node.integer("key_block") for node in nodes}
     before = {graph.producer(name).inputs[0]: graph.producer(name) for name in by_scores}
     forward = Forward(encoder)
     outputs: list[Tensor] = []
@@ -164,7 +170,8 @@ def measure(
             for measured in by_scores.get(name, ()):
                 network = truth.probabilities(measured.name)
                 for bits in widths:
-                    real = real_probabilities(value, replace(config, probability_bits=bits))
+                    wanted = replace(config, probability_bits=bits)
+                    real = real_probabilities(value, wanted, key_block=blocks[name])
                     measured.tallies[bits].add(real, exact[name], network)
             exact.pop(name, None)
             if name == graph.output.name:

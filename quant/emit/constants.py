@@ -8,7 +8,7 @@ from typing import NamedTuple
 from vitreous.quant.errors import QuantError
 from vitreous.spec.config import NormConfig, SoftmaxConfig
 from vitreous.spec.numbers import SHIFT_MAX, SHIFT_MIN, NumberError, quantize_multiplier
-from vitreous.spec.softmax import WIDE_BITS, limits
+from vitreous.spec.softmax import context_bits, limits
 from vitreous.spec.variants import NORMS
 
 _MEAN_BITS = 4
@@ -40,11 +40,12 @@ def output_factor(name: str, factor: float, least: int, most: int) -> tuple[int,
     return multiplier, shift
 
 
-def row_constants(name: str, config: SoftmaxConfig, bits: int, factor: float) -> tuple[int, int]:
-    """``m_o / 2**s_o ~ factor`` (``scale_v / scale_out``) in the units of the variant's ``L`` and passes."""
+def row_constants(name: str, config: SoftmaxConfig, bits: int, blocks: int, factor: float) -> tuple[int, int]:
+    """``m_o / 2**s_o ~ factor`` (``scale_v / scale_out``) in the units of the variant's ``L``, of its passes and of rows of
+    so many ``blocks``."""
     known = limits(config)
-    planes = WIDE_BITS if bits == 16 and known.planes else 0
-    return output_factor(name, factor * known.row_factor / 2**planes, known.least, known.largest)
+    finer = context_bits(wide=bits == 16 and known.planes, blocks=blocks)
+    return output_factor(name, factor * known.row_factor / 2**finer, known.least, known.largest)
 
 
 def check_keys(name: str, config: SoftmaxConfig, keys: int) -> None:

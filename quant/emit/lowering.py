@@ -28,6 +28,7 @@ from vitreous.spec.graph import Op
 from vitreous.spec.graph.infer import probability_dtype
 from vitreous.spec.limits import NORM_CHANNELS, POOL_TOKENS
 from vitreous.spec.numbers import ACCUMULATOR, ACTIVATION_INPUT, INT16, SCORE, quantize_multiplier
+from vitreous.spec.softmax import key_block, key_blocks
 
 # A factor below this gives 0 or -1 for every 32-bit accumulator: raising it to here changes nothing and keeps
 # the shift in its field where weights, queries or keys are (almost) zero.
@@ -239,25 +240,28 @@ class Lowering(Builder):
         self.requantize(
             layer, scores, f"{name}.scores", [max(factor, _LEAST_FACTOR)], SCORE.width, Scale(step)
         )
-        p, multiplier, shift = self._softmax(source, name, f"{name}.scores")
+        p, multiplier, shift, maxima = self._softmax(source, name, f"{name}.scores")
         context = self.tensor(f"{name}.acc", "int32", shape)
-        self.node(Op.CONTEXT, context, layer, (p, v), (context,), heads=heads)
+        block = key_block(self.units.softmax)
+        self.node(Op.CONTEXT, context, layer, (p, v, maxima), (context,), heads=heads, key_block=block)
         output = self.tensor(name, "int8", shape, scale)
         inputs, zero_point = (context, multiplier, shift), scale.zero_point
         return self.node(
             Op.REQUANTIZE_ROWS, name, layer, inputs, (output,), heads=heads, zero_point=zero_point
         )
 
-    def _softmax(self, source: ir.Attention, name: str, scores: str) -> tuple[str, str, str]:
+    def _softmax(self, source: ir.Attention, name: str, scores: str) -> tuple[str, str, str, str]:
         config, bits = self.units.softmax, self.widths[name]
         factor = self.format(self.encoder.name(source.v)).step / self.scales.of(source).step
-        multiplier, shift = row_constants(name, config, bits, factor)
-        square = self.tensors[scores].shape
+        square, block = self.tensors[scores].shape, key_block(config)
+        blocks = len(key_blocks(square[2], block))
+        multiplier, shift = row_constants(name, config, bits, blocks, factor)
         dtype = probability_dtype(dataclasses.replace(config, probability_bits=bits))
         outputs = (
             self.tensor(f"{name}.softmax.p", dtype, square),
             self.tensor(f"{name}.softmax.multiplier", "int32", square[:2]),
             self.tensor(f"{name}.softmax.shift", "int32", square[:2]),
+            self.tensor(f"{name}.softmax.maxima", "int32", (*square[:2], blocks)),
         )
         self.node(
             Op.SOFTMAX,
@@ -268,6 +272,7 @@ class Lowering(Builder):
             variant=config.variant,
             fraction_bits=config.fraction_bits,
             probability_bits=bits,
+            key_block=block,
             multiplier=multiplier,
             shift=shift,
         )

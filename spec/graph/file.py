@@ -130,19 +130,20 @@ def _from_format_2(
 
 def _from_format_3(text: dict[str, Any]) -> dict[str, Any]:
     """The same graph in today's words: a softmax tells the maximum of each row's only block, and its context takes it."""
-    tensors = {t["name"]: t for t in text["tensors"]}
-    maxima: dict[str, str] = {}
-    nodes = []
+    softmaxes = [node for node in text["nodes"] if node["op"] == Op.SOFTMAX]
+    by_p = {node["outputs"][0]: f"{node['name']}.maxima" for node in softmaxes}
+    by_shift = {node["outputs"][2]: f"{node['name']}.maxima" for node in softmaxes}
+    tensors, nodes = [], []
+    for tensor in text["tensors"]:
+        tensors.append(tensor)
+        if tensor["name"] in by_shift:
+            tensors.append({**tensor, "name": by_shift[tensor["name"]], "shape": [*tensor["shape"], 1]})
     for node in text["nodes"]:
         if node["op"] == Op.SOFTMAX:
-            p, multiplier, _ = node["outputs"]
-            name = maxima[p] = f"{node['name']}.maxima"
-            like = tensors[multiplier]
-            tensors[name] = {**like, "name": name, "shape": [*like["shape"], 1]}
-            node = {**node, "outputs": [*node["outputs"], name]}
+            node = {**node, "outputs": [*node["outputs"], by_p[node["outputs"][0]]]}
         elif node["op"] == Op.CONTEXT:
-            node = {**node, "inputs": [*node["inputs"], maxima[node["inputs"][0]]]}
+            node = {**node, "inputs": [*node["inputs"], by_p[node["inputs"][0]]]}
         if node["op"] in (Op.SOFTMAX, Op.CONTEXT):
             node = {**node, "attributes": {**node["attributes"], "key_block": 0}}
         nodes.append(node)
-    return {**text, "format": FORMAT, "tensors": list(tensors.values()), "nodes": nodes}
+    return {**text, "format": FORMAT, "tensors": tensors, "nodes": nodes}

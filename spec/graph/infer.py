@@ -176,7 +176,10 @@ def _context(node: Node, inputs: Inputs) -> Types:
     heads = least(node, "heads", 1)
     p = operand(node, inputs, 0, tuple(DTYPE_BITS), (heads, "T", "keys"))
     v = operand(node, inputs, 1, "int8", (p.shape[2], "D"))
-    operand(node, inputs, 2, "int32", (heads, p.shape[1], len(key_blocks(p.shape[2], _key_block(node)))))
+    block = _key_block(node)
+    if block and p.dtype == "int32":
+        raise node.error(f"attribute key_block must be 0 with probabilities of int32, not {block}")
+    operand(node, inputs, 2, "int32", (heads, p.shape[1], len(key_blocks(p.shape[2], block))))
     constant_rows(node, inputs)
     divisor(node, "heads", v.shape[1], "the columns")
     return (matrix("int32", Rows(p.shape[1]), v.shape[1]),)

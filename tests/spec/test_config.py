@@ -93,6 +93,10 @@ WRONG = [
     ({"memory": {"weight_kib": True}}, "memory.weight_kib must be an integer in 1..16384, not True"),
     ({"memory": {"parameter_entries": 8}}, "memory.parameter_entries must be an integer in 32..65536, not 8"),
     ({"memory": {"score_keys": 12}}, "memory.score_keys must be a multiple of 8, not 12"),
+    (
+        {"memory": {"context_columns": 48}},
+        "memory.context_columns must be one of 32, 64, 128, 256, 512, not 48",
+    ),
     ({"memory": {"residual_kib": 16384}}, "memory.residual_kib gives 1048576 words, outside 2..65536"),
     ({"bus": {"data_bits": 32}}, "bus.data_bits must be one of 64, 128, 256, not 32"),
     (

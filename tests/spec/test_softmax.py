@@ -5,9 +5,19 @@ from __future__ import annotations
 import pytest
 
 from vitreous.spec.config import SoftmaxConfig
-from vitreous.spec.limits import ATTENTION_KEYS, LEVEL_MAXIMUM, REMAINDER_BITS
+from vitreous.spec.limits import ATTENTION_KEYS, KEY_BLOCK, LEVEL_MAXIMUM, REMAINDER_BITS
 from vitreous.spec.numbers import SCORE
-from vitreous.spec.softmax import CODE, MASKED_CODE, WIDE_BITS, least_integer, limits, mantissa_bits
+from vitreous.spec.softmax import (
+    CODE,
+    MASKED_CODE,
+    WIDE_BITS,
+    context_bits,
+    key_block,
+    key_blocks,
+    least_integer,
+    limits,
+    mantissa_bits,
+)
 from vitreous.spec.tables import exp2_mantissa, ibert_exponential
 from vitreous.spec.variants import SOFTMAXES, SoftmaxVariant, in_hardware
 
@@ -69,6 +79,31 @@ def test_codes_of_base2(bits: int) -> None:
 def test_planes_of_signed_bytes() -> None:
     # 4096 keys with the largest probability and value stay in an accumulator of 32 bits.
     assert ATTENTION_KEYS * 128 * (LEVEL_MAXIMUM >> 1) >> (8 - WIDE_BITS) < 1 << 31
+
+
+@pytest.mark.parametrize("keys", [*range(1, 401), ATTENTION_KEYS])
+def test_blocks_of_keys(keys: int) -> None:
+    """Each key is in one block; all but the last have 64 keys, and a row of several ends with 32 to 95."""
+    blocks = key_blocks(keys, KEY_BLOCK)
+    assert [key for block in blocks for key in block] == list(range(keys))
+    assert [len(block) for block in blocks[:-1]] == [64] * (len(blocks) - 1)
+    assert len(blocks) == 1 if keys <= 95 else 32 <= len(blocks[-1]) <= 95
+    assert key_blocks(keys, 0) == (range(keys),)
+
+
+def test_which_rows_have_finer_contexts() -> None:
+    assert [context_bits(wide=wide, blocks=n) for wide in (False, True) for n in (1, 2)] == [0, 4, 4, 4]
+    blocks = {variant: key_block(SoftmaxConfig(variant=variant)) for variant in SOFTMAXES}
+    assert {variant for variant, block in blocks.items() if block} == {"base2"}
+    assert blocks["base2"] == KEY_BLOCK
+
+
+def test_a_context_of_blocks_fits_its_accumulators() -> None:
+    """No shift makes a sum larger but by rounding: at most half a unit for each block and each of its planes."""
+    blocks = len(key_blocks(ATTENTION_KEYS, KEY_BLOCK))
+    one_pass = ATTENTION_KEYS * 128 * 127 << WIDE_BITS
+    two_passes = ATTENTION_KEYS * 128 * (LEVEL_MAXIMUM >> 1) >> (8 - WIDE_BITS)
+    assert max(one_pass, two_passes) + 3 * blocks < 1 << 31
 
 
 def test_carried_codes_have_seven_bits() -> None:

@@ -70,7 +70,7 @@ def same(a: Any, b: Any) -> bool:
 
 Save = Callable[[Path], Any]
 KINDS: list[tuple[Any, Callable[[Path], Any], type[Exception], str]] = [
-    (a_graph, graphs, GraphError, "vitreous-graph-3"),
+    (a_graph, graphs, GraphError, "vitreous-graph-4"),
     (a_program, programs, ProgramError, "vitreous-program-3"),
 ]
 

@@ -21,7 +21,7 @@ from vitreous.characterize.distributions import Rows, Shipped
 from vitreous.reports.units.units import ScoreError
 from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.numbers import ACTIVATION_INPUT, SCORE, quantize_multiplier
-from vitreous.spec.softmax import WIDE_BITS, limits
+from vitreous.spec.softmax import WIDE_BITS, key_block, limits
 from vitreous.spec.variants import ActivationFunction
 
 Values = NDArray[np.float64]
@@ -112,9 +112,10 @@ def scores(logits: Values, config: SoftmaxConfig) -> NDArray[np.int32]:
 def probabilities(logits: Values, config: SoftmaxConfig) -> Values:
     """What the unit gives for natural-logarithm scores [rows, keys], its row scale applied, as real numbers.
 
-    The row scale is taken as it is for equal scales of values and output; what rounding the low pass's sum to four
-    bits adds (at most ``2**-16`` of a value's range) depends on the values and is left out.
+    The row scale is taken as it is for equal scales of values and output; what rounding the low pass's sum and those of
+    blocks of keys to four bits adds (at most ``2**-16`` of a value's range each) depends on the values and is left out.
     """
+    from vitreous.golden.softmax.blocks import octaves_below
     from vitreous.golden.softmax.softmax import softmax
 
     t = scores(logits, config)
@@ -122,10 +123,12 @@ def probabilities(logits: Values, config: SoftmaxConfig) -> Values:
     planes = WIDE_BITS if config.probability_bits == 16 and known.planes else 0
     real = 2.0**-4  # any factor with shifts inside their field gives the same
     m_o, s_o = quantize_multiplier(real * known.row_factor / 2**planes)
-    p, m, s = softmax(torch.from_numpy(t), config, m_o, s_o)
+    block = key_block(config)
+    p, m, s, maxima = softmax(torch.from_numpy(t), config, m_o, s_o, key_block=block)
+    below = octaves_below(maxima, t.shape[-1], block)
     scale = m.to(torch.float64) * torch.pow(torch.tensor(2.0, dtype=torch.float64), -s.to(torch.float64))
     result: Tensor = p.to(torch.float64) / 2**planes * scale.unsqueeze(-1) / real
-    return np.asarray(result.numpy())
+    return np.asarray((result * torch.pow(2.0, -below.to(torch.float64))).numpy())
 
 
 def exact_softmax(logits: NDArray[np.floating]) -> Values:

@@ -177,6 +177,10 @@ def test_gelu_requantizes_twice(activation: ActivationConfig) -> None:
         assert got[row, column] == requantize(y, 20000, shift, -100, INT8)
 
 
+WHOLE = {"first_block": 1, "last_block": 1}
+"""A row of one block of keys."""
+
+
 def query_tile(bench: Bench, values: np.ndarray, slot: int, wide: int) -> tuple[list[Instruction], int]:
     """Scores of one query tile into ``slot``, and its probabilities times ``values`` [channels, keys] to X[1000:]."""
     panel = layout.pack_panel(values, bench.lanes, bench.depth)
@@ -185,13 +189,13 @@ def query_tile(bench: Bench, values: np.ndarray, slot: int, wide: int) -> tuple[
     bench.machine.s[:] = 1234
     bench.machine.p[9] = layout.pack_parameters(*(np.array([v]) for v in (0, *SCORE_SCALE)))[0]
     scored = {
-        **bench.shape, "destination": Memory.S, "scale": Scale.TENSOR, "slot": slot,
+        **bench.shape, "destination": Memory.S, "scale": Scale.TENSOR, "slot": slot, **WHOLE,
         "multiplier": CONTEXT_SCALE[0], "shift": CONTEXT_SCALE[1] + 4 * wide,
     }  # fmt: skip
     mixed = {
         "operands": Operands.SW, "destination": Memory.X, "scale": Scale.SOFTMAX, "slot": slot, "b_base": 900,
         "b_stride": 0, "k_words": key_words, "row_tiles": 1, "columns": len(values), "o_base": 1000,
-        "zero_point": 4, "extra_planes": wide,
+        "zero_point": 4, "extra_planes": wide, **WHOLE,
     }  # fmt: skip
     return [
         matmul(**scored).with_tokens(wait=0, signal=2),
@@ -249,7 +253,7 @@ def test_a_row_that_the_variant_cannot_hold_is_refused() -> None:
     machine = Machine(AcceleratorConfig(memory=memory, softmax=softmax))
     scored = {
         "destination": Memory.S, "scale": Scale.TENSOR, "k_words": 1, "row_tiles": 1, "b_stride": 1,
-        "multiplier": 1 << 14, "shift": 14,
+        "multiplier": 1 << 14, "shift": 14, **WHOLE,
     }  # fmt: skip
     machine.p[0] = layout.pack_parameters(np.array([0]), np.array([1 << 14]), np.array([14]))[0]
     machine.execute([matmul(**scored, columns=255)])
@@ -258,13 +262,16 @@ def test_a_row_that_the_variant_cannot_hold_is_refused() -> None:
         machine.execute([matmul(**scored, columns=256)])
 
 
+PROBABILITIES = {"operands": Operands.SW, "scale": Scale.SOFTMAX}
+PARTS = ((0, 0), (0, 1), (1, 0))
 LEGAL = {"k_words": 1, "row_tiles": 1, "columns": 1, "multiplier": 1 << 14, "shift": 10, "o_base": 100}
 ILLEGAL = [
     {"destination": Memory.P}, {"destination": 7}, {"operands": 3}, {"activation": 3},
     {"k_words": 0}, {"row_tiles": 0}, {"columns": 0},
     {"destination": Memory.S, "scale": Scale.TENSOR, "row_tiles": 2},
-    {"operands": Operands.SW, "row_tiles": 2},
-    {"operands": Operands.SW, "k_words": 17},
+    {**PROBABILITIES, "row_tiles": 2}, {**PROBABILITIES, "k_words": 17},
+    *({**PROBABILITIES, "scale": scale} for scale in Scale if scale != Scale.SOFTMAX),
+    *({**PROBABILITIES, "columns": 65, "first_block": first, "last_block": last} for first, last in PARTS),
     {"destination": Memory.S, "scale": Scale.TENSOR, "columns": 65},
     {"destination": Memory.R, "activation": Activation.SMOOTH}, {"destination": Memory.S, "activation":
     Activation.RELU},
@@ -272,7 +279,7 @@ ILLEGAL = [
     {"scale": Scale.SOFTMAX},
     {"destination": Memory.S, "multiplier": 0}, {"destination": Memory.S, "shift": 0},
     {"activation": Activation.SMOOTH, "multiplier": 0}, {"activation": Activation.SMOOTH, "shift": 0},
-    {"operands": Operands.SW, "destination": Memory.S},
+    {**PROBABILITIES, "destination": Memory.S},
     {"extra_planes": 1}, {"extra_planes": 1, "operands": Operands.WX},
     {"extra_planes": 1, "destination": Memory.S, "scale": Scale.TENSOR},
 ]  # fmt: skip
@@ -288,8 +295,33 @@ def test_illegal_fields_stop_the_machine(change) -> None:
     assert (caught.value.code, caught.value.pc) == (ErrorCode.ILLEGAL_FIELD, 1)
 
 
+@pytest.mark.parametrize(("first", "last"), PARTS)
+@pytest.mark.parametrize("kind", [PROBABILITIES, {"destination": Memory.S, "scale": Scale.TENSOR}], ids=str)
+def test_blocks_need_a_softmax_that_has_them(kind, first: int, last: int) -> None:
+    part = {**LEGAL, **kind, "first_block": first, "last_block": last}
+    Machine(config_of()).execute([matmul(**part)])
+    for variant in ("online", "ibert", "ita"):
+        Machine(config_of(variant=variant)).execute([matmul(**part | WHOLE)])
+        with pytest.raises(
+            MachineError, match=f"MATMUL: a block of a row where softmax {variant} takes rows whole"
+        ):
+            Machine(config_of(variant=variant)).execute([matmul(**part)])
+
+
+def test_both_bits_of_other_products_mean_nothing() -> None:
+    for bits in ({}, {"first_block": 1}, {"last_block": 1}, WHOLE):
+        Machine(config_of(variant="ita")).execute([matmul(**LEGAL, **bits)])
+
+
+def test_a_row_of_one_block_may_have_more_columns_than_are_kept() -> None:
+    fields = {**LEGAL, **PROBABILITIES, "columns": 65}
+    Machine(config_of()).execute([matmul(**fields, **WHOLE)])
+    with pytest.raises(MachineError, match="MATMUL: 65 columns of a block's contexts where 64 are kept"):
+        Machine(config_of()).execute([matmul(**fields, last_block=1)])
+
+
 def test_wide_needs_probabilities_of_16_bits() -> None:
-    fields = {**LEGAL, "operands": Operands.SW, "extra_planes": 1}
+    fields = {**LEGAL, **PROBABILITIES, "extra_planes": 1}
     Machine(config_of(probability_bits=16)).execute([matmul(**fields)])
     with pytest.raises(MachineError, match="ILLEGAL_FIELD: MATMUL: extra planes on an accelerator"):
         Machine(config_of(probability_bits=8)).execute([matmul(**fields)])
@@ -306,7 +338,7 @@ def test_an_address_beyond_the_end_stops_the_machine(change) -> None:
         machine.execute([matmul(**{**LEGAL, **change})])
 
 
-@pytest.mark.parametrize("change", [{}, {"operands": Operands.SW, "destination": Memory.W}], ids=str)
+@pytest.mark.parametrize("change", [{}, {**PROBABILITIES, **WHOLE, "destination": Memory.W}], ids=str)
 def test_reading_what_it_writes_is_refused(change) -> None:
     machine = Machine(config_of())
     with pytest.raises(GoldenError, match="Instruction 0 .MATMUL .*reads words that it writes"):

@@ -11,6 +11,10 @@ from vitreous.golden.ops.linear import linear
 from vitreous.golden.ops.scores import scores
 
 
+ONE = torch.zeros((), dtype=torch.int32)
+"""The maximum of a row's only block, which no context depends on."""
+
+
 def random_int8(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(seed).integers(-128, 128, shape).astype(np.int8))
 
@@ -38,7 +42,7 @@ def test_scores_and_context_head_by_head() -> None:
     heads, tokens, depth = 3, 6, 5
     q, k, v = (random_int8(2, tokens, heads * depth, seed=s) for s in range(3))
     p = random_int8(2, heads, tokens, tokens, seed=3) & 0x7F
-    acc, mixed = scores(q, k, heads), context(p, v, heads)
+    acc, mixed = scores(q, k, heads), context(p, v, ONE, heads, key_block=0)
     assert acc.shape == (2, heads, tokens, tokens)
     assert mixed.shape == (2, tokens, heads * depth)
     for n in range(2):
@@ -62,7 +66,7 @@ def test_wide_context_against_the_definition(tokens: int) -> None:
     v = random_int8(tokens, 4, seed=tokens)
     p = torch.from_numpy(rng.integers(0, 127 * 256 + 128, (2, tokens, tokens)).astype(np.int16))
     p[0, 0] = 127 * 256 + 127
-    mixed = context(p, v, 2)
+    mixed = context(p, v, ONE, 2, key_block=0)
     assert mixed.dtype == torch.int32
     for query in range(tokens):
         for channel in range(4):
@@ -75,9 +79,10 @@ def test_wide_context_against_the_definition(tokens: int) -> None:
 def test_the_longest_rows_of_the_context_fit_their_accumulators() -> None:
     v = torch.full((4096, 1), -128, dtype=torch.int8)
     p = torch.full((1, 1, 4096), 127 * 256 + 127, dtype=torch.int16)
-    assert int(context(p, v, 1)) == -4096 * 128 * (127 * 256 + 127) // 16
-    assert int(context(torch.full((1, 1, 4096), 127, dtype=torch.int8), v, 1)) == -4096 * 128 * 127
+    assert int(context(p, v, ONE, 1, key_block=0)) == -4096 * 128 * (127 * 256 + 127) // 16
+    narrow = torch.full((1, 1, 4096), 127, dtype=torch.int8)
+    assert int(context(narrow, v, ONE, 1, key_block=0)) == -4096 * 128 * 127
     exact = torch.full((1, 1, 4096), 1 << 23 >> 12, dtype=torch.int32)  # a flat row of ``exact``
-    assert int(context(exact, v, 1)) == -128 << 23
+    assert int(context(exact, v, ONE, 1, key_block=0)) == -128 << 23
     with pytest.raises(GoldenError, match="An accumulator overflows 32 bits"):
-        context(torch.full((1, 1, 4096), 4097, dtype=torch.int32), v, 1)
+        context(torch.full((1, 1, 4096), 4097, dtype=torch.int32), v, ONE, 1, key_block=0)

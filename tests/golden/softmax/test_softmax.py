@@ -58,7 +58,7 @@ def rows_of_scores(keys: int, config: SoftmaxConfig) -> torch.Tensor:
 
 def real_probabilities(t: torch.Tensor, config: SoftmaxConfig) -> torch.Tensor:
     """What the row's multiplier and shift make of the integer probabilities, with 1 for ``m_o / 2**s_o``."""
-    p, m, s = softmax(t, config, 1 << 14, 14)
+    p, m, s, _ = softmax(t, config, 1 << 14, 14, key_block=0)
     one = limits(config).row_factor / (256 if p.dtype == torch.int16 else 1)
     return p.double() * (m / 2.0**s)[..., None] * one
 
@@ -79,7 +79,7 @@ def test_wide_probabilities_against_float64(config: SoftmaxConfig) -> None:
 def test_narrow_probabilities_against_float64(config: SoftmaxConfig, keys: int) -> None:
     narrow = SoftmaxConfig(variant=config.variant, fraction_bits=config.fraction_bits, probability_bits=8)
     t = normal_rows(keys, config, 200)
-    p, _, _ = softmax(t, narrow, 1 << 14, 14)
+    p = softmax(t, narrow, 1 << 14, 14, key_block=0).p
     assert p.dtype == torch.int8
     found, real = real_probabilities(t, narrow), softmax_float64(t, config)
     # A step of a p whose maximum is at least 63 (base2), 92 (ibert) or 127 (online); half a step of any part of a row.
@@ -136,7 +136,7 @@ def test_the_longest_rows(config: SoftmaxConfig) -> None:
     for row, scores in enumerate(t.tolist()):
         expected = scalar.softmax_row(scores, config)
         assert (int(found.maximum[row]), int(found.total[row])) == (expected.maximum, expected.total)
-    p, m, _ = softmax(t, config, (1 << 15) - 1, 14)
+    p, m, _, _ = softmax(t, config, (1 << 15) - 1, 14, key_block=0)
     assert (p.amax(dim=-1) > 0).all(), "a row of this length still weighs something"
     assert ((m >= 1 << 14) & (m < 1 << 15)).all()
     for wrong in (keys + 1, 0):
@@ -239,14 +239,14 @@ def test_row_shifts_stay_in_the_range_that_spec_states(config: SoftmaxConfig) ->
 def test_exact_probabilities() -> None:
     config = SoftmaxConfig(variant=EXACT, fraction_bits=8)
     t = normal_rows(4096, config, 4)
-    p, m, s = softmax(t, config, 20000, 14)
+    p, m, s, _ = softmax(t, config, 20000, 14, key_block=0)
     assert p.dtype == torch.int32
     real = torch.softmax(t.double() / 256 * math.log(2), dim=-1)
     assert ((p / 2.0**23 - real).abs() <= 2.0**-24 + 1e-12).all()
     assert (m == 20000).all()
     assert (s == 14 + 23).all()
     with pytest.raises(GoldenError, match="Softmax exact takes rows of 1 to 4096 keys, not 4097"):
-        softmax(torch.zeros(4097, dtype=torch.int16), config, 20000, 14)
+        softmax(torch.zeros(4097, dtype=torch.int16), config, 20000, 14, key_block=0)
 
 
 @pytest.mark.parametrize("variant", [*VARIANTS, EXACT])
@@ -254,9 +254,9 @@ def test_outside_the_contract(variant: str) -> None:
     t, config = torch.zeros(1, 4, dtype=torch.int16), SoftmaxConfig(variant=variant)
     for wrong in (100, (1 << 14) - 1, 1 << 15):
         with pytest.raises(GoldenError, match=f"multiplier < 2\\*\\*15, not {wrong}"):
-            softmax(t, config, wrong, 14)
+            softmax(t, config, wrong, 14, key_block=0)
     with pytest.raises(GoldenError, match="shift outside 1..47"):
-        softmax(t, config, 1 << 14, 47)
+        softmax(t, config, 1 << 14, 47, key_block=0)
 
 
 @pytest.mark.parametrize("variant", [config.variant for config in SMOOTH if config.fraction_bits == 8])

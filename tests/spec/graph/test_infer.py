@@ -64,8 +64,9 @@ SMOOTH = {
     "interpolate": True,
 }
 SHIFTS = {"channel_shifts": np.array([0, 3, 0, 1, 2, 0, 0], np.uint8)}
-BITS = {"fraction_bits": 9, "multiplier": 1 << 14, "shift": 20}
-ROW = of(I32, 2, 3)
+BITS = {"fraction_bits": 9, "key_block": 64, "multiplier": 1 << 14, "shift": 20}
+WHOLE = BITS | {"key_block": 0}
+ROW, ONE_BLOCK, TWO_BLOCKS = of(I32, 2, 3), of(I32, 2, 3, 1), of(I32, 2, 3, 2)
 
 RIGHT: dict[Op, Case] = {
     Op.INPUT: Case(inputs=(of(I8, 3, 8, 12),), outputs=(of(I8, 3, 8, 12),)),
@@ -93,9 +94,13 @@ RIGHT: dict[Op, Case] = {
     Op.SOFTMAX: Case(
         inputs=(of(I32, 2, 3, 5),),
         attributes={"variant": "base2", "probability_bits": 16, **BITS},
-        outputs=(of(I16, 2, 3, 5), ROW, ROW),
+        outputs=(of(I16, 2, 3, 5), ROW, ROW, ONE_BLOCK),
     ),
-    Op.CONTEXT: Case(inputs=(of(I16, 2, 3, 5), of(I8, 5, 6)), attributes={"heads": 2}, outputs=(of(I32, 3, 6),)),
+    Op.CONTEXT: Case(
+        inputs=(of(I16, 2, 3, 5), of(I8, 5, 6), ONE_BLOCK),
+        attributes={"heads": 2, "key_block": 64},
+        outputs=(of(I32, 3, 6),),
+    ),
     Op.REQUANTIZE_ROWS: Case(
         inputs=(of(I32, 3, 6), ROW, ROW), attributes={"heads": 2, "zero_point": 0}, outputs=(of(I8, 3, 6),)
     ),
@@ -121,10 +126,16 @@ ALSO: list[tuple[Op, dict[str, Any], TensorType]] = [
     (Op.REQUANTIZE, {"attributes": {"zero_point": 0, "bits": SCORE.width}}, of(I32, 3, 7)),
     (Op.REQUANTIZE, {"attributes": {"zero_point": 0, "bits": 16}}, of(I16, 3, 7)),
     (Op.REQUANTIZE, {"inputs": (of(I32, 2, 3, 7),)}, of(I8, 2, 3, 7)),
-    (Op.SOFTMAX, {"attributes": {"variant": "ita", "probability_bits": 8, **BITS}}, of(I8, 2, 3, 5)),
-    (Op.SOFTMAX, {"attributes": {"variant": EXACT, "probability_bits": 8, **BITS}}, of(I32, 2, 3, 5)),
-    (Op.CONTEXT, {"inputs": (of(I8, 2, 3, 5), of(I8, 5, 6))}, of(I32, 3, 6)),
-    (Op.CONTEXT, {"inputs": (of(I32, 2, 3, 5), of(I8, 5, 6))}, of(I32, 3, 6)),
+    (Op.SOFTMAX, {"attributes": {"variant": "ita", "probability_bits": 8, **WHOLE}}, of(I8, 2, 3, 5)),
+    (Op.SOFTMAX, {"attributes": {"variant": EXACT, "probability_bits": 8, **WHOLE}}, of(I32, 2, 3, 5)),
+    (Op.CONTEXT, {"inputs": (of(I8, 2, 3, 5), of(I8, 5, 6), ONE_BLOCK)}, of(I32, 3, 6)),
+    (Op.CONTEXT, {"inputs": (of(I8, 2, 3, 95), of(I8, 95, 6), ONE_BLOCK)}, of(I32, 3, 6)),
+    (Op.CONTEXT, {"inputs": (of(I8, 2, 3, 96), of(I8, 96, 6), TWO_BLOCKS)}, of(I32, 3, 6)),
+    (
+        Op.CONTEXT,
+        {"inputs": (of(I32, 2, 3, 96), of(I8, 96, 6), ONE_BLOCK), "attributes": {"heads": 2, "key_block": 0}},
+        of(I32, 3, 6),
+    ),
     (Op.CONSTANT, {"constants": {"value": zeros(I8, 1, 2)}}, of(I8, 1, 2)),
     (Op.SELECT_TOKEN, {"inputs": (of(I16, 3, 7),)}, of(I16, 1, 7)),
 ]
@@ -220,10 +231,39 @@ WRONG: list[tuple[Op, dict[str, Any], str]] = [
         attribute(Op.CONTEXT, heads=3),
         "input a must be int8 or int16 or int32 [3, T, keys], not int16 [2, 3, 5]",
     ),
+    (Op.SOFTMAX, attribute(Op.SOFTMAX, key_block=32), "attribute key_block must be 0 or 64, not 32"),
+    (
+        Op.SOFTMAX,
+        attribute(Op.SOFTMAX, variant="online"),
+        "attribute key_block must be 0 with softmax online, not 64",
+    ),
     (Op.CONTEXT, attribute(Op.CONTEXT, heads=0), "attribute heads must be at least 1, not 0"),
-    (Op.CONTEXT, inputs(of(I16, 2, 3, 5), of(I8, 4, 6)), "input b must be int8 [5, D], not int8 [4, 6]"),
-    (Op.CONTEXT, inputs(of(I16, 2, 3, 5), of(I16, 5, 6)), "input b must be int8 [5, D], not int16 [5, 6]"),
-    (Op.CONTEXT, inputs(of(I16, 2, 3, 5), of(I8, 5, 7)), "attribute heads must divide the columns, but 2 does not"),
+    (Op.CONTEXT, attribute(Op.CONTEXT, key_block=32), "attribute key_block must be 0 or 64, not 32"),
+    (
+        Op.CONTEXT,
+        inputs(of(I32, 2, 3, 5), of(I8, 5, 6), ONE_BLOCK),
+        "attribute key_block must be 0 with probabilities of int32, not 64",
+    ),
+    (
+        Op.CONTEXT,
+        inputs(of(I16, 2, 3, 96), of(I8, 96, 6), ONE_BLOCK),
+        "input c must be int32 [2, 3, 2], not int32 [2, 3, 1]",
+    ),
+    (
+        Op.CONTEXT,
+        inputs(of(I16, 2, 3, 5), of(I8, 4, 6), ONE_BLOCK),
+        "input b must be int8 [5, D], not int8 [4, 6]",
+    ),
+    (
+        Op.CONTEXT,
+        inputs(of(I16, 2, 3, 5), of(I16, 5, 6), ONE_BLOCK),
+        "input b must be int8 [5, D], not int16 [5, 6]",
+    ),
+    (
+        Op.CONTEXT,
+        inputs(of(I16, 2, 3, 5), of(I8, 5, 7), ONE_BLOCK),
+        "attribute heads must divide the columns, but 2 does not",
+    ),
     (Op.REQUANTIZE_ROWS, inputs(of(I16, 3, 6), ROW, ROW), "input a must be int32 [T, D], not int16 [3, 6]"),
     (Op.REQUANTIZE_ROWS, inputs(of(I32, 4, 6), ROW, ROW), "input b must be int32 [2, 4], not int32 [2, 3]"),
     (Op.REQUANTIZE_ROWS, inputs(of(I32, 3, 6), ROW, of(I16, 2, 3)), "input c must be int32 [2, 3], not int16 [2, 3]"),
@@ -308,8 +348,8 @@ def test_rows_from_data(op: Op) -> None:
 
 def test_a_second_operand_with_rows_from_data_is_refused_too() -> None:
     for op in (Op.SCORES, Op.CONTEXT):
-        first, second = RIGHT[op].inputs
-        routed = inputs(first, dataclasses.replace(second, rows_from="r"))
+        first, second, *others = RIGHT[op].inputs
+        routed = inputs(first, dataclasses.replace(second, rows_from="r"), *others)
         with pytest.raises(GraphError, match="input b must have a constant number of rows"):
             dataclasses.replace(RIGHT[op], **routed).infer(op)
 

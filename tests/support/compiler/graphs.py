@@ -19,7 +19,7 @@ from vitreous.spec.config import (
 from vitreous.spec.graph import Graph, Node, Op, Tensor
 from vitreous.spec.graph.infer import RESULT_DTYPES
 from vitreous.spec.numbers import SCORE, quantize_multiplier
-from vitreous.spec.softmax import WIDE_BITS, limits
+from vitreous.spec.softmax import context_bits, key_block, key_blocks, limits
 
 IMAGE_DEVIATION = 74.0
 NORM_DEVIATION = 32.0
@@ -164,12 +164,15 @@ class GraphBuilder:
         acc = self.node(Op.SCORES, f"{name}.scores", (q, k), ("int32",), square, layer, {"heads": heads})
         real = 1.8 * 2**softmax.fraction_bits / (math.sqrt(width) * 32.0 * 32.0)
         scores = self.requantize(f"{name}.logits", acc, real, SCORE.width, layer, single=True)
-        planes = WIDE_BITS if bits == 16 else 0
-        multiplier, shift = quantize_multiplier(1.6 * limits(softmax).row_factor / 2**planes)
+        block = key_block(softmax)
+        blocks = len(key_blocks(tokens, block))
+        finer = context_bits(wide=bits == 16, blocks=blocks)
+        multiplier, shift = quantize_multiplier(1.6 * limits(softmax).row_factor / 2**finer)
         attributes: dict[str, Any] = {
             "variant": softmax.variant,
             "fraction_bits": softmax.fraction_bits,
             "probability_bits": bits,
+            "key_block": block,
             "multiplier": multiplier,
             "shift": shift,
         }
@@ -177,15 +180,16 @@ class GraphBuilder:
             Op.SOFTMAX,
             f"{name}.softmax",
             (scores,),
-            ("int16" if bits == 16 else "int8", "int32", "int32"),
+            ("int16" if bits == 16 else "int8", "int32", "int32", "int32"),
             square,
             layer,
             attributes,
-            shapes=(square, (heads, tokens), (heads, tokens)),
+            shapes=(square, (heads, tokens), (heads, tokens), (heads, tokens, blocks)),
         )
-        p, m, s = (f"{name}.softmax.{i}" for i in range(3))
+        p, m, s, maxima = (f"{name}.softmax.{i}" for i in range(4))
+        mixed = {"heads": heads, "key_block": block}
         out = self.node(
-            Op.CONTEXT, f"{name}.context", (p, v), ("int32",), (tokens, dim), layer, {"heads": heads}
+            Op.CONTEXT, f"{name}.context", (p, v, maxima), ("int32",), (tokens, dim), layer, mixed
         )
         zero_point = int(self.random.integers(-8, 9))
         attributes = {"heads": heads, "zero_point": zero_point}

@@ -12,7 +12,7 @@ from vitreous.spec.config import ActivationConfig, NormConfig, SoftmaxConfig
 from vitreous.spec.graph import Graph, Node, Op, Tensor
 from vitreous.spec.graph.infer import RESULT_DTYPES
 from vitreous.spec.numbers import SCORE, quantize_multiplier
-from vitreous.spec.softmax import WIDE_BITS, limits
+from vitreous.spec.softmax import context_bits, key_block, key_blocks, limits
 from vitreous.spec.variants import EXACT
 
 
@@ -30,6 +30,8 @@ class Sizes(Transformer):
     centred: bool = True
     shifted: bool = False
     """Whether some channels of every norm are shifted."""
+    blocks: bool = True
+    """Whether rows of scores are cut into blocks of keys, where the softmax can."""
 
     @property
     def tokens(self) -> int:
@@ -150,14 +152,16 @@ class _Builder:
             bits=SCORE.width,
         )
         wide = z.softmax.probability_bits == 16
-        known = limits(z.softmax)
-        planes = 2.0**-WIDE_BITS if wide and z.softmax.variant != EXACT else 1.0
-        m, s = quantize_multiplier(1.3 * known.row_factor * planes)
+        known, block = limits(z.softmax), key_block(z.softmax) if z.blocks else 0
+        blocks = len(key_blocks(t, block))
+        finer = context_bits(wide=wide and z.softmax.variant != EXACT, blocks=blocks)
+        m, s = quantize_multiplier(1.3 * known.row_factor / 2**finer)
         p_type = "int32" if z.softmax.variant == EXACT else "int16" if wide else "int8"
         outputs = {
             f"{name}.p": (p_type, (h, t, t)),
             f"{name}.m": ("int32", (h, t)),
             f"{name}.s": ("int32", (h, t)),
+            f"{name}.softmax.maxima": ("int32", (h, t, blocks)),
         }
         attributes = {
             "variant": z.softmax.variant,
@@ -165,14 +169,15 @@ class _Builder:
             "probability_bits": z.softmax.probability_bits,
             "multiplier": m,
             "shift": s,
+            "key_block": block,
         }
         p = self.node(Op.SOFTMAX, f"{name}.softmax", (score,), outputs, attributes)
         mixed = self.node(
             Op.CONTEXT,
             f"{name}.context",
-            (p, v),
+            (p, v, f"{name}.softmax.maxima"),
             {f"{name}.context.acc": ("int32", (t, z.width))},
-            {"heads": h},
+            {"heads": h, "key_block": block},
         )
         out = self.node(
             Op.REQUANTIZE_ROWS,

@@ -104,6 +104,52 @@ def probabilities(row: Row, bits: int) -> list[int]:
     return found
 
 
+def blocks_of(keys: int, block: int) -> list[list[int]]:
+    """The keys of each block: whole blocks, as long as what is left afterwards is half a block."""
+    found, first = [], 0
+    while keys - first >= block + block // 2:
+        found.append(list(range(first, first + block)))
+        first += block
+    return [*found, list(range(first, keys))]
+
+
+def sum_of_blocks(rows: Sequence[Row]) -> int:
+    """The sum of a row from its blocks'."""
+    maximum, total = rows[0].maximum, rows[0].total
+    for row in rows[1:]:
+        largest = max(maximum, row.maximum)
+        total = shift(total, largest - maximum) + shift(row.total, largest - row.maximum)
+        maximum = largest
+    return total
+
+
+def rounded(value: int, by: int) -> int:
+    """Half up; 0 by the rule for 32 or more."""
+    if by >= 32:
+        return 0
+    return (value + 2 ** (by - 1)) >> by if by else value
+
+
+def context_of_blocks(
+    maxima: Sequence[int], p: Sequence[Sequence[int]], v: Sequence[Sequence[int]], bits: int
+) -> int:
+    """The accumulator of one column from each block's maximum, probabilities and values: ``2**4`` times the plain one;
+    of a row of one block in one pass the plain one."""
+    if len(p) == 1 and bits == 8:
+        return weighted_sum(p[0], v[0], 8)
+    context, largest = 0, maxima[0]
+    for maximum, row, column in zip(maxima, p, v, strict=True):
+        before, largest = largest, max(largest, maximum)
+        high = [(a + 128) // 256 for a in row] if bits == 16 else list(row)
+        low = [a - 256 * h for a, h in zip(row, high, strict=True)] if bits == 16 else []
+        context = rounded(context, largest - before)
+        context += rounded(16 * sum(h * b for h, b in zip(high, column, strict=True)), largest - maximum)
+        if low:
+            part = sum(x * b for x, b in zip(low, column, strict=True))
+            context += rounded(part, largest - maximum + 4)
+    return context
+
+
 def weighted_sum(p: Sequence[int], v: Sequence[int], bits: int) -> int:
     """The accumulator of ``sum p v`` in one pass (8) or in two (16)."""
     if bits == 8:
