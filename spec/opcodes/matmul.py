@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import assert_never
 
 from vitreous.spec.config import AcceleratorConfig
@@ -35,10 +36,27 @@ FIELDS = (
     Field("last_block", 1),
 )
 
+_BLOCKS: Mapping[tuple[int, int], tuple[str, ...]] = {
+    (1, 1): (),  # a row of one block
+    (1, 0): ("first block",),
+    (0, 0): ("next block",),
+    (0, 1): ("last block",),
+}
+"""How a listing names the blocks of a score row and of its context, by ``first_block`` and ``last_block``."""
+
+
+def has_result(i: Fields) -> bool:
+    """Whether anything is written: not by a block of a context that is not the last of its row."""
+    return i["operands"] != Operands.SW or bool(i["last_block"])
+
 
 def accesses(i: Fields, config: AcceleratorConfig) -> Accesses:
-    """Both operands, parameters and residual are read; the result is written."""
-    reads = [_a(i), _b(i, config.array.lanes), *_parameters(i, config.array.lanes)]
+    """Both operands, parameters and residual are read; the result is written. Of a context's blocks only the last one
+    of a row writes and reads more than operands."""
+    reads = [_a(i), _b(i, config.array.lanes)]
+    if not has_result(i):
+        return Accesses(tuple(reads), ())
+    reads += _parameters(i, config.array.lanes)
     written = _result(i, config)
     if written.memory is Memory.R and i["residual"]:
         reads.append(written)
@@ -99,12 +117,15 @@ def _result(i: Fields, config: AcceleratorConfig) -> Region:
 
 
 def counts(i: Fields, config: AcceleratorConfig) -> Counter[str]:
-    """Words of both operands, columns by what they pass through, words of results."""
+    """Words of both operands, columns by what they pass through, words of results. A block of a context that is not the
+    last of its row has no results: its columns stay where they are read out."""
     lanes, rows, columns = config.array.lanes, i["row_tiles"], i["columns"]
     words = rows * ceil_div(columns, lanes) * i["k_words"] * (1 + i["extra_planes"])
     read_out = rows * columns
     found = Counter({"array_busy": words, "w_reads": words, "readout_columns": read_out})
     found["s_reads" if i["operands"] == Operands.SW else "x_reads"] += words
+    if not has_result(i):
+        return found
     if i["activation"] == Activation.SMOOTH:
         found["activation_columns"] = read_out
     if i["scale"] != Scale.SOFTMAX:
@@ -138,6 +159,8 @@ def line(i: Fields, config: AcceleratorConfig, moved: Accesses) -> str:
             assert_never(never)
     if i["extra_planes"]:
         words.append("two passes")
+    if i["destination"] == Memory.S or i["operands"] == Operands.SW:
+        words += _BLOCKS[i["first_block"], i["last_block"]]
     if i["residual"]:
         words.append("residual")
     if i["zero_point"]:
@@ -163,5 +186,6 @@ MATMUL = OpcodeSpec(
         "row_tiles",
         "columns",
         "extra_planes",
+        "last_block",
     ),
 )
