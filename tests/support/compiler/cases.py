@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from vitreous.spec import config
+from vitreous.spec.variants import SoftmaxVariant
 
 
 def _sizes(pick: np.random.Generator) -> dict[str, Any]:
@@ -55,9 +57,10 @@ def random_case(seed: int) -> tuple[dict[str, Any], config.AcceleratorConfig]:
     elif seed == 3:
         lanes = 16
         sizes |= {"image": (6, 4), "patch": 2, "class_token": True}
+    units = _units(np.random.default_rng(seed + 5000))
     if seed % 10 == 9:
         sizes |= _many_tokens(sizes, np.random.default_rng(seed + 7000))
-    units = _units(np.random.default_rng(seed + 5000))
+        units["softmax"] = replace(units["softmax"], variant=SoftmaxVariant.BASE2)
     tokens = (sizes["image"][0] // sizes["patch"]) * (sizes["image"][1] // sizes["patch"]) + sizes[
         "class_token"
     ]
