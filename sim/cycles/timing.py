@@ -78,7 +78,7 @@ def matrix_timing(config: AcceleratorConfig) -> MatrixTiming:
         write=write,
         score=Scores.done_latency(config, 0),
         again=limits(config.softmax).passes - 1,
-        block=Scores.block_latency(config),
+        block=Scores.BLOCK_LATENCY,
     )
 
 

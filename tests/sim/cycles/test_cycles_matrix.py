@@ -103,15 +103,13 @@ def test_a_block_of_a_score_row_is_done_without_the_row_scale() -> None:
     (first, middle, last, only), _ = ended(
         config,
         [
-            matmul(**scores, first_block=1),
-            matmul(**scores),
-            matmul(**scores, last_block=1),
-            matmul(**scores, first_block=1, last_block=1),
+            matmul(**scores, first_block=first, last_block=last)
+            for first, last in ((1, 0), (0, 0), (0, 1), (1, 1))
         ],
     )
     assert first == middle
     assert last == only
-    assert last - first == Scores.done_latency(config, 0) - Scores.block_latency(config) > 0
+    assert last - first == Scores.done_latency(config, 0) - Scores.BLOCK_LATENCY > 0
 
 
 @pytest.mark.parametrize("planes", [1, 2])
@@ -119,7 +117,7 @@ def test_a_block_of_a_context_takes_as_long_and_writes_nothing(planes: int) -> N
     config = small(4, 2)
     context = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "columns": 7, "k_words": 5, "o_base": 40}
     (block, last), model = ended(
-        config, [matmul(**context, extra_planes=planes - 1, last_block=bit) for bit in (0, 1)]
+        config, [matmul(**context, extra_planes=planes - 1, first_block=0, last_block=bit) for bit in (0, 1)]
     )
     assert block == last
     written, read = busy(model.writes[Memory.X], 2000), busy(model.reads[Memory.W], 2000)
