@@ -132,6 +132,7 @@ def fit_layer() -> tuple[list[Instruction], int]:
         (
             *("operands", "destination", "scale", "residual", "slot", "a_base", "b_base", "o_base", "p_base"),
             *("a_stride", "b_stride", "o_stride", "zero_point", "extra_planes"),
+            *("first_block", "last_block"),
         ),
         0,
     )

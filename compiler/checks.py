@@ -4,21 +4,25 @@ is one sentence. What a graph cannot get wrong, because it checks it when it is 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from vitreous.compiler.errors import CompileError
 from vitreous.compiler.needs import Need, constant_need
-from vitreous.spec.config import AcceleratorConfig
+from vitreous.spec.config import AcceleratorConfig, MemoryConfig
 from vitreous.spec.graph import Graph, Node
 from vitreous.spec.limits import ATTENTION_KEYS, LEVEL_MAXIMUM, REMAINDER_BITS
 from vitreous.spec.numbers import ACCUMULATOR_BITS, MULTIPLIER_BITS, SHIFT_MAX, SHIFT_MIN
-from vitreous.spec.softmax import WIDE_BITS, limits
+from vitreous.spec.ranges import Choice, ranges
+from vitreous.spec.softmax import WIDE_BITS, context_bits, limits
 
 OPERAND_MAXIMUM = 128
 PROBABILITY_MAXIMUM = LEVEL_MAXIMUM >> REMAINDER_BITS
 PLANE_MAXIMUM = 128
 LIMIT = 1 << (ACCUMULATOR_BITS - 1)
+SCORE_BUFFER = "S, the score buffer,"
+PARTIAL_CONTEXTS = "the memory of partial contexts"
 
 
 def where(node: Node) -> str:
@@ -147,31 +151,60 @@ def _matches(node: Node, config: AcceleratorConfig, part: str, names: tuple[str,
 
 
 def attention_needs(
-    node: Node, keys: int, head_columns: int, config: AcceleratorConfig, *, a_bits: int
+    node: Node, blocks: Sequence[range], head_columns: int, config: AcceleratorConfig, *, a_bits: int
 ) -> list[Need]:
-    """Keys that the softmax is safe for and that S holds; what the products of attention can reach.
+    """Keys that the softmax is safe for, of which S holds a block; columns of a head between two blocks; what the
+    products of attention can reach.
 
-    a_bits : of a probability; 16 are two planes.
+    blocks : of the keys of a row. a_bits : of a probability; 16 are two planes.
     """
+    keys = blocks[-1].stop
     softmax = f"softmax.variant = {config.softmax.variant}"
     safe = constant_need(softmax, keys, limits(config.softmax).max_keys, "keys", where(node))
     slot = Need(
-        what="S, the score buffer,",
-        needed=keys,
+        what=SCORE_BUFFER,
+        needed=max(map(len, blocks)),
         available=config.s_depth * config.array.depth,
         unit="keys",
         who=where(node),
         field="memory.score_keys",
         most=ATTENTION_KEYS,
     )
-    scores = head_columns * OPERAND_MAXIMUM * OPERAND_MAXIMUM
-    context = keys * OPERAND_MAXIMUM * PROBABILITY_MAXIMUM
-    if a_bits > 8:
-        low = keys * OPERAND_MAXIMUM * PLANE_MAXIMUM + (1 << (WIDE_BITS - 1))
-        context = (context << WIDE_BITS) + (low >> WIDE_BITS)
     reached = f"{where(node)} with {head_columns} channels a head and {keys} keys"
-    largest = constant_need("a 32-bit accumulator", max(scores, context), LIMIT - 1, "steps", reached)
-    return [safe, slot, largest]
+    accumulator = _attention_bound(blocks, head_columns, wide=a_bits > 8)
+    largest = constant_need("a 32-bit accumulator", accumulator, LIMIT - 1, "steps", reached)
+    if len(blocks) == 1:
+        return [safe, slot, largest]
+    offered = context_columns()
+    partial = Need(
+        what=PARTIAL_CONTEXTS,
+        needed=next((size for size in offered if size >= head_columns), head_columns),
+        available=config.memory.context_columns,
+        unit="columns",
+        who=f"{where(node)} with {head_columns} channels a head and {len(blocks)} blocks of keys",
+        field="memory.context_columns",
+        most=offered[-1],
+        mendable=head_columns <= offered[-1],
+    )
+    return [safe, slot, partial, largest]
+
+
+def context_columns() -> tuple[int, ...]:
+    """The values that ``memory.context_columns`` may have, ascending."""
+    _, known = ranges(MemoryConfig)["context_columns"]
+    assert isinstance(known, Choice)
+    return known.allowed
+
+
+def _attention_bound(blocks: Sequence[range], head_columns: int, *, wide: bool) -> int:
+    """The most that an accumulator of scores or context can reach. A shift to a larger maximum, which rounds, makes
+    no partial context larger."""
+    keys = blocks[-1].stop
+    context = keys * OPERAND_MAXIMUM * PROBABILITY_MAXIMUM << context_bits(wide=wide, blocks=len(blocks))
+    if wide:
+        half = 1 << (WIDE_BITS - 1)
+        context += sum((len(block) * OPERAND_MAXIMUM * PLANE_MAXIMUM + half) >> WIDE_BITS for block in blocks)
+    return max(head_columns * OPERAND_MAXIMUM * OPERAND_MAXIMUM, context)
 
 
 def at_most(node: Node, what: str, value: int, limit: int) -> Need:

@@ -67,7 +67,7 @@ def _shape(operation: Operation, index: int, makers: dict[str, int]) -> Hashable
             return ("norm", back(operation.input), *shape, operation.shifted)
         case Attention():
             parts = (operation.query, operation.key, operation.value)
-            return ("attention", *map(product, parts), operation.heads, operation.a_bits)
+            return ("attention", *map(product, parts), operation.heads, operation.a_bits, operation.blocks)
         case Pool():
             return ("pool", back(operation.input), operation.rows, operation.channels, operation.first)
         case Select():

@@ -130,7 +130,8 @@ class Attention:
     ``value`` to W.
 
     score : (multiplier, shift) from accumulator to score; row : (m_o, s_o) of the row scale (docs/numerics.md).
-    a_bits : width of the context's A operand, the probabilities: 8, or 16, a two-pass operand.
+    a_bits : width of the context's A operand, the probabilities: 8, or 16, a two-pass operand. blocks : of keys, in
+    each of which a score row has its own maximum; one, where the whole row has one.
     """
 
     query: Linear
@@ -140,6 +141,7 @@ class Attention:
     score: tuple[int, int]
     row: tuple[int, int]
     a_bits: int
+    blocks: tuple[range, ...]
     zero_point: int
     output: str
     layer: str

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from vitreous.compiler.accesses import memory_words
+from vitreous.compiler.checks import SCORE_BUFFER
 from vitreous.compiler.condense import Repeat, condensed, longest_repeat
 from vitreous.compiler.errors import MemoryFull
 from vitreous.compiler.fusion import match
@@ -31,7 +32,7 @@ NAMES: Mapping[Memory, str] = {
     Memory.W: "W, the weight memory,",
     Memory.R: "R, the residual memory,",
     Memory.P: "P, the parameter memory,",
-    Memory.S: "S, the score buffer,",
+    Memory.S: SCORE_BUFFER,
 }
 PLACED = (Memory.X, Memory.W, Memory.R, Memory.P)
 """Memories whose words the compiler gives to buffers; S has its two slots."""

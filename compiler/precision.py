@@ -13,12 +13,13 @@ from vitreous.spec.layout import ceil_div
 def context_cycles(attention: Attention, config: AcceleratorConfig, *, a_bits: int) -> int:
     """Cycles of the array for probabilities of ``a_bits`` times values, all heads and query tiles, without any waiting.
 
-    ``passes * heads * query tiles * ceil(d / N) * max(ceil(keys / V), N)``; each plane of 8 bits is a pass.
+    ``passes * heads * query tiles * ceil(d / N)`` times the sum over the blocks of keys of ``max(ceil(keys / V), N)``;
+    each plane of 8 bits is a pass.
     """
     lanes, depth = config.array.lanes, config.array.depth
     tiles = ceil_div(attention.query.rows, lanes) * ceil_div(attention.head_columns, lanes)
-    cycles = attention.heads * tiles * max(ceil_div(attention.key.rows, depth), lanes)
-    return cycles * ceil_div(a_bits, 8)
+    row = sum(max(ceil_div(len(block), depth), lanes) for block in attention.blocks)
+    return attention.heads * tiles * row * ceil_div(a_bits, 8)
 
 
 def attention_widths(

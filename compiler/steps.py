@@ -79,6 +79,8 @@ _MATMUL_DEFAULTS = {
     "multiplier": 0,
     "shift": 0,
     "extra_planes": 0,
+    "first_block": 0,
+    "last_block": 0,
 }
 
 

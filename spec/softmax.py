@@ -12,8 +12,8 @@ CODE = Format(SCORE.width + 1)
 MASKED_CODE = CODE.minimum
 """The code of a key that does not exist; no score has it, and its probability is 0."""
 WIDE_BITS = 4
-"""Accumulators of a two-pass operand, and of a row of several blocks, are ``2**WIDE_BITS`` times those of one pass: what
-it adds to ``s_o``."""
+"""Accumulators of a two-pass operand, and of a row of several blocks, are ``2**WIDE_BITS`` times those of one pass and
+one block: what it adds to ``s_o``."""
 
 
 def limits(config: SoftmaxConfig) -> SoftmaxTraits:

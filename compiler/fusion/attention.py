@@ -11,6 +11,7 @@ from vitreous.compiler.operations import Attention, Linear
 from vitreous.spec.graph import Node, Op
 from vitreous.spec.isa import Activation, Memory
 from vitreous.spec.numbers import SCORE
+from vitreous.spec.softmax import key_blocks
 
 
 def match_attention(pattern: Pattern, scores: Node, projections: dict[str, Linear]) -> Attention:
@@ -22,10 +23,7 @@ def match_attention(pattern: Pattern, scores: Node, projections: dict[str, Linea
     checks.softmax_matches(softmax, pattern.config)
     context = pattern.follow(softmax, Op.CONTEXT)
     rows = pattern.follow(context, Op.REQUANTIZE_ROWS)
-    if context.inputs[0] != softmax.outputs[0] or rows.inputs[1:] != softmax.outputs[1:]:
-        raise CompileError(
-            f"{checks.where(context)}: must take the probabilities, and its rows the scales, of {softmax.name}"
-        )
+    _match_outputs(softmax, context, rows)
     query = _operand(pattern, scores, scores.inputs[0], projections)
     key = _operand(pattern, scores, scores.inputs[1], projections)
     value = _operand(pattern, context, context.inputs[1], projections)
@@ -36,8 +34,9 @@ def match_attention(pattern: Pattern, scores: Node, projections: dict[str, Linea
             f"make {heads} equal heads"
         )
     a_bits = pattern.graph.tensors[context.inputs[0]].bits
+    blocks = key_blocks(key.rows, softmax.integer("key_block"))
     pattern.needs += checks.attention_needs(
-        scores, key.rows, query.columns // heads, pattern.config, a_bits=a_bits
+        scores, blocks, query.columns // heads, pattern.config, a_bits=a_bits
     )
     return Attention(
         query=query,
@@ -47,11 +46,32 @@ def match_attention(pattern: Pattern, scores: Node, projections: dict[str, Linea
         score=(int(multiplier[0]), int(shift[0])),
         row=checks.row_constants(softmax),
         a_bits=a_bits,
+        blocks=blocks,
         zero_point=checks.zero_point(rows),
         output=rows.outputs[0],
         layer=scores.layer or scores.name,
         context_layer=context.layer or context.name,
     )
+
+
+def _match_outputs(softmax: Node, context: Node, rows: Node) -> None:
+    """The context takes probabilities and maxima of this softmax, in its blocks of keys, and the context's rows its
+    scales. Raises CompileError."""
+    probabilities, multiplier, shift, maxima = softmax.outputs
+    if context.inputs[0] != probabilities or rows.inputs[1:] != (multiplier, shift):
+        raise CompileError(
+            f"{checks.where(context)}: must take the probabilities, and its rows the scales, of {softmax.name}"
+        )
+    if context.inputs[2] != maxima:
+        raise CompileError(
+            f"{checks.where(context)}: takes the maxima {context.inputs[2]}, and must take those of its probabilities, "
+            f"{maxima}"
+        )
+    here, there = context.integer("key_block"), softmax.integer("key_block")
+    if here != there:
+        raise CompileError(
+            f"{checks.where(context)}: has key_block {here}, and must have that of {softmax.name}, {there}"
+        )
 
 
 def _operand(pattern: Pattern, node: Node, tensor: str, projections: dict[str, Linear]) -> Linear:

@@ -1,7 +1,10 @@
-"""Lowering attention: head after head; within a head the scores of one query tile run before the context of
-the previous one."""
+"""Lowering attention: head after head; within a head the scores of one query tile by one block of keys run before the
+context of the previous ones."""
 
 from __future__ import annotations
+
+from itertools import product as pairs
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +18,30 @@ from vitreous.spec.isa import Memory, Operands, Scale
 from vitreous.spec.opcodes.causes import Cause
 
 
+class _Piece(NamedTuple):
+    """A query tile by a block of keys; ``place`` in the order of a head; ``first_block``, ``last_block`` of the row."""
+
+    place: int
+    tile: int
+    block: range
+    first_block: bool
+    last_block: bool
+
+    @property
+    def slot(self) -> int:
+        """Of S, where its scores lie."""
+        return self.place % 2
+
+
+def _pieces(plan: Plan, attention: Attention) -> list[_Piece]:
+    """Of one head, in their order."""
+    tiles, blocks = range(plan.tiles(attention.query.rows)), attention.blocks
+    return [
+        _Piece(place, tile, block, block is blocks[0], block is blocks[-1])
+        for place, (tile, block) in enumerate(pairs(tiles, blocks))
+    ]
+
+
 def lower_attention(plan: Plan, attention: Attention) -> None:
     """Projections, scores and context of every head; the heads' contexts side by side in one panel of X."""
     width, heads = attention.head_columns, attention.heads
@@ -24,15 +51,16 @@ def lower_attention(plan: Plan, attention: Attention) -> None:
     )
     scale = _score_scale(plan, attention)
     plan.held_words = plan.tiles(keys) * plan.k_words(width) + plan.tiles(width) * plan.k_words(keys)
+    pieces = _pieces(plan, attention)
     for head in range(heads):
         query, key, value = _project(plan, attention, head)
-        for tile in range(plan.tiles(rows)):
-            _scores(plan, attention, query, key, tile, scale)
+        for piece in pieces:
+            _scores(plan, attention, query, key, piece, scale)
             if not plan.config.schedule.fused_attention:
-                spill_scores(plan, attention, tile % 2)
-            if tile:
-                _context(plan, attention, value, context, head, tile - 1)
-        _context(plan, attention, value, context, head, plan.tiles(rows) - 1, defer=True)
+                spill_scores(plan, attention, piece.block, piece.slot)
+            if piece.place:
+                _context(plan, attention, value, context, head, pieces[piece.place - 1])
+        _context(plan, attention, value, context, head, pieces[-1], defer=True)
     plan.held_words = 0
     plan.panels[attention.output] = context
     plan.observe(attention.output, context, attention.context_layer)
@@ -73,19 +101,25 @@ def _project(plan: Plan, attention: Attention, head: int) -> tuple[Panel, Panel,
     return panels[0], panels[1], target
 
 
-def _scores(plan: Plan, attention: Attention, query: Panel, key: Panel, tile: int, scale: Buffer) -> None:
-    """MATMUL to S: one query tile by all keys."""
+def _scores(plan: Plan, attention: Attention, query: Panel, key: Panel, piece: _Piece, scale: Buffer) -> None:
+    """MATMUL to S: one query tile by a block of keys, which begins with a tile of them."""
     plan.emitter.matmul(
         attention.layer,
-        {"a_base": query.word(tile, plan.lanes), "b_base": key.word(0, plan.lanes), "p_base": (scale, 0)},
+        {
+            "a_base": query.word(piece.tile, plan.lanes),
+            "b_base": key.word(piece.block.start // plan.lanes, plan.lanes),
+            "p_base": (scale, 0),
+        },
         destination=int(Memory.S),
         scale=int(Scale.TENSOR),
-        slot=tile % 2,
         b_stride=key.stride,
         k_words=key.stride,
-        columns=key.rows,
+        columns=len(piece.block),
         multiplier=attention.row[0],
         shift=attention.row[1],
+        slot=piece.slot,
+        first_block=int(piece.first_block),
+        last_block=int(piece.last_block),
     )
 
 
@@ -95,27 +129,30 @@ def _context(
     value: Panel,
     context: Panel,
     head: int,
-    tile: int,
+    piece: _Piece,
     *,
     defer: bool = False,
 ) -> None:
-    """MATMUL from S: the probabilities of one query tile by all values."""
+    """MATMUL from S: the probabilities of one query tile by the values of a block of keys, which begins with a word of
+    them; the last block of a row writes the contexts."""
     width = attention.head_columns
+    addresses = {"b_base": value.word(0, plan.lanes, piece.block.start // plan.depth)}
+    if piece.last_block:
+        addresses["o_base"] = context.word(piece.tile, plan.lanes, head * plan.k_words(width))
     plan.emitter.matmul(
         attention.context_layer,
-        {
-            "b_base": value.word(0, plan.lanes),
-            "o_base": context.word(tile, plan.lanes, head * plan.k_words(width)),
-        },
+        addresses,
         defer=defer,
         operands=int(Operands.SW),
         destination=int(Memory.X),
         scale=int(Scale.SOFTMAX),
-        slot=tile % 2,
         b_stride=value.stride,
-        k_words=value.stride,
+        k_words=plan.k_words(len(piece.block)),
         columns=width,
         o_stride=context.stride,
         zero_point=attention.zero_point,
         extra_planes=attention.a_bits // 8 - 1,
+        slot=piece.slot,
+        first_block=int(piece.first_block),
+        last_block=int(piece.last_block),
     )

@@ -46,7 +46,8 @@ class Panel:
 
 
 class Spill(NamedTuple):
-    """Room for the scores of two query tiles in R, in the read window and in the write window, and the words of one."""
+    """Room for the scores of two blocks of keys of a query tile in R, in the read window and in the write window, and
+    the words of one."""
 
     buffer: Buffer
     words: int
@@ -57,8 +58,8 @@ class Spill(NamedTuple):
 @dataclass
 class Plan:
     """The state of one lowering. ``panels``: where each tensor that still exists lies; ``held_words``: of W
-    by keys and values; ``spills``: what stands in for spilled scores, by the number of keys; ``words``: of each
-    memory, the configuration's or those of a search for the fewest; ``starts``: steps before each operation that
+    by keys and values; ``spills``: what stands in for spilled scores, by the keys of the longest block; ``words``: of
+    each memory, the configuration's or those of a search for the fewest; ``starts``: steps before each operation that
     begins something, by its position."""
 
     config: AcceleratorConfig

@@ -49,7 +49,7 @@ class Result:
 class Machine:
     """One accelerator of this configuration. Its memories and tokens keep their contents from one run to the next.
 
-    Members: ``memories`` and, as the arrays themselves, ``x``, ``w``, ``r``, ``p``, ``s``, ``slots`` and ``blocks`` (see
+    Members: ``memories`` and, as the arrays themselves, ``x``, ``w``, ``r``, ``p``, ``s``, ``slots``, ``blocks`` (see
     Memories).
     """
 

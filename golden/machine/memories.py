@@ -47,8 +47,12 @@ class Blocks:
     @classmethod
     def empty(cls, config: AcceleratorConfig) -> Blocks:
         lanes = config.array.lanes
-        contexts = np.zeros((config.memory.context_columns, lanes), np.int32)
-        return cls(*(np.zeros(lanes, np.int64) for _ in range(3)), contexts)
+        return cls(
+            maximum=np.zeros(lanes, np.int64),
+            total=np.zeros(lanes, np.int64),
+            context_maximum=np.zeros(lanes, np.int64),
+            contexts=np.zeros((config.memory.context_columns, lanes), np.int32),
+        )
 
 
 class Memories:

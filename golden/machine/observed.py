@@ -69,9 +69,9 @@ class ObservedMachine:
         the writer wrote. All others read when they are issued.
 
     Members: ``open``, the words whose values timing decided: by memory bool [words] (of S the words of both slots and
-    the state of each), by ROW bool [1], by CONTEXT bool [1 + context_columns], by DRAM bool [bytes of the write window].
-    ``later``: bytes of the write window that a STORE that
-    did not end may have written, and ``either`` their new values. ``races``: all pairs that ``late`` might name.
+    the state of each), by ROW bool [1], by CONTEXT bool [1 + context_columns], by DRAM bool [bytes of the write
+    window]. ``later``: bytes of the write window that a STORE that did not end may have written, and ``either`` their
+    new values. ``races``: all pairs that ``late`` might name.
     """
 
     def __init__(

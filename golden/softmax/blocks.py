@@ -31,8 +31,8 @@ def add_sums(total: Tensor, block: Tensor, joined: Joined) -> Tensor:
 
 
 def cut(t: Tensor, block: int) -> list[Tensor]:
-    """``[..., keys]`` -> its blocks in order, ``[..., blocks, keys of a block]``: one tensor, or two where the last block
-    has another length."""
+    """``[..., keys]`` -> its blocks in order, ``[..., blocks, keys of a block]``; the last one, which may have another
+    length, in a tensor of its own."""
     blocks = key_blocks(t.shape[-1], block)
     start = blocks[-1].start
     last = t[..., start:].unsqueeze(-2)

@@ -41,8 +41,8 @@ def output_factor(name: str, factor: float, least: int, most: int) -> tuple[int,
 
 
 def row_constants(name: str, config: SoftmaxConfig, bits: int, blocks: int, factor: float) -> tuple[int, int]:
-    """``m_o / 2**s_o ~ factor`` (``scale_v / scale_out``) in the units of the variant's ``L``, of its passes and of rows of
-    so many ``blocks``."""
+    """``m_o / 2**s_o ~ factor`` (``scale_v / scale_out``) in the units of the variant's ``L``, of its passes and of so
+    many ``blocks`` of a row."""
     known = limits(config)
     finer = context_bits(wide=bits == 16 and known.planes, blocks=blocks)
     return output_factor(name, factor * known.row_factor / 2**finer, known.least, known.largest)

@@ -23,7 +23,7 @@ HOLDS = {
     Memory.X: "8-bit activations: operands of the array",
     Memory.W: "weights; keys and values of attention",
     Memory.R: "16-bit residual stream",
-    Memory.S: "scores of one query tile, two slots",
+    Memory.S: "scores of one query tile by a block of keys, two slots",
     Memory.P: "bias, multiplier and shift of output channels; shifts of norms' channels",
 }
 

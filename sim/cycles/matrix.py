@@ -13,11 +13,13 @@ from vitreous.sim.cycles.timing import matrix_timing
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode, Operands, Queue, Scale, check_queue
 from vitreous.spec.layout import ceil_div
+from vitreous.spec.opcodes.matmul import has_result
 
 _Use = tuple[Client, int, int, int, int, int]
 """Who uses a port, and ``Client.use``'s arguments, the first one after the end of a tile."""
 _kind = itemgetter(
-    "operands", "destination", "scale", "residual", "k_words", "row_tiles", "columns", "extra_planes"
+    *("operands", "destination", "scale", "residual", "k_words", "row_tiles", "columns", "extra_planes"),
+    "last_block",
 )
 """The fields that decide about an instruction's time."""
 
@@ -137,7 +139,8 @@ class MatrixModel:
         scores, by_lanes = i["destination"] == Memory.S, i["scale"] == Scale.LANE
         finish = timing.column + (columns - 1) % lanes + timing.write
         if scores:
-            finish += timing.result + timing.score + timing.again * columns - timing.write
+            row = timing.score + timing.again * columns if i["last_block"] else timing.block
+            finish += timing.result + row - timing.write
         together = tiles if by_lanes else count - scores
         whole = (tiles - 1) * lanes  # columns of a score row before its last tile
         before, last = ({**i, "columns": whole}, {**i, "columns": columns - whole}) if scores else (i, i)
@@ -162,6 +165,8 @@ class MatrixModel:
             yield self.reads[Memory.W], words, count, period, k, 1
         if i["operands"] != Operands.SW and Memory.X in self._watched:
             yield self.reads[Memory.X], words, count, period, k, 1
+        if not has_result(i):
+            return
         planes = 1 + i["extra_planes"]
         readout = (planes - 1) * period + timing.column
         count, tiles, period = count // planes, tiles // planes, period * planes

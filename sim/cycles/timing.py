@@ -42,7 +42,7 @@ class MatrixTiming:
 
     read, residual, result, write : from there (``read``: from the word) to the memories' ports; ``result`` is also the
     cycle of a score. score : from the last score of a row to the end of its row scale; again : how often its columns
-    are gone through before that.
+    are gone through before that. block : from the last score of a block that is not the last of its row to its end.
     """
 
     command: int
@@ -53,6 +53,7 @@ class MatrixTiming:
     write: int
     score: int
     again: int
+    block: int
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def matrix_timing(config: AcceleratorConfig) -> MatrixTiming:
         write=write,
         score=Scores.done_latency(config, 0),
         again=limits(config.softmax).passes - 1,
+        block=Scores.BLOCK_LATENCY,
     )
 
 

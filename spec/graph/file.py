@@ -129,7 +129,7 @@ def _from_format_2(
 
 
 def _from_format_3(text: dict[str, Any]) -> dict[str, Any]:
-    """The same graph in today's words: a softmax tells the maximum of each row's only block, and its context takes it."""
+    """The same graph in today's words: a softmax gives the maximum of each row's only block, its context takes it."""
     softmaxes = [node for node in text["nodes"] if node["op"] == Op.SOFTMAX]
     by_p = {node["outputs"][0]: f"{node['name']}.maxima" for node in softmaxes}
     by_shift = {node["outputs"][2]: f"{node['name']}.maxima" for node in softmaxes}

@@ -44,8 +44,14 @@ def test_attention() -> None:
     reads, writes = matmul(destination=Memory.S, scale=Scale.TENSOR, slot=1, row_tiles=1)
     assert Region(Memory.P, 7, 1) in reads
     assert writes == {Region(Memory.S, 1, 1)}
-    reads, _ = matmul(operands=Operands.SW, scale=Scale.SOFTMAX, slot=1, row_tiles=1)
-    assert reads == {Region(Memory.S, 1, 1), B}
+    context = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "slot": 1, "row_tiles": 1}
+    operands = {Region(Memory.S, 1, 1), B}
+    assert matmul(**context, last_block=1) == (operands, {Region(Memory.X, 300, 5, 1, 9)})
+    assert matmul(**context, last_block=0, first_block=1) == (operands, set())
+    stream = Region(Memory.R, 300, 18, 1, 9)
+    added = {**context, "destination": Memory.R, "residual": 1}
+    assert matmul(**added, last_block=1) == ({*operands, stream}, {stream})
+    assert matmul(**added, last_block=0) == (operands, set())
 
 
 def test_patches_touch_the_tiles_of_their_tokens() -> None:

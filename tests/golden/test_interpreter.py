@@ -44,6 +44,8 @@ SIZES = [
         norm=NormConfig(variant=EXACT),
         centred=False,
     ),
+    Sizes(grid=(12, 8)),  # 97 keys: blocks of 64 and 33
+    Sizes(grid=(13, 13), depth=1, softmax=SoftmaxConfig(probability_bits=16)),
 ]
 
 
@@ -139,6 +141,18 @@ def test_exact_probabilities_are_the_truth_that_the_others_approach() -> None:
     wide, narrow = (np.abs(found[name] - found["exact"]) for name in ("wide", "narrow"))
     assert wide.max() <= 1
     assert wide.mean() < narrow.mean()
+
+
+def test_rows_of_several_blocks_differ_from_whole_ones_by_roundings() -> None:
+    """And rows of one block do not differ."""
+    for grid, differs in (((12, 12), True), ((9, 10), False)):
+        found = []
+        for blocks in (True, False):
+            graph = random_graph(Sizes(depth=1, grid=grid, blocks=blocks))
+            values = run(graph, random_image(graph), keep=True)
+            found.append(values["blocks.0.attn.context.out"].astype(int))
+        assert np.abs(found[0] - found[1]).max() <= 3
+        assert (found[0] != found[1]).any() == differs
 
 
 def changed(graph: Graph, node: str, **changes: Any) -> Graph:

@@ -58,6 +58,27 @@ def test_scores_and_context() -> None:
     assert "p_reads" not in context
 
 
+@pytest.mark.parametrize("destination", [Memory.X, Memory.R])
+def test_only_the_last_block_of_a_context_has_results(destination: Memory) -> None:
+    block = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "row_tiles": 1, "destination": destination}
+    last = counted(matmul(**block, last_block=1))
+    assert last[f"{destination.name.lower()}_writes"] == (5 if destination is Memory.X else 10)
+    for first in (0, 1):
+        found = counted(matmul(**block, first_block=first))
+        assert found == {
+            "instructions": 1,
+            "array_busy": 15,
+            "s_reads": 15,
+            "w_reads": 15,
+            "readout_columns": 10,
+        }
+
+
+def test_every_block_of_a_score_row_is_written() -> None:
+    scores = {"destination": Memory.S, "row_tiles": 1}
+    assert counted(matmul(**scores)) == counted(matmul(**scores, last_block=1))
+
+
 @pytest.mark.parametrize(
     ("variant", "centred", "passes"), [("one_pass", 1, 2), ("two_pass", 1, 3), ("two_pass", 0, 2)]
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from vitreous.compiler.checks import PARTIAL_CONTEXTS, context_columns
 from vitreous.compiler.needs import DoesNotFitError, shortages
 from vitreous.compiler.planning import NAMES, PLACED, Task, granule, program_length, requirements
 from vitreous.compiler.tiling import MemoryBudget
@@ -74,12 +75,17 @@ def _least(work: Task, model: str) -> Mapping[Memory, int]:
     beyond = [need for need in requirements(work) if need.beyond]
     if beyond:
         raise DoesNotFitError(model, work.config.name, shortages(beyond))
-    keys = max((need.needed for need in work.needs if need.what == NAMES[Memory.S]), default=0)
+    keys = _most(work, NAMES[Memory.S])
     return {
         **work.least,
         Memory.P: max(LEAST_ENTRIES, work.least[Memory.P]),
         Memory.S: max(KEYS_STEP, align(keys, KEYS_STEP)),
     }
+
+
+def _most(work: Task, what: str) -> int:
+    """The largest need of ``what``; 0 where nothing needs any."""
+    return max((need.needed for need in work.needs if need.what == what), default=0)
 
 
 def _larger(
@@ -118,5 +124,6 @@ def _configured(work: Task, words: Mapping[Memory, int]) -> AcceleratorConfig:
             residual_kib=kib[Memory.R],
             parameter_entries=words[Memory.P],
             score_keys=words[Memory.S],
+            context_columns=max(context_columns()[0], _most(work, PARTIAL_CONTEXTS)),
         ),
     )

@@ -10,8 +10,8 @@ import pytest
 from tests.golden.machine.test_matmul import config_of, matmul
 from tests.support.instructions import transfer
 from vitreous.golden.machine import Machine
-from vitreous.golden.machine.observed import DRAM, Event, ObservedMachine, OrderError
-from vitreous.spec.isa import Instruction, Memory, Opcode, Queue, Scale
+from vitreous.golden.machine.observed import CONTEXT, DRAM, ROW, Event, ObservedMachine, OrderError
+from vitreous.spec.isa import Instruction, Memory, Opcode, Operands, Queue, Scale
 
 CONFIG = config_of()
 WORD = 32
@@ -74,6 +74,44 @@ def test_a_third_product_is_issued_while_the_first_is_read_out() -> None:
     run = observed([*chain, third], events)
     assert run.races == [(2, 0)]
     assert run.open[Memory.R].sum() == 8
+
+
+def test_what_blocks_leave_is_open_until_a_first_block() -> None:
+    """Scores of keys that were loaded meanwhile: so are their sum, the contexts of their row, and no other row."""
+    row = {"destination": Memory.S, "scale": Scale.TENSOR, "k_words": 1, "row_tiles": 1, "columns": 8}
+    row |= {"multiplier": 1 << 14, "shift": 14}
+    mixed = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "k_words": 2, "row_tiles": 1, "columns": 3}
+    mixed |= {"b_base": 20, "o_base": 40}
+    first, last = {"first_block": 1}, {"last_block": 1}
+    code = [
+        LOAD,
+        matmul(**row, **first),
+        matmul(**row, **last, slot=1, b_base=20),
+        matmul(**mixed, **first),
+        matmul(**mixed, **last, slot=1),
+        matmul(**row, **first, slot=1, b_base=20),
+        matmul(**mixed, **first, slot=1),
+    ]
+    events = [issue(Queue.LOAD, 0), issue(Queue.MATRIX, 1), retire(Queue.LOAD), retire(Queue.MATRIX)]
+    for pc in range(2, len(code)):
+        run = observed(code, events)
+        assert run.open[ROW].tolist() == [pc < 6]
+        assert run.open[CONTEXT].nonzero()[0].tolist() == ([0, 1, 2, 3] if pc >= 4 else [])
+        assert run.open[Memory.X].nonzero()[0].tolist() == ([40] if pc > 4 else [])
+        events += [issue(Queue.MATRIX, pc), retire(Queue.MATRIX)]
+    run = observed(code, events)
+    assert not run.open[CONTEXT].any()
+    assert not run.open[ROW].any()
+    assert run.open[Memory.S].reshape(2, -1).any(1).tolist() == [True, False]
+
+
+def test_a_context_in_one_pass_and_block_leaves_only_its_maximum() -> None:
+    whole = {"first_block": 1, "last_block": 1}
+    mixed = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "k_words": 1, "row_tiles": 1, "columns": 3}
+    for planes, left in ((0, [0]), (1, [0, 1, 2, 3])):
+        code = [LOAD, matmul(**mixed, **whole, extra_planes=planes)]
+        events = [issue(Queue.LOAD, 0), issue(Queue.MATRIX, 1), retire(Queue.LOAD), retire(Queue.MATRIX)]
+        assert observed(code, events).open[CONTEXT].nonzero()[0].tolist() == left
 
 
 def test_a_store_that_did_not_end_has_written_a_part() -> None:

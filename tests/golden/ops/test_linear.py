@@ -10,7 +10,6 @@ from vitreous.golden.ops.context import context, planes
 from vitreous.golden.ops.linear import linear
 from vitreous.golden.ops.scores import scores
 
-
 ONE = torch.zeros((), dtype=torch.int32)
 """The maximum of a row's only block, which no context depends on."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,29 +29,30 @@ WIDE = SoftmaxConfig(probability_bits=16)
 @pytest.mark.alike(2)
 @pytest.mark.parametrize("variant", ["base2", "online", "ibert"])
 @pytest.mark.parametrize("bits", [8, 16])
-def test_probabilities_are_those_that_the_context_is_made_of(variant: str, bits: int) -> None:
-    """The graph's own probabilities and row scales, applied to its values, are the real probabilities times them."""
+@pytest.mark.parametrize(
+    "shape", [Shape(heads=1), replace(SHAPE, heads=1, depth=1)], ids=["17 keys", "145 keys"]
+)
+def test_probabilities_are_those_that_the_context_is_made_of(variant: str, bits: int, shape: Shape) -> None:
+    """The graph's own contexts, by their rows' scales, are the real probabilities times the values."""
     softmax = SoftmaxConfig(variant=variant, probability_bits=bits)
-    shape = Shape(heads=1)
     pixels = images(shape, 1)
     scheme = QuantScheme(probability_bits=bits)
     graph = quantize(Vit(shape), pixels, name="v", softmax=softmax, scheme=scheme)
     node = next(node for node in graph if node.op is Op.SOFTMAX)
     values = run(graph, quantize_images(graph, pixels.numpy())[0], keep=True)
     t = torch.from_numpy(values[node.inputs[0]])
-    p, m, s = (values[name].astype(np.float64) for name in node.outputs)
-    v = values[next(n for n in graph if n.op is Op.CONTEXT).inputs[1]].astype(np.float64)
-    # The row scale brings sum p v to the output's steps; undoing the constant leaves the probability.
+    context = next(n for n in graph if n.op is Op.CONTEXT)
+    requantize = next(n for n in graph if n.op is Op.REQUANTIZE_ROWS)
+    v, acc = (values[name].astype(np.float64) for name in (context.inputs[1], context.outputs[0]))
+    m, s = (values[name].astype(np.float64) for name in node.outputs[1:3])
+    # The row scale brings accumulators to the output's steps; undoing the constant leaves the probability.
     entries = {entry.name: entry for entry in graph.tensors.values()}
-    context = next(n for n in graph if n.op is Op.REQUANTIZE_ROWS)
-    factor = (
-        entries[next(n for n in graph if n.op is Op.CONTEXT).inputs[1]].scale
-        / entries[context.outputs[0]].scale
-    )
-    planes = 1 / 16 if bits == 16 else 1  # accumulators of two passes are p v / 16
-    by_hand = (p[0] @ v) * planes * (m / 2**s)[0][:, None] / factor
-    found = real_probabilities(t, softmax)[0].numpy() @ v
-    # The multiplier's own rounding (2**-15) and the row scale's (2**-13).
+    factor = entries[context.inputs[1]].scale / entries[requantize.outputs[0]].scale
+    by_hand = acc * (m / 2**s)[0][:, None] / factor
+    block = node.integer("key_block")
+    assert values[node.outputs[3]].shape[-1] == (2 if variant == "base2" and len(v) == 145 else 1)
+    found = real_probabilities(t, softmax, key_block=block)[0].numpy() @ v
+    # The multiplier's own rounding (2**-15), the row scale's (2**-13), and that of contexts to four bits.
     np.testing.assert_allclose(found, by_hand, rtol=2**-12, atol=2**-12 * np.abs(v).max())
     exact = torch.softmax(t.double() * math.log(2) / 2**softmax.fraction_bits, -1)[0].numpy() @ v
     assert np.abs(found - exact).max() < (2.0 if bits == 8 else 0.2)
@@ -89,7 +91,7 @@ def test_errors_are_against_the_float_network() -> None:
     largest = 0.0
     for number, image in enumerate(quantize_images(graph, pixels.numpy())):
         t = torch.from_numpy(run(graph, image, keep=True)[softmaxes[0].inputs[0]])
-        real = real_probabilities(t, WIDE)
+        real = real_probabilities(t, WIDE, key_block=softmaxes[0].integer("key_block"))
         network = torch.softmax(exact["blocks.0.attn.attention.scores"][number] * math.log(2), -1)
         largest = max(largest, float((real - network).abs().max()))
     assert first["error"] == pytest.approx(largest, rel=1e-3)

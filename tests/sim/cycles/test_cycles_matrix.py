@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.hw.matrix_bench import WAIT, MatrixBench
 from tests.support.hw.matrix_programs import matmul, random_memories, random_program, small
+from vitreous.hw.matrix.scores import Scores
 from vitreous.sim.cycles.matrix import MatrixModel
 from vitreous.sim.cycles.ports import Client
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig
@@ -85,6 +86,44 @@ def test_score_rows_and_wide_products_in_turn(variant: str) -> None:
                     matmul(**values, o_base=40, extra_planes=wide, wait=WAIT if wide else 0, slot=n % 2)
                 )
     check(config, program, 0)
+
+
+def ended(config: AcceleratorConfig, program: list[Instruction]) -> tuple[list[int], MatrixModel]:
+    """When each instruction is done, one issued 1,000 cycles after the other."""
+    done: list[int] = []
+    model = MatrixModel(config, done.append)
+    for pc, instruction in enumerate(program):
+        model.start(1000 * pc, pc, instruction)
+    return [cycle - 1000 * pc for pc, cycle in enumerate(done)], model
+
+
+def test_a_block_of_a_score_row_is_done_without_the_row_scale() -> None:
+    config = small(4, 2)
+    scores = {"destination": Memory.S, "columns": 9, "k_words": 3, "b_stride": 3, "shift": 17}
+    (first, middle, last, only), _ = ended(
+        config,
+        [
+            matmul(**scores, first_block=first, last_block=last)
+            for first, last in ((1, 0), (0, 0), (0, 1), (1, 1))
+        ],
+    )
+    assert first == middle
+    assert last == only
+    assert last - first == Scores.done_latency(config, 0) - Scores.BLOCK_LATENCY > 0
+
+
+@pytest.mark.parametrize("planes", [1, 2])
+def test_a_block_of_a_context_takes_as_long_and_writes_nothing(planes: int) -> None:
+    config = small(4, 2)
+    context = {"operands": Operands.SW, "scale": Scale.SOFTMAX, "columns": 7, "k_words": 5, "o_base": 40}
+    (block, last), model = ended(
+        config, [matmul(**context, extra_planes=planes - 1, first_block=0, last_block=bit) for bit in (0, 1)]
+    )
+    assert block == last
+    written, read = busy(model.writes[Memory.X], 2000), busy(model.reads[Memory.W], 2000)
+    assert len(written) == 4
+    assert min(written) > 1000
+    assert len([cycle for cycle in read if cycle < 1000]) == 2 * 5 * planes
 
 
 @pytest.mark.alike(1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from vitreous.spec import config
+from vitreous.spec.variants import SoftmaxVariant
 
 
 def _sizes(pick: np.random.Generator) -> dict[str, Any]:
@@ -30,10 +32,17 @@ def _sizes(pick: np.random.Generator) -> dict[str, Any]:
     }
 
 
+def _many_tokens(sizes: dict[str, Any], pick: np.random.Generator) -> dict[str, Any]:
+    """The same patches on a larger image: rows of two or three blocks of keys."""
+    patch = sizes["patch"]
+    rows, columns = (int(pick.integers(10, 14)) for _ in range(2))
+    return {"image": (rows * patch, columns * patch), "depth": 1}
+
+
 def random_case(seed: int) -> tuple[dict[str, Any], config.AcceleratorConfig]:
     """Keyword arguments of ``random_vit_graph`` (seed included) and an accelerator for it, its memories just
     large enough or a little more. Cases 0 to 3 are the extremes: one token, heads of one channel, K smaller than N,
-    everything in one tile."""
+    everything in one tile. Every tenth has 100 tokens and more."""
     pick = np.random.default_rng(seed)
     sizes = _sizes(pick)
     lanes = int(pick.choice([4, 8, 16, 32], p=[0.4, 0.3, 0.2, 0.1]))
@@ -49,6 +58,9 @@ def random_case(seed: int) -> tuple[dict[str, Any], config.AcceleratorConfig]:
         lanes = 16
         sizes |= {"image": (6, 4), "patch": 2, "class_token": True}
     units = _units(np.random.default_rng(seed + 5000))
+    if seed % 10 == 9:
+        sizes |= _many_tokens(sizes, np.random.default_rng(seed + 7000))
+        units["softmax"] = replace(units["softmax"], variant=SoftmaxVariant.BASE2)
     tokens = (sizes["image"][0] // sizes["patch"]) * (sizes["image"][1] // sizes["patch"]) + sizes[
         "class_token"
     ]

@@ -91,6 +91,24 @@ def test_the_result_compiles_and_a_step_less_of_any_memory_does_not(seed: int) -
     assert refused >= 2
 
 
+@pytest.mark.parametrize(("width", "columns"), [(8, 32), (33, 64)])
+def test_rows_of_several_blocks_get_room_for_the_longest_and_for_their_contexts(
+    width: int, columns: int
+) -> None:
+    """159 keys are blocks of 64 and 95, 160 of 64, 64 and 32."""
+    sizes = {"patch": 2, "channels": 1, "dim": width, "heads": 1, "depth": 1, "mlp": 8, "class_token": False}
+    for keys, longest in ((159, 96), (160, 64), (95, 96)):
+        graph = random_vit_graph(1, image=(2, 2 * keys), **sizes)
+        found = fit(graph, load_accelerator("edge64")).accelerator
+        assert found.memory.score_keys == longest
+        assert found.memory.context_columns == (32 if keys == 95 else columns)
+        compile(graph, found)
+        if found.memory.context_columns > 32:
+            less = dataclasses.replace(found.memory, context_columns=32)
+            with pytest.raises(DoesNotFitError, match="memory.context_columns"):
+                compile(graph, dataclasses.replace(found, memory=less))
+
+
 @pytest.mark.alike(2)
 @pytest.mark.parametrize("seed", [1, 2, 6, 9, 13, 18])
 def test_the_length_of_a_program_is_counted_from_two_of_its_layers(seed: int) -> None:
@@ -164,7 +182,7 @@ def test_a_tensor_beyond_the_addresses_gets_an_array_with_wider_words() -> None:
 @pytest.mark.slow
 def test_what_no_array_can_hold_is_refused() -> None:
     graph = random_vit_graph(1, image=(65, 65), patch=1, channels=1, dim=8, heads=1, depth=1, mlp=8)
-    with pytest.raises(DoesNotFitError, match=r"4226 keys .*, and no more than 4096 can be had"):
+    with pytest.raises(DoesNotFitError, match=r"4226 keys, and softmax.variant = base2 takes at most 4096"):
         fit(graph, "edge64")
 
 
