@@ -10,6 +10,7 @@ from amaranth.lib import data
 
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, Memory, Operands, Scale
+from vitreous.spec.softmax import limits
 
 
 def illegal(fields: data.View[data.StructLayout], config: AcceleratorConfig) -> Value:
@@ -19,6 +20,7 @@ def illegal(fields: data.View[data.StructLayout], config: AcceleratorConfig) -> 
     from_scores = fields.operands == Operands.SW
     activation = fields.activation == Activation.SMOOTH
     depth = config.array.depth
+    in_parts = ~(fields.first_block & fields.last_block)
     faults = [
         ~(to_panel | to_scores | (fields.destination == Memory.R)),
         fields.operands > max(Operands),
@@ -32,7 +34,9 @@ def illegal(fields: data.View[data.StructLayout], config: AcceleratorConfig) -> 
         (fields.scale == Scale.SOFTMAX) & ~from_scores,
         (to_scores | activation) & ((fields.multiplier == 0) | (fields.shift == 0)),
         to_scores & ~fields.multiplier[-1],  # the row scale divides a normalized one
-        from_scores & to_scores,
+        from_scores & (to_scores | (fields.scale != Scale.SOFTMAX)),
+        in_parts & (from_scores & (fields.columns > config.memory.context_columns)),
+        in_parts & (to_scores | from_scores) & (not limits(config.softmax).blocks),
         fields.extra_planes & ~from_scores,
         fields.extra_planes & (config.softmax.probability_bits == 8),
     ]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from amaranth.lib import data
 
+from vitreous.hw.matrix.partial_contexts import Part, depth
 from vitreous.hw.memory.ports import WORD_ADDRESS_BITS
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
@@ -13,7 +14,8 @@ from vitreous.spec.config import AcceleratorConfig
 
 class ColumnFlags(data.StructLayout):
     """``valid``: a column; ``emit``: it completes a word; ``done``: it is the last of its instruction; ``hold``: a
-    column of a high plane, and nothing else; ``bad``: words or lane parameters behind it were not there."""
+    column of a high plane, a part of a sum and nothing else; ``bad``: words or lane parameters behind it were not
+    there."""
 
     def __init__(self) -> None:
         super().__init__({"valid": 1, "emit": 1, "done": 1, "hold": 1, "bad": 1})
@@ -21,7 +23,8 @@ class ColumnFlags(data.StructLayout):
 
 class ColumnTag(data.StructLayout):
     """What a column carries: ``first`` and ``last`` of a row of tiles, ``index`` in its word, ``select``: its place
-    in the tile, ``low``: it is of a low plane, where the word goes, and how it is scaled."""
+    in the tile, and above that the tile's place among the partial contexts, ``part``: whether it is one, ``kept``: it
+    goes no further, where its word goes, how it is scaled, and which block of its score row it is of."""
 
     def __init__(self, config: AcceleratorConfig) -> None:
         super().__init__(
@@ -29,8 +32,11 @@ class ColumnTag(data.StructLayout):
                 "first": 1,
                 "last": 1,
                 "index": range(config.array.depth),
-                "select": range(config.array.lanes),
-                "low": 1,
+                "select": range(max(config.array.lanes, depth(config))),
+                "part": Part(),
+                "kept": 1,
+                "first_block": 1,
+                "last_block": 1,
                 "destination": 3,
                 "slot": 1,
                 "scale": 2,
@@ -59,6 +65,7 @@ class Columns(NamedTuple):
     select: Column
     before_epilogue: Column
     epilogue: Column
+    total: Column
     residual: Column
     before_result: Column
     result: Column

@@ -101,7 +101,8 @@ class Epilogue(wiring.Component):
     Members
     -------
     valid, o_valid : In, Out, a column is here.
-    acc, bias : In, N accumulators and biases; their sum must fit 32 bits.
+    acc, bias, carry : In, N accumulators, biases and single bits; their sum must fit 32 bits. total : Out, one cycle
+        later, this sum.
     multiplier, shift : In, of the first requantization, for each lane.
     control : In, ``EpilogueControl`` of this column.
     residual : In, the old residual stream of the column that came ``residual_latency(config)`` cycles ago.
@@ -126,6 +127,8 @@ class Epilogue(wiring.Component):
                 "valid": In(1),
                 "acc": In(data.ArrayLayout(signed(ACCUMULATOR_BITS), lanes)),
                 "bias": In(data.ArrayLayout(signed(ACCUMULATOR_BITS), lanes)),
+                "carry": In(lanes),
+                "total": Out(data.ArrayLayout(signed(ACCUMULATOR_BITS), lanes)),
                 "multiplier": In(data.ArrayLayout(MULTIPLIER_BITS, lanes)),
                 "shift": In(data.ArrayLayout(SHIFT_BITS, lanes)),
                 "control": In(EpilogueControl()),
@@ -168,11 +171,17 @@ class Epilogue(wiring.Component):
             multiplier = Signal(MULTIPLIER_BITS, name=f"multiplier_{lane}", reset_less=True)
             shift = Signal(SHIFT_BITS, name=f"shift_{lane}", reset_less=True)
             m.d.sync += [
-                acc.eq(self.acc[lane] + self.bias[lane]),
+                # One addition: the carry is that of a bit below.
+                acc.eq(
+                    (Cat(1, self.acc[lane]) + Cat(self.carry[lane], self.bias[lane]))[
+                        1 : ACCUMULATOR_BITS + 1
+                    ]
+                ),
                 multiplier.eq(self.multiplier[lane]),
                 shift.eq(self.shift[lane]),
             ]
             m.d.comb += [
+                self.total[lane].eq(acc),
                 first.acc[lane].eq(acc),
                 first.multiplier[lane].eq(multiplier),
                 first.shift[lane].eq(shift),

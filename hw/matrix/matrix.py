@@ -7,7 +7,9 @@ Stages of a word pair (cycle 0: the operand sequencer's output):
 Stages of a column (cycle 0: the readout's output, P + 4 cycles after the word that ended its tile for column 0):
     0       parameter address
     1       column select, parameter data
-    2       accumulators, byte planes added, bias, multiplier, shift: the epilogue's inputs
+    1       what the parts before left of a context is shifted
+    2       accumulators, shifted where they are a part, bias, multiplier, shift: the epilogue's inputs
+    3       their sum, kept where it is a part
     2 + F   R write, packer, softmax statistics; F = latency of the epilogue
     3 + F   X or W write, retirement
 """
@@ -22,16 +24,17 @@ from vitreous.hw import checks
 from vitreous.hw.arith.delay import delay_line
 from vitreous.hw.arith.gating import gated
 from vitreous.hw.arith.requantize import Saturation
-from vitreous.hw.control.retire import Retire
+from vitreous.hw.control.retire import Ending, Retire
 from vitreous.hw.matrix.array import Array
-from vitreous.hw.matrix.byte_planes import PlaneSum
 from vitreous.hw.matrix.columns import Column, Columns
 from vitreous.hw.matrix.epilogue import Epilogue
 from vitreous.hw.matrix.faults import Faults
 from vitreous.hw.matrix.operand_sequencer import FeedWord, OperandSequencer
 from vitreous.hw.matrix.packer import Packer
 from vitreous.hw.matrix.parameters import Parameters
+from vitreous.hw.matrix.partial_contexts import PartialContexts
 from vitreous.hw.matrix.readout import Descriptor, Readout
+from vitreous.hw.matrix.results import Parts, Ports, results
 from vitreous.hw.matrix.scores import Scores
 from vitreous.hw.memory.ports import ReadPort, WritePort, unit_members
 from vitreous.hw.protect.guard import Guard, upset_member
@@ -40,7 +43,6 @@ from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Activation, ErrorCode, Memory, Opcode, Operands, Queue
 from vitreous.spec.limits import ISSUED_INSTRUCTIONS
-from vitreous.spec.numbers import INT16
 
 _EPILOGUE_STAGE = 1 + Array.COLUMN_LATENCY
 _EVENTS = (
@@ -129,7 +131,7 @@ class MatrixUnit(wiring.Component):
         m.submodules.array = array = Array(config)
         m.submodules.readout = readout = Readout(config)
         m.submodules.parameters = parameters = Parameters(config)
-        m.submodules.planes = planes = PlaneSum(config)
+        m.submodules.partial = partial = PartialContexts(config)
         epilogue = Epilogue(config)
         m.submodules.packer = packer = Packer(config)
         m.submodules.scores = scores = Scores(config)
@@ -145,8 +147,16 @@ class MatrixUnit(wiring.Component):
         m.d.comb += readout.bad.eq(faults.tile)
         columns = self._build_columns(m, readout)
         self._build_parameters(m, columns, sequencer, readout, parameters, scores, array, faults)
-        self._build_epilogue(m, columns, array, planes, parameters, epilogue, faults)
-        refused = self._build_results(m, columns, epilogue, packer, scores, retire, faults, stop)
+        self._build_partial(m, columns, readout, scores, array, partial, epilogue)
+        self._build_epilogue(m, columns, partial, parameters, epilogue, faults)
+        refused = results(
+            m,
+            columns,
+            Ports(x=self.xo, w=self.wo, r=self.ro),
+            Parts(epilogue=epilogue, packer=packer, scores=scores, retire=retire, faults=faults),
+            stop=stop,
+            stages=(self._result_stage, self._write_stage),
+        )
         self._build_errors(m, sequencer, columns.write, refused, stop)
         self._build_events(m, columns.read, sequencer, scores)
         return m
@@ -176,7 +186,13 @@ class MatrixUnit(wiring.Component):
             readout.descriptor.valid.eq(descriptors.r_rdy),
             descriptors.r_en.eq(readout.descriptor.ready),
             retire.start.eq(started),
-            retire.start_score.eq(sequencer.descriptor.destination == Memory.S),
+            retire.start_ending.eq(
+                Mux(
+                    sequencer.descriptor.destination == Memory.S,
+                    Mux(sequencer.descriptor.last_block, Ending.ROW, Ending.BLOCK),
+                    Ending.WRITE,
+                )
+            ),
             self.done.eq(retire.done & ~stop),
             self.busy.eq(sequencer.busy),
         ]
@@ -230,6 +246,7 @@ class MatrixUnit(wiring.Component):
             select=stages[1],
             before_epilogue=stages[_EPILOGUE_STAGE - 1],
             epilogue=stages[_EPILOGUE_STAGE],
+            total=stages[_EPILOGUE_STAGE + 1],
             residual=stages[self.residual_latency(self.config)],
             before_result=stages[self._result_stage - 1],
             result=stages[self._result_stage],
@@ -270,29 +287,59 @@ class MatrixUnit(wiring.Component):
             faults.column.eq(columns.read.flags.bad | (readout.p_valid & self.p.fault)),
         ]
 
+    def _build_partial(
+        self,
+        m: Module,
+        columns: Columns,
+        readout: Readout,
+        scores: Scores,
+        array: Array,
+        partial: PartialContexts,
+        epilogue: Epilogue,
+    ) -> None:
+        """Blocks of keys and byte planes are added up on the way to the epilogue."""
+        following, select, total = readout.descriptor.payload.fields, columns.select, columns.total
+        begin, first = Signal(name="context_begins"), Signal(name="context_first", reset_less=True)
+        m.d.comb += [
+            scores.context_slot.eq(following.slot),
+            partial.take.eq(
+                readout.start & readout.tile.instruction_first & (following.operands == Operands.SW)
+            ),
+        ]
+        m.d.sync += [begin.eq(partial.take), first.eq(following.first_block)]
+        m.d.comb += [
+            partial.maximum.eq(scores.context_maximum),
+            partial.begin.eq(begin),
+            partial.first_block.eq(first),
+            partial.part.eq(select.tag.part),
+            partial.index.eq(select.tag.select),
+            partial.column.eq(array.column),
+            partial.write.eq((total.flags.valid | total.flags.hold) & total.tag.part.summed),
+            partial.write_index.eq(total.tag.select),
+            partial.total.eq(epilogue.total),
+        ]
+
     def _build_epilogue(
         self,
         m: Module,
         columns: Columns,
-        array: Array,
-        planes: PlaneSum,
+        partial: PartialContexts,
         parameters: Parameters,
         epilogue: Epilogue,
         faults: Faults,
     ) -> None:
-        """Planes are added, the column goes through the epilogue and on its way meets its old residual stream."""
-        coming, cycles = columns.before_epilogue.flags.valid, Epilogue.latency(self.config)
+        """The column goes through the epilogue and on its way meets its old residual stream."""
+        before, cycles = columns.before_epilogue.flags, Epilogue.latency(self.config)
+        coming = before.valid | before.hold
         gated(m, epilogue, coming=coming, cycles=cycles, name="epilogue")
         flags, tag = columns.epilogue
         control = epilogue.control
         m.d.comb += [
             epilogue.valid.eq(flags.valid),
-            planes.high.eq(flags.hold),
-            planes.low.eq(tag.low),
-            planes.index.eq(tag.select),
-            planes.column.eq(array.column),
-            epilogue.acc.eq(planes.acc),
-            epilogue.bias.eq(parameters.bias),
+            epilogue.acc.eq(partial.acc),
+            # A context has no bias, and nothing but a part of one has older parts.
+            epilogue.bias.eq(parameters.bias.as_value() | partial.older.as_value()),
+            epilogue.carry.eq(partial.carry),
             epilogue.multiplier.eq(parameters.multiplier),
             epilogue.shift.eq(parameters.shift),
             control.saturation.eq(
@@ -308,66 +355,6 @@ class MatrixUnit(wiring.Component):
             self.r.addr.eq(columns.residual.tag.addr),
             faults.residual.eq(self.r.valid & self.r.fault),
         ]
-
-    def _build_results(
-        self,
-        m: Module,
-        columns: Columns,
-        epilogue: Epilogue,
-        packer: Packer,
-        scores: Scores,
-        retire: Retire,
-        faults: Faults,
-        stop: Value,
-    ) -> Value:
-        """Results to R, to the scores, and packed to X and W. Returns whether the last stage's column has a fault."""
-        result, write = columns.result, columns.write
-        coming = self._coming(m, columns.before_result, faults.before_result, self._result_stage)
-        packed = self._coming(m, columns.before_write, faults.before_write, self._write_stage)
-        refused = faults.write | (self.xo.valid & self.xo.fault) | (self.wo.valid & self.wo.fault)
-        m.d.comb += [
-            packer.valid.eq(result.flags.valid),
-            packer.index.eq(result.tag.index),
-            self.ro.valid.eq(coming[Memory.R] & ~stop),
-            self.ro.addr.eq(result.tag.addr),
-            self.ro.data.eq(Cat(o[: INT16.width] for o in epilogue.o)),
-            faults.result.eq(self.ro.valid & self.ro.fault),
-            scores.coming.eq(self._goes_to(columns.before_result, Memory.S)),
-            scores.valid.eq(coming[Memory.S] & ~stop),
-            scores.tag.emit.eq(result.flags.emit),
-            scores.tag.word.eq(result.tag.addr),
-            retire.write_end.eq(write.flags.done & (write.tag.destination != Memory.S) & ~stop & ~refused),
-            retire.score_end.eq(scores.done),
-        ]
-        for name in ("first", "last", "index"):
-            m.d.comb += getattr(scores.tag, name).eq(getattr(result.tag, name))
-        for name in ("slot", "multiplier", "shift"):
-            m.d.comb += getattr(scores.tag.row, name).eq(getattr(result.tag, name))
-        for lane in range(self.config.array.lanes):
-            m.d.comb += [
-                packer.column[lane].eq(epilogue.o[lane]),
-                scores.score[lane].eq(epilogue.o[lane]),
-            ]
-        for port, memory in ((self.xo, Memory.X), (self.wo, Memory.W)):
-            m.d.comb += [
-                port.valid.eq(packed[memory] & write.flags.emit & ~stop),
-                port.addr.eq(write.tag.addr),
-                port.data.eq(packer.o),
-            ]
-        return refused
-
-    def _coming(self, m: Module, before: Column, bad: Value, stage: int) -> dict[Memory, Signal]:
-        """For each destination whether it is that of the column at ``stage``, from registers: other units' ports wait
-        for the answer. ``before``: the stage one cycle earlier; a column that is ``bad`` there is not written."""
-        found = {}
-        for memory in (Memory.X, Memory.W, Memory.R, Memory.S):
-            found[memory] = Signal(name=f"to_{memory.name.lower()}_{stage}")
-            m.d.sync += found[memory].eq(self._goes_to(before, memory) & ~bad)
-        return found
-
-    def _goes_to(self, column: Column, memory: Memory) -> Value:
-        """Whether this is a column, and for ``memory``."""
-        return column.flags.valid & (column.tag.destination == memory)
 
     def _build_errors(
         self, m: Module, sequencer: OperandSequencer, last: Column, refused: Value, stop: Signal
@@ -393,6 +380,6 @@ class MatrixUnit(wiring.Component):
             self.events.s_read.eq(scores.read_valid),
             self.events.s_write.eq(scores.written),
             self.events.readout_column.eq(valid),
-            self.events.activation_column.eq(valid & (tag.activation == Activation.SMOOTH)),
+            self.events.activation_column.eq(valid & ~tag.kept & (tag.activation == Activation.SMOOTH)),
             self.events.score_column.eq(valid & (tag.destination == Memory.S)),
         ]

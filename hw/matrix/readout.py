@@ -42,6 +42,7 @@ class Readout(wiring.Component):
     """``for j in range(N) while c*N + j < columns``: column ``j`` of each tile, its parameter address and its tag.
 
     The columns of high byte planes come first, with nothing but their place; those of the low ones are like any other.
+    ``first_block`` and ``last_block`` of an instruction count with operands SW and destination S alone.
 
     Latency: 1 cycle from ``start`` to column 0.
     Throughput: one column a cycle, N cycles a tile.
@@ -98,7 +99,7 @@ class Readout(wiring.Component):
             bad=Signal(name="_bad"),
         )
         following = self.descriptor.payload.fields
-        m.d.comb += self.tag.select.eq(place)
+        m.d.comb += self.tag.select.eq(at.column)
         with m.If(at.active):
             m.d.sync += place.eq(place + 1)
             with m.If(place == self.config.array.lanes - 1):
@@ -118,11 +119,17 @@ class Readout(wiring.Component):
         """What the column carries."""
         fields, tag, flags = at.current.fields, self.tag, self.flags
         panel = (fields.destination == isa.Memory.X) | (fields.destination == isa.Memory.W)
+        here = Signal(name="_here")
+        context, whole = fields.operands == isa.Operands.SW, fields.first_block & fields.last_block
         m.d.comb += [
-            flags.valid.eq(at.active & (at.column < fields.columns) & ~at.tile.plane.high),
-            flags.hold.eq(at.active & at.tile.plane.high),
+            here.eq(at.active & (at.column < fields.columns)),
+            flags.valid.eq(here & ~at.tile.plane.high),
+            flags.hold.eq(here & at.tile.plane.high),
             flags.bad.eq(flags.valid & at.bad),
-            tag.low.eq(at.tile.plane.low),
+            tag.part.low.eq(at.tile.plane.low),
+            tag.part.summed.eq(at.tile.plane.high | at.tile.plane.low | (context & ~whole)),
+            tag.part.older.eq(at.tile.plane.low | ~fields.first_block),
+            tag.kept.eq(context & ~fields.last_block),
             flags.emit.eq(
                 flags.valid
                 & (
@@ -135,11 +142,14 @@ class Readout(wiring.Component):
             tag.first.eq(at.column == 0),
             tag.last.eq(at.column == fields.columns - 1),
             tag.index.eq(at.column),
-            tag.residual.eq(fields.residual & (fields.destination == isa.Memory.R)),
+            tag.residual.eq(fields.residual & (fields.destination == isa.Memory.R) & ~tag.kept),
             tag.zero_point.eq(Mux(panel, fields.zero_point, 0)),
             tag.pc.eq(at.current.pc),
         ]
-        for name in ("destination", "slot", "scale", "activation", "multiplier", "shift"):
+        for name in (
+            *("destination", "slot", "scale", "activation", "multiplier", "shift"),
+            *("first_block", "last_block"),
+        ):
             m.d.comb += getattr(tag, name).eq(getattr(fields, name))
 
     def _build_addresses(self, m: Module, at: Position) -> None:

@@ -17,7 +17,7 @@ from vitreous.hw.memory.ram import Ram
 from vitreous.hw.softmax.prologue import ProbabilityPrologue
 from vitreous.hw.softmax.recurrence import RowConstants
 from vitreous.hw.softmax.rounding import Plane
-from vitreous.hw.softmax.softmax import VARIANTS, SoftmaxStatistics, prologue
+from vitreous.hw.softmax.softmax import VARIANTS, SoftmaxStatistics, prologue, recurrence
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.layout import memory_words, word_bits
@@ -46,7 +46,8 @@ class Scores(wiring.Component):
     """Keeps two query tiles of scores (slots) of ``s_depth`` words each; a word is ``[lane][v]`` codes.
 
     Latency: ``WRITE_LATENCY`` cycles from a column to its write; ``read_latency`` from an
-    address to its probabilities; a row's ``done`` comes when its statistics are final.
+    address to its probabilities; a row's ``done`` comes when its statistics are final, ``block_done`` of a block that
+    is not its row's last ``BLOCK_LATENCY`` cycles after its last column.
     Throughput: one column in and one word out a cycle.
     Back-pressure: none; the last columns of two rows are at least N cycles apart.
 
@@ -61,12 +62,14 @@ class Scores(wiring.Component):
     read_valid, read_first, read_slot, read_word, plane : In, a word to read, whether it is a row's first, which byte
         plane of its probabilities.
     o : Out, these.
-    scale_slot : In, selects ``row_multiplier`` and ``row_shift``, combinational.
+    scale_slot : In, selects ``row_multiplier`` and ``row_shift``, combinational. context_slot : ``context_maximum``.
     written : Out, a word is written.
-    done : Out, a row is complete: all words written, maximum, multipliers and shifts final.
+    done : Out, a row is complete: all words written, maximum, multipliers and shifts final. block_done : Out, another
+        block of a row is.
     """
 
     WRITE_LATENCY = SoftmaxStatistics.LATENCY
+    BLOCK_LATENCY = SoftmaxStatistics.BLOCK_LATENCY
 
     @staticmethod
     def read_latency(config: AcceleratorConfig) -> int:
@@ -82,6 +85,7 @@ class Scores(wiring.Component):
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         self.lanes, self.depth = config.array.lanes, config.array.depth
+        maximum_bits = recurrence(config.softmax).maximum_bits(config.softmax)
         super().__init__(
             {
                 "coming": In(1),
@@ -97,8 +101,11 @@ class Scores(wiring.Component):
                 "scale_slot": In(1),
                 "row_multiplier": Out(data.ArrayLayout(MULTIPLIER_BITS, self.lanes)),
                 "row_shift": Out(data.ArrayLayout(SHIFT_BITS, self.lanes)),
+                "context_slot": In(1),
+                "context_maximum": Out(data.ArrayLayout(signed(maximum_bits), self.lanes)),
                 "written": Out(1),
                 "done": Out(1),
+                "block_done": Out(1),
             }
         )
 
@@ -117,6 +124,8 @@ class Scores(wiring.Component):
             statistics.scale_slot.eq(self.scale_slot),
             self.row_multiplier.eq(statistics.row_multiplier),
             self.row_shift.eq(statistics.row_shift),
+            statistics.context_slot.eq(self.context_slot),
+            self.context_maximum.eq(statistics.context_maximum),
         ]
         self._build_write(m, statistics, memory)
         self._build_read(m, statistics, memory)
@@ -141,6 +150,7 @@ class Scores(wiring.Component):
             memory.write_addr.eq(self._address(tag.row.slot, tag.word)),
             self.written.eq(emit),
             self.done.eq(statistics.done),
+            self.block_done.eq(statistics.block_done),
         ]
         m.d.comb += [
             statistics.first.eq(self.tag.first),

@@ -22,10 +22,19 @@ TERM_BITS = 20
 
 
 class RowConstants(data.StructLayout):
-    """What belongs to a score row as a whole: the slot of its results, ``m_o`` and ``s_o``."""
+    """What belongs to a block of a score row as a whole: the slot of its results, ``m_o`` and ``s_o``, and whether it
+    is its row's first and last."""
 
     def __init__(self) -> None:
-        super().__init__({"slot": 1, "multiplier": MULTIPLIER_BITS, "shift": SHIFT_BITS})
+        super().__init__(
+            {
+                "slot": 1,
+                "multiplier": MULTIPLIER_BITS,
+                "shift": SHIFT_BITS,
+                "first_block": 1,
+                "last_block": 1,
+            }
+        )
 
 
 def add_rounded(total: Value, term: Value, width: int) -> Value:
@@ -73,7 +82,7 @@ class SoftmaxRecurrence(ABC, wiring.Component):
     code : Out, what is kept of the score.
     o_maximum, o_last : Out, ``maximum``, ``sum`` is that of a whole row in this cycle.
     sum, maximum : Out, for each lane.
-    o_constants, o_slot : Out, of the row with ``o_last``, with ``o_maximum``.
+    o_constants, o_slot : Out, of the row with ``o_last``, with ``o_maximum``; with both a block of one.
     """
 
     CODE_LATENCY = 1

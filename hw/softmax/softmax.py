@@ -14,12 +14,13 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vitreous.hw.softmax.base2 import Base2Levels, Base2Recurrence
+from vitreous.hw.softmax.blocks import BlockSums
 from vitreous.hw.softmax.ibert import IbertLevels, IbertRecurrence
 from vitreous.hw.softmax.ita import ItaLevels, ItaRecurrence, RowInverse
 from vitreous.hw.softmax.online import OnlineLevels, OnlineRecurrence
 from vitreous.hw.softmax.prologue import Levels, ProbabilityPrologue
 from vitreous.hw.softmax.recurrence import RowConstants, SoftmaxRecurrence, score_members
-from vitreous.hw.softmax.rowscale import FACTOR_BITS, SUM_BITS, RowResult, RowScale
+from vitreous.hw.softmax.rowscale import FACTOR_BITS, RowResult, RowScale
 from vitreous.spec.config import AcceleratorConfig, SoftmaxConfig
 from vitreous.spec.limits import SCORE_SLOTS
 from vitreous.spec.numbers import MULTIPLIER_BITS, SHIFT_BITS
@@ -65,8 +66,10 @@ def _row_result(softmax: SoftmaxConfig) -> RowResult:
 class SoftmaxStatistics(wiring.Component):
     """Coded scores, final maximum, factor and row scale of N rows at a time; lanes are rows, columns are keys.
 
+    Where the variant cuts rows in blocks, each is a row of its own but for the sum that the row scale is made of.
+
     Latency: ``code`` comes ``LATENCY`` cycles after its column, ``done`` ``scale_latency(config) + N`` cycles after
-    ``last``, and with two passes the row's columns later.
+    ``last``, and with two passes the row's columns later; ``block_done`` ``BLOCK_LATENCY`` cycles after it.
     Throughput: one column a cycle; the next row may begin in the cycle after ``last``.
     Back-pressure: none; the caller keeps ``last`` columns at least N cycles apart, the time in which the divider takes
     the N sums of a row, and with two passes the row's columns further.
@@ -79,20 +82,23 @@ class SoftmaxStatistics(wiring.Component):
     -------
     valid, first, last : In, a column of scores is here; it is the row's first, last one.
     score : In, N scores of the format ``SCORE``.
-    constants : In, with ``last``: where the row's results go, and the constants m_o and s_o.
+    constants : In, with ``last``: where the row's results go, the constants m_o and s_o, the place of the block.
     o_valid, code : Out, the coded scores.
     level_slot : In, selects ``maximum`` and ``factor``, combinational. scale_slot : ``row_multiplier``, ``row_shift``.
     maximum, factor, row_multiplier, row_shift : Out, for each lane, kept until the slot's next row is final; ``factor``
-        is 0 where the variant has none.
-    done : Out, pulse: the slot of the last row has all its results.
+        is 0 where the variant has none. context_slot, context_maximum : In, Out, the same maximum for another reader.
+    done : Out, pulse: the slot of the row whose last block it was has all its results.
+    block_done : Out, pulse: the slot of another block has its maximum.
     """
 
     LATENCY = SoftmaxRecurrence.CODE_LATENCY
+    BLOCK_LATENCY = 3
 
     @staticmethod
     def scale_latency(config: AcceleratorConfig) -> int:
         """Cycles from the last column (of the last pass) to the first lane's results."""
-        return recurrence(config.softmax).LATENCY + 1 + RowScale.LATENCY
+        combined = BlockSums.LATENCY if limits(config.softmax).blocks else 0
+        return recurrence(config.softmax).LATENCY + 1 + combined + RowScale.LATENCY
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
@@ -109,7 +115,10 @@ class SoftmaxStatistics(wiring.Component):
                 "scale_slot": In(1),
                 "row_multiplier": Out(data.ArrayLayout(MULTIPLIER_BITS, lanes)),
                 "row_shift": Out(data.ArrayLayout(SHIFT_BITS, lanes)),
+                "context_slot": In(1),
+                "context_maximum": Out(data.ArrayLayout(signed(maximum_bits), lanes)),
                 "done": Out(1),
+                "block_done": Out(1),
             }
         )
 
@@ -132,15 +141,45 @@ class SoftmaxStatistics(wiring.Component):
         m.d.sync += waiting.eq(Mux(load, Const(-1, self.lanes), waiting >> 1))
         with m.If(load):
             m.d.sync += current.eq(rows.o_constants)
-        sums = [Signal(SUM_BITS, name=f"sum_{lane}", reset_less=True) for lane in range(self.lanes)]
-        for lane, following in enumerate([*sums[1:], Const(0, SUM_BITS)]):
-            m.d.sync += sums[lane].eq(Mux(load, rows.sum[lane], following))
+        first_sum = self._build_shift(m, load, list(rows.sum), "sum")
+        if not limits(self.config.softmax).blocks:
+            m.d.comb += [result.valid.eq(waiting[0]), result.sum.eq(first_sum)]
+            self._build_constants(m, result, current)
+            return
+        maximum_bits = rows.maximum_bits(self.config.softmax)
+        m.submodules.block_sums = blocks = BlockSums(
+            lanes=self.lanes, maximum_bits=maximum_bits, tag_bits=len(current.as_value())
+        )
+        # A row's maxima are there before its sums, and the next row may begin between the two.
+        maxima = Signal.like(rows.maximum.as_value(), name="maxima", reset_less=True)
+        with m.If(rows.o_maximum):
+            m.d.sync += maxima.eq(rows.maximum.as_value())
+        held = [maxima.word_select(lane, maximum_bits) for lane in range(self.lanes)]
+        tag = data.View(RowConstants(), blocks.o_tag)
         m.d.comb += [
-            result.valid.eq(waiting[0]),
-            result.tag.eq(current.slot),
-            result.sum.eq(sums[0]),
-            result.multiplier.eq(current.multiplier),
-            result.shift.eq(current.shift),
+            blocks.valid.eq(waiting[0]),
+            blocks.tag.eq(current),
+            blocks.first.eq(current.first_block),
+            blocks.sum.eq(first_sum),
+            blocks.maximum.eq(self._build_shift(m, load, held, "maximum").as_signed()),
+            result.valid.eq(blocks.o_valid & tag.last_block),
+            result.sum.eq(blocks.o_sum),
+        ]
+        self._build_constants(m, result, tag)
+
+    def _build_shift(self, m: Module, load: Value, values: list[Value], name: str) -> Value:
+        """Registers of all lanes, loaded at once; each cycle the next lane's is the first one, which is returned."""
+        size = len(values[0])
+        kept = [Signal(size, name=f"{name}_{lane}", reset_less=True) for lane in range(self.lanes)]
+        for lane, following in enumerate([*kept[1:], Const(0, size)]):
+            m.d.sync += kept[lane].eq(Mux(load, values[lane], following))
+        return kept[0]
+
+    def _build_constants(self, m: Module, result: RowResult, row: data.View[RowConstants]) -> None:
+        m.d.comb += [
+            result.tag.eq(row.slot),
+            result.multiplier.eq(row.multiplier),
+            result.shift.eq(row.shift),
         ]
 
     def _build_results(self, m: Module, rows: SoftmaxRecurrence, result: RowResult) -> None:
@@ -151,32 +190,33 @@ class SoftmaxStatistics(wiring.Component):
             m.d.sync += lane.eq(lane + 1)
         here = Signal(self.lanes)
         m.d.comb += here.eq(Mux(result.o_valid, 1 << lane, 0))
-        kept = self._build_kept(
-            m, "maximum", self.level_slot, rows.o_maximum, rows.o_slot, rows.maximum.as_value()
-        )
-        m.d.comb += self.maximum.eq(kept)
+        slots, maximum = [self.level_slot, self.context_slot], rows.maximum.as_value()
+        kept, again = self._build_kept(m, "maximum", slots, rows.o_maximum, rows.o_slot, maximum)
+        m.d.comb += [self.maximum.eq(kept), self.context_maximum.eq(again)]
+        if limits(self.config.softmax).blocks:
+            m.d.sync += self.block_done.eq(rows.o_maximum & ~rows.o_constants.last_block)
         scale = Cat(result.o_multiplier, result.o_shift).replicate(self.lanes)
-        kept = self._build_kept(m, "scale", self.scale_slot, here, result.o_tag, scale)
+        (kept,) = self._build_kept(m, "scale", [self.scale_slot], here, result.o_tag, scale)
         for index in range(self.lanes):
             own = kept.word_select(index, MULTIPLIER_BITS + SHIFT_BITS)
             m.d.comb += Cat(self.row_multiplier[index], self.row_shift[index]).eq(own)
         if isinstance(result, RowInverse):
             factor = result.o_factor.replicate(self.lanes)
-            kept = self._build_kept(m, "factor", self.level_slot, here, result.o_tag, factor)
+            (kept,) = self._build_kept(m, "factor", [self.level_slot], here, result.o_tag, factor)
             m.d.comb += self.factor.eq(kept)
 
     def _build_kept(
-        self, m: Module, name: str, slot: Value, enable: Value, write_slot: Value, value: Value
-    ) -> Value:
-        """One word of all lanes for each slot, in distributed memory: read any time, written as a whole or by lanes."""
+        self, m: Module, name: str, slots: list[Value], enable: Value, write_slot: Value, value: Value
+    ) -> list[Value]:
+        """One word of all lanes for each slot, in distributed memory: read any time, written as a whole or by lanes.
+        Returns what each of ``slots`` selects."""
         bits = len(value)
         kept = Memory(shape=bits, depth=SCORE_SLOTS, init=[], attrs={"ram_style": "distributed"})
         m.submodules[f"kept_{name}"] = kept
-        write, read = kept.write_port(granularity=bits // len(enable)), kept.read_port(domain="comb")
-        m.d.comb += [
-            write.en.eq(enable),
-            write.addr.eq(write_slot),
-            write.data.eq(value),
-            read.addr.eq(slot),
-        ]
-        return read.data
+        write, reads = kept.write_port(granularity=bits // len(enable)), []
+        m.d.comb += [write.en.eq(enable), write.addr.eq(write_slot), write.data.eq(value)]
+        for slot in slots:
+            read = kept.read_port(domain="comb")
+            m.d.comb += read.addr.eq(slot)
+            reads.append(read.data)
+        return reads

@@ -40,6 +40,16 @@ ILLEGAL = {
     "wide scores": {**LEGAL_TO_SCORES, "extra_planes": 1},
     "wide XW": {"extra_planes": 1},
     "wide WX": {"extra_planes": 1, "operands": Operands.WX},
+    "probabilities by tensor": {"operands": Operands.SW},
+    "probabilities by column": {"operands": Operands.SW, "scale": Scale.COLUMN},
+    **{
+        f"context beyond what is kept, {name} 0": {
+            **LEGAL_FROM_SCORES,
+            "columns": small().memory.context_columns + 1,
+            name: 0,
+        }
+        for name in ("first_block", "last_block")
+    },
 }
 
 
@@ -49,6 +59,10 @@ ILLEGAL = {
         LEGAL_TO_SCORES,
         LEGAL_FROM_SCORES,
         {**LEGAL_FROM_SCORES, "extra_planes": 1},
+        {**LEGAL_FROM_SCORES, "first_block": 0, "columns": small().memory.context_columns},
+        {**LEGAL_FROM_SCORES, "last_block": 0, "columns": small().memory.context_columns},
+        {**LEGAL_TO_SCORES, "first_block": 0, "last_block": 0},
+        {"first_block": 0, "last_block": 0},
         {"multiplier": 0, "shift": 0},
     ],
 )
@@ -70,6 +84,17 @@ def test_illegal_fields(name: str) -> None:
     compare(outcome, expected)
     assert len(outcome.done) == 1
     assert [error[1:] for error in outcome.errors] == [(ErrorCode.ILLEGAL_FIELD, 1)]
+
+
+@pytest.mark.parametrize("fields", [LEGAL_TO_SCORES, LEGAL_FROM_SCORES], ids=["to scores", "from scores"])
+@pytest.mark.parametrize("name", ["first_block", "last_block"])
+def test_blocks_are_illegal_where_a_row_is_one(fields: dict[str, int], name: str) -> None:
+    config = small(4, 2, variant="online", probability_bits=8)
+    part = matmul(**fields, **{name: 0})
+    with pytest.raises(GoldenError):
+        check_fields(part, config, 0)
+    outcome = bench(config).run([part], random_memories(config, np.random.default_rng(0)))
+    assert [error[1:] for error in outcome.errors] == [(ErrorCode.ILLEGAL_FIELD, 0)]
 
 
 def test_wide_is_illegal_with_one_plane() -> None:

@@ -5,7 +5,16 @@ import pytest
 
 from tests.hw.softmax.test_rowscale import row_scale
 from tests.support.hw.columns import pack, run_pipeline, unpack
-from tests.support.hw.softmax_reference import MASKED, carried, inverse, level, planes, row_of
+from tests.support.hw.softmax_reference import (
+    MASKED,
+    Row,
+    carried,
+    inverse,
+    level,
+    planes,
+    row_of,
+    shift_right,
+)
 from vitreous.hw.matrix.scores import Scores
 from vitreous.hw.softmax.prologue import ProbabilityPrologue
 from vitreous.hw.softmax.softmax import VARIANTS as PARTS
@@ -66,41 +75,49 @@ class Task(NamedTuple):
     slot: int
     multiplier: int
     shift: int
+    first_block: bool
+    last_block: bool
     last_cycle: int
 
 
-def constants(slot: int, multiplier: int, shift: int) -> int:
-    return slot | multiplier << 1 | shift << 16
+def constants(task: Task) -> int:
+    blocks = task.first_block << 22 | task.last_block << 23
+    return task.slot | task.multiplier << 1 | task.shift << 16 | blocks
 
 
 def stimulus(
     rng: random.Random, config: AcceleratorConfig, sizes: list[int]
 ) -> tuple[list[dict[str, int]], list[Task]]:
-    """Rows back to back where their ends are far enough apart, else after a gap; some with gaps inside."""
+    """Rows back to back where their ends are far enough apart, else after a gap; some with gaps inside. Where the
+    variant has blocks, some are blocks of one row."""
     lanes, passes = config.array.lanes, limits(config.softmax).passes
     inputs: list[dict[str, int]] = []
     tasks: list[Task] = []
     for keys in sizes:
-        junk = {"valid": 0, "first": 1, "last": 1, "constants": rng.getrandbits(22)}
+        junk = {"valid": 0, "first": 1, "last": 1, "constants": rng.getrandbits(24)}
         scores = rows_of_scores(rng, keys, lanes, config.softmax.fraction_bits)
         gaps = rng.random() < 0.3
         # A gap before the row, or before its last column.
         early = rng.random() < 0.5
         earliest = tasks[-1].last_cycle + lanes + (passes - 1) * len(tasks[-1].scores[0]) if tasks else 0
-        task = Task(scores, rng.getrandbits(1), rng.randrange(1 << 14, 1 << 15), rng.randrange(5, 24), 0)
+        blocks = limits(config.softmax).blocks
+        first = not tasks or tasks[-1].last_block and not (blocks and rng.random() < 0.1)
+        last = not blocks or rng.random() < 0.5
+        multiplier, shift = rng.randrange(1 << 14, 1 << 15), rng.randrange(5, 24)
+        task = Task(scores, rng.getrandbits(1), multiplier, shift, first, last, 0)
         for key in range(keys):
-            last = key == keys - 1
-            while (last or not (early or key)) and len(inputs) + keys - 1 - key < earliest:
+            end = key == keys - 1
+            while (end or not (early or key)) and len(inputs) + keys - 1 - key < earliest:
                 inputs.append({**junk, "score": rng.getrandbits(SCORE.width * lanes)})
             while gaps and rng.random() < 0.3:
                 inputs.append({**junk, "score": rng.getrandbits(SCORE.width * lanes)})
-            row = constants(task.slot, task.multiplier, task.shift)
+            row = constants(task)
             inputs.append(
                 {
                     "valid": 1,
                     "first": int(key == 0),
-                    "last": int(last),
-                    "constants": row if last else rng.getrandbits(22),
+                    "last": int(end),
+                    "constants": row if end else rng.getrandbits(24),
                     "score": pack((row[key] for row in scores), SCORE.width),
                 }
             )
@@ -130,6 +147,25 @@ def looks(config: AcceleratorConfig, tasks: list[Task]) -> dict[int, int]:
     return found
 
 
+def row_totals(tasks: list[Task], wanted: list[list[Row]]) -> list[list[int]]:
+    """The sum of each lane's row up to and with each task's block."""
+    found: list[list[int]] = []
+    state: list[tuple[int, int]] = []
+    for task, rows in zip(tasks, wanted, strict=True):
+        blocks = [(row.maximum, row.total) for row in rows]
+        if not task.first_block:
+            blocks = [combined(*pair) for pair in zip(state, blocks, strict=True)]
+        state = blocks
+        found.append([total for _, total in state])
+    return found
+
+
+def combined(row: tuple[int, int], block: tuple[int, int]) -> tuple[int, int]:
+    largest = max(row[0], block[0])
+    sums = (shift_right(total, largest - maximum) for maximum, total in (row, block))
+    return largest, sum(sums) % (1 << 32)
+
+
 def check_statistics(config: AcceleratorConfig, sizes: list[int], seed: str) -> None:
     rng, softmax, lanes = random.Random(seed), config.softmax, config.array.lanes
     dut = SoftmaxStatistics(config)
@@ -140,7 +176,7 @@ def check_statistics(config: AcceleratorConfig, sizes: list[int], seed: str) -> 
     for cycle, index in checks.items():
         slots = {"level_slot": tasks[index].slot, "scale_slot": tasks[index].slot}
         inputs[cycle] = {**inputs[cycle], **slots}
-    seen = run_pipeline(dut, inputs, ["o_valid", "code", "done", *RESULTS], cycles=len(inputs))
+    seen = run_pipeline(dut, inputs, ["o_valid", "code", "done", "block_done", *RESULTS], cycles=len(inputs))
     # Codes, cycle by cycle.
     codes = [unpack(s["code"], CODE.width, lanes, signed=True) for s in seen if s["o_valid"]]
     assert [t for t, s in enumerate(seen) if s["o_valid"]] == [
@@ -152,20 +188,26 @@ def check_statistics(config: AcceleratorConfig, sizes: list[int], seed: str) -> 
     ]
     # Results of each row, in the cycle of `done`.
     done = [task.last_cycle + Scores.done_latency(config, len(task.scores[0])) for task in tasks]
-    assert [t for t, s in enumerate(seen) if s["done"]] == done
+    assert [t for t, s in enumerate(seen) if s["done"]] == [
+        cycle for cycle, task in zip(done, tasks, strict=True) if task.last_block
+    ]
+    assert [t for t, s in enumerate(seen) if s["block_done"]] == [
+        task.last_cycle + dut.BLOCK_LATENCY for task in tasks if not task.last_block
+    ]
+    totals = row_totals(tasks, wanted)
     width = len(dut.maximum.as_value()) // lanes
     for cycle, index in checks.items():
         task, rows, result = tasks[index], wanted[index], seen[cycle]
         later = [t.last_cycle for t in tasks[index + 1 :] if t.slot == task.slot]
         if not later or cycle <= later[0]:  # else the slot's next row is short and close
             assert unpack(result["maximum"], width, lanes, signed=True) == [row.maximum for row in rows]
-        if cycle < done[index]:
+        if cycle < done[index] or not task.last_block:
             continue
         if softmax.variant == "ita":
             scales = [(task.multiplier, task.shift + 7) for _ in rows]
         else:
             offset = limits(softmax).row_exponent
-            scales = [row_scale(row.total, task.multiplier, task.shift, offset) for row in rows]
+            scales = [row_scale(total, task.multiplier, task.shift, offset) for total in totals[index]]
         assert unpack(result["row_multiplier"], 15, lanes, signed=False) == [m for m, _ in scales]
         assert unpack(result["row_shift"], 6, lanes, signed=False) == [s for _, s in scales]
         factors = [inverse(row.total) if softmax.variant == "ita" else 0 for row in rows]

@@ -13,6 +13,7 @@ from vitreous.golden.machine.matmul import start
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig, ActivationConfig, ArrayConfig, MemoryConfig, SoftmaxConfig
 from vitreous.spec.isa import Activation, Instruction, Memory, Opcode, Operands, Scale
+from vitreous.spec.softmax import limits
 
 
 def small(
@@ -51,7 +52,8 @@ def random_memories(config: AcceleratorConfig, rng: np.random.Generator) -> Memo
 
 
 def matmul(**fields: int) -> Instruction:
-    """A MATMUL of one tile of one word with scale TENSOR from X and W to X, changed by ``fields``."""
+    """A MATMUL of one tile of one word with scale TENSOR from X and W to X, changed by ``fields``; of a score row it is
+    the only block."""
     wait = fields.pop("wait", 0)
     values = {f.name: 0 for f in isa.FIELDS[Opcode.MATMUL]}
     values |= {
@@ -61,6 +63,8 @@ def matmul(**fields: int) -> Instruction:
         "columns": 1,
         "multiplier": 1 << 14,
         "shift": 16,
+        "first_block": 1,
+        "last_block": 1,
     }
     return Instruction(
         opcode=Opcode.MATMUL, wait=wait, fields={**values, **{k: int(v) for k, v in fields.items()}}
@@ -78,7 +82,8 @@ def random_matmul(
     columns = int(rng.integers(1, 3 * n + 1))
     if to_scores:
         columns = min(columns, config.s_depth * config.array.depth)
-    scales = [Scale.COLUMN, Scale.TENSOR] + [Scale.LANE] * (not to_scores) + [Scale.SOFTMAX] * 2 * from_scores
+    scales = [Scale.SOFTMAX] if from_scores else [Scale.COLUMN, Scale.TENSOR] + [Scale.LANE] * (not to_scores)
+    first, last = rng.integers(2, size=2) if limits(config.softmax).blocks else (1, 1)
     written = columns if destination == Memory.R else -(-columns // config.array.depth)
     return matmul(
         operands=operands,
@@ -101,6 +106,8 @@ def random_matmul(
         multiplier=rng.integers(1 << 14, 1 << 15),
         shift=rng.integers(12, 20),
         extra_planes=rng.integers(2) if from_scores and config.softmax.probability_bits == 16 else 0,
+        first_block=first,
+        last_block=last,
     )
 
 
