@@ -201,7 +201,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "port.mask if name in self._masked else Const(-1, len(mask))",
         "Const(-1, len(mask))",
     ),
-    Mutation(OPERAND, "memory/ram.py", "addr=self.read_addr", "addr=self.write_addr"),
+    Mutation(OPERAND, "matrix/scores.py", "self._address(self.read_slot,", "self._address(~self.read_slot,"),
     Mutation(
         CONSTANT,
         "axi/bursts.py",

@@ -172,4 +172,4 @@ def test_columns(lanes: int, depth: int, gaps: bool) -> None:
     wanted = [column for tile in tiles for column in expected_columns(config, program[tile[0]], tile)]
     assert [column for _, column in seen] == wanted
     # Column j comes LATENCY + j cycles after its tile's start.
-    assert all(cycle == Readout.LATENCY + column["select"] for cycle, column in seen)
+    assert all(cycle == Readout.LATENCY + column["select"] % lanes for cycle, column in seen)

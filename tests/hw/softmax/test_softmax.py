@@ -101,7 +101,7 @@ def stimulus(
         early = rng.random() < 0.5
         earliest = tasks[-1].last_cycle + lanes + (passes - 1) * len(tasks[-1].scores[0]) if tasks else 0
         blocks = limits(config.softmax).blocks
-        first = not tasks or tasks[-1].last_block and not (blocks and rng.random() < 0.1)
+        first = not tasks or (tasks[-1].last_block and not (blocks and rng.random() < 0.1))
         last = not blocks or rng.random() < 0.5
         multiplier, shift = rng.randrange(1 << 14, 1 << 15), rng.randrange(5, 24)
         task = Task(scores, rng.getrandbits(1), multiplier, shift, first, last, 0)
