@@ -92,7 +92,8 @@ def test_scores_reach_memory_through_an_identity() -> None:
 @pytest.mark.alike(1)
 @pytest.mark.parametrize("variant", ["base2", "online", "ibert", "ita"])
 def test_wide_and_narrow_products_follow_each_other(variant: str) -> None:
-    """Both passes of every tile, last tiles of one column, one word and whole rows; to X, W and R; between one-pass products of the same slot."""
+    """Both passes of every tile, last tiles of one column, one word and whole rows; to X, W and R; between one-pass
+    products of the same slot."""
     config = small(4, 2, variant=variant)
     keys = config.s_depth * config.array.depth
     scores = {"destination": Memory.S, "k_words": 3, "b_stride": 1, "shift": 16}

@@ -122,7 +122,9 @@ def test_planes_alone_are_added(variant: str) -> None:
         acc, older = (unpack(seen[5 + j][name], 32, lanes, signed=True) for name in ("acc", "older"))
         carry = [seen[5 + j]["carry"] >> lane & 1 for lane in range(lanes)]
         total = [a + o + c for a, o, c in zip(acc, older, carry, strict=True)]
-        assert total == [(h << 4) + ((l + 8) >> 4) for h, l in zip(high[j], low[j], strict=True)]
+        assert total == [
+            (upper << 4) + ((lower + 8) >> 4) for upper, lower in zip(high[j], low[j], strict=True)
+        ]
 
 
 def test_without_parts_columns_pass() -> None:
