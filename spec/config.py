@@ -34,8 +34,7 @@ from vitreous.spec.variants import (
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayConfig:
-    """The shared compute unit: ``groups`` arrays of ``lanes x lanes`` processing elements, each a
-    ``depth``-deep dot product.
+    """The shared compute unit: ``groups`` arrays of ``lanes x lanes`` dot products, each ``depth`` deep.
 
     lanes : rows and columns of the array; also the rows of a tile and the lanes of every unit beside it.
     depth : products that a processing element adds in one cycle.
@@ -132,8 +131,7 @@ class ActivationConfig:
     function : ``gelu``, ``gelu_tanh`` (tanh in place of erf), ``quick_gelu`` (``x * sigmoid(1.702 x)``) or ``silu``.
     variant : ``delta`` (relu minus a short even table), ``table`` (direct), ``poly`` (I-BERT's polynomial, GELU only),
         ``shift`` (I-ViT's shifts and a division), or ``exact`` (float64, in ``golden`` only).
-    step_bits, range : the table has steps of ``2**-step_bits``, over ``[0, range)`` (``delta``) or ``[-range, range)``
-        (``table``).
+    step_bits, range : the table's steps are ``2**-step_bits`` over ``[0, range)`` (``delta``) or ``[-range, range)``.
     fraction_bits : of the result, before it is requantized.
     interpolate : ``delta`` is linear between two values of its table, or else constant over a step.
     """
