@@ -1,7 +1,8 @@
 """``python -m benchmarks.contexts``: contexts of seeded rows in one pass against float64: docs/results/contexts.md.
 
 What rounding alone does: scores are taken as the unit gets them, values are real numbers. "One by one" rounds each
-probability to the nearest 7-bit number, as one pass did before the rounding was carried along the row.
+probability to the nearest 7-bit number of its row's maximum, as one pass did before the rounding was carried and rows
+were cut into blocks of keys.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vitreous.golden.softmax.blocks import cut, octaves_below
 from vitreous.golden.softmax.softmax import (
     carried_probabilities,
     levels,
@@ -27,6 +30,7 @@ from vitreous.golden.softmax.softmax import (
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.limits import REMAINDER_BITS
 from vitreous.spec.numbers import SCORE
+from vitreous.spec.softmax import key_block
 from vitreous.spec.storage import write_text
 from vitreous.spec.variants import SoftmaxVariant, in_hardware
 
@@ -104,34 +108,55 @@ def _values(rng: np.random.Generator, keys: int) -> dict[str, Values]:
     return {"independent": independent, "smooth": walk / walk.std(0)}
 
 
+class _Coded(NamedTuple):
+    """Of rows whose blocks' maxima are far apart in units of the largest one's: float64 [rows, keys], levels and what
+    ``code`` makes of them."""
+
+    level: Tensor
+    code: Tensor
+
+
+def _coded(t: Tensor, config: SoftmaxConfig, code: Callable[[Tensor], Tensor], block: int) -> _Coded:
+    parts = [statistics(part, config) for part in cut(t, block)]
+    found = [levels(*part, config) for part in parts]
+    below = octaves_below(torch.cat([part.maximum for part in parts], -1), t.shape[-1], block)
+    weight = torch.pow(2.0, -below.double())
+    return _Coded(*(
+        torch.cat([values(level).double().flatten(-2) for level in found], -1) * weight
+        for values in (torch.clone, code)
+    ))  # fmt: skip
+
+
+def _one_by_one(level: Tensor) -> Tensor:
+    return ((level >> (REMAINDER_BITS - 1)) + 1) >> 1
+
+
 def measure(config: SoftmaxConfig, keys: int, seed: int = 0) -> Iterator[Row]:
     """Every kind of rows with ``keys`` keys, with both kinds of values."""
     for index, (kind, make) in enumerate(KINDS.items()):
         rng = np.random.default_rng((seed, keys, index))
         t = np.rint(make(rng, keys) * (1 << config.fraction_bits)).clip(SCORE.minimum, SCORE.maximum)
-        found = statistics(torch.from_numpy(t.astype(np.int64)), config)
-        level = levels(*found, config)
+        scores, block = torch.from_numpy(t.astype(np.int64)), key_block(config)
         codes = {
-            "plain": ((level >> (REMAINDER_BITS - 1)) + 1) >> 1,
-            "carried": carried_probabilities(level),
-            "wide": wide_probabilities(level),
+            "plain": _coded(scores, config, _one_by_one, 0),
+            "carried": _coded(scores, config, carried_probabilities, block),
+            "wide": _coded(scores, config, wide_probabilities, block),
         }
         real = torch.from_numpy(2.0 ** (t / (1 << config.fraction_bits)))
         exact = real / real.sum(-1, keepdim=True)
-        total = level.double().sum(-1, keepdim=True)
         units = {"plain": 512.0, "carried": 512.0, "wide": 2.0}
         for name, v in _values(rng, keys).items():
             truth = exact @ torch.from_numpy(v)
             errors = {
-                way: _relative(code.double() * units[way] / total @ torch.from_numpy(v), truth)
-                for way, code in codes.items()
+                way: _relative(code * units[way] / level.sum(-1, keepdim=True) @ torch.from_numpy(v), truth)
+                for way, (level, code) in codes.items()
             }
             yield Row(
                 kind=kind,
                 keys=keys,
                 values=name,
-                plain_sum=_apart(codes["plain"], level),
-                carried_sum=_apart(codes["carried"], level),
+                plain_sum=_apart(codes["plain"]),
+                carried_sum=_apart(codes["carried"]),
                 **errors,
             )
 
@@ -140,8 +165,8 @@ def _relative(found: Tensor, truth: Tensor) -> float:
     return float((found - truth).norm() / truth.norm())
 
 
-def _apart(code: Tensor, level: Tensor) -> float:
-    return float((code.double().sum(-1) - level.double().sum(-1) / (1 << REMAINDER_BITS)).abs().max())
+def _apart(found: _Coded) -> float:
+    return float((found.code.sum(-1) - found.level.sum(-1) / (1 << REMAINDER_BITS)).abs().max())
 
 
 def page(found: dict[str, list[Row]]) -> str:
