@@ -43,6 +43,7 @@ __all__ = [
     "PC_BITS",
     "QUEUE_OF",
     "STATUS_BUSY",
+    "STATUS_CODE_BITS",
     "STATUS_DONE",
     "STATUS_ERROR",
     "TOKEN_BITS",
@@ -63,12 +64,13 @@ __all__ = [
     "field_maximum",
     "layout",
     "make",
+    "status_error",
 ]
 
 INSTRUCTION_BYTES = 32
 ADDRESS_BITS = 16
 TOKEN_BITS = 16
-PC_BITS = 16
+PC_BITS = 24
 
 
 class ProgramError(VitreousError, ValueError):
@@ -247,7 +249,7 @@ class Register(IntEnum):
     CONTROL = 0x08
     """Write: bit 0 start, bit 1 reset the machine (after an error), bit 2 clear the interrupt."""
     STATUS = 0x0C
-    """Bit 0 busy, bit 1 done, bit 2 error, bits 8-15 error code, bits 16-31 program counter of the error."""
+    """Bit 0 busy, bit 1 done, bit 2 error, bits 3-7 error code, bits 8-31 program counter of the error."""
     READ_BASE = 0x10
     READ_SIZE = 0x14
     WRITE_BASE = 0x18
@@ -273,6 +275,14 @@ CONTROL_CLEAR_INTERRUPT = 4
 STATUS_BUSY = 1
 STATUS_DONE = 2
 STATUS_ERROR = 4
+STATUS_CODE_BITS = 5
+_STATUS_CODE, _STATUS_PC = 3, 8
+
+
+def status_error(status: int) -> tuple[int, int]:
+    """The error code and the program counter of a STATUS with ``STATUS_ERROR``."""
+    return status >> _STATUS_CODE & ((1 << STATUS_CODE_BITS) - 1), status >> _STATUS_PC
+
 
 COUNTERS: tuple[tuple[str, str], ...] = tuple(
     (str(counter), counter.description) for counter in HardwareCounter

@@ -21,7 +21,7 @@ from vitreous.hw.memory.ports import instruction_layout
 from vitreous.hw.store.store import StoreUnit
 from vitreous.hw.store.store_words import WordReader
 from vitreous.hw.vector.words import NormWords
-from vitreous.spec.isa import Memory, Opcode
+from vitreous.spec.isa import PC_BITS, Memory, Opcode
 
 
 def _check_packer(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
@@ -149,7 +149,7 @@ def _check_fetch(m: Module, unit: Any, registers: dict[str, Signal], free: Any) 
     burst, beat = unit.bus.burst, unit.bus.beat
     once = count(m, unit.start, 1, "started")
     m.d.comb += [Assume(~unit.halt), Assume(~(unit.start & once)), Assume(unit.base[:6] == 0)]
-    m.d.comb += [Assume(unit.offset[:6] == 0), Assume(unit.length <= 1 << 16)]
+    m.d.comb += [Assume(unit.offset[:6] == 0), Assume(unit.length <= 1 << PC_BITS)]
     for name in ("base", "size", "offset", "length"):
         value = getattr(unit, name)
         m.d.comb += Assume(~past(m, 1, name=f"{name}_begun") | (value == past(m, value, name=name)))

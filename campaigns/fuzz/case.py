@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from vitreous.golden.machine.faults import Windows
 from vitreous.golden.machine.machine import decode_word
-from vitreous.spec.isa import CONTROL_RESET, INSTRUCTION_BYTES, Instruction, Register
+from vitreous.spec.isa import CONTROL_RESET, INSTRUCTION_BYTES, PC_BITS, Instruction, Register
 
-MOST_INSTRUCTIONS = 1 << 16
+MOST_INSTRUCTIONS = 1 << PC_BITS
 """PROGRAM_LENGTH counts as at most so many."""
 
 

@@ -11,7 +11,7 @@ from campaigns.fuzz.case import Action, Case, Kind
 from vitreous.golden.machine.faults import Windows
 from vitreous.spec import isa
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import FIELDS, Instruction, Memory, Opcode, Register
+from vitreous.spec.isa import FIELDS, PC_BITS, Instruction, Memory, Opcode, Register
 from vitreous.spec.layout import memory_words
 
 USED_BITS = 208
@@ -119,7 +119,7 @@ def _host_edge(case: Case, rng: random.Random) -> Case:
         case 0:
             return replace(case, length=rng.choice((0, 1, case.length - 1, case.length + 1)))
         case 1:
-            return replace(case, length=rng.choice((1 << 16, (1 << 16) + 1, (1 << 32) - 1)))
+            return replace(case, length=rng.choice((1 << PC_BITS, (1 << PC_BITS) + 1, (1 << 32) - 1)))
         case 2:
             return replace(case, offset=rng.choice((len(case.image) // 64 * 64, 1 << 31, (1 << 32) - 64)))
         case 3:

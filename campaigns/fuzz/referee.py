@@ -20,7 +20,7 @@ from vitreous.golden.machine.observed import DRAM, Event, ObservedMachine, Order
 from vitreous.golden.machine.stops import DONE, Stop, possible_stops, window_stop
 from vitreous.sim.dram import MemoryTiming
 from vitreous.spec.config import AcceleratorConfig
-from vitreous.spec.isa import STATUS_DONE, STATUS_ERROR, ErrorCode, Instruction, Opcode
+from vitreous.spec.isa import PC_BITS, STATUS_DONE, STATUS_ERROR, ErrorCode, Instruction, Opcode, status_error
 from vitreous.spec.layout import word_bytes
 
 LONG_CYCLES = 200_000
@@ -91,7 +91,7 @@ def judge(case: Case, name: str, seen: Seen, limit: int) -> Judgement:
     if seen.collided:
         return Judgement(Finding.COLLIDED)
     config = CONFIGURATIONS[name]
-    before = window_stop(case.bases, case.sizes, case.offset, min(case.length, 1 << 16))
+    before = window_stop(case.bases, case.sizes, case.offset, min(case.length, 1 << PC_BITS))
     code = [] if before else case.code()
     stops = {before} if before else possible_stops(code, config, case.sizes)
     reset = any(
@@ -120,7 +120,8 @@ def _broken_rules(seen: Seen) -> str:
 def _stop(seen: Seen) -> Stop | None:
     """What STATUS says."""
     if seen.status & STATUS_ERROR:
-        return Stop(ErrorCode(seen.status >> 8 & 0xFF), seen.status >> 16)
+        code, pc = status_error(seen.status)
+        return Stop(ErrorCode(code), pc)
     return DONE if seen.status & STATUS_DONE else None
 
 

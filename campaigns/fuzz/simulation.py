@@ -141,7 +141,7 @@ def _events(lines: Sequence[str]) -> list[Event]:
         issue, done, counters = int(issue_text, 16), int(done_text, 16), int(pc_text, 16)
         events += [Event("retire", queue, 0) for queue in Queue if done >> queue & 1]
         events += [
-            Event("issue", queue, counters >> PC_BITS * queue & 0xFFFF)
+            Event("issue", queue, counters >> PC_BITS * queue & ((1 << PC_BITS) - 1))
             for queue in Queue
             if issue >> queue & 1
         ]

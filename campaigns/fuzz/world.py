@@ -22,6 +22,7 @@ from vitreous.golden.machine.memories import Memories
 from vitreous.spec import layout
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode, Operands, Queue, Scale, make
+from vitreous.spec.softmax import limits
 
 BEFORE_BASE, AFTER_BASE, AFTER_WINDOW = 0x0000, 0x5000, 0x6000
 """Of the programs before and after, in the first quarter of the simulated DRAM; the second reaches up to 0x8000."""
@@ -98,9 +99,20 @@ def before(name: str) -> Helper:
             Opcode.MATMUL, operands=Operands.XW, destination=Memory.S, scale=Scale.TENSOR, activation=0, residual=0,
             slot=slot, a_base=8 * slot, a_stride=0, b_base=0, b_stride=1, k_words=1, row_tiles=1,
             columns=config.s_depth * config.array.depth, o_base=0, o_stride=0, p_base=slot, zero_point=0,
-            multiplier=24576, shift=16, extra_planes=0,
+            multiplier=24576, shift=16, extra_planes=0, first_block=1, last_block=1,
         )  # fmt: skip
-        code.append(scores.with_tokens(wait=0 if slot else load, signal=0))
+        code.append(scores.with_tokens(wait=0 if slot else load, signal=slot * matrix))
+    if limits(config.softmax).blocks:
+        # What the lanes keep of a row's blocks; its result would follow with the last one.
+        contexts = make(
+            Opcode.MATMUL, operands=Operands.SW, destination=Memory.R, scale=Scale.SOFTMAX, activation=0, residual=0,
+            slot=1, a_base=0, a_stride=0, b_base=0, b_stride=1, k_words=1, row_tiles=1,
+            columns=config.memory.context_columns, o_base=0, o_stride=0, p_base=0, zero_point=0,
+            multiplier=24576, shift=16, extra_planes=0, first_block=1, last_block=0,
+        )  # fmt: skip
+        code.append(contexts.with_tokens(wait=matrix, signal=0))
+    else:
+        code[-1] = code[-1].with_tokens(wait=0, signal=0)
     return _helper(code, image, BEFORE_BASE, AFTER_WINDOW, 0)
 
 

@@ -8,6 +8,7 @@ from vitreous.golden.machine.faults import Windows, first_fault, words_moved
 from vitreous.spec.config import AcceleratorConfig
 from vitreous.spec.isa import Instruction, Memory, Opcode, Operands, Scale, make
 from vitreous.spec.layout import ceil_div, memory_words, word_bytes
+from vitreous.spec.softmax import limits
 
 LONGEST = 400
 """Words that an instruction moves at most."""
@@ -87,9 +88,10 @@ def _matmul(rng: random.Random, config: AcceleratorConfig) -> Instruction:
     if operands is Operands.SW:
         k = min(k, config.s_depth)
     out = columns if destination is Memory.R else ceil_div(columns, config.array.depth)
-    scales = [Scale.COLUMN, Scale.TENSOR]
-    if destination is not Memory.S:
-        scales += [Scale.LANE, Scale.SOFTMAX] if operands is Operands.SW else [Scale.LANE]
+    scales = [Scale.COLUMN, Scale.TENSOR] + ([Scale.LANE] if destination is not Memory.S else [])
+    if operands is Operands.SW:
+        scales = [Scale.SOFTMAX]
+    first, last = rng.choice(((1, 1), (1, 0), (0, 1), (0, 0)) if limits(config.softmax).blocks else ((1, 1),))
     panel = destination in (Memory.X, Memory.W)
     wide = operands is Operands.SW and config.softmax.probability_bits == 16
     return make(
@@ -114,6 +116,8 @@ def _matmul(rng: random.Random, config: AcceleratorConfig) -> Instruction:
         multiplier=rng.randrange(1 << 14, 1 << 15),
         shift=rng.randint(12, 24),
         extra_planes=rng.getrandbits(1) if wide else 0,
+        first_block=first,
+        last_block=last,
     )
 
 

@@ -22,7 +22,7 @@ class Status(data.StructLayout):
     """The STATUS register, bit for bit."""
 
     def __init__(self) -> None:
-        super().__init__({"busy": 1, "done": 1, "error": 1, "zero": 5, "code": 8, "pc": isa.PC_BITS})
+        super().__init__({"busy": 1, "done": 1, "error": 1, "code": isa.STATUS_CODE_BITS, "pc": isa.PC_BITS})
 
 
 class Registers(wiring.Component):

@@ -44,7 +44,8 @@ class CheckedRun:
     def error(self, run: int = 0) -> tuple[isa.ErrorCode, int] | None:
         """The error code and program counter of a run that stopped with one."""
         status = self.statuses[run]
-        return (isa.ErrorCode(status >> 8 & 0xFF), status >> 16) if status & isa.STATUS_ERROR else None
+        code, pc = isa.status_error(status)
+        return (isa.ErrorCode(code), pc) if status & isa.STATUS_ERROR else None
 
 
 def simulate_checked(

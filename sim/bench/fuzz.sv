@@ -65,7 +65,7 @@ module fuzz_bench #(
   reg [11:0]  l_addr;
   reg [31:0]  l_wdata;
   wire [3:0]  trace_issue, trace_done;
-  wire [63:0] trace_issue_pc;
+  wire [95:0] trace_issue_pc;
 
   accelerator dut (
       .clk(clk), .rst(rst), .irq(interrupt),

@@ -149,10 +149,10 @@ class Board:
         while True:
             (status,) = struct.unpack("<I", self.read(REGISTERS | Register.STATUS, 1))
             if status & isa.STATUS_ERROR:
-                code = isa.ErrorCode(status >> 8 & 0xFF)
+                code, pc = isa.status_error(status)
                 raise SimulationError(
-                    f"The machine stopped with error {code.name} at instruction {status >> 16}"
-                    f"{explanation(code, self._limit)}"
+                    f"The machine stopped with error {isa.ErrorCode(code).name} at instruction {pc}"
+                    f"{explanation(isa.ErrorCode(code), self._limit)}"
                 )
             if status & isa.STATUS_DONE:
                 break

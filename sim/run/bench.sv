@@ -74,7 +74,7 @@ module bench #(
   reg [11:0]  l_addr;
   reg [31:0]  l_wdata;
   wire [3:0]  trace_issue, trace_done;
-  wire [63:0] trace_issue_pc;
+  wire [95:0] trace_issue_pc;
   wire        irq;
   assign interrupt = irq;
 

@@ -262,7 +262,8 @@ def _read_image(folder: Path, index: int, program: Program, limit: int) -> Image
     if result["violations"]:
         raise SimulationError(f"The memory saw {result['violations']} protocol violations in image {index}")
     if status & isa.STATUS_ERROR:
-        code, pc = isa.ErrorCode(status >> 8 & 0xFF), status >> 16
+        number, pc = isa.status_error(status)
+        code = isa.ErrorCode(number)
         where = program.instructions[pc] if pc < len(program.instructions) else None
         what = f" ({where.opcode.name}, {where.label})" if where else ""
         raise SimulationError(

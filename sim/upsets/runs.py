@@ -68,7 +68,7 @@ class Upset:
         """The code of a machine that stopped with one; NONE for a code that does not exist."""
         if self.status is None or not self.status & isa.STATUS_ERROR:
             return None
-        code = self.status >> 8 & 0xFF
+        code, _ = isa.status_error(self.status)
         return isa.ErrorCode(code) if code in set(isa.ErrorCode) else isa.ErrorCode.NONE
 
 

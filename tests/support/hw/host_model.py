@@ -32,7 +32,7 @@ class Outcome:
     @property
     def error(self) -> tuple[int, int]:
         """Code and program counter."""
-        return self.status >> 8 & 0xFF, self.status >> 16
+        return isa.status_error(self.status)
 
 
 class Machine:
@@ -191,5 +191,5 @@ class Machine:
             )
             for queue in Queue:
                 if issue >> queue & 1:
-                    self.outcome.issued.append((queue, pcs >> isa.PC_BITS * queue & 0xFFFF))
+                    self.outcome.issued.append((queue, pcs >> isa.PC_BITS * queue & ((1 << isa.PC_BITS) - 1)))
                 self.outcome.completed[queue] += done >> queue & 1
