@@ -30,7 +30,7 @@ from vitreous.golden.softmax.softmax import (
 from vitreous.spec.config import SoftmaxConfig
 from vitreous.spec.limits import REMAINDER_BITS
 from vitreous.spec.numbers import SCORE
-from vitreous.spec.softmax import key_block
+from vitreous.spec.softmax import key_block, key_blocks
 from vitreous.spec.storage import write_text
 from vitreous.spec.variants import SoftmaxVariant, in_hardware
 
@@ -155,8 +155,8 @@ def measure(config: SoftmaxConfig, keys: int, seed: int = 0) -> Iterator[Row]:
                 kind=kind,
                 keys=keys,
                 values=name,
-                plain_sum=_apart(codes["plain"]),
-                carried_sum=_apart(codes["carried"]),
+                plain_sum=_apart(codes["plain"], 0),
+                carried_sum=_apart(codes["carried"], block),
                 **errors,
             )
 
@@ -165,8 +165,11 @@ def _relative(found: Tensor, truth: Tensor) -> float:
     return float((found - truth).norm() / truth.norm())
 
 
-def _apart(found: _Coded) -> float:
-    return float((found.code.sum(-1) - found.level.sum(-1) / (1 << REMAINDER_BITS)).abs().max())
+def _apart(found: _Coded, block: int) -> float:
+    """The most by which the codes of a block differ from its levels, in units of the row's loudest block."""
+    apart = found.code - found.level / (1 << REMAINDER_BITS)
+    keys = key_blocks(apart.shape[-1], block)
+    return max(float(apart[..., each.start : each.stop].sum(-1).abs().max()) for each in keys)
 
 
 def page(found: dict[str, list[Row]]) -> str:

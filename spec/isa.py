@@ -61,6 +61,7 @@ __all__ = [
     "Scale",
     "check_queue",
     "decode",
+    "error_status",
     "field_maximum",
     "layout",
     "make",
@@ -277,6 +278,11 @@ STATUS_DONE = 2
 STATUS_ERROR = 4
 STATUS_CODE_BITS = 5
 _STATUS_CODE, _STATUS_PC = 3, 8
+
+
+def error_status(code: int, pc: int = 0) -> int:
+    """STATUS of a machine that stopped: the inverse of ``status_error``."""
+    return STATUS_ERROR | code << _STATUS_CODE | pc << _STATUS_PC
 
 
 def status_error(status: int) -> tuple[int, int]:

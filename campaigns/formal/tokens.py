@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Assert, Assume, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Assert, Assume, Const, Module, Mux, Signal
 from amaranth.lib import data
 
 from campaigns.formal.harness import UnitTop, assert_holds, assert_in_order, assume_holds, past
@@ -12,7 +12,7 @@ from campaigns.formal.prover import bounded, inductive
 from campaigns.mutants.mutation import Mutation
 from vitreous.hw.control.dispatch import Dispatch
 from vitreous.hw.control.issue import IssueQueue
-from vitreous.hw.control.retire import Retire
+from vitreous.hw.control.retire import Ending, Retire
 from vitreous.hw.control.tokens import Tokens
 from vitreous.hw.memory.ports import instruction_layout
 from vitreous.spec import isa
@@ -105,25 +105,28 @@ def _check_dispatch(m: Module, unit: Any, registers: dict[str, Signal], free: An
 def _check_retire(m: Module, unit: Any, registers: dict[str, Signal], free: Any) -> None:
     """``done`` follows the order of starts: the i-th instruction of a kind is done after the i-th end of its kind."""
     size = unit.in_flight
-    kinds, head, in_flight = Signal(size), Signal(range(size)), Signal(range(size + 1))
+    head, in_flight = Signal(range(size)), Signal(range(size + 1))
+    kinds = Array(Signal(Ending, name=f"kind_{i}") for i in range(size))
     tail = (head + in_flight)[: len(head)]
-    oldest = kinds.bit_select(head, 1)
+    oldest = kinds[head]
+    m.d.comb += Assume(unit.start_ending <= max(Ending))
     with m.If(unit.start):
-        m.d.sync += kinds.bit_select(tail, 1).eq(unit.start_score)
+        m.d.sync += kinds[tail].eq(unit.start_ending)
     m.d.sync += [head.eq(head + unit.done), in_flight.eq(in_flight + unit.start - unit.done)]
     m.d.comb += [
         Assume(~unit.start | (in_flight < size)),
         Assert(~unit.done | (in_flight != 0)),
     ]
     place = [(Const(i) - head)[: len(head)] for i in range(size)]
-    for name, score, end in (("writes", 0, unit.write_end), ("scores", 1, unit.score_end)):
+    for ending in Ending:
+        name, end = ending.name.lower(), unit.ends[ending]
         running, ended = Signal(4, name=f"running_{name}"), Signal(4, name=f"ended_{name}")
-        mine = oldest == score
+        mine = oldest == ending
         m.d.sync += [
-            running.eq(running + (unit.start & (unit.start_score == score)) - end),
+            running.eq(running + (unit.start & (unit.start_ending == ending)) - end),
             ended.eq(ended + end - (unit.done & mine)),
         ]
-        window = sum((place[i] < in_flight) & (kinds[i] == score) for i in range(size))
+        window = sum((place[i] < in_flight) & (kinds[i] == ending) for i in range(size))
         m.d.comb += [
             Assume(~end | (running != 0)),
             Assert(running + ended == window),
@@ -194,7 +197,7 @@ PROOFS = (
         "hw.control.retire.Retire",
         "`done` comes in the order of starts, once for each instruction, and after its own end (4 in flight)",
         lambda: UnitTop(Retire(in_flight=4), _check_retire),
-        Mutation("condition", "control/retire.py", "Mux(is_score, scores, writes)", "scores | writes"),
+        Mutation("condition", "control/retire.py", "Array(ended)[oldest]", "ended[0] | ended[1] | ended[2]"),
         depth=12,
         bug_depth=8,
     ),

@@ -53,6 +53,12 @@ CASES: dict[str, tuple[str, bool, dict[str, Any]]] = {
     "7-base2-loud-gelu": ("small-4x2-64-base2", True, _sizes((8, 12), 4, 1, 9, 1, 15, 6, widths=(16,))),
     # Three words of channel shifts for each tile, the last one not whole.
     "8-base2-plain-shifted": ("small-4x2-64-base2", False, _sizes((9, 6), 3, 1, 70, 2, 5, 4, shifted=True)),
+    # Rows of three blocks of keys, of one byte plane and of two.
+    "9-base2-loud-blocks": (
+        "small-4x2-64-base2",
+        True,
+        _sizes((24, 32), 2, 1, 10, 1, 5, 4, depth=2, class_token=False, widths=(8, 16)),
+    ),
 }
 
 # Places by which a requantization's shift is reduced in a loud graph, by the end of its node's name.

@@ -51,7 +51,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         "self.lane_valid.replicate(self.lanes)",
     ),
     Mutation(
-        OPERAND, "matrix/epilogue.py", "self.acc[lane] + self.bias[lane]", "self.acc[lane] - self.bias[lane]"
+        OPERAND,
+        "matrix/epilogue.py",
+        "Cat(1, self.acc[lane]) + Cat(self.carry[lane], self.bias[lane])",
+        "Cat(1, self.acc[lane]) - Cat(self.carry[lane], self.bias[lane])",
     ),
     Mutation(
         SATURATION,
@@ -111,7 +114,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(OPERAND, "matrix/scores.py", "statistics.level_slot.eq(slot)", "statistics.level_slot.eq(0)"),
     # Not here: codes of keys that pad a word. In compiled programs they meet values that are zero, so no byte differs;
     # tests/hw/matrix/test_matrix.py has other values there.
-    Mutation(OPERAND, "softmax/softmax.py", "enumerate([*sums[1:], Const(0, SUM_BITS)])", "enumerate(sums)"),
+    Mutation(OPERAND, "softmax/softmax.py", "enumerate([*kept[1:], Const(0, size)])", "enumerate(sums)"),
     Mutation(OPERAND, "softmax/base2.py", "integer - running", "running - integer"),
     Mutation(SHIFT, "softmax/base2.py", "total >> drop", "total"),
     Mutation(SHIFT, "softmax/base2.py", "places.eq(difference)", "places.eq(difference[:3])"),
@@ -136,7 +139,53 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(CONDITION, "matrix/scores.py", "first.eq(self.read_first)", "first.eq(0)"),
     # Not here: a level with 8 ones at its end, and an inverse of 255: too rare in these programs. The vectors of
     # tests/hw/softmax/test_softmax.py have both.
-    Mutation(SHIFT, "matrix/byte_planes.py", "total >> WIDE_BITS", "total >> 3"),
+    # Blocks of keys: sums.
+    Mutation(
+        OPERAND, "softmax/blocks.py", "maximum.eq(Mux(up, self.maximum, former))", "maximum.eq(self.maximum)"
+    ),
+    Mutation(FIRST, "softmax/blocks.py", "row.eq(Mux(self.first, 0, former_sum))", "row.eq(former_sum)"),
+    Mutation(CONDITION, "softmax/blocks.py", "up = self.first | (difference > 0)", "up = difference > 0"),
+    Mutation(SHIFT, "softmax/blocks.py", "Mux(rises, row, block) >> places", "Mux(rises, row, block)"),
+    Mutation(
+        OPERAND, "softmax/blocks.py", "other.eq(Mux(rises, block, row))", "other.eq(Mux(rises, row, block))"
+    ),
+    Mutation(TIMING, "softmax/blocks.py", "write.addr.eq(lanes[2])", "write.addr.eq(lanes[1])"),
+    Mutation(OPERAND, "softmax/softmax.py", "result.sum.eq(blocks.o_sum)", "result.sum.eq(first_sum)"),
+    Mutation(
+        CONDITION, "softmax/softmax.py", "rows.o_maximum & ~rows.o_constants.last_block", "rows.o_maximum & 0"
+    ),
+    # Blocks of keys: contexts.
+    Mutation(
+        FIRST,
+        "matrix/partial_contexts.py",
+        "difference.eq(Mux(self.first_block, 0, taken - largest))",
+        "difference.eq(taken - largest)",
+    ),
+    Mutation(
+        SHIFT, "matrix/partial_contexts.py", "shifts.older.eq(Mux(up, places, 0))", "shifts.older.eq(0)"
+    ),
+    Mutation(SHIFT, "matrix/partial_contexts.py", "shifts.new.eq(Mux(up, 0, places))", "shifts.new.eq(0)"),
+    Mutation(
+        CONDITION, "matrix/partial_contexts.py", "m.If(self.first_block | up)", "m.If(self.first_block)"
+    ),
+    Mutation(ROUNDING, "matrix/partial_contexts.py", "below.eq(there & half)", "below.eq(0)"),
+    Mutation(ROUNDING, "matrix/partial_contexts.py", "below | above", "below"),
+    Mutation(SHIFT, "matrix/partial_contexts.py", "Mux(part.low, 0, shifts.older)", "shifts.older"),
+    Mutation(SHIFT, "matrix/partial_contexts.py", "new + Mux(part.low, _LOW_PLACES, 0)", "new"),
+    Mutation(CONDITION, "matrix/partial_contexts.py", "part.summed & part.older, 0", "part.summed, 0"),
+    Mutation(
+        ADDRESS, "matrix/partial_contexts.py", "write.addr.eq(self.write_index)", "write.addr.eq(self.index)"
+    ),
+    Mutation(
+        CONDITION, "matrix/matrix.py", "(total.flags.valid | total.flags.hold) &", "total.flags.valid &"
+    ),
+    Mutation(
+        OPERAND, "matrix/matrix.py", "context_slot.eq(following.slot)", "context_slot.eq(~following.slot)"
+    ),
+    Mutation(FIRST, "matrix/matrix.py", "first.eq(following.first_block)", "first.eq(1)"),
+    Mutation(CONDITION, "matrix/results.py", " & ~column.tag.kept", ""),
+    Mutation(CONDITION, "matrix/readout.py", "at.tile.plane.low | ~fields.first_block", "at.tile.plane.low"),
+    Mutation(CONDITION, "matrix/readout.py", "(context & ~whole)", "(context & ~fields.last_block)"),
     Mutation(ADDRESS, "matrix/readout.py", "tiles + ~at.tile.plane.high", "tiles + 1"),
     Mutation(CONDITION, "matrix/faults.py", "word.eq(self.word | met)", "word.eq(self.word | ~met)"),
     Mutation(CONDITION, "matrix/tile_walk.py", "current.low.eq(current.again)", "current.low.eq(0)"),
@@ -226,7 +275,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "words[0].as_value()",
     ),
     Mutation(TOKEN, "control/issue.py", "header.wait & ~self.available", "header.wait & self.available"),
-    Mutation(TOKEN, "control/retire.py", "kinds.bit_select(head, 1)", "kinds.bit_select(tail, 1)"),
+    Mutation(TOKEN, "control/retire.py", "oldest.eq(endings[head])", "oldest.eq(endings[tail])"),
     Mutation(
         TIMING,
         "matrix/matrix.py",

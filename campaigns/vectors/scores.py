@@ -9,6 +9,7 @@ import numpy as np
 
 from campaigns.vectors.case import CHUNK, LANES, Case, checked, column_times, tensor
 from vitreous.golden.softmax.softmax import statistics
+from vitreous.hw.softmax.recurrence import RowConstants
 from vitreous.hw.softmax.softmax import recurrence
 from vitreous.sim.bench.vectors import Block
 from vitreous.spec.config import AcceleratorConfig, ArrayConfig, MemoryConfig, SoftmaxConfig
@@ -126,6 +127,8 @@ def _row_block(config: SoftmaxConfig, rng: np.random.Generator, rows: int, keys:
         "constants.slot": rng.integers(0, 2, cycles),
         "constants.multiplier": rng.integers(0, 1 << 15, cycles),
         "constants.shift": rng.integers(0, 1 << 6, cycles),
+        "constants.first_block": rng.integers(0, 2, cycles),
+        "constants.last_block": rng.integers(0, 2, cycles),
     }
     stimulus["valid"][at] = 1
     stimulus["first"][at] = 0
@@ -143,7 +146,7 @@ def _row_block(config: SoftmaxConfig, rng: np.random.Generator, rows: int, keys:
     final[over] = 1
     total[over] = found.total.numpy().reshape(rows, LANES)
     constants = {}
-    for name in ("slot", "multiplier", "shift"):
+    for name in RowConstants().members:
         constants[f"o_constants.{name}"] = np.zeros(cycles, np.int64)
         constants[f"o_constants.{name}"][over] = stimulus[f"constants.{name}"][last]
     return Block(
@@ -181,7 +184,7 @@ def cases() -> list[Case]:
                 "code": unit.CODE_LATENCY,
                 **dict.fromkeys(("o_maximum", "o_slot", "maximum"), unit.MAXIMUM_LATENCY),
                 **dict.fromkeys(("o_last", "sum"), unit.LATENCY),
-                **{f"o_constants.{name}": unit.LATENCY for name in ("slot", "multiplier", "shift")},
+                **{f"o_constants.{name}": unit.LATENCY for name in RowConstants().members},
             }
             found.append(
                 Case(

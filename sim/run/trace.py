@@ -6,7 +6,10 @@ from collections import deque
 from pathlib import Path
 from typing import NamedTuple
 
-from vitreous.spec.isa import Queue
+from vitreous.spec.isa import PC_BITS, Queue
+
+_DIGITS = PC_BITS // 4
+"""Hexadecimal, of a program counter."""
 
 
 class Span(NamedTuple):
@@ -39,7 +42,7 @@ def read_trace(path: Path, first_cycle: int, last_cycle: int) -> tuple[Span, ...
             for queue in Queue:
                 if issue >> queue & 1:
                     # One queue's alone: of one that is empty a simulator with unknown values may write x.
-                    pc = int(pc_text[::-1][4 * queue : 4 * queue + 4][::-1], 16)
+                    pc = int(pc_text[::-1][_DIGITS * queue : _DIGITS * (queue + 1)][::-1], 16)
                     waiting[queue].append((pc, cycle - first_cycle))
                 if done >> queue & 1:
                     pc, start = waiting[queue].popleft()

@@ -74,10 +74,10 @@ def test_steering_state_is_drawn_alone() -> None:
         ({"interrupt": False}, Verdict.HANG),
         ({"interrupt": False, "status": isa.STATUS_BUSY}, Verdict.HANG),
         ({"status": None}, Verdict.HANG),
-        ({"status": isa.STATUS_ERROR | ErrorCode.DEADLOCK << 8, "different": 5}, Verdict.ERROR),
+        ({"status": isa.error_status(ErrorCode.DEADLOCK), "different": 5}, Verdict.ERROR),
         ({"outside": 1, "violations": 1}, Verdict.OUTSIDE),
         (
-            {"outside": 1, "violations": 1, "status": isa.STATUS_ERROR | ErrorCode.WINDOW << 8},
+            {"outside": 1, "violations": 1, "status": isa.error_status(ErrorCode.WINDOW)},
             Verdict.OUTSIDE,
         ),
     ],
@@ -88,7 +88,7 @@ def test_verdicts(changes: dict[str, object], expected: Verdict) -> None:
 
 def test_the_page_counts_every_flip() -> None:
     wrong = replace(CLEAN, different=1)
-    stopped = replace(CLEAN, status=isa.STATUS_ERROR | ErrorCode.DEADLOCK << 8, recovered=False)
+    stopped = replace(CLEAN, status=isa.error_status(ErrorCode.DEADLOCK), recovered=False)
     campaign = Campaign(
         config=TINY,
         where="all state",

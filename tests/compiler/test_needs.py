@@ -93,7 +93,10 @@ def test_the_least_of_all_memories_is_enough_together(seed: int) -> None:
     }.items()
 
 
-def test_a_program_that_is_too_long_and_a_field_that_is_too_narrow_are_needs() -> None:
+def test_a_program_that_is_too_long_and_a_field_that_is_too_narrow_are_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planning, "PC_BITS", 16)
     steps = [Step(Opcode.NORM, "norm", {"row_tiles": 4096 + index}, {}) for index in range(3)]
     found = shortages(program_needs(steps * 30000, 1 << 33, 1))
     assert [(need.what, need.needed, need.available) for need in found] == [

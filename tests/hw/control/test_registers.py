@@ -154,8 +154,8 @@ def test_constants_status_and_interrupt_enable() -> None:
         for address, value in ((Register.MAGIC, isa.MAGIC_VALUE), (Register.CONFIG, relay_config().digest32)):
             await host.write(address, 0)
             assert await host.read(address) == value
-        ctx.set(dut.status, {"busy": 1, "done": 0, "error": 1, "code": 0xA5, "pc": 0x1234})
-        assert await host.read(Register.STATUS) == 0x1234A505
+        ctx.set(dut.status, {"busy": 1, "done": 0, "error": 1, "code": 0x15, "pc": 0x56_1234})
+        assert await host.read(Register.STATUS) == 0x56_1234_AD
         await host.write(Register.INTERRUPT_ENABLE, 0xFFFFFFFF)
         assert ctx.get(dut.interrupt_enable) == await host.read(Register.INTERRUPT_ENABLE) == 1
 

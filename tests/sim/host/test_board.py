@@ -93,10 +93,10 @@ def test_a_run_has_a_limit_from_the_cycle_model() -> None:
     board.load(program)
     limit = cycle_limit(program, TINY, memory_timing(TINY))
     assert line.words[REGISTERS | Register.CYCLE_LIMIT] == limit > 10_000
-    line.words[REGISTERS | Register.STATUS] = isa.STATUS_ERROR | ErrorCode.CYCLE_LIMIT << 8 | 7 << 16
+    line.words[REGISTERS | Register.STATUS] = isa.error_status(ErrorCode.CYCLE_LIMIT, 7)
     sentence = f"error CYCLE_LIMIT at instruction 7: it was not done after {limit} cycles, the limit that the host set"
     with pytest.raises(SimulationError, match=sentence):
         board.run(program, image)
-    line.words[REGISTERS | Register.STATUS] = isa.STATUS_ERROR | ErrorCode.BUS_SILENT << 8
+    line.words[REGISTERS | Register.STATUS] = isa.error_status(ErrorCode.BUS_SILENT)
     with pytest.raises(SimulationError, match="the memory did not answer, reset it too"):
         board.run(program, image)

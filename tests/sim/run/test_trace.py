@@ -24,7 +24,7 @@ from vitreous.spec.isa import ErrorCode, Queue
 
 
 def counters_of(load: int = 0, matrix: int = 0, row: int = 0, store: int = 0) -> str:
-    return f"{store:04x}{row:04x}{matrix:04x}{load:04x}"
+    return f"{store:06x}{row:06x}{matrix:06x}{load:06x}"
 
 
 def test_spans_of_a_trace(tmp_path: Path) -> None:
@@ -79,13 +79,13 @@ def test_a_recorded_image(tmp_path: Path) -> None:
 def test_error_status_names_code_counter_and_instruction(tmp_path: Path) -> None:
     program, _ = small_program(TINY, "K smaller than N, relu")
     pc = next(pc for pc, i in enumerate(program.instructions) if i.opcode is isa.Opcode.NORM)
-    status = pc << 16 | ErrorCode.ADDRESS << 8 | isa.STATUS_ERROR
+    status = isa.error_status(ErrorCode.ADDRESS, pc)
     with pytest.raises(SimulationError) as caught:
         runtime._read_image(recorded(tmp_path, status=status), 0, program, 0)
     label = program.instructions[pc].label
     assert label
     assert str(caught.value) == f"The machine stopped with error ADDRESS at instruction {pc} (NORM, {label})"
-    beyond = 60000 << 16 | ErrorCode.WINDOW << 8 | isa.STATUS_ERROR
+    beyond = isa.error_status(ErrorCode.WINDOW, 60000)
     with pytest.raises(SimulationError, match="error WINDOW at instruction 60000$"):
         runtime._read_image(recorded(tmp_path, status=beyond), 0, program, 0)
     with pytest.raises(SimulationError, match="Image 0 did not finish: status 0x1 after 10 cycles"):
