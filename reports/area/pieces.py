@@ -113,6 +113,20 @@ def _planes(config: AcceleratorConfig) -> Variant:
     return (f"{config.softmax.probability_bits} bit",)
 
 
+def _partial(config: AcceleratorConfig) -> Variant:
+    """Contexts in parts: of blocks of keys, of byte planes alone, or none."""
+    return ("blocks" if limits(config.softmax).blocks else "row", *_planes(config))
+
+
+def _partial_sizes(config: AcceleratorConfig) -> Sizes:
+    """A place for each column of a head, or of a tile."""
+    blocks = limits(config.softmax).blocks
+    return {
+        "N": config.array.lanes,
+        "columns": config.memory.context_columns if blocks else config.array.lanes,
+    }
+
+
 def _activation(config: AcceleratorConfig) -> Variant:
     activation = config.activation
     traits = ACTIVATIONS[activation.variant]
@@ -245,7 +259,15 @@ PIECES: tuple[Piece, ...] = (
     # Multipliers, accumulators with shadow and column select, operand registers.
     _piece("array", "array", "matrix.array", _array, _array_sizes, "N*N*V", "N*N", "N*V", "N", "1"),
     _piece(
-        "planes", "readout and epilogue", "matrix.planes", _planes, _lanes, "N", "N*N", "1", optional=True
+        "partial",
+        "readout and epilogue",
+        "matrix.partial",
+        _partial,
+        _partial_sizes,
+        "N",
+        "N*columns",
+        "1",
+        optional=True,
     ),
     _piece(
         "epilogue", "readout and epilogue", "matrix.epilogue", _none, _epilogue_sizes, "N", "1", "N*fraction"

