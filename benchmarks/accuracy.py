@@ -31,7 +31,7 @@ from vitreous.spec.graph import Graph
 from vitreous.spec.images import quantize_images, real_values
 
 MARK = "<!-- results -->"
-CALIBRATION = {17: 32, 65: 32, 257: 16, 1370: 8}
+CALIBRATION = {17: 32, 65: 32, 257: 32, 1370: 8}
 """Calibration images of a heavy-tailed network by its tokens; the small ones have few tokens to learn a range from."""
 TEST_IMAGES = 8
 OTHERS = {17: 64, 65: 64, 257: 40, 1370: 8}

@@ -86,9 +86,10 @@ class BlockSums(wiring.Component):
         block, row = (Signal(SUM_BITS, name=name, reset_less=True) for name in ("block", "row"))
         maximum = Signal(signed(self.maximum_bits), name="maximum_1", reset_less=True)
         up = self.first | (difference > 0)
+        # Of a first block nothing is looked at that was there before: after power-up it is unknown.
         m.d.sync += [
             rises.eq(up),
-            places.eq(distance(difference, _PLACES)),
+            places.eq(Mux(self.first, 0, distance(difference, _PLACES))),
             block.eq(self.sum),
             row.eq(Mux(self.first, 0, former_sum)),
             maximum.eq(Mux(up, self.maximum, former)),

@@ -105,7 +105,7 @@ def _linear() -> Iterator[Point]:
             bus={"data_bits": 128},
             queue=2,
         ),
-        (*_NONLINEAR, "vector", *_BUS),
+        (*_NONLINEAR, "partial", "vector", *_BUS),
     )
     yield (
         _point(
@@ -122,7 +122,7 @@ def _linear() -> Iterator[Point]:
         _point(
             8, 1, multiplier="accumulate", softmax=ibert, activation={"variant": "table"}, norm="two_pass"
         ),
-        (*_NONLINEAR, "vector"),
+        (*_NONLINEAR, "partial", "vector"),
     )
     yield (
         _point(
@@ -177,7 +177,7 @@ def _mixed() -> Iterator[Point]:
     )
     yield (
         _point(4, 4, multiplier="packed", softmax={"variant": "online"}, activation={"interpolate": False}),
-        ("array", "statistics", "prologue", "activation"),
+        ("array", "partial", "statistics", "prologue", "activation"),
     )
     yield (
         _point(8, 4, multiplier="packed", softmax={"variant": "ibert"}, activation={"step_bits": 7}),

@@ -25,7 +25,7 @@ from vitreous.spec.images import quantize_images, real_values
 
 torch.set_num_threads(1)
 
-TALL = Shape(image=(1, 24, 24), patch=2, dim=8, hidden=8, depth=2, heads=1, classes=16)  # 145 keys
+TALL = Shape(image=(1, 18, 18), patch=2, dim=8, hidden=8, depth=2, heads=1, classes=16)  # 82 keys, one block
 WIDE = SoftmaxConfig(probability_bits=16)
 AUTO = QuantScheme(observer="minmax")
 
@@ -34,7 +34,7 @@ def fine(layer: int) -> Vit:
     """A network whose output is what attention ``layer`` gathers from the floor of its rows.
 
     All queries look at the class token, whose values are 0, and at each patch with 1/250 of that weight: codes of 7
-    bits are 0 or 1 there, while the mean of independent values over 144 patches is small itself.
+    bits are 0 or 1 there, while the mean of independent values over 81 patches is small itself.
     """
     model = Vit(TALL)
     with torch.no_grad():

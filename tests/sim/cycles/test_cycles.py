@@ -25,7 +25,7 @@ FAST = MemoryTiming(latency=1, throughput=100)
 
 def matmul(config: AcceleratorConfig, **fields: int) -> Instruction:
     """One tile of 5 words from X and W to X, unless ``fields`` say otherwise."""
-    flags = "operands scale activation residual slot extra_planes"
+    flags = "operands scale activation residual slot extra_planes first_block last_block"
     places = "a_base a_stride b_base b_stride o_base o_stride p_base zero_point"
     values = dict.fromkeys((*flags.split(), *places.split()), 0) | {
         "destination": Memory.X, "k_words": 5, "row_tiles": 1, "columns": config.array.lanes,
