@@ -9,9 +9,11 @@ j) are placed with both i and j growing; a pair that follows from others is left
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitreous.compiler.accesses import WordMap, accesses
 from vitreous.compiler.errors import CompileError
@@ -106,16 +108,39 @@ def place_tokens(
         if instruction.queue is not None:
             positions[instruction.queue].append(position)
     wait, signal = [0] * len(instructions), [0] * len(instructions)
-    tokens = np.zeros((QUEUES, QUEUES), np.int64)
-    for source, i, queue, j in dependencies(instructions, config, slots):
+    edges = dependencies(instructions, config, slots)
+    for source, i, queue, j in edges:
         signal[positions[source][i]] |= 1 << queue
         wait[positions[queue][j]] |= 1 << source
-        tokens[source, queue] += 1
-    if tokens.max() >= 1 << TOKEN_BITS:
+    most = _most_tokens(np.array(edges, np.int64).reshape(-1, 4), [len(each) for each in positions])
+    if most >= 1 << TOKEN_BITS:
         raise CompileError(
-            f"The program needs {tokens.max()} tokens between two queues; a counter holds {(1 << TOKEN_BITS) - 1}"
+            f"The program may leave {most} tokens between two queues; a counter holds {(1 << TOKEN_BITS) - 1}"
         )
     return [
         instruction.with_tokens(wait=wait[position], signal=signal[position])
         for position, instruction in enumerate(instructions)
     ]
+
+
+def _most_tokens(edges: NDArray[np.int64], lengths: Sequence[int]) -> int:
+    """No counter between two queues ever holds more: of ``edges`` as rows (source, i, queue, j), each a token.
+
+    When instruction p of the source has been issued, those up to p have given at most their tokens, and the other queue
+    has issued all up to the last one that the source had to wait for; of the source itself, all up to p.
+    """
+    most = 0
+    for source, queue in itertools.product(range(QUEUES), repeat=2):
+        given = edges[(edges[:, 0] == source) & (edges[:, 2] == queue)]
+        if not len(given):
+            continue
+        reached = np.arange(lengths[source])
+        if source != queue:
+            back = edges[(edges[:, 0] == queue) & (edges[:, 2] == source)]
+            reached = np.full(lengths[source], -1)
+            np.maximum.at(reached, back[:, 3], back[:, 1])
+            reached = np.maximum.accumulate(reached)
+        taken = np.concatenate([np.bincount(given[:, 3], minlength=lengths[queue]).cumsum(), [0]])
+        left = np.bincount(given[:, 1], minlength=lengths[source]).cumsum() - taken[reached]
+        most = max(most, int(left.max()))
+    return most
