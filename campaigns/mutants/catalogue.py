@@ -114,7 +114,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(OPERAND, "matrix/scores.py", "statistics.level_slot.eq(slot)", "statistics.level_slot.eq(0)"),
     # Not here: codes of keys that pad a word. In compiled programs they meet values that are zero, so no byte differs;
     # tests/hw/matrix/test_matrix.py has other values there.
-    Mutation(OPERAND, "softmax/softmax.py", "enumerate([*kept[1:], Const(0, size)])", "enumerate(sums)"),
+    Mutation(OPERAND, "softmax/softmax.py", "enumerate([*kept[1:], Const(0, size)])", "enumerate(kept)"),
     Mutation(OPERAND, "softmax/base2.py", "integer - running", "running - integer"),
     Mutation(SHIFT, "softmax/base2.py", "total >> drop", "total"),
     Mutation(SHIFT, "softmax/base2.py", "places.eq(difference)", "places.eq(difference[:3])"),
