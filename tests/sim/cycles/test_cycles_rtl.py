@@ -20,13 +20,15 @@ LIMIT = 0.002
     "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in CONFIGURATIONS]
 )
 def test_rtl_takes_the_predicted_cycles(name: str, timing: MemoryTiming, tmp_path: Path) -> None:
-    """Every case, with every intermediate stored or without, in turn: over the timings each case is run in both ways.
-
-    `make validate` has the whole product.
+    """Every case with two of the timings, with one of them every intermediate is stored; `make validate` has the whole
+    product.
     """
     config = CONFIGURATIONS[name]
     for number, case in enumerate(CASES, TIMINGS.index(timing)):
-        observe = number % 2 == 1
+        turn = number % len(TIMINGS)
+        if not turn:
+            continue
+        observe = turn == 2
         program, image = small_program(config, case, observe=observe)
         run = simulate(program, [image], config, folder=tmp_path / case, timing=timing).images[0]
         result = predict(program, config, timing)
