@@ -168,8 +168,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         CONDITION, "matrix/partial_contexts.py", "m.If(self.first_block | up)", "m.If(self.first_block)"
     ),
-    Mutation(ROUNDING, "matrix/partial_contexts.py", "below.eq(there & half)", "below.eq(0)"),
-    Mutation(ROUNDING, "matrix/partial_contexts.py", "below | above", "below"),
+    # Not here: the roundings of both shifts, a sixteenth of a unit of an accumulator, which no int8 result of these
+    # programs shows. tests/hw/matrix/test_partial_contexts.py looks at the sums themselves.
     Mutation(SHIFT, "matrix/partial_contexts.py", "Mux(part.low, 0, shifts.older)", "shifts.older"),
     Mutation(SHIFT, "matrix/partial_contexts.py", "new + Mux(part.low, _LOW_PLACES, 0)", "new"),
     Mutation(CONDITION, "matrix/partial_contexts.py", "part.summed & part.older, 0", "part.summed, 0"),
