@@ -45,8 +45,8 @@ def depth(config: AcceleratorConfig) -> int:
 
 
 def shift_rounded(value: Value, places: Value, width: int) -> tuple[Value, Value]:
-    """``value >> places`` in ``width`` bits, and the bit below it, which rounds half up when it is added; ``value`` is
-    signed, and one place to the right of nothing is nothing."""
+    """``value >> places`` in ``width`` bits, and the bit below it, which rounds half up when it is added. ``value`` is
+    signed; shifted by its width or more, the two add up to 0."""
     found = (Cat(Const(0, 1), value).as_signed() >> places)[: width + 1]
     return found[1:].as_signed(), found[0]
 

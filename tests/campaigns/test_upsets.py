@@ -21,7 +21,7 @@ STATE = (
     Element(path="matrix.array.accumulator", width=320),
     Element(path="load.bursts.address", width=32),
     Element(path="queue_load.waiting.storage", width=272, words=8),
-    Element(path="matrix.planes.hold", width=128, words=4),
+    Element(path="matrix.partial.kept", width=128, words=4),
     Element(path="memory_x.ram_1r1w_512x64x8.array", width=64, words=512),
 )
 CLEAN = Upset(
